@@ -1,0 +1,1 @@
+//! Crowds, the independent audit and the reports.

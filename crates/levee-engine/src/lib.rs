@@ -1,0 +1,1 @@
+//! The single writer: sequence, apply, append, publish, recover.

@@ -1,0 +1,1 @@
+//! The HTTP front: keys, strictness, routes, OpenAPI.
