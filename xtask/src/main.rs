@@ -1,2 +1,58 @@
 //! The project's own checks.
-fn main() {}
+//!
+//! `cargo xtask test` runs everything the build server runs; `cargo xtask tidy` is the part of it
+//! that no standard tool does: who imports whom, commands and links in the documents, length of
+//! files, `unsafe`, and words that must not be committed. Nothing of Levee is imported here, so
+//! these checks still build when the code they check does not.
+
+mod markdown;
+mod process;
+mod readme;
+mod repo;
+mod rust_text;
+mod test;
+mod tidy;
+mod tools;
+mod workspace;
+
+use std::process::ExitCode;
+
+/// The commands, with a line on each. Tidy refuses documents that name any other.
+pub(crate) const COMMANDS: &[(&str, &str)] = &[
+    ("test", "everything the build server runs: format, lints, tidy, licences, tests, README"),
+    ("tidy", "the project's own rules: imports, documents, file length, unsafe, words"),
+    ("readme", "runs the marked commands of README.md against a freshly built server"),
+    ("help", "this text"),
+];
+
+fn main() -> ExitCode {
+    let command = std::env::args().nth(1).unwrap_or_else(|| "help".to_owned());
+    let done = match command.as_str() {
+        "test" => test::run(),
+        "tidy" => tidy::run(),
+        "readme" => readme::run(),
+        "help" | "--help" | "-h" => {
+            println!("{}", usage());
+            Ok(())
+        }
+        other => {
+            eprintln!("cargo xtask {other}: no such command\n\n{}", usage());
+            return ExitCode::from(2);
+        }
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn usage() -> String {
+    let mut text = "usage: cargo xtask COMMAND\n".to_owned();
+    for (name, purpose) in COMMANDS {
+        text.push_str(&format!("\n  {name:<8}{purpose}"));
+    }
+    text
+}

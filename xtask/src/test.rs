@@ -1,0 +1,140 @@
+//! `cargo xtask test`: everything the build server runs, in the order in which a mistake is
+//! cheapest to find.
+
+use std::path::Path;
+use std::time::Instant;
+
+use anyhow::{Result, bail};
+
+use crate::{process, readme, repo, tidy, tools};
+
+/// How a step went, other than by failing.
+enum Done {
+    Passed,
+    /// With the reason and what to do.
+    Skipped(&'static str),
+}
+
+type Step = fn(&Path) -> Result<Done>;
+
+const STEPS: &[(&str, Step)] = &[
+    ("format", format),
+    ("clippy", clippy),
+    ("tidy", |_| tidy::run().map(|()| Done::Passed)),
+    ("dependencies", dependencies),
+    ("tests", tests),
+    ("doc tests", doc_tests),
+    ("README", |_| readme::run().map(|()| Done::Passed)),
+];
+
+/// Runs the steps up to the first that fails. The last line is `N passed, N failed`, with
+/// `, N skipped` where a step was left out.
+pub(crate) fn run() -> Result<()> {
+    let root = repo::root()?;
+    tools::prepare(&root);
+
+    let mut lines = Vec::new();
+    let mut tally = Tally::default();
+    let mut failed = None;
+    for (name, step) in STEPS {
+        if failed.is_some() {
+            lines.push(format!("not run  {name}"));
+            tally.skipped += 1;
+            continue;
+        }
+        println!("==> {name}");
+        let start = Instant::now();
+        let done = step(&root);
+        let seconds = start.elapsed().as_secs_f64();
+        let line = match done {
+            Ok(Done::Passed) => {
+                tally.passed += 1;
+                format!("passed   {name} ({seconds:.1} s)")
+            }
+            Ok(Done::Skipped(why)) => {
+                tally.skipped += 1;
+                format!("skipped  {name}: {why}")
+            }
+            Err(error) => {
+                tally.failed += 1;
+                eprintln!("error: {error:#}");
+                failed = Some(*name);
+                format!("FAILED   {name} ({seconds:.1} s)")
+            }
+        };
+        println!("{line}");
+        lines.push(line);
+    }
+
+    println!("\n{}", lines.join("\n"));
+    println!("{}", tally.line());
+    match failed {
+        None => Ok(()),
+        Some(name) => bail!("the step `{name}` failed; its messages are above the summary"),
+    }
+}
+
+/// The counts of the summary.
+#[derive(Default)]
+struct Tally {
+    passed: u32,
+    failed: u32,
+    skipped: u32,
+}
+
+impl Tally {
+    fn line(&self) -> String {
+        let Tally { passed, failed, skipped } = self;
+        let rest = if *skipped > 0 { format!(", {skipped} skipped") } else { String::new() };
+        format!("{passed} passed, {failed} failed{rest}")
+    }
+}
+
+fn cargo(root: &Path, arguments: &[&str]) -> Result<Done> {
+    process::check(process::cargo(root).args(arguments)).map(|()| Done::Passed)
+}
+
+fn format(root: &Path) -> Result<Done> {
+    cargo(root, &["fmt", "--all", "--", "--check"])
+}
+
+fn clippy(root: &Path) -> Result<Done> {
+    cargo(root, &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])
+}
+
+/// Licences, duplicates and sources. Advisories come from a database on the network, and a new
+/// one must not turn yesterday's good commit red, so they are asked for apart.
+fn dependencies(root: &Path) -> Result<Done> {
+    if !tools::has_cargo_tool(root, "deny") {
+        return Ok(Done::Skipped(
+            "cargo-deny is missing; install it with `cargo install --locked cargo-deny`",
+        ));
+    }
+    println!("advisories need a database from the network: `cargo deny check advisories`");
+    cargo(root, &["deny", "--log-level", "warn", "check", "licenses", "bans", "sources"])
+}
+
+fn tests(root: &Path) -> Result<Done> {
+    if tools::has_cargo_tool(root, "nextest") {
+        return cargo(root, &["nextest", "run", "--workspace"]);
+    }
+    cargo(root, &["test", "--workspace", "--lib", "--bins", "--tests", "--examples"])
+}
+
+/// Examples in documentation, which nextest does not run.
+fn doc_tests(root: &Path) -> Result<Done> {
+    cargo(root, &["test", "--doc", "--workspace"])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_summary_is_plain() {
+        let mut tally = Tally { passed: 6, failed: 0, skipped: 0 };
+        assert_eq!(tally.line(), "6 passed, 0 failed");
+        tally.skipped = 1;
+        assert_eq!(tally.line(), "6 passed, 0 failed, 1 skipped");
+    }
+}
