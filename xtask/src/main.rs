@@ -29,24 +29,21 @@ fn main() -> ExitCode {
     let command = std::env::args().nth(1).unwrap_or_else(|| "help".to_owned());
     let done = match command.as_str() {
         "test" => test::run(),
-        "tidy" => tidy::run(),
-        "readme" => readme::run(),
+        "tidy" => tidy::run().map(|()| ExitCode::SUCCESS),
+        "readme" => readme::run().map(|()| ExitCode::SUCCESS),
         "help" | "--help" | "-h" => {
             println!("{}", usage());
-            Ok(())
+            Ok(ExitCode::SUCCESS)
         }
         other => {
             eprintln!("cargo xtask {other}: no such command\n\n{}", usage());
             return ExitCode::from(2);
         }
     };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    done.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
 }
 
 fn usage() -> String {

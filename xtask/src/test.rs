@@ -2,9 +2,10 @@
 //! cheapest to find.
 
 use std::path::Path;
+use std::process::ExitCode;
 use std::time::Instant;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 
 use crate::{process, readme, repo, tidy, tools};
 
@@ -29,7 +30,7 @@ const STEPS: &[(&str, Step)] = &[
 
 /// Runs the steps up to the first that fails. The last line is `N passed, N failed`, with
 /// `, N skipped` where a step was left out.
-pub(crate) fn run() -> Result<()> {
+pub(crate) fn run() -> Result<ExitCode> {
     let root = repo::root()?;
     tools::prepare(&root);
 
@@ -67,11 +68,11 @@ pub(crate) fn run() -> Result<()> {
     }
 
     println!("\n{}", lines.join("\n"));
-    println!("{}", tally.line());
-    match failed {
-        None => Ok(()),
-        Some(name) => bail!("the step `{name}` failed; its messages are above the summary"),
+    if let Some(name) = failed {
+        println!("the step `{name}` failed; its messages are above this summary");
     }
+    println!("{}", tally.line());
+    Ok(if failed.is_none() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// The counts of the summary.
