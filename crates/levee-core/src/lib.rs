@@ -1,3 +1,21 @@
-//! The rules of Levee: a deterministic state machine, command in, outcome out.
+//! The rules of Levee: one deterministic state machine, command in, outcome out.
+//!
+//! What lives here: every rule about money, vouchers, locks and redemptions. What must not: I/O,
+//! clocks, randomness, threads, async, floating point in money, iteration in hash order. Time enters
+//! with the journal's record, so replaying a journal on any machine gives the same state.
+//!
+//! - [`types`]: commands, outcomes, terms, and their binary encoding; shared with the audit.
+//! - [`State`]: the state and [`State::apply`], the only way to change it.
+//! - [`query`]: questions that change nothing.
 #![no_std]
 extern crate alloc;
+
+mod handlers;
+pub mod query;
+mod rules;
+mod state;
+mod tables;
+pub mod types;
+
+pub use rules::{RuleBook, Rules};
+pub use state::{CAMPAIGNS_MAX, SetAside, State, Verdict};

@@ -1,0 +1,57 @@
+//! One file a subject: the commands that change it. All checks precede the first write.
+
+mod campaigns;
+mod claims;
+mod locks;
+mod redemptions;
+mod time;
+
+use sha2::{Digest, Sha256};
+
+use crate::state::{Effect, State};
+use crate::tables::Answer;
+use crate::types::{CampaignNo, Command, Outcome, Reference, Refusal};
+
+/// What a reference names; the same text may stand for one of each.
+#[derive(Clone, Copy)]
+enum ReferenceKind {
+    Redemption = 1,
+    Lock = 2,
+    Funding = 3,
+    Withdrawal = 4,
+}
+
+/// Key of a reference: a SHA-256 cut to 16 bytes, because the text is the app's choice.
+fn reference_key(kind: ReferenceKind, campaign: CampaignNo, reference: &Reference) -> [u8; 16] {
+    let mut digest = Sha256::new();
+    digest.update([kind as u8]);
+    digest.update(campaign.0.to_le_bytes());
+    digest.update(reference.as_str().as_bytes());
+    let hash: [u8; 32] = digest.finalize().into();
+    *hash.first_chunk().expect("32 bytes have 16")
+}
+
+impl State {
+    /// The answer that was given to this reference, if any: the business key prevents doubling when
+    /// the request key is another one or forgotten.
+    fn answered(&self, key: [u8; 16], command: &Command) -> Result<Option<Effect>, Refusal> {
+        let Some(answer) = self.references.get(key) else { return Ok(None) };
+        if answer.body != command.body_digest() {
+            return Err(Refusal::ReferenceReused);
+        }
+        let Answer { seq, at_ms, outcome, .. } = answer.clone();
+        Ok(Some(Effect::Repeat { seq, at_ms, outcome }))
+    }
+
+    /// Keeps the answer to a reference, for good.
+    fn remember(
+        &mut self,
+        key: [u8; 16],
+        command: &Command,
+        (seq, at_ms): (u64, u64),
+        outcome: &Outcome,
+    ) {
+        let answer = Answer { body: command.body_digest(), seq, at_ms, outcome: outcome.clone() };
+        self.references.insert(key, answer);
+    }
+}

@@ -1,0 +1,177 @@
+//! Redemptions: a voucher is used on a bill, and the use can be undone for a while.
+
+use super::{ReferenceKind, reference_key};
+use crate::state::{Effect, State, shift, take};
+use crate::tables::{LockState, Redemption, RedemptionState, Voucher};
+use crate::types::{
+    BILL_MINOR_MAX, Bill, Command, LockNo, NameHash, Outcome, RedeemVoucher, RedemptionNo, Refusal,
+    RollBackRedemption, Terms, VoucherState,
+};
+
+impl State {
+    /// Uses a voucher on a bill. What the bill leaves of the face stays reserved until the use can
+    /// no longer be undone.
+    pub(crate) fn redeem_voucher(
+        &mut self,
+        now_ms: u64,
+        seq: u64,
+        redeem: &RedeemVoucher,
+        command: &Command,
+    ) -> Result<Effect, Refusal> {
+        let bill = &redeem.bill;
+        let voucher = self.voucher_of(bill.voucher, bill.user)?;
+        let key = reference_key(ReferenceKind::Redemption, voucher.campaign, &redeem.reference);
+        if let Some(repeat) = self.answered(key, command)? {
+            return Ok(repeat);
+        }
+        let discount_minor = self.discount_at(now_ms, bill, redeem.lock)?;
+
+        self.unlock_if_over(bill.voucher, now_ms);
+        let number = RedemptionNo(self.redemptions.len());
+        let voucher = &mut self.vouchers[bill.voucher.index()];
+        let face_minor = u64::from(voucher.face_minor);
+        let rest_minor = face_minor.checked_sub(discount_minor);
+        let rest_minor = rest_minor.expect("a discount is at most the face");
+        voucher.state = VoucherState::Redeemed;
+        voucher.redemption = Some(number);
+        let held_by = voucher.lock.take();
+        let campaign = &mut self.campaigns[voucher.campaign.index()];
+        if let Some(lock) = held_by {
+            let lock_record = &mut self.locks[lock.index()];
+            lock_record.state = LockState::Used;
+            self.held.remove(&(lock_record.until_ms, lock));
+            campaign.unlock(face_minor);
+        }
+        let money = &mut campaign.money;
+        shift(&mut money.reserved_minor, &mut money.spent_minor, discount_minor);
+        take(&mut campaign.live_face_minor, face_minor);
+        campaign.open_rests_minor += rest_minor;
+        campaign.counts.live -= 1;
+        campaign.counts.redeemed += 1;
+        let rollback_until_ms = campaign.definition.terms.voucher.rollback_until_ms(now_ms);
+        let state = if rollback_until_ms > now_ms {
+            RedemptionState::Open
+        } else {
+            take(&mut campaign.open_rests_minor, rest_minor);
+            shift(&mut money.reserved_minor, &mut money.available_minor, rest_minor);
+            RedemptionState::Settled
+        };
+        campaign.next_to_settle.get_or_insert(number);
+        let before = campaign.last_redeemed.replace(number);
+        campaign.assert_sound();
+        if let Some(before) = before {
+            self.redemptions[before.index()].next_in_campaign = Some(number);
+        }
+        let narrow = |minor: u64| u32::try_from(minor).expect("at most the face, which is 32 bits");
+        let (discount_minor, rest_minor) = (narrow(discount_minor), narrow(rest_minor));
+        self.redemptions.push(Redemption {
+            voucher: bill.voucher,
+            seq,
+            at_ms: now_ms,
+            order_minor: bill.order_minor,
+            discount_minor,
+            rest_minor,
+            rollback_until_ms,
+            next_in_campaign: None,
+            reference: redeem.reference,
+            state,
+        });
+        let outcome =
+            Outcome::Redeemed { redemption: number, discount_minor, rest_minor, rollback_until_ms };
+        self.remember(key, command, (seq, now_ms), &outcome);
+        Ok(Effect::Done(outcome))
+    }
+
+    /// The discount that a bill would get now, in minor units, or why it would get none. Changes
+    /// nothing: validation asks this, and redeeming asks it first.
+    pub(crate) fn discount_at(
+        &self,
+        now_ms: u64,
+        bill: &Bill,
+        lock: Option<LockNo>,
+    ) -> Result<u64, Refusal> {
+        let voucher = self.voucher_of(bill.voucher, bill.user)?;
+        let terms = &self.campaigns[voucher.campaign.index()].definition.terms;
+        match (self.voucher_state_at(now_ms, voucher), lock) {
+            (VoucherState::Live, None) => {}
+            (VoucherState::Locked, lock) if lock == voucher.lock => {}
+            (VoucherState::Locked, None) => return Err(Refusal::VoucherLocked),
+            (VoucherState::Live | VoucherState::Locked, Some(_)) => {
+                return Err(Refusal::LockNotHeld);
+            }
+            (state, _) => return Err(Refusal::VoucherNotLive(state)),
+        }
+        if bill.order_minor > BILL_MINOR_MAX {
+            return Err(Refusal::AmountTooLarge);
+        }
+        if !applies(terms, now_ms, bill) {
+            return Err(Refusal::VoucherNotApplicable);
+        }
+        let discount_minor = (self.rules.discount_minor)(&terms.voucher, bill.order_minor);
+        if bill.order_minor < terms.voucher.min_spend_minor || discount_minor == 0 {
+            return Err(Refusal::MinSpendNotMet);
+        }
+        Ok(discount_minor)
+    }
+
+    /// Undoes a redemption: the voucher is live with its full face, or expired if its time is over.
+    pub(crate) fn roll_back(
+        &mut self,
+        now_ms: u64,
+        seq: u64,
+        undo: &RollBackRedemption,
+    ) -> Result<Effect, Refusal> {
+        let redemption =
+            self.redemptions.get(undo.redemption.index()).ok_or(Refusal::RedemptionNotFound)?;
+        // A redemption is undone once, whoever asks again and with whichever key.
+        if let RedemptionState::RolledBack { seq, at_ms, voucher_state } = redemption.state {
+            let outcome = Outcome::RolledBack { voucher_state };
+            return Ok(Effect::Repeat { seq, at_ms, outcome });
+        }
+        if redemption.state == RedemptionState::Settled
+            || self.rollback_end_ms(redemption) <= now_ms
+        {
+            return Err(Refusal::RollbackWindowOver);
+        }
+
+        let voucher = &self.vouchers[redemption.voucher.index()];
+        let over = self.voucher_end_ms(voucher) <= now_ms;
+        let voucher_state = if over { VoucherState::Expired } else { VoucherState::Live };
+        let redemption = &mut self.redemptions[undo.redemption.index()];
+        redemption.state = RedemptionState::RolledBack { seq, at_ms: now_ms, voucher_state };
+        let discount_minor = u64::from(redemption.discount_minor);
+        let rest_minor = u64::from(redemption.rest_minor);
+        let voucher: &mut Voucher = &mut self.vouchers[redemption.voucher.index()];
+        voucher.state = voucher_state;
+        voucher.redemption = None;
+        let campaign = &mut self.campaigns[voucher.campaign.index()];
+        let money = &mut campaign.money;
+        shift(&mut money.spent_minor, &mut money.reserved_minor, discount_minor);
+        take(&mut campaign.open_rests_minor, rest_minor);
+        campaign.live_face_minor += discount_minor + rest_minor;
+        campaign.counts.redeemed -= 1;
+        campaign.counts.live += 1;
+        if over {
+            campaign.end_live(discount_minor + rest_minor);
+            campaign.counts.expired += 1;
+        }
+        campaign.assert_sound();
+        Ok(Effect::Done(Outcome::RolledBack { voucher_state }))
+    }
+}
+
+/// Whether brand, category and hour are among those that the terms allow.
+fn applies(terms: &Terms, now_ms: u64, bill: &Bill) -> bool {
+    let voucher = &terms.voucher;
+    let brand = voucher.brands.is_empty()
+        || voucher.brands.iter().any(|name| bill.brand == Some(NameHash::of(name)));
+    let category = voucher.categories.is_empty()
+        || voucher
+            .categories
+            .iter()
+            .map(|name| NameHash::of(name))
+            .any(|allowed| bill.categories.iter().any(|category| category == allowed));
+    let minute = terms.minute_of_day(now_ms);
+    let hour = voucher.hours.is_empty() || voucher.hours.iter().any(|part| part.holds(minute));
+    brand && category && hour
+}

@@ -1,0 +1,258 @@
+//! Questions that change nothing. They ride in the engine's queue like commands, but the journal
+//! never sees them.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use crate::state::{Campaign, SetAside, State};
+use crate::tables::{LockState, RedemptionState};
+use crate::types::{
+    Bill, CampaignId, CampaignNo, CampaignState, Counts, Definition, LockNo, Money, RedemptionNo,
+    Reference, Refusal, UserKey, VoucherNo, VoucherState,
+};
+
+/// Longest list that one question is answered with.
+pub const LIST_MAX: u32 = 1_000;
+
+/// One question.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Query {
+    /// One campaign by its id.
+    Campaign(CampaignId),
+    /// Campaigns by id, after this one.
+    Campaigns {
+        /// From the first, if absent.
+        after: Option<CampaignId>,
+        /// At most [`LIST_MAX`].
+        limit: u32,
+    },
+    /// One voucher.
+    Voucher(VoucherNo),
+    /// A user's vouchers, newest first.
+    Wallet {
+        /// Whose.
+        user: UserKey,
+        /// Older than this one; from the newest, if absent.
+        before: Option<VoucherNo>,
+        /// At most [`LIST_MAX`].
+        limit: u32,
+    },
+    /// What a bill would get.
+    Validate(Bill),
+    /// Redemptions in the order of their making.
+    Redemptions {
+        /// From the first, if absent.
+        after: Option<RedemptionNo>,
+        /// At most [`LIST_MAX`].
+        limit: u32,
+    },
+    /// Whether the engine answers.
+    Ping,
+}
+
+/// What is so, at the moment of the question.
+#[derive(Clone, Debug)]
+pub enum Answer {
+    /// To [`Query::Campaign`]; `None` when there is no such campaign.
+    Campaign(Option<CampaignView>),
+    /// To [`Query::Campaigns`].
+    Campaigns(Vec<CampaignView>),
+    /// To [`Query::Voucher`]; `None` when there is no such voucher.
+    Voucher(Option<VoucherView>),
+    /// To [`Query::Wallet`].
+    Wallet(Vec<VoucherView>),
+    /// To [`Query::Validate`]: the discount in minor units, or why there would be none.
+    Validated(Result<u64, Refusal>),
+    /// To [`Query::Redemptions`].
+    Redemptions(Vec<RedemptionView>),
+    /// To [`Query::Ping`].
+    Pong,
+}
+
+/// One campaign.
+#[derive(Clone, Debug)]
+pub struct CampaignView {
+    /// Its number.
+    pub number: CampaignNo,
+    /// Document and terms.
+    pub definition: Arc<Definition>,
+    /// Counts up with every replaced document, from 1.
+    pub version: u32,
+    /// With the closing time looked at.
+    pub state: CampaignState,
+    /// Milliseconds since 1970.
+    pub created_at_ms: u64,
+    /// Its buckets.
+    pub money: Money,
+    /// Parts of what is available.
+    pub set_aside: SetAside,
+    /// Its vouchers.
+    pub counts: Counts,
+}
+
+/// One voucher.
+#[derive(Clone, Copy, Debug)]
+pub struct VoucherView {
+    /// Its number.
+    pub number: VoucherNo,
+    /// Whose.
+    pub user: UserKey,
+    /// Of which campaign.
+    pub campaign: CampaignNo,
+    /// Sequence number of the claim.
+    pub seq: u64,
+    /// Largest discount, in minor units.
+    pub face_minor: u32,
+    /// With the time looked at.
+    pub state: VoucherState,
+    /// Milliseconds since 1970.
+    pub valid_from_ms: u64,
+    /// Milliseconds since 1970, grace included.
+    pub valid_until_ms: u64,
+    /// The lock that holds it, and until when.
+    pub lock: Option<(LockNo, u64)>,
+    /// The redemption that used it.
+    pub redemption: Option<RedemptionNo>,
+}
+
+/// One redemption.
+#[derive(Clone, Copy, Debug)]
+pub struct RedemptionView {
+    /// Its number.
+    pub number: RedemptionNo,
+    /// The voucher used.
+    pub voucher: VoucherNo,
+    /// Of which campaign.
+    pub campaign: CampaignNo,
+    /// Sequence number of the redemption.
+    pub seq: u64,
+    /// Milliseconds since 1970.
+    pub at_ms: u64,
+    /// The bill before the discount.
+    pub order_minor: u64,
+    /// Taken off.
+    pub discount_minor: u32,
+    /// Milliseconds since 1970, grace included.
+    pub rollback_until_ms: u64,
+    /// The app's own number for the bill.
+    pub reference: Reference,
+    /// Whether it was undone.
+    pub rolled_back: bool,
+}
+
+impl State {
+    /// Answers a question as of `now_ms`.
+    #[must_use]
+    pub fn answer(&self, now_ms: u64, query: &Query) -> Answer {
+        match query {
+            Query::Campaign(id) => {
+                let number = self.by_id.get(id).copied();
+                Answer::Campaign(number.map(|number| self.campaign_view(now_ms, number)))
+            }
+            Query::Campaigns { after, limit } => {
+                let later = self.by_id.iter().filter(|(id, _)| Some(*id) > after.as_ref());
+                let numbers = later.take(bounded(*limit)).map(|(_, number)| *number);
+                Answer::Campaigns(
+                    numbers.map(|number| self.campaign_view(now_ms, number)).collect(),
+                )
+            }
+            Query::Voucher(number) => {
+                let known = number.0 < self.vouchers.len();
+                Answer::Voucher(known.then(|| self.voucher_view(now_ms, *number)))
+            }
+            Query::Wallet { user, before, limit } => {
+                Answer::Wallet(self.wallet(now_ms, *user, *before, bounded(*limit)))
+            }
+            Query::Validate(bill) => {
+                let lock = self.vouchers.get(bill.voucher.index()).and_then(|voucher| voucher.lock);
+                // A lock is the app's own: validation asks what the bill would get, locked or not.
+                Answer::Validated(self.discount_at(now_ms, bill, self.lock_held_at(now_ms, lock)))
+            }
+            Query::Redemptions { after, limit } => {
+                let first = after.map_or(0, |number| number.0.saturating_add(1));
+                let numbers = (first..self.redemptions.len()).take(bounded(*limit));
+                Answer::Redemptions(
+                    numbers.map(|number| self.redemption_view(RedemptionNo(number))).collect(),
+                )
+            }
+            Query::Ping => Answer::Pong,
+        }
+    }
+
+    fn lock_held_at(&self, now_ms: u64, lock: Option<LockNo>) -> Option<LockNo> {
+        lock.filter(|lock| {
+            self.locks[lock.index()].state == LockState::Held && self.lock_end_ms(*lock) > now_ms
+        })
+    }
+
+    fn campaign_view(&self, now_ms: u64, number: CampaignNo) -> CampaignView {
+        let campaign: &Campaign = &self.campaigns[number.index()];
+        CampaignView {
+            number,
+            definition: Arc::clone(&campaign.definition),
+            version: campaign.version,
+            state: campaign.state_at(now_ms),
+            created_at_ms: campaign.created_at_ms,
+            money: campaign.money,
+            set_aside: campaign.set_aside,
+            counts: campaign.counts,
+        }
+    }
+
+    fn voucher_view(&self, now_ms: u64, number: VoucherNo) -> VoucherView {
+        let voucher = &self.vouchers[number.index()];
+        let lock = self.lock_held_at(now_ms, voucher.lock);
+        VoucherView {
+            number,
+            user: voucher.user,
+            campaign: voucher.campaign,
+            seq: voucher.seq,
+            face_minor: voucher.face_minor,
+            state: self.voucher_state_at(now_ms, voucher),
+            valid_from_ms: voucher.issued_at_ms,
+            valid_until_ms: self.voucher_end_ms(voucher),
+            lock: lock.map(|lock| (lock, self.lock_end_ms(lock))),
+            redemption: voucher.redemption,
+        }
+    }
+
+    fn redemption_view(&self, number: RedemptionNo) -> RedemptionView {
+        let redemption = &self.redemptions[number.index()];
+        RedemptionView {
+            number,
+            voucher: redemption.voucher,
+            campaign: self.vouchers[redemption.voucher.index()].campaign,
+            seq: redemption.seq,
+            at_ms: redemption.at_ms,
+            order_minor: redemption.order_minor,
+            discount_minor: redemption.discount_minor,
+            rollback_until_ms: self.rollback_end_ms(redemption),
+            reference: redemption.reference,
+            rolled_back: matches!(redemption.state, RedemptionState::RolledBack { .. }),
+        }
+    }
+
+    fn wallet(
+        &self,
+        now_ms: u64,
+        user: UserKey,
+        before: Option<VoucherNo>,
+        limit: usize,
+    ) -> Vec<VoucherView> {
+        let mut views = Vec::new();
+        let mut next = self.users.newest(user, &self.vouchers);
+        while let Some(number) = next
+            && views.len() < limit
+        {
+            if before.is_none_or(|before| number < before) {
+                views.push(self.voucher_view(now_ms, number));
+            }
+            next = self.vouchers[number.index()].previous_of_user;
+        }
+        views
+    }
+}
+
+fn bounded(limit: u32) -> usize {
+    limit.min(LIST_MAX) as usize
+}

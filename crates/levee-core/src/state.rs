@@ -1,0 +1,320 @@
+//! The state, and the one way to change it.
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use sha2::{Digest, Sha256};
+
+use crate::rules::{RuleBook, Rules};
+use crate::tables::{Answer, Answers, Dense, Lock, Redemption, UserIndex, Voucher, put_all};
+use crate::types::{
+    CampaignId, CampaignNo, CampaignState, Command, Counts, Definition, LockNo, Money, Outcome,
+    Purpose, RedemptionNo, Refusal, VoucherNo, Wire,
+};
+
+/// Most campaigns of one installation; bounds the work of a tick.
+pub const CAMPAIGNS_MAX: usize = 10_000;
+
+/// What came of a command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It had an effect: the journal must keep it.
+    Done(Outcome),
+    /// It had this effect before; nothing changed now.
+    Repeat {
+        /// Sequence number of the first time.
+        seq: u64,
+        /// Time of the first time.
+        at_ms: u64,
+        /// What came of it then.
+        outcome: Outcome,
+    },
+    /// It had none, and left no trace.
+    Refused(Refusal),
+}
+
+/// What a handler returns when it does not refuse.
+pub(crate) enum Effect {
+    Done(Outcome),
+    Repeat { seq: u64, at_ms: u64, outcome: Outcome },
+}
+
+/// Parts of `available` that are set aside for a purpose, in minor units.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SetAside {
+    /// For invite rewards.
+    pub invites_minor: u64,
+    /// For red envelopes.
+    pub envelopes_minor: u64,
+    /// For apologies and payments to outlets.
+    pub compensation_minor: u64,
+}
+
+impl SetAside {
+    fn sum(&self) -> u64 {
+        let parts = [self.invites_minor, self.envelopes_minor, self.compensation_minor];
+        parts.iter().try_fold(0_u64, |sum, part| sum.checked_add(*part)).expect("within available")
+    }
+
+    /// The part for a purpose; none for vouchers, which take what is not set aside.
+    pub(crate) fn part(&mut self, purpose: Purpose) -> Option<&mut u64> {
+        match purpose {
+            Purpose::Vouchers => None,
+            Purpose::Invites => Some(&mut self.invites_minor),
+            Purpose::Envelopes => Some(&mut self.envelopes_minor),
+            Purpose::Compensation => Some(&mut self.compensation_minor),
+        }
+    }
+}
+
+/// One campaign with its money.
+#[derive(Clone, Debug)]
+pub(crate) struct Campaign {
+    pub definition: Arc<Definition>,
+    pub version: u32,
+    pub state: CampaignState,
+    pub created_at_ms: u64,
+    pub money: Money,
+    pub set_aside: SetAside,
+    pub counts: Counts,
+    /// Sums kept beside the buckets, so that a slip in one of them is seen at once.
+    pub live_face_minor: u64,
+    pub locked_face_minor: u64,
+    pub open_rests_minor: u64,
+    /// Front of the line in which vouchers expire, and its end.
+    pub next_to_expire: Option<VoucherNo>,
+    pub last_issued: Option<VoucherNo>,
+    /// Front of the line in which redemptions settle, and its end.
+    pub next_to_settle: Option<RedemptionNo>,
+    pub last_redeemed: Option<RedemptionNo>,
+}
+
+impl Campaign {
+    /// Free for new vouchers.
+    pub(crate) fn available_for_vouchers_minor(&self) -> u64 {
+        let free = self.money.available_minor.checked_sub(self.set_aside.sum());
+        free.expect("what is set aside is a part of what is available")
+    }
+
+    /// The money invariants of one campaign; a broken one must stop the engine.
+    #[track_caller]
+    pub(crate) fn assert_sound(&self) {
+        let money = &self.money;
+        assert!(money.adds_up(), "buckets must sum up to what was funded: {money:?}");
+        assert_eq!(
+            money.reserved_minor,
+            self.live_face_minor + self.open_rests_minor,
+            "reserved must be the face of live vouchers and the open rests"
+        );
+        assert_eq!(
+            money.in_flight_minor, self.locked_face_minor,
+            "in flight must be the face of locked vouchers"
+        );
+        assert!(self.set_aside.sum() <= money.available_minor, "set aside must be available");
+        assert!(self.counts.add_up(), "a voucher is in one state: {:?}", self.counts);
+    }
+}
+
+/// Moves an amount between two buckets; a bucket that does not hold it breaks an invariant.
+#[track_caller]
+pub(crate) fn shift(from: &mut u64, to: &mut u64, amount_minor: u64) {
+    take(from, amount_minor);
+    *to = to.checked_add(amount_minor).expect("buckets are bounded by what was funded");
+}
+
+#[track_caller]
+pub(crate) fn take(from: &mut u64, amount_minor: u64) {
+    *from = from.checked_sub(amount_minor).expect("a bucket must hold what is taken from it");
+}
+
+/// A time in which the service was not there.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Outage {
+    pub from_ms: u64,
+    pub until_ms: u64,
+}
+
+impl Outage {
+    /// End of the grace that it gives: as long again after the return as the service was gone.
+    pub(crate) fn grace_until_ms(self) -> u64 {
+        self.until_ms + (self.until_ms - self.from_ms)
+    }
+}
+
+/// Everything that the rules know. Made by applying commands, and by nothing else.
+#[derive(Clone, Debug)]
+pub struct State {
+    pub(crate) book: RuleBook,
+    pub(crate) rules: &'static Rules,
+    last_seq: u64,
+    last_ms: u64,
+    pub(crate) campaigns: Vec<Campaign>,
+    pub(crate) by_id: BTreeMap<CampaignId, CampaignNo>,
+    pub(crate) vouchers: Dense<Voucher>,
+    pub(crate) users: UserIndex,
+    pub(crate) redemptions: Dense<Redemption>,
+    pub(crate) locks: Dense<Lock>,
+    /// Held locks by the time at which they end.
+    pub(crate) held: BTreeSet<(u64, LockNo)>,
+    pub(crate) requests: Answers,
+    pub(crate) references: Answers,
+    pub(crate) outages: Vec<Outage>,
+}
+
+impl State {
+    /// Nothing yet, under the first rules of the book.
+    #[must_use]
+    pub fn new(book: RuleBook) -> Self {
+        Self {
+            book,
+            rules: book.first(),
+            last_seq: 0,
+            last_ms: 0,
+            campaigns: Vec::new(),
+            by_id: BTreeMap::new(),
+            vouchers: Dense::new(),
+            users: UserIndex::default(),
+            redemptions: Dense::new(),
+            locks: Dense::new(),
+            held: BTreeSet::new(),
+            requests: Answers::default(),
+            references: Answers::default(),
+            outages: Vec::new(),
+        }
+    }
+
+    /// Sequence number of the last command that had an effect; 0 before the first.
+    #[must_use]
+    pub fn last_seq(&self) -> u64 {
+        self.last_seq
+    }
+
+    /// Time of the last command that had an effect, in milliseconds since 1970.
+    #[must_use]
+    pub fn last_ms(&self) -> u64 {
+        self.last_ms
+    }
+
+    /// Version of the rules that hold now.
+    #[must_use]
+    pub fn rules_version(&self) -> u16 {
+        self.rules.version
+    }
+
+    /// Decides over one command at `now_ms`, and takes `seq` if it has an effect.
+    ///
+    /// All checks precede the first write, the look-up of repeats first of all, so a refusal leaves
+    /// no trace.
+    ///
+    /// # Panics
+    /// When an invariant breaks, when `seq` is not the next one, or when time goes back: the state
+    /// must not be used, and nothing of it acknowledged, after that.
+    pub fn apply(&mut self, now_ms: u64, seq: u64, command: &Command) -> Verdict {
+        assert_eq!(seq, self.last_seq + 1, "sequence numbers are dense");
+        assert!(now_ms >= self.last_ms, "journal time never goes back");
+
+        let request = command.request().filter(|_| self.is_keyed(command));
+        let body = request.map_or(0, |_| command.body_digest());
+        if let Some(answer) = request.and_then(|request| self.requests.get(request.0)) {
+            if answer.body != body {
+                return Verdict::Refused(Refusal::IdempotencyKeyReused);
+            }
+            let Answer { seq, at_ms, outcome, .. } = answer.clone();
+            return Verdict::Repeat { seq, at_ms, outcome };
+        }
+        match self.decide(now_ms, seq, command) {
+            Err(refusal) => Verdict::Refused(refusal),
+            Ok(Effect::Repeat { seq, at_ms, outcome }) => Verdict::Repeat { seq, at_ms, outcome },
+            Ok(Effect::Done(outcome)) => {
+                self.last_seq = seq;
+                self.last_ms = now_ms;
+                if let Some(request) = request {
+                    let outcome = outcome.clone();
+                    self.requests.insert(request.0, Answer { body, seq, at_ms: now_ms, outcome });
+                }
+                Verdict::Done(outcome)
+            }
+        }
+    }
+
+    fn decide(&mut self, now_ms: u64, seq: u64, command: &Command) -> Result<Effect, Refusal> {
+        match command {
+            Command::ClaimVoucher(claim) => self.claim_voucher(now_ms, seq, claim),
+            Command::LockVoucher(lock) => self.lock_voucher(now_ms, seq, lock, command),
+            Command::ReleaseLock(release) => self.release_lock(now_ms, seq, *release),
+            Command::RedeemVoucher(redeem) => self.redeem_voucher(now_ms, seq, redeem, command),
+            Command::RollBackRedemption(undo) => self.roll_back(now_ms, seq, undo),
+            Command::RevokeVoucher(revoke) => self.revoke_voucher(now_ms, revoke),
+            Command::CreateCampaign(create) => self.create_campaign(now_ms, create),
+            Command::ReplaceCampaign(replace) => self.replace_campaign(replace),
+            Command::MoveBudget(budget) => self.move_budget(now_ms, seq, budget, command),
+            Command::ChangeCampaignState(change) => self.change_campaign_state(now_ms, change),
+            Command::Tick(tick) => Ok(self.tick(now_ms, seq, *tick)),
+            Command::ResumeService(resume) => Ok(self.resume_service(now_ms, *resume)),
+            Command::ActivateRules(activate) => self.activate_rules(*activate),
+        }
+    }
+
+    /// A claim is idempotent by nature where a user may have one voucher; its key is not looked at.
+    fn is_keyed(&self, command: &Command) -> bool {
+        let Command::ClaimVoucher(claim) = command else { return true };
+        let campaign = self.campaigns.get(claim.campaign.index());
+        campaign.is_some_and(|campaign| campaign.definition.terms.voucher.per_user > 1)
+    }
+
+    /// A digest of everything that later commands depend on, the same on every build: SHA-256 over
+    /// the tables in the order of their numbers.
+    #[must_use]
+    pub fn digest(&self) -> [u8; 32] {
+        let mut digest = Sha256::new();
+        let mut bytes = Vec::new();
+        let mut add = |bytes: &mut Vec<u8>| {
+            digest.update(&bytes);
+            bytes.clear();
+        };
+        put_all(&[self.last_seq, self.last_ms, u64::from(self.rules.version)], &mut bytes);
+        for campaign in &self.campaigns {
+            campaign.definition.put(&mut bytes);
+            campaign.version.put(&mut bytes);
+            campaign.state.put(&mut bytes);
+            campaign.money.put(&mut bytes);
+            let aside = campaign.set_aside;
+            put_all(
+                &[
+                    campaign.created_at_ms,
+                    aside.invites_minor,
+                    aside.envelopes_minor,
+                    aside.compensation_minor,
+                ],
+                &mut bytes,
+            );
+            campaign.next_to_expire.put(&mut bytes);
+            campaign.next_to_settle.put(&mut bytes);
+            add(&mut bytes);
+        }
+        for voucher in self.vouchers.iter() {
+            voucher.put_digest(&mut bytes);
+            add(&mut bytes);
+        }
+        for redemption in self.redemptions.iter() {
+            redemption.put_digest(&mut bytes);
+            add(&mut bytes);
+        }
+        for lock in self.locks.iter() {
+            lock.put_digest(&mut bytes);
+            add(&mut bytes);
+        }
+        for (key, answer) in self.requests.iter().chain(self.references.iter()) {
+            key.put(&mut bytes);
+            put_all(&[answer.body, answer.seq, answer.at_ms], &mut bytes);
+            answer.outcome.put(&mut bytes);
+            add(&mut bytes);
+        }
+        for outage in &self.outages {
+            put_all(&[outage.from_ms, outage.until_ms], &mut bytes);
+            add(&mut bytes);
+        }
+        digest.finalize().into()
+    }
+}

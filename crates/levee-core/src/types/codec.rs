@@ -1,0 +1,468 @@
+//! The binary form of commands and outcomes, as the journal keeps it.
+//!
+//! Integers are LEB128 varints, keys are raw, lists and texts carry their length; there is no
+//! padding, so equal values have equal bytes. A layout never changes under the same
+//! [`CODEC_VERSION`]; hot commands stay within 128 bytes. Decoding takes any bytes: it may refuse,
+//! but never panics, and never allocates more than the input is long.
+
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::*;
+
+/// Layout of everything below; each batch in the journal names the one it was written with.
+pub const CODEC_VERSION: u8 = 1;
+
+/// Bytes that are not what they should be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a valid {what} at byte {offset}")]
+pub struct DecodeError {
+    /// What was expected.
+    pub what: &'static str,
+    /// Where in the input.
+    pub offset: usize,
+}
+
+/// Reads values from bytes, front to back.
+#[derive(Clone, Debug)]
+pub struct Reader<'a> {
+    bytes: &'a [u8],
+    offset: usize,
+}
+
+impl<'a> Reader<'a> {
+    /// From the first byte on.
+    #[must_use]
+    pub fn new(bytes: &'a [u8]) -> Self {
+        Self { bytes, offset: 0 }
+    }
+
+    /// Bytes not yet read.
+    #[must_use]
+    pub fn remaining(&self) -> usize {
+        self.bytes.len() - self.offset
+    }
+
+    /// Bytes read so far.
+    #[must_use]
+    pub fn offset(&self) -> usize {
+        self.offset
+    }
+
+    /// The next `len` bytes.
+    ///
+    /// # Errors
+    /// Fewer are left.
+    pub fn take(&mut self, len: usize) -> Result<&'a [u8], DecodeError> {
+        if len > self.remaining() {
+            return Err(self.not("length"));
+        }
+        let taken = &self.bytes[self.offset..self.offset + len];
+        self.offset += len;
+        Ok(taken)
+    }
+
+    fn not(&self, what: &'static str) -> DecodeError {
+        DecodeError { what, offset: self.offset }
+    }
+
+    fn byte(&mut self) -> Result<u8, DecodeError> {
+        Ok(self.take(1)?[0])
+    }
+}
+
+/// A value with a binary form.
+pub trait Wire: Sized {
+    /// Appends the value's bytes.
+    fn put(&self, out: &mut Vec<u8>);
+
+    /// Reads a value.
+    ///
+    /// # Errors
+    /// The bytes are no such value.
+    fn get(reader: &mut Reader<'_>) -> Result<Self, DecodeError>;
+}
+
+impl Wire for u8 {
+    fn put(&self, out: &mut Vec<u8>) {
+        out.push(*self);
+    }
+    fn get(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        reader.byte()
+    }
+}
+
+/// The lowest seven bits.
+fn low_bits(value: u64) -> u8 {
+    u8::try_from(value & 0x7f).expect("seven bits")
+}
+
+impl Wire for u64 {
+    fn put(&self, out: &mut Vec<u8>) {
+        let mut rest = *self;
+        while rest >= 0x80 {
+            out.push(0x80 | low_bits(rest));
+            rest >>= 7;
+        }
+        out.push(low_bits(rest));
+    }
+    fn get(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let mut value = 0_u64;
+        for shift in (0..64).step_by(7) {
+            let byte = reader.byte()?;
+            let part = u64::from(byte & 0x7f);
+            if shift == 63 && part > 1 {
+                return Err(reader.not("integer"));
+            }
+            value |= part << shift;
+            if byte & 0x80 == 0 {
+                // One value, one form: no trailing zero groups.
+                return if byte == 0 && shift > 0 { Err(reader.not("integer")) } else { Ok(value) };
+            }
+        }
+        Err(reader.not("integer"))
+    }
+}
+
+macro_rules! narrow {
+    ($($int:ty),*) => {$(
+        impl Wire for $int {
+            fn put(&self, out: &mut Vec<u8>) {
+                u64::from(*self).put(out);
+            }
+            fn get(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+                Self::try_from(u64::get(reader)?).map_err(|_| reader.not("integer"))
+            }
+        }
+    )*};
+}
+narrow!(u16, u32);
+
+impl Wire for i16 {
+    fn put(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.to_le_bytes());
+    }
+    fn get(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        <[u8; 2]>::get(reader).map(Self::from_le_bytes)
+    }
+}
+
+impl<const N: usize> Wire for [u8; N] {
+    fn put(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(self);
+    }
+    fn get(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(reader.take(N)?.try_into().expect("taken with this length"))
+    }
+}
+
+impl Wire for String {
+    fn put(&self, out: &mut Vec<u8>) {
+        self.len().put(out);
+        out.extend_from_slice(self.as_bytes());
+    }
+    fn get(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let len = usize::get(reader)?;
+        let bytes = reader.take(len)?;
+        core::str::from_utf8(bytes).map(Self::from).map_err(|_| reader.not("text"))
+    }
+}
+
+impl Wire for usize {
+    fn put(&self, out: &mut Vec<u8>) {
+        (*self as u64).put(out);
+    }
+    fn get(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Self::try_from(u64::get(reader)?).map_err(|_| reader.not("length"))
+    }
+}
+
+impl<T: Wire> Wire for Vec<T> {
+    fn put(&self, out: &mut Vec<u8>) {
+        self.len().put(out);
+        self.iter().for_each(|item| item.put(out));
+    }
+    fn get(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let len = usize::get(reader)?;
+        // Every item takes a byte at least; the vector itself grows only with what is read.
+        if len > reader.remaining() {
+            return Err(reader.not("length"));
+        }
+        (0..len).map(|_| T::get(reader)).collect()
+    }
+}
+
+impl<T: Wire> Wire for Option<T> {
+    fn put(&self, out: &mut Vec<u8>) {
+        out.push(u8::from(self.is_some()));
+        if let Some(value) = self {
+            value.put(out);
+        }
+    }
+    fn get(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        match reader.byte()? {
+            0 => Ok(None),
+            1 => T::get(reader).map(Some),
+            _ => Err(reader.not("option")),
+        }
+    }
+}
+
+impl<T: Wire> Wire for Box<T> {
+    fn put(&self, out: &mut Vec<u8>) {
+        (**self).put(out);
+    }
+    fn get(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        T::get(reader).map(Self::new)
+    }
+}
+
+/// Fields in this order.
+macro_rules! wire_struct {
+    ($($name:ident { $($field:ident),* $(,)? })*) => {$(
+        impl Wire for $name {
+            fn put(&self, out: &mut Vec<u8>) {
+                $(self.$field.put(out);)*
+            }
+            fn get(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+                $(let $field = Wire::get(reader)?;)*
+                Ok(Self { $($field),* })
+            }
+        }
+    )*};
+}
+
+/// One inner value.
+macro_rules! wire_newtype {
+    ($($name:ident)*) => {$(
+        impl Wire for $name {
+            fn put(&self, out: &mut Vec<u8>) {
+                self.0.put(out);
+            }
+            fn get(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+                Wire::get(reader).map(Self)
+            }
+        }
+    )*};
+}
+
+/// A byte that names the variant, then its fields in this order. A number is never used again.
+macro_rules! wire_enum {
+    ($($name:ident { $($tag:literal => $variant:ident
+        $(($inner:ident))? $({ $($field:ident),* })?),* $(,)? })*) => {$(
+        impl Wire for $name {
+            fn put(&self, out: &mut Vec<u8>) {
+                match self {
+                    $(Self::$variant $(($inner))? $({ $($field),* })? => {
+                        out.push($tag);
+                        $($inner.put(out);)?
+                        $($($field.put(out);)*)?
+                    })*
+                }
+            }
+            fn get(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+                match reader.byte()? {
+                    $($tag => {
+                        $(let $inner = Wire::get(reader)?;)?
+                        $($(let $field = Wire::get(reader)?;)*)?
+                        Ok(Self::$variant $(($inner))? $({ $($field),* })?)
+                    })*
+                    _ => Err(reader.not(stringify!($name))),
+                }
+            }
+        }
+    )*};
+}
+
+wire_newtype! { CampaignNo VoucherNo RedemptionNo LockNo UserKey RequestKey NameHash }
+
+wire_enum! {
+    Command {
+        1 => ClaimVoucher(c), 2 => LockVoucher(c), 3 => ReleaseLock(c), 4 => RedeemVoucher(c),
+        5 => RollBackRedemption(c), 6 => RevokeVoucher(c), 7 => CreateCampaign(c),
+        8 => ReplaceCampaign(c), 9 => MoveBudget(c), 10 => ChangeCampaignState(c), 11 => Tick(c),
+        12 => ResumeService(c), 13 => ActivateRules(c),
+    }
+    Outcome {
+        1 => Claimed { voucher, face_minor },
+        2 => Locked { lock, until_ms },
+        3 => Released { voucher_state },
+        4 => Redeemed { redemption, discount_minor, rest_minor, rollback_until_ms },
+        5 => RolledBack { voucher_state },
+        6 => Revoked { face_minor },
+        7 => CampaignCreated { campaign },
+        8 => CampaignReplaced { version },
+        9 => BudgetMoved(money),
+        10 => CampaignStateChanged { state },
+        11 => Ticked(swept),
+        12 => ServiceResumed { outage_ms },
+        13 => RulesActivated,
+    }
+    Purpose { 0 => Vouchers, 1 => Invites, 2 => Envelopes, 3 => Compensation }
+    Direction { 0 => Fund, 1 => Withdraw }
+    StateChange { 0 => Open, 1 => Pause, 2 => Resume, 3 => Close }
+    CampaignState { 0 => Draft, 1 => Open, 2 => Paused, 3 => Closed }
+    VoucherState { 0 => Live, 1 => Locked, 2 => Redeemed, 3 => Expired, 4 => Revoked }
+    VoucherKind { 0 => AmountOff { face_minor }, 1 => PercentOff { percent, max_minor } }
+    Test { 0 => AtLeast(least), 1 => OneOf(texts) }
+}
+
+wire_struct! {
+    ClaimVoucher { campaign, terms_version, conditions_met, user, request }
+    LockVoucher { request, voucher, user, ttl_ms, reference }
+    ReleaseLock { lock }
+    RedeemVoucher { request, bill, lock, reference }
+    Bill { voucher, user, order_minor, brand, categories }
+    RollBackRedemption { request, redemption, reason }
+    RevokeVoucher { request, voucher, reason }
+    CreateCampaign { request, definition }
+    Definition { id, document, terms }
+    ReplaceCampaign { version_seen, definition }
+    MoveBudget { request, campaign, direction, purpose, amount_minor, reference }
+    ChangeCampaignState { request, campaign, change, reason }
+    Tick { limit }
+    ResumeService { stopped_at_ms }
+    ActivateRules { version }
+    Money {
+        funded_minor, available_minor, reserved_minor, in_flight_minor, escrowed_minor, owed_minor,
+        spent_minor, returned_minor,
+    }
+    Swept { locks, vouchers, redemptions }
+    Terms {
+        currency, opens_at_ms, closes_at_ms, offsets, eligibility, voucher, invites, envelopes,
+        prize_max_minor, per_user_total_minor,
+    }
+    ZoneOffset { from_ms, minutes }
+    Eligibility { all }
+    Condition { attribute, test }
+    VoucherTerms {
+        kind, min_spend_minor, brands, categories, hours, valid_for_ms, per_user,
+        rollback_within_ms,
+    }
+    DayPart { from_minute, until_minute }
+    InviteTerms { budget_minor, tiers, max_per_user }
+    InviteTier { invites, face_minor }
+    EnvelopeTerms { budget_minor, share_min_minor, share_max_minor, shares_max, expires_after_ms }
+}
+
+impl Wire for Reference {
+    fn put(&self, out: &mut Vec<u8>) {
+        let text = self.as_str();
+        text.len().put(out);
+        out.extend_from_slice(text.as_bytes());
+    }
+    fn get(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let len = usize::get(reader)?;
+        let text = core::str::from_utf8(reader.take(len)?).map_err(|_| reader.not("text"))?;
+        Self::new(text).ok_or_else(|| reader.not("reference"))
+    }
+}
+
+impl Wire for Categories {
+    fn put(&self, out: &mut Vec<u8>) {
+        self.iter().count().put(out);
+        self.iter().for_each(|name| out.extend_from_slice(&name.0.to_le_bytes()));
+    }
+    fn get(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let len = usize::get(reader)?;
+        if len > Self::MAX {
+            return Err(reader.not("list of categories"));
+        }
+        let mut names = [NameHash(0); Self::MAX];
+        for name in &mut names[..len] {
+            *name = NameHash(u32::from_le_bytes(Wire::get(reader)?));
+        }
+        Ok(Self::new(&names[..len]).expect("checked just now"))
+    }
+}
+
+impl Wire for CampaignId {
+    fn put(&self, out: &mut Vec<u8>) {
+        self.as_str().len().put(out);
+        out.extend_from_slice(self.as_str().as_bytes());
+    }
+    fn get(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let text = String::get(reader)?;
+        Self::new(&text).ok_or_else(|| reader.not("campaign id"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hot_commands() -> [Command; 3] {
+        let key = [0xab; 16];
+        let reference = Reference::new(&"r".repeat(Reference::LEN_MAX)).expect("fits");
+        [
+            Command::ClaimVoucher(ClaimVoucher {
+                campaign: CampaignNo(u32::MAX),
+                terms_version: u32::MAX,
+                conditions_met: u16::MAX,
+                user: UserKey(key),
+                request: Some(RequestKey(key)),
+            }),
+            Command::LockVoucher(LockVoucher {
+                request: RequestKey(key),
+                voucher: VoucherNo(u32::MAX),
+                user: UserKey(key),
+                ttl_ms: DURATION_MS_MAX,
+                reference,
+            }),
+            Command::RedeemVoucher(RedeemVoucher {
+                request: RequestKey(key),
+                bill: Bill {
+                    voucher: VoucherNo(u32::MAX),
+                    user: UserKey(key),
+                    order_minor: BILL_MINOR_MAX,
+                    brand: Some(NameHash(0x7fff_ffff)),
+                    categories: Categories::new(&[NameHash(u32::MAX); Categories::MAX])
+                        .expect("as many as fit"),
+                },
+                lock: Some(LockNo(u32::MAX)),
+                reference,
+            }),
+        ]
+    }
+
+    #[test]
+    fn the_largest_hot_commands_fit_128_bytes_and_come_back_the_same() {
+        for command in hot_commands() {
+            let mut bytes = Vec::new();
+            command.put(&mut bytes);
+            assert!(bytes.len() <= 128, "{} bytes: {command:?}", bytes.len());
+            let mut reader = Reader::new(&bytes);
+            assert_eq!(Command::get(&mut reader), Ok(command));
+            assert_eq!(reader.remaining(), 0);
+        }
+    }
+
+    #[test]
+    fn cut_and_flipped_bytes_never_panic() {
+        for command in hot_commands() {
+            let mut bytes = Vec::new();
+            command.put(&mut bytes);
+            for len in 0..bytes.len() {
+                assert!(Command::get(&mut Reader::new(&bytes[..len])).is_err(), "cut at {len}");
+            }
+            for place in 0..bytes.len() {
+                let mut flipped = bytes.clone();
+                flipped[place] ^= 0xff;
+                let _ = Command::get(&mut Reader::new(&flipped));
+            }
+        }
+    }
+
+    #[test]
+    fn integers_have_one_form() {
+        for value in [0, 1, 127, 128, 300, u64::from(u32::MAX), u64::MAX] {
+            let mut bytes = Vec::new();
+            value.put(&mut bytes);
+            assert_eq!(u64::get(&mut Reader::new(&bytes)), Ok(value));
+        }
+        for wrong in [&[0x80, 0x00][..], &[0xff; 10], &[0x80; 11], &[]] {
+            assert!(u64::get(&mut Reader::new(wrong)).is_err(), "{wrong:02x?}");
+        }
+    }
+}

@@ -1,0 +1,360 @@
+//! Commands: what may be asked of the state machine. Imperative names; one struct each.
+
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::{
+    CampaignId, CampaignNo, LockNo, NameHash, Purpose, RedemptionNo, Reference, RequestKey, Terms,
+    UserKey, VoucherNo, Wire,
+};
+
+/// Longest reason that an operator or app may give, in bytes.
+pub const REASON_LEN_MAX: usize = 200;
+
+/// Largest campaign document that is kept, in bytes of JSON.
+pub const DOCUMENT_LEN_MAX: usize = 32 * 1024;
+
+/// Largest bill, in minor units: far beyond any, and small enough that a percentage of it cannot
+/// leave 64 bits.
+pub const BILL_MINOR_MAX: u64 = 1 << 48;
+
+/// One ask for a change. The engine gives it a time and, if it has an effect, a sequence number.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+pub enum Command {
+    /// Give a user the campaign's voucher.
+    ClaimVoucher(ClaimVoucher),
+    /// Hold a voucher for an order.
+    LockVoucher(LockVoucher),
+    /// Let go of a held voucher.
+    ReleaseLock(ReleaseLock),
+    /// Use a voucher on a bill.
+    RedeemVoucher(RedeemVoucher),
+    /// Undo a redemption.
+    RollBackRedemption(RollBackRedemption),
+    /// Take a live voucher back.
+    RevokeVoucher(RevokeVoucher),
+    /// Make a campaign, as a draft.
+    CreateCampaign(Box<CreateCampaign>),
+    /// Replace a campaign's document.
+    ReplaceCampaign(Box<ReplaceCampaign>),
+    /// Add to or take from a campaign's budget.
+    MoveBudget(MoveBudget),
+    /// Open, pause, resume or close a campaign.
+    ChangeCampaignState(ChangeCampaignState),
+    /// Let time pass: expire what is due.
+    Tick(Tick),
+    /// The engine is back after it was stopped.
+    ResumeService(ResumeService),
+    /// From here on decide by these rules.
+    ActivateRules(ActivateRules),
+}
+
+/// Gives one voucher to a user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct ClaimVoucher {
+    /// Of which campaign.
+    pub campaign: CampaignNo,
+    /// The version of the terms that `conditions_met` was made with.
+    pub terms_version: u32,
+    /// One bit a condition of the campaign's eligibility.
+    pub conditions_met: u16,
+    /// For whom.
+    pub user: UserKey,
+    /// Needed where a user may claim more than one; not looked at otherwise.
+    pub request: Option<RequestKey>,
+}
+
+/// Holds a live voucher, so that it neither expires nor is used by anything else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct LockVoucher {
+    /// Makes a repeat harmless.
+    pub request: RequestKey,
+    /// Which voucher.
+    pub voucher: VoucherNo,
+    /// Whose it must be.
+    pub user: UserKey,
+    /// How long, in milliseconds; 1 to [`super::DURATION_MS_MAX`].
+    pub ttl_ms: u64,
+    /// The app's own number for what it is held for.
+    pub reference: Reference,
+}
+
+/// Lets go of a held voucher. A repeat finds it let go already and changes nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct ReleaseLock {
+    /// Which lock.
+    pub lock: LockNo,
+}
+
+/// Uses a voucher on a bill.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct RedeemVoucher {
+    /// Makes a repeat harmless.
+    pub request: RequestKey,
+    /// On what bill.
+    pub bill: Bill,
+    /// The lock that holds it, if one does.
+    pub lock: Option<LockNo>,
+    /// The app's own number for the bill.
+    pub reference: Reference,
+}
+
+/// What a voucher is to be used on; also what a validation asks about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct Bill {
+    /// Which voucher.
+    pub voucher: VoucherNo,
+    /// Whose it must be.
+    pub user: UserKey,
+    /// The bill before the discount, in minor units.
+    pub order_minor: u64,
+    /// Where, if the app says so.
+    pub brand: Option<NameHash>,
+    /// What for.
+    pub categories: Categories,
+}
+
+/// Up to [`Categories::MAX`] categories of one order, kept inline.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Categories {
+    len: u8,
+    names: [u32; Self::MAX],
+}
+
+impl Categories {
+    /// Keeps the redemption command within 128 bytes.
+    pub const MAX: usize = 5;
+
+    /// `None` when there are more than [`Self::MAX`].
+    #[must_use]
+    pub fn new(names: &[NameHash]) -> Option<Self> {
+        let mut made = Self { len: u8::try_from(names.len()).ok()?, ..Self::default() };
+        if names.len() > Self::MAX {
+            return None;
+        }
+        for (place, name) in made.names.iter_mut().zip(names) {
+            *place = name.0;
+        }
+        Some(made)
+    }
+
+    /// In the order given.
+    pub fn iter(&self) -> impl Iterator<Item = NameHash> {
+        self.names[..usize::from(self.len)].iter().map(|name| NameHash(*name))
+    }
+}
+
+#[cfg(feature = "serde")]
+impl serde::Serialize for Categories {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.iter())
+    }
+}
+
+/// Undoes a redemption.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct RollBackRedemption {
+    /// Makes a repeat harmless.
+    pub request: RequestKey,
+    /// Which redemption.
+    pub redemption: RedemptionNo,
+    /// For the record.
+    pub reason: String,
+}
+
+/// Takes a live voucher back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct RevokeVoucher {
+    /// Makes a repeat harmless.
+    pub request: RequestKey,
+    /// Which voucher.
+    pub voucher: VoucherNo,
+    /// For the record.
+    pub reason: String,
+}
+
+/// Makes a campaign, as a draft without money.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct CreateCampaign {
+    /// Makes a repeat harmless.
+    pub request: RequestKey,
+    /// What it is.
+    pub definition: Definition,
+}
+
+/// A campaign's document as the operator wrote it, and the terms compiled from it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct Definition {
+    /// The operator's name for it.
+    pub id: CampaignId,
+    /// The document as JSON; returned as given, never looked into by the rules.
+    #[cfg_attr(feature = "serde", serde(skip))]
+    pub document: Vec<u8>,
+    /// What the rules need of it.
+    pub terms: Terms,
+}
+
+/// Replaces a campaign's document.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct ReplaceCampaign {
+    /// The version that the operator has seen; another one refuses.
+    pub version_seen: u32,
+    /// What it is from now on.
+    pub definition: Definition,
+}
+
+/// Whether money comes in or goes out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+pub enum Direction {
+    /// In, to `available`.
+    Fund,
+    /// Out of `available`.
+    Withdraw,
+}
+
+/// Adds to or takes from a campaign's budget.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct MoveBudget {
+    /// Makes a repeat harmless.
+    pub request: RequestKey,
+    /// Which campaign.
+    pub campaign: CampaignId,
+    /// In or out.
+    pub direction: Direction,
+    /// Which part of the budget.
+    pub purpose: Purpose,
+    /// At least 1.
+    pub amount_minor: u64,
+    /// The sponsor's own number for the transfer.
+    pub reference: Reference,
+}
+
+/// What an operator does to a campaign's state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+pub enum StateChange {
+    /// Draft to open.
+    Open,
+    /// Open to paused.
+    Pause,
+    /// Paused to open.
+    Resume,
+    /// Any to closed, for good.
+    Close,
+}
+
+/// Opens, pauses, resumes or closes a campaign.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct ChangeCampaignState {
+    /// Makes a repeat harmless.
+    pub request: RequestKey,
+    /// Which campaign.
+    pub campaign: CampaignId,
+    /// To what.
+    pub change: StateChange,
+    /// For the record; may be empty.
+    pub reason: String,
+}
+
+/// Lets time pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct Tick {
+    /// Most things to expire at once.
+    pub limit: u32,
+}
+
+/// The engine is back: what would have expired meanwhile gets that time as grace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct ResumeService {
+    /// Time of the last record before the stop, in milliseconds since 1970.
+    pub stopped_at_ms: u64,
+}
+
+/// From here on decide by these rules.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct ActivateRules {
+    /// A version that this build has.
+    pub version: u16,
+}
+
+impl Command {
+    /// The key that makes a repeat harmless, where the command has one.
+    #[must_use]
+    pub fn request(&self) -> Option<RequestKey> {
+        match self {
+            Self::ClaimVoucher(claim) => claim.request,
+            Self::LockVoucher(lock) => Some(lock.request),
+            Self::RedeemVoucher(redeem) => Some(redeem.request),
+            Self::RollBackRedemption(roll_back) => Some(roll_back.request),
+            Self::RevokeVoucher(revoke) => Some(revoke.request),
+            Self::CreateCampaign(create) => Some(create.request),
+            Self::MoveBudget(budget) => Some(budget.request),
+            Self::ChangeCampaignState(change) => Some(change.request),
+            Self::ReleaseLock(_)
+            | Self::ReplaceCampaign(_)
+            | Self::Tick(_)
+            | Self::ResumeService(_)
+            | Self::ActivateRules(_) => None,
+        }
+    }
+
+    /// The same command under the key of all zeros.
+    fn without_request(&self) -> Self {
+        let none = RequestKey([0; 16]);
+        let mut command = self.clone();
+        match &mut command {
+            Self::ClaimVoucher(claim) => claim.request = None,
+            Self::LockVoucher(lock) => lock.request = none,
+            Self::RedeemVoucher(redeem) => redeem.request = none,
+            Self::RollBackRedemption(roll_back) => roll_back.request = none,
+            Self::RevokeVoucher(revoke) => revoke.request = none,
+            Self::CreateCampaign(create) => create.request = none,
+            Self::MoveBudget(budget) => budget.request = none,
+            Self::ChangeCampaignState(change) => change.request = none,
+            Self::ReleaseLock(_)
+            | Self::ReplaceCampaign(_)
+            | Self::Tick(_)
+            | Self::ResumeService(_)
+            | Self::ActivateRules(_) => {}
+        }
+        command
+    }
+
+    /// A 64-bit fingerprint of everything but the request key (FNV-1a over the binary form): two
+    /// requests under one key are the same request when this is equal.
+    #[must_use]
+    pub fn body_digest(&self) -> u64 {
+        let mut bytes = Vec::with_capacity(128);
+        self.without_request().put(&mut bytes);
+        bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+            (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+        })
+    }
+
+    /// Whether only the engine itself may give this command.
+    #[must_use]
+    pub fn is_internal(&self) -> bool {
+        matches!(self, Self::Tick(_) | Self::ResumeService(_) | Self::ActivateRules(_))
+    }
+}

@@ -1,0 +1,20 @@
+//! Types that the rules, the gates and the audit share; no rule lives here.
+//!
+//! The audit imports this module and nothing else of the crate: two counts that share types but no
+//! handlers must agree.
+
+mod codec;
+mod command;
+mod eligibility;
+mod ids;
+mod money;
+mod outcome;
+mod terms;
+
+pub use codec::{CODEC_VERSION, DecodeError, Reader, Wire};
+pub use command::*;
+pub use eligibility::{Condition, Eligibility, Test};
+pub use ids::*;
+pub use money::{Counts, Money, Purpose};
+pub use outcome::*;
+pub use terms::*;

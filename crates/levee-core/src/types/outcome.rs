@@ -1,0 +1,254 @@
+//! What came of a command: the facts that the journal keeps, or a refusal that leaves no trace.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+use super::{CampaignNo, LockNo, Money, RedemptionNo, VoucherNo};
+
+/// The facts of a command that had an effect. The journal keeps them beside the command; replay
+/// compares them, and the audit counts them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+pub enum Outcome {
+    /// A voucher was issued. It ends at [`super::VoucherTerms::valid_until_ms`] of this record's
+    /// time.
+    Claimed {
+        /// The new voucher.
+        voucher: VoucherNo,
+        /// What was reserved for it.
+        face_minor: u32,
+    },
+    /// A voucher is held.
+    Locked {
+        /// The new lock.
+        lock: LockNo,
+        /// Until then.
+        until_ms: u64,
+    },
+    /// A held voucher was let go.
+    Released {
+        /// Live, or expired if its time was over.
+        voucher_state: VoucherState,
+    },
+    /// A voucher was used.
+    Redeemed {
+        /// The new redemption.
+        redemption: RedemptionNo,
+        /// Taken off the bill.
+        discount_minor: u32,
+        /// Of the face, reserved until the rollback window is over.
+        rest_minor: u32,
+        /// End of that window.
+        rollback_until_ms: u64,
+    },
+    /// A redemption was undone.
+    RolledBack {
+        /// Live, or expired if its time was over.
+        voucher_state: VoucherState,
+    },
+    /// A voucher was taken back.
+    Revoked {
+        /// Released for new vouchers.
+        face_minor: u32,
+    },
+    /// A campaign was made.
+    CampaignCreated {
+        /// Its number.
+        campaign: CampaignNo,
+    },
+    /// A campaign's document was replaced.
+    CampaignReplaced {
+        /// Its new version.
+        version: u32,
+    },
+    /// Money came in or went out.
+    BudgetMoved(Box<Money>),
+    /// A campaign changed its state.
+    CampaignStateChanged {
+        /// To this.
+        state: CampaignState,
+    },
+    /// Time passed.
+    Ticked(Box<Swept>),
+    /// The engine is back.
+    ServiceResumed {
+        /// How long it was gone.
+        outage_ms: u64,
+    },
+    /// Other rules hold.
+    RulesActivated,
+}
+
+/// What one tick let expire, in the order in which it did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct Swept {
+    /// Locks whose time was over; their vouchers are live again, or expired with them.
+    pub locks: Vec<LockNo>,
+    /// Live vouchers whose time was over.
+    pub vouchers: Vec<VoucherNo>,
+    /// Redemptions that can no longer be rolled back; their rest is available again.
+    pub redemptions: Vec<RedemptionNo>,
+}
+
+impl Swept {
+    /// How many things expired.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.locks.len() + self.vouchers.len() + self.redemptions.len()
+    }
+
+    /// Whether nothing did.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// Where a campaign stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+pub enum CampaignState {
+    /// Takes money; its terms may still change.
+    Draft,
+    /// Takes claims from `opens_at` to `closes_at`.
+    Open,
+    /// Takes no claims; vouchers can be used.
+    Paused,
+    /// Takes no claims for good; vouchers can be used.
+    Closed,
+}
+
+impl CampaignState {
+    /// The public name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Draft => "draft",
+            Self::Open => "open",
+            Self::Paused => "paused",
+            Self::Closed => "closed",
+        }
+    }
+}
+
+/// Where a voucher stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+pub enum VoucherState {
+    /// Can be used.
+    Live,
+    /// Held by a lock.
+    Locked,
+    /// Used.
+    Redeemed,
+    /// Its time ran out.
+    Expired,
+    /// Taken back.
+    Revoked,
+}
+
+impl VoucherState {
+    /// The public name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Live => "live",
+            Self::Locked => "locked",
+            Self::Redeemed => "redeemed",
+            Self::Expired => "expired",
+            Self::Revoked => "revoked",
+        }
+    }
+}
+
+/// Why a command was turned down. An expected answer, not a fault: it leaves no trace, and its text
+/// is the public error code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// No campaign of that name or number.
+    #[error("campaign_not_found")]
+    CampaignNotFound,
+    /// A campaign of that id exists.
+    #[error("campaign_exists")]
+    CampaignExists,
+    /// The state machine holds as many campaigns as it may.
+    #[error("campaign_limit_reached")]
+    CampaignLimitReached,
+    /// Draft, paused, or before `opens_at`.
+    #[error("campaign_not_open")]
+    CampaignNotOpen,
+    /// Closed, or after `closes_at`.
+    #[error("campaign_closed")]
+    CampaignClosed,
+    /// The campaign's state does not allow this change of state.
+    #[error("campaign_state_conflict")]
+    CampaignStateConflict(CampaignState),
+    /// Another document came first.
+    #[error("version_conflict")]
+    VersionConflict,
+    /// This field of an open campaign cannot change.
+    #[error("terms_frozen")]
+    TermsFrozen(&'static str),
+    /// The claim's conditions were evaluated against another version of the terms: refresh and ask
+    /// again. Gates do so themselves; no client sees it.
+    #[error("terms_changed")]
+    TermsChanged,
+    /// A condition of the campaign does not hold.
+    #[error("not_eligible")]
+    NotEligible,
+    /// As many vouchers, or as much money, as one user may get.
+    #[error("user_limit_reached")]
+    UserLimitReached,
+    /// What is available does not cover it.
+    #[error("budget_exhausted")]
+    BudgetExhausted,
+    /// The campaign's sums would leave the range of a 64-bit integer.
+    #[error("amount_too_large")]
+    AmountTooLarge,
+    /// A request key is needed here.
+    #[error("idempotency_key_missing")]
+    IdempotencyKeyMissing,
+    /// The request key belongs to another request.
+    #[error("idempotency_key_reused")]
+    IdempotencyKeyReused,
+    /// The reference belongs to another request of this kind in this campaign.
+    #[error("reference_reused")]
+    ReferenceReused,
+    /// No such voucher.
+    #[error("voucher_not_found")]
+    VoucherNotFound,
+    /// The voucher is another user's.
+    #[error("voucher_of_another_user")]
+    VoucherOfAnotherUser,
+    /// A lock holds it.
+    #[error("voucher_locked")]
+    VoucherLocked,
+    /// Redeemed, expired or revoked.
+    #[error("voucher_not_live")]
+    VoucherNotLive(VoucherState),
+    /// Not for this brand, category or hour.
+    #[error("voucher_not_applicable")]
+    VoucherNotApplicable,
+    /// The bill is too small.
+    #[error("min_spend_not_met")]
+    MinSpendNotMet,
+    /// No such lock.
+    #[error("lock_not_found")]
+    LockNotFound,
+    /// The lock no longer holds the voucher.
+    #[error("lock_not_held")]
+    LockNotHeld,
+    /// No such redemption.
+    #[error("redemption_not_found")]
+    RedemptionNotFound,
+    /// Too late to undo.
+    #[error("rollback_window_over")]
+    RollbackWindowOver,
+    /// This build does not know these rules, or they hold already.
+    #[error("rules_unknown")]
+    RulesUnknown,
+}
