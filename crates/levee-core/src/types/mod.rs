@@ -3,6 +3,7 @@
 //! The audit imports this module and nothing else of the crate: two counts that share types but no
 //! handlers must agree.
 
+mod batch;
 mod codec;
 mod command;
 mod eligibility;
@@ -11,6 +12,7 @@ mod money;
 mod outcome;
 mod terms;
 
+pub use batch::{BatchReader, put_batch_start, put_entry};
 pub use codec::{CODEC_VERSION, DecodeError, Reader, Wire};
 pub use command::*;
 pub use eligibility::{Condition, Eligibility, Test};
