@@ -1,0 +1,159 @@
+//! The data folder: names, the lock, the list of segments. What is in a segment is not known here.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::OpenError;
+
+const SUFFIX: &str = ".seg";
+const UNFINISHED_SUFFIX: &str = ".seg.tmp";
+
+/// Wraps the system's answer; to be used with `map_err`.
+pub(crate) fn io_error(action: &'static str, file: &Path) -> impl FnOnce(io::Error) -> OpenError {
+    move |source| OpenError::Io { action, file: file.to_path_buf(), source }
+}
+
+/// Makes renames, creations and removals in a folder durable.
+pub(crate) fn sync_dir(dir: &Path) -> io::Result<()> {
+    File::open(dir)?.sync_all()
+}
+
+/// A data folder, whether it exists or not.
+#[derive(Clone, Debug)]
+pub(crate) struct Folder {
+    pub(crate) dir: PathBuf,
+}
+
+impl Folder {
+    pub(crate) fn new(dir: &Path) -> Self {
+        Self { dir: dir.to_path_buf() }
+    }
+
+    pub(crate) fn journal(&self) -> PathBuf {
+        self.dir.join("journal")
+    }
+
+    pub(crate) fn archive(&self) -> PathBuf {
+        self.dir.join("archive")
+    }
+
+    pub(crate) fn segment(&self, ordinal: u64) -> PathBuf {
+        self.journal().join(format!("{ordinal:010}{SUFFIX}"))
+    }
+
+    pub(crate) fn archived_segment(&self, ordinal: u64) -> PathBuf {
+        self.archive().join(format!("{ordinal:010}{SUFFIX}"))
+    }
+
+    pub(crate) fn unfinished_segment(&self, ordinal: u64) -> PathBuf {
+        self.journal().join(format!("{ordinal:010}{UNFINISHED_SUFFIX}"))
+    }
+
+    /// Creates the folders that are missing and makes that durable.
+    pub(crate) fn create(&self) -> Result<(), OpenError> {
+        for dir in [self.journal(), self.archive()] {
+            fs::create_dir_all(&dir).map_err(io_error("create the folder", &dir))?;
+        }
+        let parent = self.dir.parent().filter(|parent| !parent.as_os_str().is_empty());
+        for dir in [Some(self.dir.as_path()), parent].into_iter().flatten() {
+            sync_dir(dir).map_err(io_error("sync the folder", dir))?;
+        }
+        Ok(())
+    }
+
+    /// Takes the folder for this process until the returned file is dropped.
+    pub(crate) fn lock(&self) -> Result<File, OpenError> {
+        let path = self.dir.join("LOCK");
+        let file = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&path)
+            .map_err(io_error("open", &path))?;
+        match file.try_lock() {
+            Ok(()) => Ok(file),
+            Err(TryLockError::WouldBlock) => Err(OpenError::Locked { dir: self.dir.clone() }),
+            Err(TryLockError::Error(source)) => {
+                Err(OpenError::Io { action: "lock", file: path, source })
+            }
+        }
+    }
+
+    /// The numbers of all segments, archived ones included: ascending, without gaps.
+    pub(crate) fn segments(&self) -> Result<Vec<u64>, OpenError> {
+        // The journal's first: one that moves to the archive meanwhile is then seen twice, not
+        // never.
+        let mut ordinals = self.ordinals_in(&self.journal(), SUFFIX)?;
+        ordinals.append(&mut self.ordinals_in(&self.archive(), SUFFIX)?);
+        let ordinals: Vec<u64> = ordinals.into_iter().collect();
+        for pair in ordinals.windows(2) {
+            if pair[0] + 1 != pair[1] {
+                let ordinal = pair[0] + 1;
+                return Err(OpenError::Missing { ordinal, file: self.segment(ordinal) });
+            }
+        }
+        Ok(ordinals)
+    }
+
+    /// The numbers of the segments that are not archived, ascending.
+    pub(crate) fn segments_in_journal(&self) -> Result<BTreeSet<u64>, OpenError> {
+        self.ordinals_in(&self.journal(), SUFFIX)
+    }
+
+    /// Opens a segment wherever it is, for reading or for both.
+    pub(crate) fn open_segment(
+        &self,
+        ordinal: u64,
+        write: bool,
+    ) -> Result<(PathBuf, File), OpenError> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(write);
+        let path = self.segment(ordinal);
+        match options.open(&path) {
+            Ok(file) => return Ok((path, file)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(source) => return Err(OpenError::Io { action: "open", file: path, source }),
+        }
+        // It may have been archived since it was listed.
+        let archived = self.archived_segment(ordinal);
+        let file = options.open(&archived).map_err(io_error("open", &archived))?;
+        Ok((archived, file))
+    }
+
+    /// Deletes segments whose preparation a crash interrupted. Only for the holder of the lock.
+    pub(crate) fn remove_unfinished(&self) -> Result<(), OpenError> {
+        for ordinal in self.ordinals_in(&self.journal(), UNFINISHED_SUFFIX)? {
+            let path = self.unfinished_segment(ordinal);
+            fs::remove_file(&path).map_err(io_error("delete", &path))?;
+        }
+        Ok(())
+    }
+
+    /// The numbers of files with this suffix; a folder that does not exist has none. Names that
+    /// this crate would not have written are not its own and are left alone.
+    fn ordinals_in(&self, dir: &Path, suffix: &str) -> Result<BTreeSet<u64>, OpenError> {
+        let mut ordinals = BTreeSet::new();
+        let entries = match fs::read_dir(dir) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(ordinals),
+            Err(source) => {
+                return Err(OpenError::Io { action: "list", file: dir.to_path_buf(), source });
+            }
+        };
+        for entry in entries {
+            let entry = entry.map_err(io_error("list", dir))?;
+            let name = entry.file_name();
+            let Some(digits) = name.to_str().and_then(|name| name.strip_suffix(suffix)) else {
+                continue;
+            };
+            if let Ok(ordinal @ 1..=9_999_999_999) = digits.parse::<u64>()
+                && format!("{ordinal:010}") == digits
+            {
+                ordinals.insert(ordinal);
+            }
+        }
+        Ok(ordinals)
+    }
+}
