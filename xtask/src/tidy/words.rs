@@ -67,8 +67,8 @@ mod tests {
         let table = [
             ("a.rs", work.as_str(), 1),
             ("a.rs", home.as_str(), 1),
-            ("a.rs", "src/work/a.rs and ../work/b", 0),
-            ("a.rs", "the work / home balance", 0),
+            ("a.rs", "src/home/a.rs and ../home/b", 0),
+            ("a.rs", "at home / abroad", 0),
             ("a.rs", host.as_str(), 0),
             ("docs/a.md", host.as_str(), 1),
         ];
