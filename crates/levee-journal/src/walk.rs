@@ -77,6 +77,8 @@ pub(crate) struct Walk {
     folder: Folder,
     pub(crate) segments: Vec<Segment>,
     index: usize,
+    /// Where the walk began.
+    start: usize,
     /// The whole current segment, once it is loaded.
     buffer: Vec<u8>,
     is_loaded: bool,
@@ -106,6 +108,7 @@ impl Walk {
             folder,
             segments,
             index: 0,
+            start: 0,
             buffer: Vec::new(),
             is_loaded: false,
             path: PathBuf::new(),
@@ -136,7 +139,7 @@ impl Walk {
             // A short file is the walk's to refuse.
             let read = file.read_at(&mut sector, SECTOR as u64).map_err(io_error("read", &path))?;
             if peek_first_seq(&sector[..read]).is_some_and(|first_seq| first_seq < seq) {
-                self.index = index;
+                (self.index, self.start) = (index, index);
                 return Ok(());
             }
         }
@@ -244,28 +247,9 @@ impl Walk {
             _ if head.first_seq == 0 || next_seq.is_none() => {
                 format!("sequence {} with {} commands is impossible", head.first_seq, head.count)
             }
-            None if self.segments[self.index].ordinal == 1 => {
-                if head.kind == Kind::Genesis
-                    && head.first_seq == 1
-                    && head.count == 0
-                    && head.previous_crc == 0
-                {
-                    return Ok(());
-                }
-                "the journal does not begin with a genesis record".to_owned()
-            }
-            None if head.kind == Kind::Genesis => {
-                "a genesis record stands in the middle".to_owned()
-            }
-            None => match self.from_seq {
-                Some(seq) if self.index == 0 && head.first_seq > seq => {
-                    return Err(OpenError::Removed { seq, first_seq: head.first_seq });
-                }
-                // The peek said otherwise, so the file changed in between.
-                Some(seq) if self.index > 0 && head.first_seq >= seq => {
-                    format!("the first record changed to sequence {}", head.first_seq)
-                }
-                _ => return Ok(()),
+            None => match self.check_first(head)? {
+                Some(reason) => reason,
+                None => return Ok(()),
             },
             Some(chain) if head.previous_crc != chain.crc => {
                 "this record does not follow the one before it: records between them are \
@@ -282,6 +266,35 @@ impl Walk {
             Some(_) => return Ok(()),
         };
         Err(self.corrupt(reason))
+    }
+
+    /// The first record of a walk has none before it to follow. Says what is wrong with it.
+    fn check_first(&self, head: &Head) -> Result<Option<String>, OpenError> {
+        let is_genesis = head.kind == Kind::Genesis
+            && head.first_seq == 1
+            && head.count == 0
+            && head.previous_crc == 0;
+        let from_the_beginning = self.start == 0 && self.segments[0].ordinal == 1;
+        let reason = if from_the_beginning {
+            if self.index == 0 && is_genesis {
+                return Ok(None);
+            }
+            "the journal does not begin with a genesis record".to_owned()
+        } else if head.kind == Kind::Genesis {
+            "a genesis record stands in the middle".to_owned()
+        } else {
+            match self.from_seq {
+                Some(seq) if self.start == 0 && head.first_seq > seq => {
+                    return Err(OpenError::Removed { seq, first_seq: head.first_seq });
+                }
+                // The peek said otherwise, so the file changed in between.
+                Some(seq) if self.start > 0 && head.first_seq >= seq => {
+                    format!("sequence {} stands where one before {seq} was", head.first_seq)
+                }
+                _ => return Ok(None),
+            }
+        };
+        Ok(Some(reason))
     }
 
     fn advance(&mut self, head: Head, crc: u32, payload_bytes: usize, bytes: usize) -> Found {
@@ -373,7 +386,9 @@ impl Walk {
             return Err(corrupt(0, format!("a segment cannot be {len} bytes long")));
         }
         let len = usize::try_from(len).expect("bounded by SEGMENT_BYTES_MAX above");
-        self.buffer.resize(len, 0);
+        if self.buffer.len() != len {
+            self.buffer = vec![0; len];
+        }
         file.read_exact_at(&mut self.buffer, 0).map_err(io_error("read", &path))?;
         self.is_loaded = true;
         self.segments[index].bytes = header.segment_bytes;
