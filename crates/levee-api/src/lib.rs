@@ -1,1 +1,21 @@
-//! Wire types, codes, typed client and the port through which gates reach an engine.
+//! What gates, engines, clients and drills agree on.
+//!
+//! - [`port`]: how a gate hands commands and questions to an engine, and gets replies.
+//! - [`wire`], [`document`], [`problem`]: the JSON of requests, campaign documents and errors.
+//! - [`code`], [`pseudonym`]: how numbers and user ids look outside and inside.
+//! - [`client`]: the typed client.
+//!
+//! What must not live here: sockets of a server, files, rules.
+
+pub mod client;
+pub mod code;
+pub mod document;
+pub mod port;
+pub mod problem;
+pub mod pseudonym;
+pub mod strict;
+pub mod time;
+pub mod vitals;
+pub mod wire;
+
+pub use levee_core::types;

@@ -1,0 +1,146 @@
+//! The port through which gates reach an engine, wherever it runs.
+//!
+//! A gate hands over one vector of asks a turn of its event loop and gets one delivery a batch; no
+//! channel, lock or wake for a single request.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Instant;
+
+pub use levee_core::SetAside;
+pub use levee_core::query::{Answer, CampaignView, LIST_MAX, Query, RedemptionView, VoucherView};
+use levee_core::types::{Command, Outcome, Refusal};
+
+use crate::vitals::Vitals;
+
+/// What goes first when not everything can. The discriminant is the lane's number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Priority {
+    /// Payment and POS callbacks; the engine's own ticks.
+    Callback = 0,
+    /// Operators' doings, order status, cancellation.
+    Status = 1,
+    /// Redeeming, locking, ordering.
+    Redeem = 2,
+    /// Claiming, opening.
+    Claim = 3,
+    /// Browsing.
+    Browse = 4,
+}
+
+impl Priority {
+    /// How many lanes there are.
+    pub const COUNT: usize = 5;
+
+    /// All of them, first to last.
+    pub const ALL: [Self; Self::COUNT] =
+        [Self::Callback, Self::Status, Self::Redeem, Self::Claim, Self::Browse];
+
+    /// The lane's name in metrics.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Callback => "callback",
+            Self::Status => "status",
+            Self::Redeem => "redeem",
+            Self::Claim => "claim",
+            Self::Browse => "browse",
+        }
+    }
+}
+
+/// One thing asked of the engine.
+#[derive(Debug)]
+pub struct Ask {
+    /// The gate's own number for it; comes back with the reply.
+    pub ticket: u64,
+    /// In which lane it waits.
+    pub priority: Priority,
+    /// When the gate had it whole; the queue delay counts from here.
+    pub arrived: Instant,
+    /// What is asked.
+    pub body: AskBody,
+}
+
+/// A change or a question.
+#[derive(Debug)]
+pub enum AskBody {
+    /// Journaled if it has an effect.
+    Command(Command),
+    /// Never journaled.
+    Query(Query),
+}
+
+/// What the engine says, once everything that it depends on is durable.
+#[derive(Clone, Debug)]
+pub enum Reply {
+    /// The command had this effect, now or, if `repeated`, before.
+    Done {
+        /// Its place in the journal.
+        seq: u64,
+        /// Its journal time, in milliseconds since 1970.
+        at_ms: u64,
+        /// What came of it.
+        outcome: Outcome,
+        /// The effect is an earlier one.
+        repeated: bool,
+    },
+    /// The command had none.
+    Refused(Refusal),
+    /// To a question.
+    Answer(Box<Answer>),
+    /// The engine could not decide; nothing happened.
+    Failed(Failure),
+}
+
+/// Why the engine could not decide.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// The queue has no room.
+    Overloaded,
+    /// The disk's reserve is reached.
+    StorageFull,
+    /// The engine is stopping and takes no more.
+    Stopping,
+    /// The same command broke an invariant before; it is kept for those who mend it.
+    Quarantined,
+}
+
+/// A gate thread, as the engine knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Origin(pub u32);
+
+/// Where an engine leaves replies for one origin. Called from the engine's threads: must not block.
+pub trait Deliver: Send + Sync {
+    /// Replies of one batch, with the tickets of their asks.
+    fn deliver(&self, replies: Vec<(u64, Reply)>);
+}
+
+/// How a gate reaches an engine.
+pub trait Submit: Send + Sync {
+    /// Makes a place for replies known. Origins live as long as the engine.
+    fn register(&self, deliver: Arc<dyn Deliver>) -> Origin;
+
+    /// Takes asks over, emptying the vector; what finds no room in the queue, or comes too late,
+    /// stays in it, and the reason is returned.
+    ///
+    /// # Errors
+    /// [`Failure::Overloaded`] or [`Failure::Stopping`], with the asks that were not taken.
+    fn submit(&self, origin: Origin, asks: &mut Vec<Ask>) -> Result<(), Failure>;
+
+    /// What the engine counts and measures about itself.
+    fn vitals(&self) -> &Vitals;
+}
+
+/// How a gate reads the journal for those who want to check it.
+pub trait Export: Send + Sync {
+    /// All durable commands after `after_seq` as NDJSON, in chunks of whole lines. Blocks: call it,
+    /// and the iterator, from a thread that may wait for a disk.
+    ///
+    /// # Errors
+    /// The journal cannot be read.
+    fn export(&self, after_seq: u64) -> io::Result<ExportChunks>;
+}
+
+/// Chunks of whole lines.
+pub type ExportChunks = Box<dyn Iterator<Item = io::Result<Vec<u8>>> + Send>;

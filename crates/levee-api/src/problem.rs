@@ -1,0 +1,160 @@
+//! Errors as clients see them: one stable code each, as RFC 9457 problem documents.
+
+use levee_core::types::Refusal;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+macro_rules! codes {
+    ($($variant:ident $code:literal $status:literal $title:literal;)*) => {
+        /// A stable error code.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+        #[serde(rename_all = "snake_case")]
+        pub enum Code {
+            $(#[doc = $title] $variant,)*
+        }
+
+        impl Code {
+            /// All codes, in the order of this list.
+            pub const ALL: &[Self] = &[$(Self::$variant),*];
+
+            /// The code as clients see it.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $code,)* }
+            }
+
+            /// The HTTP status that goes with it.
+            #[must_use]
+            pub fn status(self) -> u16 {
+                match self { $(Self::$variant => $status,)* }
+            }
+
+            /// What it means, for people.
+            #[must_use]
+            pub fn title(self) -> &'static str {
+                match self { $(Self::$variant => $title,)* }
+            }
+        }
+    };
+}
+
+codes! {
+    BadRequest "bad_request" 400 "The request is malformed.";
+    InvalidField "invalid_field" 400 "A field is missing, unknown, doubled or wrong.";
+    IdempotencyKeyMissing "idempotency_key_missing" 400 "This request needs an Idempotency-Key header of 1 to 255 bytes.";
+    Unauthorized "unauthorized" 401 "A valid key is needed: Authorization: Bearer <key>.";
+    Forbidden "forbidden" 403 "The key's role does not allow this.";
+    VoucherOfAnotherUser "voucher_of_another_user" 403 "The voucher is another user's.";
+    NotFound "not_found" 404 "There is nothing at this path.";
+    CampaignNotFound "campaign_not_found" 404 "There is no campaign of this id.";
+    VoucherNotFound "voucher_not_found" 404 "There is no voucher of this code.";
+    RedemptionNotFound "redemption_not_found" 404 "There is no redemption of this id.";
+    LockNotFound "lock_not_found" 404 "There is no lock of this id.";
+    MethodNotAllowed "method_not_allowed" 405 "This path does not take this method.";
+    RequestTimeout "request_timeout" 408 "The body did not arrive in time.";
+    CampaignExists "campaign_exists" 409 "A campaign of this id exists.";
+    CampaignLimitReached "campaign_limit_reached" 409 "The installation holds as many campaigns as it may.";
+    CampaignNotOpen "campaign_not_open" 409 "The campaign takes no claims now: it is a draft, paused, or opens later.";
+    CampaignClosed "campaign_closed" 409 "The campaign is closed.";
+    CampaignStateConflict "campaign_state_conflict" 409 "The campaign's state does not allow this.";
+    TermsFrozen "terms_frozen" 409 "Terms that users rely on cannot change once the campaign was opened.";
+    NotEligible "not_eligible" 409 "The user does not meet the campaign's conditions.";
+    UserLimitReached "user_limit_reached" 409 "The user has got as much as one user may.";
+    BudgetExhausted "budget_exhausted" 409 "The budget does not cover this.";
+    ReferenceReused "reference_reused" 409 "This reference belongs to another request.";
+    VoucherLocked "voucher_locked" 409 "The voucher is locked.";
+    VoucherNotLive "voucher_not_live" 409 "The voucher is no longer live.";
+    VoucherNotApplicable "voucher_not_applicable" 409 "The voucher is not for this brand, category or hour.";
+    MinSpendNotMet "min_spend_not_met" 409 "The bill is too small for the voucher.";
+    LockNotHeld "lock_not_held" 409 "The lock no longer holds this voucher.";
+    RollbackWindowOver "rollback_window_over" 409 "It is too late to roll this redemption back.";
+    VersionConflict "version_conflict" 412 "The document has changed: get it again and use its ETag.";
+    ContentTooLarge "content_too_large" 413 "The body is larger than this path takes.";
+    UnsupportedMediaType "unsupported_media_type" 415 "The body must have the content type that this path takes.";
+    IdempotencyKeyReused "idempotency_key_reused" 422 "This Idempotency-Key belongs to another request.";
+    AmountTooLarge "amount_too_large" 422 "The amount is out of range.";
+    PreconditionRequired "precondition_required" 428 "This request needs an If-Match header with the document's ETag.";
+    HeadersTooLarge "headers_too_large" 431 "The request's headers are too large.";
+    InternalError "internal_error" 500 "This request met a fault of ours; it is kept and was not applied.";
+    Overloaded "overloaded" 503 "Too much at once: try again later.";
+    StorageFull "storage_full" 503 "The journal has no room: nothing was changed.";
+    Unavailable "unavailable" 503 "The engine is starting or stopping: try again.";
+}
+
+impl From<Refusal> for Code {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::CampaignNotFound => Self::CampaignNotFound,
+            Refusal::CampaignExists => Self::CampaignExists,
+            Refusal::CampaignLimitReached => Self::CampaignLimitReached,
+            Refusal::CampaignNotOpen => Self::CampaignNotOpen,
+            Refusal::CampaignClosed => Self::CampaignClosed,
+            Refusal::CampaignStateConflict(_) => Self::CampaignStateConflict,
+            Refusal::VersionConflict => Self::VersionConflict,
+            Refusal::TermsFrozen(_) => Self::TermsFrozen,
+            // Gates ask again with the new terms; if those keep changing, the client may.
+            Refusal::TermsChanged => Self::Overloaded,
+            Refusal::NotEligible => Self::NotEligible,
+            Refusal::UserLimitReached => Self::UserLimitReached,
+            Refusal::BudgetExhausted => Self::BudgetExhausted,
+            Refusal::AmountTooLarge => Self::AmountTooLarge,
+            Refusal::IdempotencyKeyMissing => Self::IdempotencyKeyMissing,
+            Refusal::IdempotencyKeyReused => Self::IdempotencyKeyReused,
+            Refusal::ReferenceReused => Self::ReferenceReused,
+            Refusal::VoucherNotFound => Self::VoucherNotFound,
+            Refusal::VoucherOfAnotherUser => Self::VoucherOfAnotherUser,
+            Refusal::VoucherLocked => Self::VoucherLocked,
+            Refusal::VoucherNotLive(_) => Self::VoucherNotLive,
+            Refusal::VoucherNotApplicable => Self::VoucherNotApplicable,
+            Refusal::MinSpendNotMet => Self::MinSpendNotMet,
+            Refusal::LockNotFound => Self::LockNotFound,
+            Refusal::LockNotHeld => Self::LockNotHeld,
+            Refusal::RedemptionNotFound => Self::RedemptionNotFound,
+            Refusal::RollbackWindowOver => Self::RollbackWindowOver,
+            // Only the engine gives commands that are refused so.
+            Refusal::RulesUnknown => Self::InternalError,
+        }
+    }
+}
+
+/// An error's body: `application/problem+json`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+pub struct Problem {
+    /// Where the code is explained, relative to the server.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// What the code means.
+    pub title: String,
+    /// The HTTP status.
+    pub status: u16,
+    /// What happened here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+    /// Stable, for programs.
+    pub code: Code,
+    /// Names this request in the server's log.
+    pub request_id: String,
+    /// When to try again, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after_ms: Option<u64>,
+    /// The field that is wrong.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub field: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_written_alike_everywhere() {
+        for code in Code::ALL {
+            let json = serde_json::to_string(code).expect("a text");
+            assert_eq!(json, format!("\"{}\"", code.as_str()));
+        }
+        for refusal in [Refusal::BudgetExhausted, Refusal::NotEligible, Refusal::RollbackWindowOver]
+        {
+            assert_eq!(refusal.to_string(), Code::from(refusal).as_str());
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! What an engine counts and measures about itself: plain atomics that a watcher reads at any time
+//! and the hot path only ever adds to.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use crate::port::Priority;
+
+/// Where an engine stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u64)]
+pub enum Phase {
+    /// Reads its journal.
+    Recovering = 0,
+    /// Answers.
+    Ready = 1,
+    /// Finishes what it has, takes no more.
+    Stopping = 2,
+    /// Ended by a fault; nothing more is acknowledged.
+    Failed = 3,
+}
+
+/// A histogram over powers of two of microseconds.
+#[derive(Debug, Default)]
+pub struct Histogram {
+    buckets: [AtomicU64; Self::LEN],
+    sum_us: AtomicU64,
+}
+
+impl Histogram {
+    /// From below 1 us to over 33 s.
+    pub const LEN: usize = 27;
+
+    /// Adds `count` observations of the same length.
+    pub fn add(&self, us: u64, count: u64) {
+        let bucket = (u64::BITS - us.leading_zeros()) as usize;
+        self.buckets[bucket.min(Self::LEN - 1)].fetch_add(count, Relaxed);
+        self.sum_us.fetch_add(us.saturating_mul(count), Relaxed);
+    }
+
+    /// Observations by bucket: bucket `i` holds those below `2^i` us that no lower one holds.
+    #[must_use]
+    pub fn counts(&self) -> [u64; Self::LEN] {
+        std::array::from_fn(|bucket| self.buckets[bucket].load(Relaxed))
+    }
+
+    /// Sum of all observations in microseconds.
+    #[must_use]
+    pub fn sum_us(&self) -> u64 {
+        self.sum_us.load(Relaxed)
+    }
+}
+
+/// Everything that an engine shows of itself.
+#[derive(Debug, Default)]
+pub struct Vitals {
+    phase: AtomicU64,
+    /// Commands replayed so far while recovering.
+    pub replayed: AtomicU64,
+    /// Last sequence number that is durable.
+    pub durable_seq: AtomicU64,
+    /// Journal time of the last batch, in milliseconds since 1970.
+    pub journal_ms: AtomicU64,
+    /// Commands that had an effect.
+    pub done: AtomicU64,
+    /// Commands that had been done before.
+    pub repeated: AtomicU64,
+    /// Commands that were refused.
+    pub refused: AtomicU64,
+    /// Questions answered.
+    pub answered: AtomicU64,
+    /// Asks turned away because the queue was full.
+    pub overloaded: AtomicU64,
+    /// Asks turned away because the disk's reserve was reached.
+    pub storage_full: AtomicU64,
+    /// Records written.
+    pub records: AtomicU64,
+    /// Bytes of records written.
+    pub journal_bytes: AtomicU64,
+    /// Bytes that the journal can surely still take.
+    pub room_bytes: AtomicU64,
+    /// Asks that wait now, by lane.
+    pub waiting: [AtomicU64; Priority::COUNT],
+    /// From arrival to application, by lane.
+    pub queue_delay: [Histogram; Priority::COUNT],
+    /// Write and sync of one record.
+    pub sync_time: Histogram,
+}
+
+impl Vitals {
+    /// Where the engine stands.
+    #[must_use]
+    pub fn phase(&self) -> Phase {
+        match self.phase.load(Relaxed) {
+            0 => Phase::Recovering,
+            1 => Phase::Ready,
+            2 => Phase::Stopping,
+            _ => Phase::Failed,
+        }
+    }
+
+    /// For the engine: says where it stands.
+    pub fn set_phase(&self, phase: Phase) {
+        self.phase.store(phase as u64, Relaxed);
+    }
+}
