@@ -83,6 +83,12 @@ impl Folder {
 
     /// The numbers of all segments, archived ones included: ascending, without gaps.
     pub(crate) fn segments(&self) -> Result<Vec<u64>, OpenError> {
+        // A live server may make segments while the folder is being listed, and a listing may
+        // then show a later one only; the next listing shows both.
+        self.list_segments().or_else(|_| self.list_segments())
+    }
+
+    fn list_segments(&self) -> Result<Vec<u64>, OpenError> {
         // The journal's first: one that moves to the archive meanwhile is then seen twice, not
         // never.
         let mut ordinals = self.ordinals_in(&self.journal(), SUFFIX)?;

@@ -19,6 +19,8 @@ use crate::{InstallationId, OpenError, Options, Room};
 /// and the next is being filled, a full one still stands by.
 const SPARES: usize = 2;
 /// Zeros are written in pieces, each waited for: filling at full speed would hold up appends.
+/// (Measured on 2 shared cores, 64 KiB records at full rate: the slowest append took 5 to 10 ms
+/// with pieces of 1 MiB, 27 ms with one sync at the end, at the same throughput.)
 const FILL_BYTES: usize = 1024 * 1024;
 /// How long to wait before looking again whether there is space.
 const RETRY: Duration = Duration::from_millis(500);

@@ -1,5 +1,5 @@
-//! A journal in good order: what is appended is read again, segments roll over and move to the
-//! archive, space runs out and comes back, one writer at a time.
+//! A journal in good order, written: appends, one writer at a time, spares, space that
+//! runs out and comes back.
 
 #![allow(clippy::unwrap_used, reason = "a panic is the failure report")]
 
@@ -10,8 +10,7 @@ use common::{
     options_with_segments, payload, read,
 };
 use levee_journal::{
-    AppendError, BatchHead, FileJournal, Kind, Log, OpenError, Options, Reader, RecordBuffer,
-    record_bytes,
+    AppendError, BatchHead, FileJournal, Kind, Log, OpenError, Options, RecordBuffer, record_bytes,
 };
 use tempfile::tempdir;
 
@@ -142,75 +141,6 @@ fn one_writer_among_all_processes() {
 }
 
 #[test]
-fn segments_roll_over_and_are_read_from_anywhere() {
-    let dir = tempdir().unwrap();
-    let mut journal = create(dir.path(), options());
-    // Three of them fill most of a segment; what the fourth would need stays zero.
-    append_up_to(&mut journal, 40, 20_000);
-    assert!(names(&dir.path().join("journal")).len() >= 14);
-    for seq in [0, 1, 2, 3, 4, 20, 39, 40, 41, 1_000] {
-        let found: Vec<u64> = journal
-            .read_from(seq)
-            .unwrap()
-            .map(Result::unwrap)
-            .filter(|record| record.kind == Kind::Batch)
-            .map(|record| {
-                assert_eq!(record.payload, payload(record.first_seq, 20_000));
-                record.first_seq
-            })
-            .collect();
-        assert_eq!(found, (seq.max(1)..=40).collect::<Vec<_>>(), "from {seq}");
-    }
-    // Records that come later are not part of it.
-    let mut records = journal.read_from(39).unwrap();
-    append(&mut journal, 41, 1, 20_000).unwrap();
-    assert_eq!(records.by_ref().map(|record| record.unwrap().first_seq).last(), Some(40));
-    drop(journal);
-    let (_, recovered) = FileJournal::open(dir.path(), options()).unwrap();
-    assert_eq!((recovered.last_seq, recovered.torn), (41, None));
-}
-
-#[test]
-fn a_batch_is_found_by_each_of_its_commands() {
-    let dir = tempdir().unwrap();
-    let mut journal = create(dir.path(), options());
-    for first_seq in [1, 11, 21] {
-        append(&mut journal, first_seq, 10, 30_000).unwrap();
-    }
-    for seq in 11..=20 {
-        let first = journal.read_from(seq).unwrap().next().unwrap().unwrap();
-        assert_eq!(first.first_seq, 11, "from {seq}");
-    }
-    let bounded = |up_to| -> Vec<u64> {
-        let reader = Reader::open(dir.path()).unwrap().up_to_seq(up_to);
-        reader.map(|record| record.unwrap().first_seq).collect()
-    };
-    assert_eq!(bounded(0), [1]);
-    assert_eq!(bounded(1), [1, 1]);
-    assert_eq!(bounded(10), [1, 1]);
-    assert_eq!(bounded(11), [1, 1, 11]);
-    assert_eq!(bounded(99), [1, 1, 11, 21]);
-}
-
-#[test]
-fn segments_of_other_sizes_stay_readable() {
-    let dir = tempdir().unwrap();
-    let mut journal = create(dir.path(), options());
-    append_up_to(&mut journal, 5, 20_000);
-    drop(journal);
-    // Larger than the spares that are there, which are passed over.
-    let larger = Options { segment_bytes: 4 * SEGMENT, ..options() };
-    let (mut journal, _) = FileJournal::open(dir.path(), larger).unwrap();
-    append_up_to(&mut journal, 8, 100_000);
-    drop(journal);
-    let (mut journal, recovered) = FileJournal::open(dir.path(), options()).unwrap();
-    assert_eq!(recovered.last_seq, 8);
-    append_up_to(&mut journal, 12, 60_000);
-    drop(journal);
-    assert_eq!(read(dir.path()).unwrap().len(), 13);
-}
-
-#[test]
 fn spares_are_made_in_the_background() {
     let dir = tempdir().unwrap();
     let journal = create(dir.path(), options());
@@ -293,41 +223,6 @@ fn a_full_disk_refuses_a_new_journal() {
         assert!(!FileJournal::exists(dir.path()));
     }
     drop(create(dir.path(), options()));
-}
-
-#[test]
-fn archived_segments_are_read_too() {
-    let dir = tempdir().unwrap();
-    let mut journal = create(dir.path(), options());
-    append_up_to(&mut journal, 12, 20_000);
-    let (archive, current) = (dir.path().join("archive"), dir.path().join("journal"));
-    // Sequence number, segments moved. The genesis record leaves room for three records still.
-    for (seq, moved) in [(0, 0), (3, 0), (4, 1), (4, 0), (6, 0), (10, 2), (99, 0)] {
-        assert_eq!(journal.truncate_before(seq).unwrap(), moved, "before {seq}");
-    }
-    assert_eq!(names(&archive).len(), 3);
-    assert_eq!(names(&current)[0], "0000000004.seg");
-    assert_eq!(journal.read_from(2).unwrap().count(), 11);
-    drop(journal);
-    assert_eq!(read(dir.path()).unwrap().len(), 13);
-
-    let (mut journal, recovered) = FileJournal::open(dir.path(), options()).unwrap();
-    assert_eq!((recovered.first_seq, recovered.last_seq), (1, 12));
-    append_up_to(&mut journal, 14, 20_000);
-    drop(journal);
-
-    // A gap is refused; deleting from the beginning is the operator's right.
-    std::fs::rename(archive.join("0000000002.seg"), dir.path().join("aside")).unwrap();
-    for error in [read(dir.path()).unwrap_err(), open_error(dir.path())] {
-        assert!(matches!(error, OpenError::Missing { ordinal: 2, .. }), "{error}");
-    }
-    std::fs::remove_file(archive.join("0000000001.seg")).unwrap();
-    let (journal, recovered) = FileJournal::open(dir.path(), options()).unwrap();
-    assert_eq!((recovered.genesis, recovered.first_seq, recovered.last_seq), (None, 7, 14));
-    assert_eq!(journal.read_from(7).unwrap().count(), 8);
-    let error = journal.read_from(6).unwrap().next().unwrap().unwrap_err();
-    assert!(matches!(error, OpenError::Removed { seq: 6, first_seq: 7 }), "{error}");
-    assert!(FileJournal::exists(dir.path()));
 }
 
 #[track_caller]
