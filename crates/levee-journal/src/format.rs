@@ -170,6 +170,13 @@ pub(crate) fn decode_record(at: &[u8]) -> Decoded {
     Decoded::Record { head, crc, payload_bytes, bytes }
 }
 
+/// Where the first whole record at or after `from` begins, whatever its version.
+pub(crate) fn first_whole_record(segment: &[u8], from: usize) -> Option<usize> {
+    (from..segment.len()).step_by(SECTOR).find(|at| {
+        matches!(decode_record(&segment[*at..]), Decoded::Record { .. } | Decoded::Unknown { .. })
+    })
+}
+
 /// The first sequence number that a record header claims, unverified: only to choose where to
 /// begin reading. None where no record begins.
 pub(crate) fn peek_first_seq(at: &[u8]) -> Option<u64> {

@@ -9,7 +9,8 @@ use crate::OpenError;
 use crate::folder::{Folder, io_error};
 use crate::format::{
     BadHeader, Decoded, HEADER, Head, InstallationId, Kind, Record, SECTOR, SEGMENT_BYTES_MAX,
-    decode_record, decode_segment_header, is_zero, len_without_zeros, peek_first_seq,
+    decode_record, decode_segment_header, first_whole_record, is_zero, len_without_zeros,
+    peek_first_seq,
 };
 
 /// Bytes after the last whole record: the remains of an append that a crash interrupted. It was
@@ -406,11 +407,4 @@ impl Walk {
 pub(crate) struct Found {
     pub(crate) head: Head,
     payload: Range<usize>,
-}
-
-/// Where the first whole record at or after `from` begins, whatever its version.
-fn first_whole_record(segment: &[u8], from: usize) -> Option<usize> {
-    (from..segment.len()).step_by(SECTOR).find(|at| {
-        matches!(decode_record(&segment[*at..]), Decoded::Record { .. } | Decoded::Unknown { .. })
-    })
 }
