@@ -292,6 +292,14 @@ fn array_at<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
     array
 }
 
+/// Makes a record one of another version, with a checksum that matches.
+#[cfg(test)]
+pub(crate) fn set_version(record: &mut [u8], version: u16) {
+    record[4..6].copy_from_slice(&version.to_le_bytes());
+    let crc = checksum(record, RECORD_CRC);
+    record[RECORD_CRC].copy_from_slice(&crc.to_le_bytes());
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -321,9 +329,7 @@ mod tests {
         let mut sector = vec![0; SECTOR];
         let head = Head { kind: Kind::Batch, first_seq: 1, count: 0, time_ms: 1, previous_crc: 0 };
         encode_record(&mut sector, &head, 0);
-        sector[4] = 9;
-        let crc = checksum(&sector, RECORD_CRC);
-        sector[RECORD_CRC].copy_from_slice(&crc.to_le_bytes());
+        set_version(&mut sector, 9);
         assert!(matches!(decode_record(&sector), Decoded::Unknown { version: 9 }));
     }
 }
