@@ -1,0 +1,279 @@
+//! The engine's handle: starts it from a data folder, takes asks, stops it.
+
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{channel, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+
+use levee_api::port::{Ask, Deliver, Failure, Origin, Submit};
+use levee_api::pseudonym::fingerprint;
+use levee_api::vitals::{Phase, Vitals};
+use levee_core::types::{ActivateRules, Command, ResumeService};
+use levee_core::{RuleBook, State};
+use levee_journal::{DurableSeq, FileJournal, InstallationId, Log, Options};
+
+use crate::quarantine::Quarantine;
+use crate::queue::Queue;
+use crate::recover::replay;
+use crate::sequencer::Sequencer;
+use crate::threads::{Decider, Finisher, JUMP_MS_MAX, Shared};
+use crate::{Clock, Fault, JournalExport, StartError};
+
+/// Room beside a batch's payload for its last command and the record's own bytes: a campaign with
+/// its document and terms, or a full tick, is smaller.
+const LAST_COMMAND_BYTES: u64 = 192 * 1024;
+
+/// Largest payload of one record.
+const PAYLOAD_BYTES_MAX: u64 = 1024 * 1024;
+
+/// Form of the genesis payload: this byte, then the fingerprints of both keys.
+const GENESIS_FORMAT: u8 = 1;
+
+/// The installation's secrets, as far as the engine checks them.
+#[derive(Clone, Copy)]
+pub struct Keys<'a> {
+    /// Key of the pseudonyms.
+    pub pseudonym: &'a [u8; 32],
+    /// Key of the codes.
+    pub code: &'a [u8; 32],
+}
+
+/// How an engine runs.
+#[derive(Clone, Debug)]
+pub struct EngineConfig {
+    /// The data folder.
+    pub data: PathBuf,
+    /// How the journal uses its disk.
+    pub journal: Options,
+    /// Most asks that wait; more are turned away.
+    pub queue_capacity: usize,
+    /// Take any jump of the clock.
+    pub accept_time: bool,
+    /// The rules that this build has.
+    pub rules: RuleBook,
+    /// For a new journal.
+    pub installation: InstallationId,
+}
+
+impl EngineConfig {
+    /// The defaults for a data folder, and a random installation id of 16 bytes.
+    #[must_use]
+    pub fn new(data: &Path, installation: InstallationId) -> Self {
+        Self {
+            data: data.to_path_buf(),
+            journal: Options::default(),
+            queue_capacity: 1 << 16,
+            accept_time: false,
+            rules: RuleBook::RELEASED,
+            installation,
+        }
+    }
+}
+
+/// A running engine.
+pub struct Engine {
+    shared: Arc<Shared>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+    durable: DurableSeq,
+}
+
+/// A journal that is open, and the state that it leads to.
+struct Opened {
+    journal: FileJournal,
+    state: State,
+    first: Vec<Command>,
+    last_ms: u64,
+}
+
+impl Engine {
+    /// Opens or creates the journal, replays it, and starts the threads. `clock` is made once the
+    /// journal's last time is known (0 for a new journal).
+    ///
+    /// # Errors
+    /// Why it cannot start; see [`StartError`].
+    pub fn start<C: Clock + 'static>(
+        config: &EngineConfig,
+        keys: Keys<'_>,
+        clock: impl FnOnce(u64) -> C,
+    ) -> Result<Self, StartError> {
+        let vitals = Vitals::default();
+        let genesis = genesis(keys);
+        let opened = if FileJournal::exists(&config.data) {
+            open(config, &genesis, &vitals)?
+        } else {
+            create(config, &genesis)?
+        };
+        let Opened { journal, state, first, last_ms } = opened;
+        let clock = clock(last_ms);
+        let gap_ms = clock.now_ms().saturating_sub(last_ms);
+        if last_ms > 0 && gap_ms > JUMP_MS_MAX && !config.accept_time {
+            return Err(StartError::ClockJump { hours: gap_ms / 3_600_000 });
+        }
+        if clock.now_ms() + 1_000 < last_ms {
+            tracing::warn!(
+                behind_ms = last_ms - clock.now_ms(),
+                "the clock is behind the journal: its time stands still until the clock has caught up"
+            );
+        }
+        let quarantine = Quarantine::load(&config.data)?;
+        vitals.durable_seq.store(state.last_seq(), std::sync::atomic::Ordering::Relaxed);
+        vitals.journal_ms.store(last_ms, std::sync::atomic::Ordering::Relaxed);
+
+        let record_bytes_max =
+            journal.payload_bytes_max().min(PAYLOAD_BYTES_MAX + LAST_COMMAND_BYTES);
+        let payload_len_max = record_bytes_max.saturating_sub(LAST_COMMAND_BYTES).max(1);
+        let payload_len_max = usize::try_from(payload_len_max).unwrap_or(usize::MAX);
+        let window = journal.window();
+        let shared = Arc::new(Shared {
+            queue: Queue::new(config.queue_capacity),
+            vitals,
+            delivers: Mutex::new(Vec::new()),
+            fault: Mutex::new(None),
+            data: config.data.clone(),
+        });
+        let durable = journal.durable();
+        let (to_log, batches) = sync_channel(window);
+        let (recycle, recycled) = channel();
+        let decider = Decider {
+            shared: Arc::clone(&shared),
+            clock,
+            accept_time: config.accept_time,
+            sequencer: Sequencer::new(state, payload_len_max).with_quarantine(quarantine),
+            room: journal.room(),
+            record_bytes_max,
+            // Those in flight, the one being decided, and the tick and the end that follow.
+            records_reserved: window as u64 + 4,
+            first,
+            to_log,
+            recycled,
+        };
+        let finisher = Finisher { shared: Arc::clone(&shared), log: journal, batches, recycle };
+        shared.vitals.set_phase(Phase::Ready);
+        let threads = vec![
+            spawn(&shared, "engine", move || decider.run())?,
+            spawn(&shared, "journal", move || finisher.run())?,
+        ];
+        Ok(Self { shared, threads: Mutex::new(threads), durable })
+    }
+
+    /// Reads the engine's journal, up to what is durable.
+    #[must_use]
+    pub fn export(&self) -> JournalExport {
+        JournalExport::new(self.shared.data.clone(), self.durable.clone())
+    }
+
+    /// Why the engine stopped by itself, if it did.
+    #[must_use]
+    pub fn fault(&self) -> Option<Fault> {
+        self.shared.fault.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Takes no more, finishes what it has, and closes the journal. A second call changes nothing.
+    ///
+    /// # Errors
+    /// The engine had stopped by itself, or did now.
+    pub fn stop(&self) -> Result<(), Fault> {
+        if self.fault().is_none() {
+            self.shared.vitals.set_phase(Phase::Stopping);
+        }
+        self.shared.queue.stop();
+        let threads =
+            std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        for thread in threads {
+            // A panic was noted when it happened.
+            let _ = thread.join();
+        }
+        self.fault().map_or(Ok(()), Err)
+    }
+}
+
+impl Submit for Engine {
+    fn register(&self, deliver: Arc<dyn Deliver>) -> Origin {
+        let mut delivers = self.shared.delivers.lock().unwrap_or_else(PoisonError::into_inner);
+        let origin = Origin(u32::try_from(delivers.len()).expect("gates have a few threads each"));
+        delivers.push(deliver);
+        origin
+    }
+
+    fn submit(&self, origin: Origin, asks: &mut Vec<Ask>) -> Result<(), Failure> {
+        self.shared.queue.push(origin, asks, &self.shared.vitals)
+    }
+
+    fn vitals(&self) -> &Vitals {
+        &self.shared.vitals
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        // Whoever wants to know how it ended calls `stop`.
+        let _ = self.stop();
+    }
+}
+
+fn genesis(keys: Keys<'_>) -> Vec<u8> {
+    let fingerprints =
+        [fingerprint("pseudonym", keys.pseudonym), fingerprint("code", keys.code)].concat();
+    [&[GENESIS_FORMAT], fingerprints.as_slice()].concat()
+}
+
+fn create(config: &EngineConfig, genesis: &[u8]) -> Result<Opened, StartError> {
+    // The genesis record has no time of its own: journal time begins with the first command.
+    let journal =
+        FileJournal::create(&config.data, config.journal, config.installation, genesis, 0)?;
+    let state = State::new(config.rules);
+    let first = activation(&state, config.rules).into_iter().collect();
+    Ok(Opened { journal, state, first, last_ms: 0 })
+}
+
+fn open(config: &EngineConfig, genesis: &[u8], vitals: &Vitals) -> Result<Opened, StartError> {
+    let (journal, recovered) = FileJournal::open(&config.data, config.journal)?;
+    let found = recovered.genesis.ok_or(StartError::Genesis)?;
+    if found.len() != genesis.len() || found[0] != GENESIS_FORMAT {
+        return Err(StartError::Genesis);
+    }
+    if found[1..17] != genesis[1..17] {
+        return Err(StartError::WrongKey { which: "pseudonym" });
+    }
+    if found[17..] != genesis[17..] {
+        return Err(StartError::WrongKey { which: "code" });
+    }
+    let state = replay(journal.read_from(1)?, config.rules, vitals)?;
+    let last_ms = recovered.last_time_ms.max(state.last_ms());
+    let mut first = Vec::new();
+    if state.last_seq() > 0 {
+        first.push(Command::ResumeService(ResumeService { stopped_at_ms: last_ms }));
+    }
+    first.extend(activation(&state, config.rules));
+    Ok(Opened { journal, state, first, last_ms })
+}
+
+/// The newest rules of this build, unless they hold already.
+fn activation(state: &State, rules: RuleBook) -> Option<Command> {
+    let version = rules.newest().version;
+    (version > state.rules_version()).then_some(Command::ActivateRules(ActivateRules { version }))
+}
+
+/// Starts a thread whose end by a panic is a fault of the engine.
+fn spawn(
+    shared: &Arc<Shared>,
+    name: &'static str,
+    run: impl FnOnce() + Send + 'static,
+) -> Result<JoinHandle<()>, StartError> {
+    struct Watch(Arc<Shared>, &'static str);
+    impl Drop for Watch {
+        fn drop(&mut self) {
+            if thread::panicking() {
+                self.0.fail(Fault::Thread(self.1));
+            }
+        }
+    }
+    let watch = Watch(Arc::clone(shared), name);
+    thread::Builder::new()
+        .name(format!("levee-{name}"))
+        .spawn(move || {
+            let _watch = watch;
+            run();
+        })
+        .map_err(|cause| StartError::File { path: format!("thread {name}").into(), cause })
+}

@@ -1,0 +1,85 @@
+//! The journal as NDJSON: what it holds, for those who want to check it with their own tools.
+
+use std::io;
+use std::path::PathBuf;
+
+use levee_api::port::{Export, ExportChunks};
+use levee_api::time::Instant;
+use levee_core::types::{BatchReader, Command, Outcome};
+use levee_journal::{DurableSeq, Kind, OwnedRecord, Reader};
+use serde::Serialize;
+
+/// About how long a chunk gets, in bytes.
+const CHUNK_LEN: usize = 64 * 1024;
+
+/// Reads a journal beside the engine that writes it, up to what is durable.
+#[derive(Clone, Debug)]
+pub struct JournalExport {
+    data: PathBuf,
+    durable: DurableSeq,
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    seq: u64,
+    at: Instant,
+    rules_version: u16,
+    command: &'a Command,
+    outcome: &'a Outcome,
+}
+
+impl JournalExport {
+    /// Of the journal in this data folder.
+    #[must_use]
+    pub fn new(data: PathBuf, durable: DurableSeq) -> Self {
+        Self { data, durable }
+    }
+}
+
+impl Export for JournalExport {
+    fn export(&self, after_seq: u64) -> io::Result<ExportChunks> {
+        let up_to_seq = self.durable.get();
+        if after_seq >= up_to_seq {
+            return Ok(Box::new(std::iter::empty()));
+        }
+        let mut reader = Reader::open(&self.data)
+            .and_then(|reader| reader.from_seq(after_seq + 1))
+            .map_err(io::Error::other)?
+            .up_to_seq(up_to_seq);
+        Ok(Box::new(std::iter::from_fn(move || {
+            let mut chunk = Vec::with_capacity(2 * CHUNK_LEN);
+            while chunk.len() < CHUNK_LEN {
+                match reader.next() {
+                    None if chunk.is_empty() => return None,
+                    None => break,
+                    Some(Err(error)) => return Some(Err(io::Error::other(error))),
+                    Some(Ok(record)) => {
+                        if let Err(error) = put_lines(&record, after_seq, &mut chunk) {
+                            return Some(Err(error));
+                        }
+                    }
+                }
+            }
+            Some(Ok(chunk))
+        })))
+    }
+}
+
+fn put_lines(record: &OwnedRecord, after_seq: u64, chunk: &mut Vec<u8>) -> io::Result<()> {
+    if record.kind != Kind::Batch {
+        return Ok(());
+    }
+    let batch = BatchReader::new(&record.payload).map_err(io::Error::other)?;
+    let rules_version = batch.rules_version();
+    for (seq, entry) in (record.first_seq..).zip(batch) {
+        let (command, outcome) = entry.map_err(io::Error::other)?;
+        if seq <= after_seq {
+            continue;
+        }
+        let at = Instant { ms: record.time_ms };
+        let line = Line { seq, at, rules_version, command: &command, outcome: &outcome };
+        serde_json::to_writer(&mut *chunk, &line).map_err(io::Error::other)?;
+        chunk.push(b'\n');
+    }
+    Ok(())
+}
