@@ -91,14 +91,14 @@ pub struct CampaignView {
 }
 
 /// One voucher.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct VoucherView {
     /// Its number.
     pub number: VoucherNo,
     /// Whose.
     pub user: UserKey,
-    /// Of which campaign.
-    pub campaign: CampaignNo,
+    /// Document and terms of its campaign.
+    pub definition: Arc<Definition>,
     /// Sequence number of the claim.
     pub seq: u64,
     /// Largest discount, in minor units.
@@ -116,14 +116,14 @@ pub struct VoucherView {
 }
 
 /// One redemption.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct RedemptionView {
     /// Its number.
     pub number: RedemptionNo,
     /// The voucher used.
     pub voucher: VoucherNo,
-    /// Of which campaign.
-    pub campaign: CampaignNo,
+    /// Document and terms of its campaign.
+    pub definition: Arc<Definition>,
     /// Sequence number of the redemption.
     pub seq: u64,
     /// Milliseconds since 1970.
@@ -181,8 +181,13 @@ impl State {
 
     fn lock_held_at(&self, now_ms: u64, lock: Option<LockNo>) -> Option<LockNo> {
         lock.filter(|lock| {
-            self.locks[lock.index()].state == LockState::Held && self.lock_end_ms(*lock) > now_ms
+            let lock = &self.locks[lock.index()];
+            lock.state == LockState::Held && lock.until_ms > now_ms
         })
+    }
+
+    fn definition(&self, campaign: CampaignNo) -> Arc<Definition> {
+        Arc::clone(&self.campaigns[campaign.index()].definition)
     }
 
     fn campaign_view(&self, now_ms: u64, number: CampaignNo) -> CampaignView {
@@ -205,13 +210,13 @@ impl State {
         VoucherView {
             number,
             user: voucher.user,
-            campaign: voucher.campaign,
+            definition: self.definition(voucher.campaign),
             seq: voucher.seq,
             face_minor: voucher.face_minor,
             state: self.voucher_state_at(now_ms, voucher),
             valid_from_ms: voucher.issued_at_ms,
             valid_until_ms: self.voucher_end_ms(voucher),
-            lock: lock.map(|lock| (lock, self.lock_end_ms(lock))),
+            lock: lock.map(|lock| (lock, self.locks[lock.index()].until_ms)),
             redemption: voucher.redemption,
         }
     }
@@ -221,7 +226,7 @@ impl State {
         RedemptionView {
             number,
             voucher: redemption.voucher,
-            campaign: self.vouchers[redemption.voucher.index()].campaign,
+            definition: self.definition(self.vouchers[redemption.voucher.index()].campaign),
             seq: redemption.seq,
             at_ms: redemption.at_ms,
             order_minor: redemption.order_minor,

@@ -138,7 +138,12 @@ pub(crate) struct Outage {
 impl Outage {
     /// End of the grace that it gives: as long again after the return as the service was gone.
     pub(crate) fn grace_until_ms(self) -> u64 {
-        self.until_ms + (self.until_ms - self.from_ms)
+        self.until_ms.saturating_add(self.until_ms - self.from_ms)
+    }
+
+    /// The end, with this outage's grace, of what was made before it.
+    pub(crate) fn graced_ms(self, end_ms: u64) -> u64 {
+        if end_ms > self.from_ms { end_ms.max(self.grace_until_ms()) } else { end_ms }
     }
 }
 
@@ -155,10 +160,11 @@ pub struct State {
     pub(crate) users: UserIndex,
     pub(crate) redemptions: Dense<Redemption>,
     pub(crate) locks: Dense<Lock>,
-    /// Held locks by the time at which they end.
+    /// Held locks by the time at which they end, [`Lock::until_ms`].
     pub(crate) held: BTreeSet<(u64, LockNo)>,
     pub(crate) requests: Answers,
     pub(crate) references: Answers,
+    /// Whose grace may still matter, in the order in which they were.
     pub(crate) outages: Vec<Outage>,
 }
 

@@ -104,7 +104,7 @@ impl State {
     /// the caller checked with [`Self::voucher_state_at`] is also what the tables say.
     pub(super) fn unlock_if_over(&mut self, voucher: VoucherNo, now_ms: u64) {
         if let Some(lock) = self.vouchers[voucher.index()].lock
-            && self.lock_end_ms(lock) <= now_ms
+            && self.locks[lock.index()].until_ms <= now_ms
         {
             // Ended by the command that is being applied.
             self.let_go(now_ms, self.last_seq() + 1, lock);
@@ -125,7 +125,7 @@ impl State {
         match voucher.state {
             VoucherState::Locked => {
                 let lock = voucher.lock.expect("a locked voucher names its lock");
-                if self.lock_end_ms(lock) > now_ms {
+                if self.locks[lock.index()].until_ms > now_ms {
                     VoucherState::Locked
                 } else if over() {
                     VoucherState::Expired

@@ -22,6 +22,13 @@ impl State {
         let voucher = self.voucher_of(bill.voucher, bill.user)?;
         let key = reference_key(ReferenceKind::Redemption, voucher.campaign, &redeem.reference);
         if let Some(repeat) = self.answered(key, command)? {
+            // A bill whose discount was undone must not be told again that it has one.
+            if let Effect::Repeat { outcome: Outcome::Redeemed { redemption, .. }, .. } = &repeat
+                && let RedemptionState::RolledBack { .. } =
+                    self.redemptions[redemption.index()].state
+            {
+                return Err(Refusal::ReferenceReused);
+            }
             return Ok(repeat);
         }
         let discount_minor = self.discount_at(now_ms, bill, redeem.lock)?;

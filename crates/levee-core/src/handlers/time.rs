@@ -5,9 +5,7 @@ use core::mem;
 
 use crate::state::{Effect, Outage, State, shift, take};
 use crate::tables::{Redemption, RedemptionState, Voucher};
-use crate::types::{
-    ActivateRules, LockNo, Outcome, Refusal, ResumeService, Swept, Tick, VoucherState,
-};
+use crate::types::{ActivateRules, Outcome, Refusal, ResumeService, Swept, Tick, VoucherState};
 
 /// How long a request's answer is remembered, at least.
 const REQUESTS_REMEMBERED_MS: u64 = 72 * 3_600_000;
@@ -16,13 +14,14 @@ const REQUESTS_REMEMBERED_MS: u64 = 72 * 3_600_000;
 const OUTAGE_MS_MIN: u64 = 1_000;
 
 impl State {
-    /// Lets expire what is due, at most `limit` of each kind: locks by their end, then vouchers and
-    /// rests campaign by campaign in the order of their making.
+    /// Lets expire what is due: at most `limit` locks by their end, then at most `limit` vouchers
+    /// and rests together, campaign by campaign in the order of their making. One that ended in
+    /// another way takes a step as well, so a tick that swept nothing may still have work left;
+    /// [`Self::next_due_ms`] knows.
     pub(crate) fn tick(&mut self, now_ms: u64, seq: u64, tick: Tick) -> Effect {
         let limit = tick.limit as usize;
         let mut swept = Swept::default();
         let ended = self.held.iter().take_while(|(until_ms, _)| *until_ms <= now_ms);
-        let ended = ended.filter(|(_, lock)| self.lock_end_ms(*lock) <= now_ms);
         swept.locks = ended.map(|(_, lock)| *lock).take(limit).collect();
         for lock in &swept.locks {
             self.let_go(now_ms, seq, *lock);
@@ -65,14 +64,17 @@ impl State {
         }
         self.campaigns = campaigns;
         self.requests.forget(now_ms.saturating_sub(REQUESTS_REMEMBERED_MS), limit);
-        self.outages.retain(|outage| now_ms < outage.grace_until_ms());
+        // One grace can reach into the next outage, so they are forgotten together.
+        if self.outages.iter().all(|outage| outage.grace_until_ms() <= now_ms) {
+            self.outages.clear();
+        }
         Effect::Done(Outcome::Ticked(Box::new(swept)))
     }
 
     /// When the next tick will have something to do, in milliseconds since 1970.
     #[must_use]
     pub fn next_due_ms(&self) -> Option<u64> {
-        let lock = self.held.first().map(|(_, lock)| self.lock_end_ms(*lock));
+        let lock = self.held.first().map(|(until_ms, _)| *until_ms);
         let others = self.campaigns.iter().flat_map(|campaign| {
             let voucher = campaign.next_to_expire;
             let redemption = campaign.next_to_settle;
@@ -85,32 +87,40 @@ impl State {
     }
 
     pub(crate) fn resume_service(&mut self, now_ms: u64, resume: ResumeService) -> Effect {
-        let outage_ms = now_ms.saturating_sub(resume.stopped_at_ms);
+        // Nothing was down while it was at work: what a tick has let pass must stay over.
+        let from_ms = resume.stopped_at_ms.max(self.last_ms());
+        let outage_ms = now_ms.saturating_sub(from_ms);
         if outage_ms >= OUTAGE_MS_MIN {
-            self.outages.push(Outage { from_ms: resume.stopped_at_ms, until_ms: now_ms });
+            let outage = Outage { from_ms, until_ms: now_ms };
+            // Held locks move at once, so that their order is that of their ends. They were all
+            // made before the outage.
+            let held = mem::take(&mut self.held);
+            self.held = held
+                .into_iter()
+                .map(|(end_ms, lock)| {
+                    let end_ms = outage.graced_ms(end_ms);
+                    self.locks[lock.index()].until_ms = end_ms;
+                    (end_ms, lock)
+                })
+                .collect();
+            self.outages.push(outage);
         }
         Effect::Done(Outcome::ServiceResumed { outage_ms })
     }
 
     /// The end of what was made before an outage of ours and would have ended in it, or so shortly
     /// after it that less than the outage's length is left, moves to one such length after our
-    /// return. This keeps the order of the ends of all that was made before.
+    /// return. This keeps the order of the ends of all that was made before. What is made after it
+    /// may end sooner, if it lives shorter than the outage was long; its money then waits in line
+    /// behind the graced.
     fn graced_ms(&self, made_at_ms: u64, end_ms: u64) -> u64 {
-        self.outages.iter().fold(end_ms, |end_ms, outage| {
-            let touched = made_at_ms <= outage.from_ms && end_ms > outage.from_ms;
-            if touched { end_ms.max(outage.grace_until_ms()) } else { end_ms }
-        })
+        let before = self.outages.iter().filter(|outage| made_at_ms <= outage.from_ms);
+        before.fold(end_ms, |end_ms, outage| outage.graced_ms(end_ms))
     }
 
     /// When a voucher ends, grace included.
     pub(crate) fn voucher_end_ms(&self, voucher: &Voucher) -> u64 {
         self.graced_ms(voucher.issued_at_ms, voucher.valid_until_ms)
-    }
-
-    /// When a lock ends, grace included.
-    pub(crate) fn lock_end_ms(&self, lock: LockNo) -> u64 {
-        let lock = &self.locks[lock.index()];
-        self.graced_ms(lock.at_ms, lock.until_ms)
     }
 
     /// When a redemption can no longer be undone, grace included.

@@ -58,6 +58,7 @@ pub(crate) enum LockState {
 pub(crate) struct Lock {
     pub voucher: VoucherNo,
     pub at_ms: u64,
+    /// Moved by outages while it is held: grace included.
     pub until_ms: u64,
     pub reference: Reference,
     pub state: LockState,

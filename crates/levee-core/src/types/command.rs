@@ -319,12 +319,16 @@ impl Command {
         }
     }
 
-    /// The same command under the key of all zeros.
-    fn without_request(&self) -> Self {
+    /// The same command under the key of all zeros, and without what the gate adds to a claim by
+    /// itself: a retry after the campaign's document was replaced is still the same request.
+    fn as_asked(&self) -> Self {
         let none = RequestKey([0; 16]);
         let mut command = self.clone();
         match &mut command {
-            Self::ClaimVoucher(claim) => claim.request = None,
+            Self::ClaimVoucher(claim) => {
+                claim.request = None;
+                claim.terms_version = 0;
+            }
             Self::LockVoucher(lock) => lock.request = none,
             Self::RedeemVoucher(redeem) => redeem.request = none,
             Self::RollBackRedemption(roll_back) => roll_back.request = none,
@@ -341,12 +345,13 @@ impl Command {
         command
     }
 
-    /// A 64-bit fingerprint of everything but the request key (FNV-1a over the binary form): two
-    /// requests under one key are the same request when this is equal.
+    /// A 64-bit fingerprint of everything but the request key and a claim's version of the terms
+    /// (FNV-1a over the binary form): two requests under one key are the same request when this is
+    /// equal.
     #[must_use]
     pub fn body_digest(&self) -> u64 {
         let mut bytes = Vec::with_capacity(128);
-        self.without_request().put(&mut bytes);
+        self.as_asked().put(&mut bytes);
         bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
             (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
         })

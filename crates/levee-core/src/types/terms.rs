@@ -212,11 +212,26 @@ impl Terms {
     /// Local minute of the day, 0 to 1,439, at an instant.
     #[must_use]
     pub fn minute_of_day(&self, at_ms: u64) -> u16 {
-        let after = self.offsets.partition_point(|offset| offset.from_ms <= at_ms);
-        let minutes = after.checked_sub(1).map_or(0, |last| self.offsets[last].minutes);
         let utc = i64::try_from(at_ms / 60_000).unwrap_or(0);
-        let local = (utc + i64::from(minutes)).rem_euclid(1_440);
+        let local = (utc + i64::from(self.offset_minutes(at_ms))).rem_euclid(1_440);
         u16::try_from(local).expect("a remainder of 1,440")
+    }
+
+    fn offset_minutes(&self, at_ms: u64) -> i16 {
+        let after = self.offsets.partition_point(|offset| offset.from_ms <= at_ms);
+        after.checked_sub(1).map_or(0, |last| self.offsets[last].minutes)
+    }
+
+    /// Whether the hours of the day mean the same under both terms, for as long as vouchers of the
+    /// `open` ones may live. Further offsets may come with a later closing time.
+    fn same_hours(&self, open: &Self) -> bool {
+        let until_ms = open.voucher.valid_until_ms(open.closes_at_ms);
+        let changes = self.offsets.iter().chain(&open.offsets).map(|offset| offset.from_ms);
+        let mut instants = changes.filter(|at_ms| *at_ms < until_ms).chain([open.opens_at_ms]);
+        self.voucher.hours.is_empty()
+            || instants.all(|at_ms| {
+                at_ms < open.opens_at_ms || self.offset_minutes(at_ms) == open.offset_minutes(at_ms)
+            })
     }
 
     /// Checks every bound that the rules rely on.
@@ -334,6 +349,7 @@ impl Terms {
             ("voucher.brands", a.brands != b.brands),
             ("voucher.categories", a.categories != b.categories),
             ("voucher.hours", a.hours != b.hours),
+            ("time_zone", !self.same_hours(open)),
             ("voucher.valid_for", a.valid_for_ms != b.valid_for_ms),
             ("voucher.per_user", a.per_user != b.per_user),
             ("voucher.rollback_within", a.rollback_within_ms != b.rollback_within_ms),

@@ -1,0 +1,464 @@
+//! A small language for tables: a line is a time, a command, and what comes of it.
+//!
+//! ```text
+//! 10      claim c 7                 -> v0 2500
+//! 1d+5s   redeem v0 7 1800 ref=O1   -> r0 1800+700 until 8d+5s
+//!         money c                   -> spent 1800 reserved 700
+//! 2d      rollback r0               -> live
+//! 3d      redeem v0 7 1800 ref=O1   -> reference_reused
+//! ```
+//!
+//! Times and durations are sums of `d`, `h`, `m`, `s` and milliseconds. A line without a time
+//! happens at the time of the line before. `key=` and `ref=` name request keys and references;
+//! without them every line has its own. `again` before an answer says that it is a repeat. Every
+//! script also checks that repeats, refusals and questions change nothing, and that the accepted
+//! commands, applied anew, come to the same outcomes and the same state.
+
+use std::collections::BTreeMap;
+
+use super::{DAY, HOUR, MINUTE, SECOND, definition, request, user};
+use crate::query::{Answer, Query};
+use crate::types::*;
+use crate::{RuleBook, State, Verdict};
+
+/// Runs a script; its lines name campaigns' documents by the names given here.
+#[track_caller]
+pub(crate) fn check(documents: &[(&str, Terms)], script: &str) {
+    check_with(RuleBook::RELEASED, documents, script);
+}
+
+#[track_caller]
+pub(crate) fn check_with(book: RuleBook, documents: &[(&str, Terms)], script: &str) {
+    let documents = documents.iter().map(|(name, terms)| (*name, terms.clone())).collect();
+    let mut run = Run { documents, ..Run::new(book) };
+    let mut wrong = String::new();
+    for line in script.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        let (asked, expected) = line.split_once("->").expect("every line says what comes of it");
+        let said = run.line(asked);
+        if said != expected.trim() {
+            wrong += &format!("{line}\n    but was: {said}\n");
+        }
+    }
+    assert!(wrong.is_empty(), "not as expected:\n{wrong}");
+    run.replay(book);
+}
+
+struct Run<'a> {
+    documents: BTreeMap<&'a str, Terms>,
+    state: State,
+    now_ms: u64,
+    lines: u64,
+    accepted: Vec<(u64, Command, Outcome)>,
+}
+
+/// The words of a line behind its time.
+struct Words<'a> {
+    line: u64,
+    plain: Vec<&'a str>,
+    named: BTreeMap<&'a str, &'a str>,
+}
+
+impl<'a> Words<'a> {
+    fn number(&self, place: usize) -> u64 {
+        number(self.plain[place])
+    }
+
+    fn no(&self, place: usize) -> u32 {
+        no(self.plain[place])
+    }
+
+    fn user(&self, place: usize) -> UserKey {
+        user(u8::try_from(self.number(place)).expect("users are small numbers"))
+    }
+
+    /// Keys by name; a line without one has its own.
+    fn request(&self) -> RequestKey {
+        self.named.get("key").map_or(request(self.line), |key| request(1_000_000 + number(key)))
+    }
+
+    fn reference(&self) -> Reference {
+        let own = format!("line {}", self.line);
+        Reference::new(self.named.get("ref").unwrap_or(&own.as_str())).expect("fits")
+    }
+
+    fn bill(&self) -> Bill {
+        let names = self.named.get("cat").into_iter().flat_map(|names| names.split(','));
+        let names: Vec<NameHash> = names.map(NameHash::of).collect();
+        Bill {
+            voucher: VoucherNo(self.no(1)),
+            user: self.user(2),
+            order_minor: self.number(3),
+            brand: self.named.get("brand").map(|name| NameHash::of(name)),
+            categories: Categories::new(&names).expect("few"),
+        }
+    }
+
+    fn id(&self) -> CampaignId {
+        CampaignId::new(self.plain[1]).expect("a campaign id")
+    }
+}
+
+fn number(word: &str) -> u64 {
+    word.parse().unwrap_or_else(|_| panic!("{word} is not a number"))
+}
+
+/// `v3`, `l3` and `r3` are numbers with a letter.
+fn no(word: &str) -> u32 {
+    word[1..].parse().unwrap_or_else(|_| panic!("{word} is not a letter and a number"))
+}
+
+fn ms(word: &str) -> u64 {
+    let units = [("d", DAY), ("h", HOUR), ("m", MINUTE), ("s", SECOND)];
+    let part = |part: &str| {
+        let unit = units.iter().find_map(|(name, ms)| Some((part.strip_suffix(name)?, *ms)));
+        let (count, unit) = unit.unwrap_or((part, 1));
+        number(count) * unit
+    };
+    word.split('+').map(part).sum()
+}
+
+fn show_ms(ms: u64) -> String {
+    let units = [(DAY, "d"), (HOUR, "h"), (MINUTE, "m"), (SECOND, "s"), (1, "")];
+    let mut rest = ms;
+    let mut parts = Vec::new();
+    for (unit, name) in units {
+        if rest >= unit {
+            parts.push(format!("{}{name}", rest / unit));
+            rest %= unit;
+        }
+    }
+    if parts.is_empty() { "0".into() } else { parts.join("+") }
+}
+
+/// The names of those that are not 0.
+fn show_nonzero<T: Copy + PartialEq + std::fmt::Display + Default>(parts: &[(&str, T)]) -> String {
+    let parts = parts.iter().filter(|(_, value)| *value != T::default());
+    let words: Vec<String> = parts.map(|(name, value)| format!("{name} {value}")).collect();
+    if words.is_empty() { "nothing".into() } else { words.join(" ") }
+}
+
+pub(crate) fn show_refusal(refusal: Refusal) -> String {
+    match refusal {
+        Refusal::VoucherNotLive(state) => format!("{refusal}({})", state.name()),
+        Refusal::CampaignStateConflict(state) => format!("{refusal}({})", state.name()),
+        Refusal::TermsFrozen(field) => format!("{refusal}({field})"),
+        _ => refusal.to_string(),
+    }
+}
+
+fn show_outcome(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Claimed { voucher, face_minor } => format!("v{voucher} {face_minor}"),
+        Outcome::Locked { lock, until_ms } => format!("l{lock} until {}", show_ms(*until_ms)),
+        Outcome::Released { voucher_state } | Outcome::RolledBack { voucher_state } => {
+            voucher_state.name().into()
+        }
+        Outcome::Redeemed { redemption, discount_minor, rest_minor, rollback_until_ms } => {
+            let until = show_ms(*rollback_until_ms);
+            format!("r{redemption} {discount_minor}+{rest_minor} until {until}")
+        }
+        Outcome::Revoked { face_minor } => face_minor.to_string(),
+        Outcome::CampaignCreated { campaign } => format!("c{campaign}"),
+        Outcome::CampaignReplaced { version } => format!("version {version}"),
+        Outcome::BudgetMoved(money) => format!("available {}", money.available_minor),
+        Outcome::CampaignStateChanged { state } => state.name().into(),
+        Outcome::Ticked(swept) => {
+            let locks = swept.locks.iter().map(|lock| format!("l{lock}"));
+            let vouchers = swept.vouchers.iter().map(|voucher| format!("v{voucher}"));
+            let rests = swept.redemptions.iter().map(|redemption| format!("r{redemption}"));
+            let words: Vec<String> = locks.chain(vouchers).chain(rests).collect();
+            if words.is_empty() { "nothing".into() } else { words.join(" ") }
+        }
+        Outcome::ServiceResumed { outage_ms } => format!("gone {}", show_ms(*outage_ms)),
+        Outcome::RulesActivated => "activated".into(),
+    }
+}
+
+impl<'a> Run<'a> {
+    fn new(book: RuleBook) -> Self {
+        Self {
+            documents: BTreeMap::new(),
+            state: State::new(book),
+            now_ms: 0,
+            lines: 0,
+            accepted: Vec::new(),
+        }
+    }
+
+    fn line(&mut self, asked: &str) -> String {
+        self.lines += 1;
+        let mut words: Vec<&str> = asked.split_whitespace().collect();
+        if words[0].starts_with(|first: char| first.is_ascii_digit()) {
+            self.now_ms = ms(words.remove(0));
+        }
+        let (named, plain) = words.iter().partition(|word| word.contains('='));
+        let named: Vec<&str> = named;
+        let named = named.iter().map(|word| word.split_once('=').expect("has one")).collect();
+        let words = Words { line: self.lines, plain, named };
+
+        let before = self.state.digest();
+        if let Some(said) = self.question(&words) {
+            assert_eq!(self.state.digest(), before, "a question changes nothing: {asked}");
+            return said;
+        }
+        if words.plain[0] == "ready" {
+            return self.ready(&words);
+        }
+        let command = self.command(&words);
+        match self.apply(&command) {
+            Verdict::Done(outcome) => show_outcome(&outcome),
+            Verdict::Repeat { outcome, .. } => {
+                assert_eq!(self.state.digest(), before, "a repeat changes nothing: {asked}");
+                format!("again {}", show_outcome(&outcome))
+            }
+            Verdict::Refused(refusal) => {
+                assert_eq!(self.state.digest(), before, "a refusal changes nothing: {asked}");
+                show_refusal(refusal)
+            }
+        }
+    }
+
+    fn apply(&mut self, command: &Command) -> Verdict {
+        let verdict = self.state.apply(self.now_ms, self.state.last_seq() + 1, command);
+        if let Verdict::Done(outcome) = &verdict {
+            self.accepted.push((self.now_ms, command.clone(), outcome.clone()));
+        }
+        verdict
+    }
+
+    /// A campaign made, funded and open, in one word.
+    fn ready(&mut self, words: &Words<'_>) -> String {
+        let made = request(2_000_000 + 3 * words.line);
+        let funded = request(2_000_001 + 3 * words.line);
+        let opened = request(2_000_002 + 3 * words.line);
+        let terms = self.documents[words.plain[1]].clone();
+        let created =
+            CreateCampaign { request: made, definition: definition(words.plain[1], terms) };
+        let steps = [
+            Command::CreateCampaign(Box::new(created)),
+            Command::MoveBudget(MoveBudget {
+                request: funded,
+                campaign: words.id(),
+                direction: Direction::Fund,
+                purpose: Purpose::Vouchers,
+                amount_minor: words.number(2),
+                reference: words.reference(),
+            }),
+            Command::ChangeCampaignState(ChangeCampaignState {
+                request: opened,
+                campaign: words.id(),
+                change: StateChange::Open,
+                reason: String::new(),
+            }),
+        ];
+        for step in steps {
+            let verdict = self.apply(&step);
+            assert!(matches!(verdict, Verdict::Done(_)), "{step:?} was {verdict:?}");
+        }
+        "open".into()
+    }
+
+    fn command(&self, words: &Words<'_>) -> Command {
+        let request = words.request();
+        let named = |name: &str| words.named.get(name).copied();
+        match words.plain[0] {
+            "claim" => Command::ClaimVoucher(ClaimVoucher {
+                campaign: self.campaign_no(words.plain[1]),
+                terms_version: named("terms").map_or(1, |version| no(&format!("v{version}"))),
+                conditions_met: named("met")
+                    .map_or(0, |bits| u16::from_str_radix(bits, 2).expect("bits")),
+                user: words.user(2),
+                request: named("key").map(|_| request),
+            }),
+            "lock" => Command::LockVoucher(LockVoucher {
+                request,
+                voucher: VoucherNo(words.no(1)),
+                user: words.user(2),
+                ttl_ms: ms(words.plain[3]),
+                reference: words.reference(),
+            }),
+            "release" => Command::ReleaseLock(ReleaseLock { lock: LockNo(words.no(1)) }),
+            "redeem" => Command::RedeemVoucher(RedeemVoucher {
+                request,
+                bill: words.bill(),
+                lock: named("lock").map(|lock| LockNo(no(lock))),
+                reference: words.reference(),
+            }),
+            "rollback" => Command::RollBackRedemption(RollBackRedemption {
+                request,
+                redemption: RedemptionNo(words.no(1)),
+                reason: named("reason").unwrap_or_default().into(),
+            }),
+            "revoke" => Command::RevokeVoucher(RevokeVoucher {
+                request,
+                voucher: VoucherNo(words.no(1)),
+                reason: named("reason").unwrap_or_default().into(),
+            }),
+            "create" => {
+                let definition = definition(words.plain[1], self.document(words));
+                Command::CreateCampaign(Box::new(CreateCampaign { request, definition }))
+            }
+            "replace" => Command::ReplaceCampaign(Box::new(ReplaceCampaign {
+                version_seen: no(&format!("v{}", words.plain[2])),
+                definition: definition(words.plain[1], self.document(words)),
+            })),
+            direction @ ("fund" | "withdraw") => Command::MoveBudget(MoveBudget {
+                request,
+                campaign: words.id(),
+                direction: if direction == "fund" { Direction::Fund } else { Direction::Withdraw },
+                purpose: match words.plain.get(3) {
+                    None => Purpose::Vouchers,
+                    Some(&"invites") => Purpose::Invites,
+                    Some(&"envelopes") => Purpose::Envelopes,
+                    Some(&"compensation") => Purpose::Compensation,
+                    Some(other) => panic!("{other} is no purpose"),
+                },
+                amount_minor: words.number(2),
+                reference: words.reference(),
+            }),
+            "tick" => {
+                let limit = words.plain.get(1).map_or(u32::MAX, |limit| no(&format!("x{limit}")));
+                Command::Tick(Tick { limit })
+            }
+            "resume-service" => {
+                let stopped_at_ms = ms(words.plain[1]);
+                Command::ResumeService(ResumeService { stopped_at_ms })
+            }
+            "activate" => Command::ActivateRules(ActivateRules {
+                version: words.plain[1].parse().expect("a version"),
+            }),
+            change => Command::ChangeCampaignState(ChangeCampaignState {
+                request,
+                campaign: words.id(),
+                change: match change {
+                    "open" => StateChange::Open,
+                    "pause" => StateChange::Pause,
+                    "resume" => StateChange::Resume,
+                    "close" => StateChange::Close,
+                    other => panic!("{other} is no command"),
+                },
+                reason: String::new(),
+            }),
+        }
+    }
+
+    fn document(&self, words: &Words<'_>) -> Terms {
+        let name = words.named.get("as").copied().unwrap_or(words.plain[1]);
+        self.documents[name].clone()
+    }
+
+    fn campaign_no(&self, name: &str) -> CampaignNo {
+        let id = CampaignId::new(name).expect("a campaign id");
+        match self.state.answer(self.now_ms, &Query::Campaign(id)) {
+            Answer::Campaign(Some(view)) => view.number,
+            _ => CampaignNo(u32::MAX),
+        }
+    }
+
+    fn replay(&self, book: RuleBook) {
+        let mut anew = State::new(book);
+        for (at_ms, command, outcome) in &self.accepted {
+            let verdict = anew.apply(*at_ms, anew.last_seq() + 1, command);
+            assert_eq!(verdict, Verdict::Done(outcome.clone()), "replayed: {command:?}");
+        }
+        assert_eq!(anew.digest(), self.state.digest(), "the replayed state is the same");
+    }
+}
+
+// Questions.
+
+impl Run<'_> {
+    fn question(&self, words: &Words<'_>) -> Option<String> {
+        let answer = |query: Query| self.state.answer(self.now_ms, &query);
+        let said = match words.plain[0] {
+            "due" => self.state.next_due_ms().map_or("never".into(), show_ms),
+            "money" | "counts" | "aside" | "campaign" => {
+                let Answer::Campaign(Some(view)) = answer(Query::Campaign(words.id())) else {
+                    return Some("none".into());
+                };
+                let money = view.money;
+                assert!(money.adds_up() && view.counts.add_up());
+                match words.plain[0] {
+                    "campaign" => format!("{} version {}", view.state.name(), view.version),
+                    "aside" => show_nonzero(&[
+                        ("invites", view.set_aside.invites_minor),
+                        ("envelopes", view.set_aside.envelopes_minor),
+                        ("compensation", view.set_aside.compensation_minor),
+                    ]),
+                    "counts" => show_nonzero(&[
+                        ("claims", view.counts.claims),
+                        ("live", view.counts.live),
+                        ("locked", view.counts.locked),
+                        ("redeemed", view.counts.redeemed),
+                        ("expired", view.counts.expired),
+                        ("revoked", view.counts.revoked),
+                    ]),
+                    _ => show_nonzero(&[
+                        ("available", money.available_minor),
+                        ("reserved", money.reserved_minor),
+                        ("in_flight", money.in_flight_minor),
+                        ("escrowed", money.escrowed_minor),
+                        ("owed", money.owed_minor),
+                        ("spent", money.spent_minor),
+                        ("returned", money.returned_minor),
+                    ]),
+                }
+            }
+            "voucher" => match answer(Query::Voucher(VoucherNo(words.no(1)))) {
+                Answer::Voucher(Some(view)) => {
+                    let lock = view
+                        .lock
+                        .map(|(lock, until_ms)| format!(" l{lock} until {}", show_ms(until_ms)));
+                    let redemption = view.redemption.map(|redemption| format!(" r{redemption}"));
+                    let until = show_ms(view.valid_until_ms);
+                    let (lock, redemption) =
+                        (lock.unwrap_or_default(), redemption.unwrap_or_default());
+                    format!("{} until {until}{lock}{redemption}", view.state.name())
+                }
+                _ => "none".into(),
+            },
+            "wallet" => {
+                let before = words.named.get("before").map(|before| VoucherNo(no(before)));
+                let limit = words.plain.get(2).map_or(u32::MAX, |limit| no(&format!("x{limit}")));
+                let query = Query::Wallet { user: words.user(1), before, limit };
+                let Answer::Wallet(views) = answer(query) else { unreachable!() };
+                let views =
+                    views.iter().map(|view| format!("v{} {}", view.number, view.state.name()));
+                let views: Vec<String> = views.collect();
+                if views.is_empty() { "empty".into() } else { views.join(", ") }
+            }
+            "redemptions" => {
+                let after = words.named.get("after").map(|after| RedemptionNo(no(after)));
+                let limit = words.plain.get(1).map_or(u32::MAX, |limit| no(&format!("x{limit}")));
+                let Answer::Redemptions(views) = answer(Query::Redemptions { after, limit }) else {
+                    unreachable!()
+                };
+                let views = views.iter().map(|view| {
+                    let undone = if view.rolled_back { " undone" } else { "" };
+                    format!(
+                        "r{} v{} {} of {}{undone}",
+                        view.number, view.voucher, view.discount_minor, view.order_minor
+                    )
+                });
+                let views: Vec<String> = views.collect();
+                if views.is_empty() { "none".into() } else { views.join(", ") }
+            }
+            "campaigns" => {
+                let after = words.named.get("after").map(|id| CampaignId::new(id).expect("an id"));
+                let limit = words.plain.get(1).map_or(u32::MAX, |limit| no(&format!("x{limit}")));
+                let Answer::Campaigns(views) = answer(Query::Campaigns { after, limit }) else {
+                    unreachable!()
+                };
+                let ids: Vec<&str> = views.iter().map(|view| view.definition.id.as_str()).collect();
+                ids.join(" ")
+            }
+            "validate" => match answer(Query::Validate(words.bill())) {
+                Answer::Validated(Ok(discount_minor)) => discount_minor.to_string(),
+                Answer::Validated(Err(refusal)) => show_refusal(refusal),
+                _ => unreachable!(),
+            },
+            _ => return None,
+        };
+        Some(said)
+    }
+}
