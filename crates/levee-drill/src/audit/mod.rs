@@ -1,0 +1,113 @@
+//! The independent audit: recounts everything from the journal alone.
+//!
+//! It knows the rules as they are documented and shares nothing with the core but the types of
+//! commands and outcomes, so an error in a handler shows as a difference here. It takes what the
+//! journal says as what happened, checks that it was allowed to happen, and goes on.
+//!
+//! | file | what is counted there |
+//! |---|---|
+//! | `recount.rs` | order of records and commands, rules, request keys; the command's checks by kind |
+//! | `campaigns.rs` | documents, budgets, states |
+//! | `vouchers.rs` | claims, locks, releases, revocations |
+//! | `redemptions.rs` | redemptions and their undoing |
+//! | `time.rs` | ticks, outages and grace |
+//! | `terms.rs` | what the terms say: discount, hours, what is frozen |
+//! | `ledger.rs` | the buckets of a campaign, and the recount at the end |
+//! | `tables.rs`, `keys.rs` | what was issued, and which names were used |
+//! | `report.rs` | what comes out |
+
+mod campaigns;
+mod keys;
+mod ledger;
+mod recount;
+mod redemptions;
+mod report;
+mod tables;
+mod terms;
+mod time;
+mod vouchers;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::Path;
+
+use levee_core::types::{BatchReader, Command, Outcome};
+use levee_journal::{Kind, Reader};
+
+pub use report::{
+    AuditError, AuditReport, CampaignReport, CountsReport, Difference, MoneyReport, SetAsideReport,
+    TornTailReport,
+};
+
+use recount::Recount;
+
+/// One command of the journal with what came of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Fact<'a> {
+    /// Its place in the journal.
+    pub seq: u64,
+    /// Time of its record, in milliseconds since 1970.
+    pub at_ms: u64,
+    /// What was asked.
+    pub command: &'a Command,
+    /// What the journal says came of it.
+    pub outcome: &'a Outcome,
+}
+
+/// Recounts a journal from its genesis, archived segments included. Every command is shown to
+/// `visit`, so that a caller can compare the answers it got with what the journal holds.
+///
+/// A torn tail is reported and is no difference: it was never acknowledged. On the folder of a
+/// live server use [`audit_until`].
+///
+/// # Errors
+/// When the journal cannot be read to its end; a difference is no error.
+pub fn audit(dir: &Path, visit: &mut dyn FnMut(&Fact<'_>)) -> Result<AuditReport, AuditError> {
+    read(Reader::open(dir)?, visit)
+}
+
+/// As [`audit`], but ends with the record that holds `last_seq`: for the folder of a live server,
+/// where `last_seq` is durable already.
+///
+/// # Errors
+/// As [`audit`].
+pub fn audit_until(
+    dir: &Path,
+    last_seq: u64,
+    visit: &mut dyn FnMut(&Fact<'_>),
+) -> Result<AuditReport, AuditError> {
+    read(Reader::open(dir)?.up_to_seq(last_seq), visit)
+}
+
+fn read(mut reader: Reader, visit: &mut dyn FnMut(&Fact<'_>)) -> Result<AuditReport, AuditError> {
+    let mut recount = Recount::default();
+    let mut records = 0_u64;
+    let mut closed_cleanly = false;
+    while let Some(record) = reader.next_record()? {
+        if records == 0 && record.kind != Kind::Genesis {
+            return Err(AuditError::NotFromGenesis { first_seq: record.first_seq });
+        }
+        records += 1;
+        closed_cleanly = record.kind == Kind::Closed;
+        recount.begin_record(record.first_seq, record.time_ms);
+        if record.kind != Kind::Batch || record.count == 0 && record.payload.is_empty() {
+            recount.end_record(record.count);
+            continue;
+        }
+        let undecodable = |source| AuditError::Undecodable { first_seq: record.first_seq, source };
+        let batch = BatchReader::new(record.payload).map_err(undecodable)?;
+        recount.begin_batch(batch.rules_version());
+        for entry in batch {
+            let (command, outcome) = entry.map_err(undecodable)?;
+            let seq = recount.command(&command, &outcome);
+            visit(&Fact { seq, at_ms: record.time_ms, command: &command, outcome: &outcome });
+        }
+        recount.end_record(record.count);
+    }
+    if records == 0 {
+        return Err(AuditError::Empty);
+    }
+    let torn_tail = reader.torn().map(TornTailReport::of);
+    Ok(recount.finish(records, closed_cleanly, torn_tail))
+}

@@ -1,0 +1,230 @@
+//! The recount's state, and what holds for every record and every command, whatever its kind.
+
+use std::collections::BTreeMap;
+
+use levee_core::types::{CampaignId, CampaignNo, Command, Outcome};
+
+use super::keys::{References, Requests, Users};
+use super::ledger::{Campaign, recount_at_the_end};
+use super::report::{AuditReport, Notes, TornTailReport};
+use super::tables::{Lock, Redemption, Table, Voucher};
+use super::time::Outage;
+
+/// The rules that this audit can count by.
+const RULES_KNOWN: std::ops::RangeInclusive<u16> = 1..=1;
+
+/// Everything that the journal has said so far.
+#[derive(Debug)]
+pub(super) struct Recount {
+    pub(super) notes: Notes,
+    pub(super) campaigns: Vec<Campaign>,
+    pub(super) by_id: BTreeMap<CampaignId, u32>,
+    pub(super) vouchers: Table<Voucher>,
+    pub(super) locks: Table<Lock>,
+    pub(super) redemptions: Table<Redemption>,
+    pub(super) users: Users,
+    pub(super) references: References,
+    pub(super) outages: Vec<Outage>,
+    /// Time of the record that is being looked at.
+    pub(super) now_ms: u64,
+    /// Times of the last record before it, and of the last with commands.
+    pub(super) record_before_ms: u64,
+    pub(super) commands_before_ms: u64,
+    pub(super) rules_version: u16,
+    requests: Requests,
+    next_seq: u64,
+    commands: u64,
+    record_seq: u64,
+    in_record: u32,
+    /// A batch ends with a change of the rules.
+    rules_changed_in_record: bool,
+    /// Differences before the command that is being looked at.
+    noted_before: u64,
+}
+
+impl Default for Recount {
+    fn default() -> Self {
+        Self {
+            notes: Notes::default(),
+            campaigns: Vec::new(),
+            by_id: BTreeMap::new(),
+            vouchers: Table::new("voucher"),
+            locks: Table::new("lock"),
+            redemptions: Table::new("redemption"),
+            users: Users::default(),
+            references: References::default(),
+            outages: Vec::new(),
+            now_ms: 0,
+            record_before_ms: 0,
+            commands_before_ms: 0,
+            rules_version: 1,
+            requests: Requests::default(),
+            next_seq: 1,
+            commands: 0,
+            record_seq: 1,
+            in_record: 0,
+            rules_changed_in_record: false,
+            noted_before: 0,
+        }
+    }
+}
+
+impl Recount {
+    /// The reader refuses what is out of order already; counted here once more.
+    pub(super) fn begin_record(&mut self, first_seq: u64, at_ms: u64) {
+        self.notes.seq = first_seq;
+        let (expected, before_ms) = (self.next_seq, self.now_ms);
+        self.notes.check(first_seq == expected, || {
+            format!("the record begins with {first_seq} where {expected} follows")
+        });
+        self.notes
+            .check(at_ms >= before_ms, || format!("time goes back from {before_ms} to {at_ms}"));
+        (self.next_seq, self.record_seq) = (first_seq, first_seq);
+        self.record_before_ms = before_ms;
+        self.now_ms = at_ms;
+        self.in_record = 0;
+        self.rules_changed_in_record = false;
+    }
+
+    pub(super) fn begin_batch(&mut self, rules_version: u16) {
+        let expected = self.rules_version;
+        self.notes.check(rules_version == expected, || {
+            format!("decided by rules {rules_version}, though rules {expected} hold")
+        });
+    }
+
+    pub(super) fn end_record(&mut self, count: u32) {
+        let found = self.in_record;
+        self.notes.check(found == count, || {
+            format!("the record should hold {count} commands and holds {found}")
+        });
+        if found > 0 {
+            self.commands_before_ms = self.now_ms;
+        }
+        // What follows is numbered by what the record says.
+        self.next_seq = self.record_seq.saturating_add(count.into());
+    }
+
+    /// Looks at one command and takes its outcome as what happened. Returns its place.
+    pub(super) fn command(&mut self, command: &Command, outcome: &Outcome) -> u64 {
+        let seq = self.next_seq;
+        self.notes.seq = seq;
+        self.noted_before = self.notes.count;
+        self.notes.check(!self.rules_changed_in_record, || {
+            "stands behind a change of the rules in one record".into()
+        });
+        self.next_seq = seq.saturating_add(1);
+        self.commands += 1;
+        self.in_record = self.in_record.saturating_add(1);
+        self.request(command);
+        self.by_kind(command, outcome);
+        seq
+    }
+
+    fn by_kind(&mut self, command: &Command, outcome: &Outcome) {
+        match (command, outcome) {
+            (Command::ClaimVoucher(claim), Outcome::Claimed { voucher, face_minor }) => {
+                self.claim(claim, *voucher, *face_minor);
+            }
+            (Command::LockVoucher(ask), Outcome::Locked { lock, until_ms }) => {
+                self.lock(ask, *lock, *until_ms);
+            }
+            (Command::ReleaseLock(ask), Outcome::Released { voucher_state }) => {
+                self.release(ask.lock, *voucher_state);
+            }
+            (Command::RedeemVoucher(ask), Outcome::Redeemed { .. }) => self.redeem(ask, outcome),
+            (Command::RollBackRedemption(ask), Outcome::RolledBack { voucher_state }) => {
+                self.roll_back(ask.redemption, *voucher_state);
+            }
+            (Command::RevokeVoucher(ask), Outcome::Revoked { face_minor }) => {
+                self.revoke(ask.voucher, *face_minor);
+            }
+            (Command::CreateCampaign(ask), Outcome::CampaignCreated { campaign }) => {
+                self.create(ask, *campaign);
+            }
+            (Command::ReplaceCampaign(ask), Outcome::CampaignReplaced { version }) => {
+                self.replace(ask, *version);
+            }
+            (Command::MoveBudget(ask), Outcome::BudgetMoved(money)) => {
+                self.move_budget(ask, money);
+            }
+            (Command::ChangeCampaignState(ask), Outcome::CampaignStateChanged { state }) => {
+                self.change_state(ask, *state);
+            }
+            (Command::Tick(tick), Outcome::Ticked(swept)) => self.tick(*tick, swept),
+            (Command::ResumeService(ask), Outcome::ServiceResumed { outage_ms }) => {
+                self.resume(*ask, *outage_ms);
+            }
+            (Command::ActivateRules(ask), Outcome::RulesActivated) => {
+                self.activate_rules(ask.version);
+            }
+            _ => self.notes.note(format!("{outcome:?} cannot come of {command:?}")),
+        }
+    }
+
+    /// Where one claim is all a user has, claims are idempotent by nature and their key is not
+    /// looked at.
+    fn request(&mut self, command: &Command) {
+        if let Command::ClaimVoucher(claim) = command {
+            let campaign = self.campaign(claim.campaign);
+            if campaign.is_none_or(|campaign| campaign.terms.voucher.per_user == 1) {
+                return;
+            }
+        }
+        let Some(key) = command.request() else { return };
+        if let Some(before_ms) = self.requests.used(key, self.now_ms) {
+            self.notes.note(format!("request key {key} was used at {before_ms} already"));
+        }
+    }
+
+    fn activate_rules(&mut self, version: u16) {
+        let before = self.rules_version;
+        self.notes.check(version > before, || {
+            format!("rules {version} are activated, though rules {before} hold")
+        });
+        self.notes.check(RULES_KNOWN.contains(&version), || {
+            format!("rules {version} are none that this audit can count by")
+        });
+        self.rules_version = version;
+        self.rules_changed_in_record = true;
+    }
+
+    pub(super) fn knows_rules(&self) -> bool {
+        RULES_KNOWN.contains(&self.rules_version)
+    }
+
+    pub(super) fn campaign(&self, number: CampaignNo) -> Option<&Campaign> {
+        self.campaigns.get(number.index())
+    }
+
+    /// What must add up in a campaign that a fact has touched.
+    pub(super) fn check_sums(&mut self, campaign: u32) {
+        let explained = self.notes.count > self.noted_before;
+        if let Some(campaign) = self.campaigns.get_mut(CampaignNo(campaign).index()) {
+            campaign.check_sums(&mut self.notes, explained);
+        }
+    }
+
+    pub(super) fn finish(
+        mut self,
+        records: u64,
+        closed_cleanly: bool,
+        torn_tail: Option<TornTailReport>,
+    ) -> AuditReport {
+        let last_seq = self.next_seq.saturating_sub(1);
+        self.notes.seq = last_seq;
+        recount_at_the_end(&self.campaigns, &self.vouchers, &self.redemptions, &mut self.notes);
+        AuditReport {
+            ok: self.notes.count == 0,
+            commands: self.commands,
+            differences: self.notes.kept,
+            difference_count: self.notes.count,
+            from: "genesis",
+            campaigns: self.campaigns.iter().map(|campaign| campaign.report(self.now_ms)).collect(),
+            last_seq,
+            records,
+            closed_cleanly,
+            torn_tail,
+        }
+    }
+}
