@@ -1,7 +1,5 @@
 //! What the audit says: the recounted campaigns, and every difference with its place.
 
-use std::fmt;
-
 use levee_core::types::{CampaignState, DecodeError};
 use levee_journal::{OpenError, TornTail};
 use serde::Serialize;
@@ -10,60 +8,35 @@ use serde::Serialize;
 pub(super) const DIFFERENCES_MAX: usize = 100;
 
 /// Why a journal could not be audited.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AuditError {
     /// It cannot be read: damage, with file and offset, or the system's refusal.
-    Journal(OpenError),
+    #[error(transparent)]
+    Journal(#[from] OpenError),
     /// Its first records are not there.
+    #[error(
+        "the journal begins with sequence {first_seq}, and everything is recounted from the \
+         first; put the archived segments back"
+    )]
     NotFromGenesis {
         /// The first sequence number that is there.
         first_seq: u64,
     },
     /// There is no record in it.
+    #[error("the journal holds no record, not even its first")]
     Empty,
     /// A record is whole, but its commands are none that this build can read.
+    #[error(
+        "the record from sequence {first_seq} on is whole, but what it holds is {source} of its \
+         payload; audit with the version of Levee that wrote it"
+    )]
     Undecodable {
         /// The record's first sequence number.
         first_seq: u64,
         /// What, and where in the record's payload.
         source: DecodeError,
     },
-}
-
-impl fmt::Display for AuditError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Journal(error) => error.fmt(f),
-            Self::NotFromGenesis { first_seq } => write!(
-                f,
-                "the journal begins with sequence {first_seq}, and everything is recounted from \
-                 the first; put the archived segments back"
-            ),
-            Self::Empty => f.write_str("the journal holds no record, not even its first"),
-            Self::Undecodable { first_seq, source } => write!(
-                f,
-                "the record from sequence {first_seq} on is whole, but holds something that is \
-                 {source} of its payload; audit with the version of Levee that wrote it"
-            ),
-        }
-    }
-}
-
-impl std::error::Error for AuditError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Journal(error) => std::error::Error::source(error),
-            Self::Undecodable { source, .. } => Some(source),
-            Self::NotFromGenesis { .. } | Self::Empty => None,
-        }
-    }
-}
-
-impl From<OpenError> for AuditError {
-    fn from(error: OpenError) -> Self {
-        Self::Journal(error)
-    }
 }
 
 /// What was recounted.
