@@ -1,1 +1,144 @@
-//! TODO
+//! The binary form: whatever is written comes back the same, equal values have equal bytes, and no
+//! bytes make the reader panic.
+
+mod strategies;
+
+use std::fmt::Debug;
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use self::strategies::{command, key, outcome};
+use crate::types::*;
+
+fn bytes_of<T: Wire>(value: &T) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    value.put(&mut bytes);
+    bytes
+}
+
+fn comes_back<T: Wire + PartialEq + Debug>(value: &T) {
+    let mut bytes = bytes_of(value);
+    let len = bytes.len();
+    // What stands behind a value is not looked at.
+    bytes.extend([0xff; 3]);
+    let mut reader = Reader::new(&bytes);
+    assert_eq!(T::get(&mut reader).as_ref(), Ok(value));
+    assert_eq!((reader.offset(), reader.remaining()), (len, 3));
+    for cut in 0..len {
+        assert!(T::get(&mut Reader::new(&bytes[..cut])).is_err(), "cut at {cut} of {len}");
+    }
+}
+
+/// Reads any bytes; what they are taken for has these bytes as its one form.
+fn reads_one_form<T: Wire>(bytes: &[u8]) {
+    let mut reader = Reader::new(bytes);
+    if let Ok(value) = T::get(&mut reader) {
+        assert_eq!(bytes_of(&value), bytes[..reader.offset()]);
+    }
+}
+
+fn batch(entries: &[(Command, Outcome)], rules_version: u16) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    put_batch_start(rules_version, &mut bytes);
+    entries.iter().for_each(|(command, outcome)| put_entry(command, outcome, &mut bytes));
+    bytes
+}
+
+/// Reads a batch to its end: entries, and then at most one error.
+fn read_batch(bytes: &[u8]) -> Result<(u16, Vec<(Command, Outcome)>), DecodeError> {
+    let mut reader = BatchReader::new(bytes)?;
+    let entries: Result<Vec<_>, _> = reader.by_ref().collect();
+    assert!(reader.next().is_none(), "nothing comes behind the end or an error");
+    Ok((reader.rules_version(), entries?))
+}
+
+proptest! {
+    #[test]
+    fn every_command_comes_back(command in command()) {
+        comes_back(&command);
+    }
+
+    #[test]
+    fn every_outcome_comes_back(outcome in outcome()) {
+        comes_back(&outcome);
+    }
+
+    #[test]
+    fn a_batch_comes_back(
+        entries in vec((command(), outcome()), 0..8),
+        rules_version: u16,
+    ) {
+        let bytes = batch(&entries, rules_version);
+        prop_assert_eq!(read_batch(&bytes), Ok((rules_version, entries)));
+    }
+
+    #[test]
+    fn no_bytes_make_the_reader_panic(bytes in vec(any::<u8>(), 0..200), tag in 0..20_u8) {
+        reads_one_form::<Command>(&bytes);
+        reads_one_form::<Outcome>(&bytes);
+        let _ = read_batch(&bytes);
+        let tagged = [&[tag], &bytes[..]].concat();
+        reads_one_form::<Command>(&tagged);
+        reads_one_form::<Outcome>(&tagged);
+        let started = [&[CODEC_VERSION, 1, tag], &bytes[..]].concat();
+        let _ = read_batch(&started);
+    }
+
+    #[test]
+    fn damaged_bytes_are_an_error_or_another_value(
+        entries in vec((command(), outcome()), 1..4),
+        damage in vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+        cut in any::<prop::sample::Index>(),
+    ) {
+        let mut bytes = batch(&entries, 1);
+        let whole = bytes.clone();
+        for (place, byte) in &damage {
+            let place = place.index(bytes.len());
+            bytes[place] = *byte;
+        }
+        if let Ok((rules_version, read)) = read_batch(&bytes) {
+            prop_assert_eq!(&batch(&read, rules_version), &bytes);
+        }
+        reads_one_form::<Command>(&bytes[2..]);
+        let _ = read_batch(&bytes[..cut.index(bytes.len())]);
+        let cut = cut.index(whole.len());
+        // A cut between two entries reads as the shorter batch; any other is an error.
+        if let Ok((rules_version, read)) = read_batch(&whole[..cut]) {
+            prop_assert_eq!(&batch(&read, rules_version), &whole[..cut]);
+        }
+    }
+
+    #[test]
+    fn a_body_is_told_by_all_but_its_key(command in command(), other in command(), key in key()) {
+        if command != other {
+            let same = under(command.clone(), key) == under(other.clone(), key);
+            prop_assert_eq!(command.body_digest() == other.body_digest(), same);
+        }
+        prop_assert_eq!(under(command.clone(), key).body_digest(), command.body_digest());
+    }
+}
+
+/// The command under this key and the first version of the terms.
+fn under(mut command: Command, key: [u8; 16]) -> Command {
+    let key = RequestKey(key);
+    match &mut command {
+        Command::ClaimVoucher(claim) => {
+            claim.request = Some(key);
+            claim.terms_version = 1;
+        }
+        Command::LockVoucher(lock) => lock.request = key,
+        Command::RedeemVoucher(redeem) => redeem.request = key,
+        Command::RollBackRedemption(undo) => undo.request = key,
+        Command::RevokeVoucher(revoke) => revoke.request = key,
+        Command::CreateCampaign(create) => create.request = key,
+        Command::MoveBudget(budget) => budget.request = key,
+        Command::ChangeCampaignState(change) => change.request = key,
+        Command::ReleaseLock(_)
+        | Command::ReplaceCampaign(_)
+        | Command::Tick(_)
+        | Command::ResumeService(_)
+        | Command::ActivateRules(_) => {}
+    }
+    command
+}
