@@ -1,2 +1,69 @@
-//! The `levee` binary.
-fn main() {}
+//! The `levee` binary: serving, rehearsing, checking, measuring.
+//!
+//! Exit status: 0 good, 1 a threshold or an audit failed or the server stopped by a fault, 2 usage,
+//! 3 could not run.
+
+mod audit;
+mod bench;
+mod campaign;
+mod config;
+mod festival;
+mod key;
+mod secrets;
+mod serve;
+mod server;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// An engine for giveaways the size of a festival.
+#[derive(Parser)]
+#[command(version, propagate_version = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Cmd,
+}
+
+#[derive(Subcommand)]
+enum Cmd {
+    /// Run the server: gate, engine and journal in one process.
+    Serve(serve::Args),
+    /// Play the reference day against a real server, audit it, and write a report.
+    Festival(festival::Args),
+    /// Recount everything from a journal alone.
+    Audit(audit::Args),
+    /// Measure on this machine.
+    Bench(bench::Args),
+    /// Make, list and revoke API keys.
+    Key(key::Args),
+    /// Check, apply and show campaign documents.
+    Campaign(campaign::Args),
+}
+
+/// How a command ended.
+pub(crate) enum Ending {
+    Good,
+    /// A threshold was missed, or an audit found a difference.
+    Failed,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let result = match cli.command {
+        Cmd::Serve(args) => serve::run(&args),
+        Cmd::Festival(args) => festival::run(&args),
+        Cmd::Audit(args) => audit::run(&args),
+        Cmd::Bench(args) => bench::run(&args),
+        Cmd::Key(args) => key::run(&args),
+        Cmd::Campaign(args) => campaign::run(&args),
+    };
+    match result {
+        Ok(Ending::Good) => ExitCode::SUCCESS,
+        Ok(Ending::Failed) => ExitCode::from(1),
+        Err(error) => {
+            eprintln!("levee: {error:#}");
+            ExitCode::from(3)
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! The engine over real journals and real threads.
+
+mod harness;
+mod recovery;
+mod running;

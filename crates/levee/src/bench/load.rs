@@ -1,0 +1,126 @@
+//! A closed-loop load over keep-alive connections: as little work for an answer as possible,
+//! because the generator shares the processors with what it measures.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use hdrhistogram::Histogram;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use super::latencies;
+
+/// What one run saw.
+pub(super) struct Seen {
+    pub(super) answers: u64,
+    pub(super) seconds: f64,
+    pub(super) latencies: Histogram<u64>,
+}
+
+impl Seen {
+    pub(super) fn per_s(&self) -> f64 {
+        #[expect(clippy::cast_precision_loss, reason = "a figure for people")]
+        let answers = self.answers as f64;
+        answers / self.seconds
+    }
+}
+
+/// Open connections to one server.
+pub(super) struct Load {
+    connections: Vec<TcpStream>,
+    status: &'static [u8],
+}
+
+impl Load {
+    /// Opens connections; every answer must have a status line that begins so.
+    pub(super) async fn connect(address: &str, count: usize, status: &'static str) -> Result<Self> {
+        let mut connections = Vec::with_capacity(count);
+        for _ in 0..count {
+            let connection = TcpStream::connect(address).await;
+            let connection = connection.with_context(|| format!("cannot reach {address}"))?;
+            connection.set_nodelay(true)?;
+            connections.push(connection);
+        }
+        Ok(Self { connections, status: status.as_bytes() })
+    }
+
+    /// Keeps every connection busy with requests that `request` writes.
+    pub(super) async fn run(
+        &mut self,
+        length: Duration,
+        request: &(impl Fn(&mut Vec<u8>) + Clone + 'static),
+    ) -> Result<Seen> {
+        let local = tokio::task::LocalSet::new();
+        let started = Instant::now();
+        let status = self.status;
+        let connections = std::mem::take(&mut self.connections);
+        let tasks: Vec<_> = connections
+            .into_iter()
+            .map(|connection| {
+                let request = request.clone();
+                local.spawn_local(drive(connection, started, length, status, request))
+            })
+            .collect();
+        let mut seen = Seen { answers: 0, seconds: 0.0, latencies: latencies() };
+        let all = local.run_until(async {
+            for task in tasks {
+                let (connection, latencies) = task.await.context("a connection's task ended")??;
+                self.connections.push(connection);
+                seen.answers += latencies.len();
+                seen.latencies.add(&latencies)?;
+            }
+            anyhow::Ok(())
+        });
+        all.await?;
+        seen.seconds = started.elapsed().as_secs_f64();
+        Ok(seen)
+    }
+}
+
+async fn drive(
+    mut connection: TcpStream,
+    started: Instant,
+    length: Duration,
+    status: &'static [u8],
+    request: impl Fn(&mut Vec<u8>),
+) -> Result<(TcpStream, Histogram<u64>)> {
+    let mut latencies = latencies();
+    let mut outgoing = Vec::with_capacity(1_024);
+    let mut incoming = vec![0; 8 * 1_024];
+    while started.elapsed() < length {
+        outgoing.clear();
+        request(&mut outgoing);
+        let asked = Instant::now();
+        connection.write_all(&outgoing).await?;
+        let mut len = 0;
+        loop {
+            let read = connection.read(&mut incoming[len..]).await?;
+            ensure!(read > 0, "the server closed a connection");
+            len += read;
+            match whole(&incoming[..len]) {
+                Some(whole) if whole == len => break,
+                Some(_) => bail!("more came than one answer"),
+                None if len == incoming.len() => bail!("the answer is too long"),
+                None => {}
+            }
+        }
+        if !incoming.starts_with(status) {
+            bail!("unexpected answer: {}", String::from_utf8_lossy(&incoming[..len]));
+        }
+        latencies.record(u64::try_from(asked.elapsed().as_micros())?.max(1))?;
+    }
+    Ok((connection, latencies))
+}
+
+/// Length of the first answer, once its head is there.
+fn whole(bytes: &[u8]) -> Option<usize> {
+    let head = bytes.windows(4).position(|window| window == b"\r\n\r\n")? + 4;
+    let name = b"content-length:";
+    let mut lines = bytes[..head].split(|byte| *byte == b'\n');
+    let value = lines.find_map(|line| {
+        (line.len() > name.len() && line[..name.len()].eq_ignore_ascii_case(name))
+            .then(|| &line[name.len()..])
+    })?;
+    let body: usize = std::str::from_utf8(value).ok()?.trim().parse().ok()?;
+    Some(head + body).filter(|whole| *whole <= bytes.len())
+}

@@ -1,0 +1,136 @@
+//! `levee campaign`: campaign documents as files.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, anyhow};
+use bytes::Bytes;
+use clap::Subcommand;
+use levee_api::client::{Client, Raw};
+use levee_api::document::{CampaignDocument, compile_json};
+use levee_api::wire::CampaignBody;
+
+use crate::Ending;
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    command: Cmd,
+}
+
+#[derive(clap::Args)]
+struct Server {
+    /// Where the server listens.
+    #[arg(long, default_value = "127.0.0.1:8080", value_name = "HOST:PORT")]
+    server: String,
+    /// An API key.
+    #[arg(long, env = "LEVEE_KEY", hide_env_values = true)]
+    key: String,
+}
+
+#[derive(Subcommand)]
+enum Cmd {
+    /// Check a document, TOML or JSON; needs no server.
+    Check {
+        /// The document.
+        file: PathBuf,
+    },
+    /// Make a campaign of a document, or replace the one of the same id.
+    Apply {
+        /// The document.
+        file: PathBuf,
+        #[command(flatten)]
+        server: Server,
+    },
+    /// Show a campaign with its money.
+    Show {
+        /// Its id.
+        id: String,
+        #[command(flatten)]
+        server: Server,
+    },
+}
+
+pub(crate) fn run(args: &Args) -> Result<Ending> {
+    match &args.command {
+        Cmd::Check { file } => {
+            let json = read(file)?;
+            let definition = compile_json(&json)
+                .map_err(|error| malformed(file, error.field.as_deref(), &error.detail))?;
+            println!("{} is good: campaign {}", file.display(), definition.id);
+        }
+        Cmd::Apply { file, server } => {
+            let body = block_on(apply(file, server))??;
+            println!("{}", serde_json::to_string_pretty(&body)?);
+        }
+        Cmd::Show { id, server } => {
+            let body = block_on(async {
+                Client::connect(&server.server, &server.key).await?.campaign(id).await
+            })??;
+            println!("{}", serde_json::to_string_pretty(&body)?);
+        }
+    }
+    Ok(Ending::Good)
+}
+
+fn malformed(file: &Path, field: Option<&str>, detail: &str) -> anyhow::Error {
+    match field {
+        Some(field) => anyhow!("{}: {field}: {detail}", file.display()),
+        None => anyhow!("{}: {detail}", file.display()),
+    }
+}
+
+/// A document's JSON, whether the file has JSON or TOML.
+pub(crate) fn read(file: &Path) -> Result<Vec<u8>> {
+    let text =
+        fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+    if file.extension().is_some_and(|extension| extension == "json") {
+        return Ok(text.into_bytes());
+    }
+    let table: toml::Table =
+        toml::from_str(&text).with_context(|| format!("{} is not TOML", file.display()))?;
+    Ok(serde_json::to_vec(&json(toml::Value::Table(table)))?)
+}
+
+/// TOML's own instants become the texts that JSON has for them.
+fn json(value: toml::Value) -> serde_json::Value {
+    match value {
+        toml::Value::String(text) => text.into(),
+        toml::Value::Integer(number) => number.into(),
+        toml::Value::Float(number) => number.into(),
+        toml::Value::Boolean(truth) => truth.into(),
+        toml::Value::Datetime(instant) => instant.to_string().into(),
+        toml::Value::Array(values) => values.into_iter().map(json).collect(),
+        toml::Value::Table(table) => {
+            table.into_iter().map(|(key, value)| (key, json(value))).collect()
+        }
+    }
+}
+
+async fn apply(file: &Path, server: &Server) -> Result<CampaignBody> {
+    let json = read(file)?;
+    // Errors in the document are told with the file's name before the server is asked.
+    compile_json(&json).map_err(|error| malformed(file, error.field.as_deref(), &error.detail))?;
+    let document: CampaignDocument = serde_json::from_slice(&json)?;
+    let mut client = Client::connect(&server.server, &server.key).await?;
+    let path = format!("/v1/campaigns/{}", document.id);
+    let there = client.send(hyper::Method::GET, &path, &[], Bytes::new()).await?;
+    let raw: Raw = if there.status == 404 {
+        // One document makes one campaign: the id is as good a key as any, and a repeat with
+        // another document is told apart.
+        let key = format!("apply-{}", document.id);
+        let headers = [("idempotency-key", key.as_str())];
+        client.send(hyper::Method::POST, "/v1/campaigns", &headers, json.into()).await?
+    } else {
+        let version = there.json::<CampaignBody>()?.version;
+        let etag = format!("\"{version}\"");
+        let headers = [("if-match", etag.as_str())];
+        client.send(hyper::Method::PUT, &path, &headers, json.into()).await?
+    };
+    Ok(raw.json()?)
+}
+
+fn block_on<T>(future: impl Future<Output = T>) -> Result<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    Ok(runtime.block_on(tokio::task::LocalSet::new().run_until(future)))
+}

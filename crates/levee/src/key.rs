@@ -1,0 +1,92 @@
+//! `levee key`: API keys. A secret is shown once, when it is made; only its hash is kept.
+
+use std::path::PathBuf;
+
+use anyhow::{Result, ensure};
+use clap::{Subcommand, ValueEnum};
+use levee_gate::{KeyRing, Role};
+
+use crate::Ending;
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    command: Cmd,
+}
+
+#[derive(Subcommand)]
+enum Cmd {
+    /// Make a key and show its secret, once.
+    Create {
+        /// What its holder may do.
+        #[arg(long)]
+        role: RoleArg,
+        /// The brand of an outlet key.
+        #[arg(long)]
+        brand: Option<String>,
+        /// The server's data folder.
+        #[arg(long, value_name = "DIR", default_value = "levee-data")]
+        data: PathBuf,
+    },
+    /// List keys, without their secrets.
+    List {
+        /// The server's data folder.
+        #[arg(long, value_name = "DIR", default_value = "levee-data")]
+        data: PathBuf,
+    },
+    /// Make a key void; a running server notices within a second or two.
+    Revoke {
+        /// As listed.
+        id: String,
+        /// The server's data folder.
+        #[arg(long, value_name = "DIR", default_value = "levee-data")]
+        data: PathBuf,
+    },
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum RoleArg {
+    Operator,
+    App,
+    Outlet,
+    Provider,
+    Viewer,
+}
+
+impl From<RoleArg> for Role {
+    fn from(role: RoleArg) -> Self {
+        match role {
+            RoleArg::Operator => Self::Operator,
+            RoleArg::App => Self::App,
+            RoleArg::Outlet => Self::Outlet,
+            RoleArg::Provider => Self::Provider,
+            RoleArg::Viewer => Self::Viewer,
+        }
+    }
+}
+
+pub(crate) fn run(args: &Args) -> Result<Ending> {
+    match &args.command {
+        Cmd::Create { role, brand, data } => {
+            let is_outlet = matches!(role, RoleArg::Outlet);
+            ensure!(
+                brand.is_some() == is_outlet,
+                "an outlet key needs --brand, and no other key takes one"
+            );
+            let (id, secret) = KeyRing::create(data, (*role).into(), brand.as_deref())?;
+            println!("{secret}");
+            eprintln!("key {id} made; its secret is shown only this once");
+        }
+        Cmd::List { data } => {
+            for key in KeyRing::list(data)? {
+                let brand = key.brand.as_deref().unwrap_or("-");
+                println!("{}  {:8}  {brand}  {}", key.id, key.role.name(), key.created_at);
+            }
+        }
+        Cmd::Revoke { id, data } => {
+            ensure!(KeyRing::revoke(data, id)?, "there is no key {id} in {}", data.display());
+            println!("key {id} revoked");
+        }
+    }
+    Ok(Ending::Good)
+}

@@ -1,0 +1,177 @@
+//! `levee serve`: gate, engine and journal in one process.
+
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use levee_api::code::Codes;
+use levee_api::port::Submit;
+use levee_api::pseudonym::PseudonymKey;
+use levee_api::time::Instant;
+use levee_engine::{Clock, Engine, EngineConfig, Keys, ScaledClock, SystemClock};
+use levee_gate::{Gate, KeyRing, Ports};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::Ending;
+use crate::config::Config;
+use crate::secrets::Secrets;
+
+/// Where the server keeps its data if nothing else is said.
+const DATA_DEFAULT: &str = "levee-data";
+
+/// Where it listens if nothing else is said.
+const LISTEN_DEFAULT: &str = "127.0.0.1:8080";
+
+/// Segments of a throw-away server: small, because they are made for nothing.
+const SEGMENT_BYTES_DEV: u64 = 8 * 1024 * 1024;
+
+/// How often a fault of the engine is looked for.
+const FAULT_LOOK: Duration = Duration::from_millis(20);
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// The data folder: journal, keys, crash reports [default: levee-data; with --dev a temporary
+    /// one, removed at the end].
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Where to listen; port 0 takes a free one [default: 127.0.0.1:8080].
+    #[arg(long, value_name = "HOST:PORT")]
+    listen: Option<String>,
+    /// For trying things out: loopback only, with the keys dev-operator, dev-app, dev-outlet and
+    /// dev-viewer.
+    #[arg(long)]
+    dev: bool,
+    /// A TOML file with sections journal, engine and gate; flags go before it.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Let journal time run so many times faster than real time, for rehearsals.
+    #[arg(long, default_value_t = 1.0, value_name = "TIMES")]
+    speed: f64,
+    /// Let journal time begin at this instant, for rehearsals.
+    #[arg(long, value_name = "INSTANT", value_parser = parse_instant)]
+    clock: Option<Instant>,
+    /// Take a jump of the clock of over 24 hours, at start or while running.
+    #[arg(long)]
+    accept_time: bool,
+}
+
+fn parse_instant(text: &str) -> Result<Instant, String> {
+    Instant::try_from(text.to_owned())
+}
+
+pub(crate) fn run(args: &Args) -> Result<Ending> {
+    tracing_subscriber::fmt().with_writer(std::io::stderr).with_target(false).init();
+    ensure!(
+        args.speed.is_finite() && args.speed > 0.0 && args.speed <= 1e6,
+        "--speed must be above 0 and at most 1000000"
+    );
+    let mut config = Config::load(args.config.as_deref())?;
+    let temporary = match (&args.data, &config.data, args.dev) {
+        (None, None, true) => Some(tempfile::Builder::new().prefix("levee-dev-").tempdir()?),
+        _ => None,
+    };
+    let data = match &temporary {
+        Some(folder) => folder.path().to_path_buf(),
+        None => {
+            let configured = args.data.clone().or(config.data.take());
+            configured.unwrap_or_else(|| PathBuf::from(DATA_DEFAULT))
+        }
+    };
+    // The port is taken first: two servers started by mistake then fail before they touch data.
+    let listen = args.listen.clone().or(config.listen.take());
+    let listen = listen.unwrap_or_else(|| LISTEN_DEFAULT.to_owned());
+    let listener =
+        TcpListener::bind(&listen).with_context(|| format!("cannot listen on {listen}"))?;
+    let address = listener.local_addr()?;
+    if args.dev && !address.ip().is_loopback() {
+        bail!("--dev has well-known keys and listens on loopback only, not on {address}");
+    }
+
+    let secrets = Secrets::load_or_create(&data)?;
+    let mut installation = [0; 16];
+    getrandom::fill(&mut installation).context("the system gives no randomness")?;
+    let mut engine_config = EngineConfig::new(&data, installation);
+    engine_config.journal = config.journal_options();
+    if temporary.is_some() {
+        engine_config.journal.segment_bytes = SEGMENT_BYTES_DEV;
+    }
+    engine_config.accept_time = args.accept_time;
+    if let Some(capacity) = config.engine.queue_capacity {
+        engine_config.queue_capacity = capacity.max(1);
+    }
+    let keys = Keys { pseudonym: &secrets.pseudonym, code: &secrets.code };
+    let engine = Arc::new(start_engine(args, &engine_config, keys)?);
+
+    let keys = if args.dev { KeyRing::dev() } else { KeyRing::load(&data)? };
+    let ports = Ports {
+        submit: Arc::clone(&engine) as Arc<dyn Submit>,
+        export: Arc::new(engine.export()),
+        codes: Arc::new(Codes::new(&secrets.code, 0)),
+        pseudonyms: PseudonymKey::new(&secrets.pseudonym),
+        keys: Arc::new(keys),
+    };
+    let gate = levee_gate::start(listener, config.gate_config(), ports)?;
+    println!("levee listens on http://{address} with data in {}", data.display());
+    if args.dev {
+        println!("keys: dev-operator, dev-app, dev-outlet, dev-viewer");
+    } else if KeyRing::list(&data)?.is_empty() {
+        println!(
+            "no API keys yet: levee key create --role operator --data {}",
+            data.display()
+        );
+    }
+    wait(&engine, gate)
+}
+
+fn start_engine(args: &Args, config: &EngineConfig, keys: Keys<'_>) -> Result<Engine> {
+    let started = std::time::Instant::now();
+    let rehearsal = args.clock.is_some() || (args.speed - 1.0).abs() > f64::EPSILON;
+    let engine = if rehearsal {
+        Engine::start(config, keys, |last_ms| {
+            let start_ms = args.clock.map_or_else(|| SystemClock.now_ms(), |clock| clock.ms);
+            ScaledClock::new(start_ms.max(last_ms), args.speed)
+        })?
+    } else {
+        Engine::start(config, keys, |_| SystemClock)?
+    };
+    let replayed = engine.vitals().replayed.load(std::sync::atomic::Ordering::Relaxed);
+    if replayed > 0 {
+        tracing::info!(commands = replayed, elapsed = ?started.elapsed(), "journal replayed, every outcome the same");
+    }
+    Ok(engine)
+}
+
+/// Until a signal or a fault; then in order: no new connections, requests under way, the queue, the
+/// journal's end.
+fn wait(engine: &Engine, gate: Gate) -> Result<Ending> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let signalled = runtime.block_on(async {
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => return anyhow::Ok(true),
+                _ = interrupt.recv() => return Ok(true),
+                () = tokio::time::sleep(FAULT_LOOK) => {
+                    if engine.fault().is_some() {
+                        return Ok(false);
+                    }
+                }
+            }
+        }
+    })?;
+    if !signalled {
+        // Requests that wait for the engine will never be answered: the end must be at once.
+        if let Some(fault) = engine.fault() {
+            eprintln!("levee: {fault}");
+        }
+        return Ok(Ending::Failed);
+    }
+    tracing::info!("stopping: finishing what is under way");
+    gate.drain();
+    engine.stop()?;
+    tracing::info!("stopped; the journal is closed");
+    Ok(Ending::Good)
+}

@@ -1,0 +1,62 @@
+//! A real server as a child process, for rehearsals and benchmarks.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+
+use anyhow::{Context, Result, bail};
+use rustix::process::{Pid, Signal, kill_process};
+
+/// A running `levee serve`. Ended when dropped.
+pub(crate) struct Server {
+    child: Child,
+    pub(crate) address: String,
+}
+
+impl Server {
+    /// Starts this same binary with these arguments of `serve`, on a free port of loopback, and
+    /// returns once it listens.
+    pub(crate) fn start(data: &Path, arguments: &[&str]) -> Result<Self> {
+        let mut command = Command::new(std::env::current_exe()?);
+        command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(data).args(arguments);
+        Self::spawn(command)
+    }
+
+    /// Starts any command that says `listens on http://HOST:PORT` first.
+    pub(crate) fn spawn(mut command: Command) -> Result<Self> {
+        let mut child =
+            command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().context("cannot start")?;
+        let mut output = BufReader::new(child.stdout.take().context("the output is piped")?);
+        let mut line = String::new();
+        output.read_line(&mut line)?;
+        // What else it prints goes nowhere, but must not fill the pipe.
+        std::thread::spawn(move || std::io::copy(&mut output, &mut std::io::sink()));
+        let address = line.split_once("listens on http://").map(|(_, rest)| rest);
+        let address = address.and_then(|rest| rest.split_whitespace().next());
+        let Some(address) = address else {
+            let status = child.wait()?;
+            bail!("the server did not start ({status}); what it said is above");
+        };
+        Ok(Self { address: address.to_owned(), child })
+    }
+
+    /// The process's id.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Asks it to end, as an operator would, and waits until it has.
+    pub(crate) fn stop(mut self) -> Result<ExitStatus> {
+        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
+        kill_process(pid.context("a process has an id")?, Signal::TERM)?;
+        Ok(self.child.wait()?)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Already ended, if it was stopped.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

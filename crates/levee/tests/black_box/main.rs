@@ -1,0 +1,8 @@
+//! The binary as its users meet it: real processes, real sockets, real files, killed and starved.
+
+mod commands;
+mod crashes;
+mod harness;
+mod rehearsal;
+mod disk;
+mod races;
