@@ -229,6 +229,25 @@ impl Model {
         }
     }
 
+    /// Instants to come at which something ends or begins, soonest first.
+    pub(crate) fn ends_after(&self, now: u64) -> Vec<u64> {
+        let mut ends: Vec<u64> = Vec::new();
+        for campaign in &self.campaigns {
+            let terms = &campaign.definition.terms;
+            ends.extend([terms.opens_at_ms, terms.closes_at_ms]);
+        }
+        let live = |voucher: &&Voucher| voucher.state == VoucherState::Live;
+        ends.extend(self.vouchers.values().filter(live).map(|voucher| self.voucher_end(voucher)));
+        let held = self.locks.iter().filter(|(_, lock)| lock.held);
+        ends.extend(held.map(|(number, _)| self.lock_end(*number)));
+        let lasting = self.redemptions.values().filter(|redemption| redemption.undone.is_none());
+        ends.extend(lasting.map(|redemption| self.undo_end(redemption)));
+        ends.extend(self.requests.values().map(|said| said.at_ms + THREE_DAYS_MS));
+        ends.retain(|end| *end > now);
+        ends.sort_unstable();
+        ends
+    }
+
     fn tick(&mut self, now: u64, limit: usize) -> Outcome {
         let mut swept = Swept::default();
         let held = self.locks.iter().filter(|(_, lock)| lock.held).map(|(number, _)| *number);

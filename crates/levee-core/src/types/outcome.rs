@@ -215,7 +215,8 @@ pub enum Refusal {
     /// The request key belongs to another request.
     #[error("idempotency_key_reused")]
     IdempotencyKeyReused,
-    /// The reference belongs to another request of this kind in this campaign.
+    /// The reference belongs to another request of this kind in this campaign, or to a redemption
+    /// that was undone.
     #[error("reference_reused")]
     ReferenceReused,
     /// No such voucher.

@@ -96,16 +96,32 @@ fn pick() -> impl Strategy<Value = Pick> {
         .prop_map(|(back, missing, wrong_user)| Pick { back, missing, wrong_user })
 }
 
-pub(super) fn gap_ms() -> impl Strategy<Value = u64> {
-    prop_oneof![
+/// How much time passes before the next ask.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Gap {
+    Ms(u64),
+    /// To this place among the coming ends of anything, or one millisecond beside it.
+    ToEnd {
+        place: usize,
+        beside_ms: i64,
+    },
+}
+
+pub(super) fn gap() -> impl Strategy<Value = Gap> {
+    let gap_ms = prop_oneof![
         40 => Just(0),
         20 => 1..5_u64,
         20 => 1..SECOND,
         10 => (1..60_u64).prop_map(|seconds| seconds * SECOND),
-        8 => 1..40 * MINUTE,
-        4 => (1..20_u64).prop_map(|hours| hours * HOUR),
+        6 => 1..40 * MINUTE,
+        3 => (1..20_u64).prop_map(|hours| hours * HOUR),
         1 => 1..4 * DAY,
         1 => 1..10 * DAY,
+    ];
+    let to_end = (prop_oneof![4 => Just(0), 1 => 0..6_usize], -1..2_i64);
+    prop_oneof![
+        12 => gap_ms.prop_map(Gap::Ms),
+        1 => to_end.prop_map(|(place, beside_ms)| Gap::ToEnd { place, beside_ms }),
     ]
 }
 
