@@ -2,8 +2,9 @@
 
 use levee_core::types::{LockNo, UserKey, VoucherNo, VoucherState};
 
-/// A journal whose numbers leap further than this is not followed: the table would eat all memory.
-const GAP_MAX: usize = 1 << 16;
+/// A journal whose numbers leap further than this altogether is not followed: the table would eat
+/// all memory.
+const GAPS_MAX: usize = 1 << 16;
 
 /// One voucher.
 #[derive(Clone, Copy, Debug)]
@@ -75,11 +76,13 @@ pub(super) struct Table<T> {
     /// What its records are called in differences.
     name: &'static str,
     records: Vec<Option<T>>,
+    /// Numbers that were leapt over so far.
+    gaps: usize,
 }
 
 impl<T> Table<T> {
     pub(super) fn new(name: &'static str) -> Self {
-        Self { name, records: Vec::new() }
+        Self { name, records: Vec::new(), gaps: 0 }
     }
 
     pub(super) fn get(&self, number: u32) -> Option<&T> {
@@ -106,10 +109,12 @@ impl<T> Table<T> {
     /// number that is taken keeps its first record, and numbers that leap too far are not followed.
     pub(super) fn put(&mut self, number: u32, record: Option<T>) -> bool {
         let (number, next) = (place(number), self.records.len());
-        if number < next || number - next > GAP_MAX {
+        let gap = number.checked_sub(next).filter(|gap| self.gaps + gap <= GAPS_MAX);
+        let Some(gap) = gap else {
             self.records.push(None);
             return false;
-        }
+        };
+        self.gaps += gap;
         self.records.resize_with(number, || None);
         let kept = record.is_some();
         self.records.push(record);
