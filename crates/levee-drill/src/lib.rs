@@ -1,1 +1,22 @@
 //! Crowds, the independent audit and the reports.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`scenario`], [`curve`], [`plan`] | what day a crowd lives through, and who does what when |
+//! | [`crowd`] | drives a running server through a plan, and keeps every answer |
+//! | [`ledger`] | compares what was acknowledged with what the journal holds |
+//! | [`festival`] | judges a drill; its facts for programs and for people |
+//! | [`report`] | the same facts as a page |
+//! | [`audit`] | recounts a journal |
+
+pub mod audit;
+pub mod crowd;
+pub mod curve;
+pub mod festival;
+pub mod ledger;
+pub mod plan;
+pub mod report;
+pub mod scenario;
+
+mod checks;
+mod numbers;

@@ -1,0 +1,195 @@
+//! What the values of a scenario must be, beyond its form.
+
+use crate::scenario::{Delay, Scenario, ScenarioError, instant_ms};
+
+/// Longest list in a scenario.
+const LIST_MAX: usize = 64;
+
+/// Longest day, in hours: a week.
+const HOURS_MAX: f64 = 168.0;
+
+fn wrong(field: impl Into<String>, problem: impl Into<String>) -> ScenarioError {
+    ScenarioError::Field { field: field.into(), problem: problem.into() }
+}
+
+fn within(field: &str, value: f64, least: f64, most: f64) -> Result<(), ScenarioError> {
+    if !(least..=most).contains(&value) {
+        return Err(wrong(field, format!("{value} is not within {least} to {most}")));
+    }
+    Ok(())
+}
+
+fn delay(field: &str, delay: Delay) -> Result<(), ScenarioError> {
+    within(&format!("{field}.median_minutes"), delay.median_minutes, 0.01, 60.0 * HOURS_MAX)?;
+    within(&format!("{field}.sigma"), delay.sigma, 0.0, 5.0)
+}
+
+fn shares(field: &str, shares: impl Iterator<Item = f64> + Clone) -> Result<(), ScenarioError> {
+    let count = shares.clone().count();
+    if !(1..=LIST_MAX).contains(&count) {
+        return Err(wrong(field, format!("must list 1 to {LIST_MAX}")));
+    }
+    for (place, share) in shares.clone().enumerate() {
+        within(&format!("{field}[{place}].share"), share, 0.0, 1.0)?;
+    }
+    let sum: f64 = shares.sum();
+    if (sum - 1.0).abs() > 1e-6 {
+        return Err(wrong(field, format!("the shares add up to {sum}, not to 1")));
+    }
+    Ok(())
+}
+
+/// Checks everything that the plan relies on.
+pub(crate) fn check(scenario: &Scenario) -> Result<(), ScenarioError> {
+    within("budget.share", scenario.budget.share, 0.01, 1_000.0)?;
+    check_day(scenario)?;
+    shares("tiers", scenario.tiers.iter().map(|tier| tier.share))?;
+    shares("app_versions", scenario.app_versions.iter().map(|version| version.share))?;
+    for (place, tier) in scenario.tiers.iter().enumerate() {
+        plain(&format!("tiers[{place}].name"), &tier.name)?;
+    }
+    for (place, version) in scenario.app_versions.iter().enumerate() {
+        plain(&format!("app_versions[{place}].version"), &version.version)?;
+    }
+    if scenario.eligible_share() <= 0.0 {
+        return Err(wrong("app_versions", "nobody meets the campaign's conditions"));
+    }
+    let repeats = scenario.repeats;
+    within("repeats.share", repeats.share, 0.0, 1.0)?;
+    within("repeats.most", f64::from(repeats.most), 1.0, 20.0)?;
+    within("repeats.at_once", repeats.at_once, 0.0, 1.0)?;
+    delay("repeats.after", repeats.after)?;
+    within("guesses.share", scenario.guesses.share, 0.0, 1.0)?;
+    within("guesses.each", f64::from(scenario.guesses.each), 0.0, 100.0)?;
+    check_redemptions(scenario)
+}
+
+fn check_day(scenario: &Scenario) -> Result<(), ScenarioError> {
+    let day = &scenario.day;
+    within("day.hours", day.hours, 0.1, HOURS_MAX)?;
+    let Some(starts_at_ms) = instant_ms(&day.starts_at) else {
+        return Err(wrong("day.starts_at", "must be an instant with an offset from UTC"));
+    };
+    let terms = &scenario.definition.terms;
+    let ends_at_ms = starts_at_ms + crate::numbers::whole(day.hours * 3_600_000.0);
+    if starts_at_ms < terms.opens_at_ms || ends_at_ms > terms.closes_at_ms {
+        return Err(wrong("day.starts_at", "the campaign is not open for the whole day"));
+    }
+    if !(1..=LIST_MAX).contains(&day.bookings.len()) {
+        return Err(wrong("day.bookings", format!("must list 1 to {LIST_MAX}")));
+    }
+    let (mut hour, mut total) = (0.0, 0);
+    for (place, known) in day.bookings.iter().enumerate() {
+        if known.hour.is_nan() || known.hour <= hour {
+            return Err(wrong(format!("day.bookings[{place}].hour"), "must ascend from above 0"));
+        }
+        if known.total <= total || known.total > 1_000_000_000 {
+            let problem = "must ascend from above 0 to at most 1000000000";
+            return Err(wrong(format!("day.bookings[{place}].total"), problem));
+        }
+        (hour, total) = (known.hour, known.total);
+    }
+    if (hour - day.hours).abs() > 1e-9 {
+        return Err(wrong("day.bookings", "the last total must be at day.hours"));
+    }
+    within("day.opening.share", day.opening.share, 0.0, 0.9)?;
+    within("day.opening.decay_minutes", day.opening.decay_minutes, 0.1, 600.0)?;
+    within("day.bursts.per_hour", day.bursts.per_hour, 0.0, 60.0)?;
+    within("day.bursts.height", day.bursts.height, 1.0, 100.0)?;
+    within("day.bursts.decay_minutes", day.bursts.decay_minutes, 0.1, 600.0)
+}
+
+fn check_redemptions(scenario: &Scenario) -> Result<(), ScenarioError> {
+    let redemptions = scenario.redemptions;
+    within("redemptions.share", redemptions.share, 0.0, 1.0)?;
+    delay("redemptions.after", redemptions.after)?;
+    within("redemptions.lock_first", redemptions.lock_first, 0.0, 1.0)?;
+    within("redemptions.lock_minutes", redemptions.lock_minutes, 0.0, 1_440.0)?;
+    within("redemptions.repeat", redemptions.repeat, 0.0, 1.0)?;
+    within("redemptions.rollback", redemptions.rollback, 0.0, 1.0)?;
+    delay("redemptions.rollback_after", redemptions.rollback_after)?;
+    let bill = redemptions.bill;
+    within("redemptions.bill.sigma", bill.sigma, 0.0, 5.0)?;
+    if bill.least_minor == 0 || bill.least_minor > bill.most_minor {
+        return Err(wrong("redemptions.bill.least_minor", "must be 1 to most_minor"));
+    }
+    if bill.most_minor > levee_api::types::BILL_MINOR_MAX {
+        return Err(wrong("redemptions.bill.most_minor", "is larger than any bill"));
+    }
+    if !(bill.least_minor..=bill.most_minor).contains(&bill.median_minor) {
+        let problem = "must be within least_minor and most_minor";
+        return Err(wrong("redemptions.bill.median_minor", problem));
+    }
+    Ok(())
+}
+
+/// Names go into request bodies as they are.
+fn plain(field: &str, text: &str) -> Result<(), ScenarioError> {
+    let letter = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
+    if text.is_empty() || text.len() > 32 || !text.bytes().all(letter) {
+        return Err(wrong(field, "must be 1 to 32 letters, digits, dots and dashes"));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::scenario::Scenario;
+
+    const SCENARIO: &str = include_str!("../../../examples/lunar-new-year-2026.toml");
+    const CAMPAIGN: &str = include_str!("../../../examples/campaigns/lunar-new-year-2026.toml");
+
+    /// Replaces a part of the good scenario, and expects the error to name this field.
+    #[track_caller]
+    fn check(from: &str, to: &str, field: &str) {
+        assert!(SCENARIO.contains(from), "{from} is not in the scenario");
+        let error = Scenario::parse(&SCENARIO.replacen(from, to, 1), CAMPAIGN).expect_err(to);
+        assert!(error.to_string().contains(field), "{field} is not in: {error}");
+    }
+
+    #[test]
+    fn the_reference_day_is_good() {
+        let scenario = Scenario::reference();
+        assert_eq!(scenario.starts_at_ms(), 1_770_336_000_000);
+        assert_eq!((scenario.face_minor(), scenario.bookings()), (2_500, 10_000_000));
+        assert!((scenario.eligible_share() - 0.94).abs() < 1e-9);
+    }
+
+    #[test]
+    fn errors_name_the_field() {
+        check("hours = 9\n", "hours = 9\nfog = 1\n", "fog");
+        check("hours = 9\n", "", "hours");
+        check("hours = 9\n", "hours = \"nine\"\n", "hours");
+        check("hours = 9\n", "hours = 10\n", "day.bookings");
+        check("hours = 9\n", "hours = nan\n", "day.hours");
+        check("total = 5_000_000", "total = 500_000", "day.bookings[1].total");
+        check("hour = 5", "hour = 2", "day.bookings[1].hour");
+        check("2026-02-06T08", "2026-01-06T08", "day.starts_at");
+        check("08:00:00+08:00", "08:00:00", "day.starts_at");
+        check("share = 0.2\n", "share = 1.2\n", "day.opening.share");
+        check("height = 1.8", "height = 0.8", "day.bursts.height");
+        check("share = 0.22", "share = 0.32", "tiers");
+        check("name = \"new1\"", "name = \"a\\\"b\"", "tiers[1].name");
+        check("version = \"6.0\"", "version = \"\"", "app_versions[1].version");
+        check("most = 3", "most = 0", "repeats.most");
+        check("most = 3", "most = -1", "most");
+        check("median_minutes = 1.5", "median_minutes = 0", "repeats.after.median_minutes");
+        check("share = 0.004", "share = -1", "guesses.share");
+        check("lock_first = 0.25", "lock_first = 2", "redemptions.lock_first");
+        check("median_minor = 1_900", "median_minor = 1", "redemptions.bill.median_minor");
+        check("share = 1.02", "share = 0", "budget.share");
+    }
+
+    #[test]
+    fn a_wrong_campaign_is_named_too() {
+        for (from, to, field) in [
+            ("face_minor = 2500", "face_minor = 0", "voucher.face_minor"),
+            ("currency = \"CNY\"", "currency = \"yuan\"", "currency"),
+            ("per_user = 1", "per_person = 1", "voucher.per_person"),
+        ] {
+            let error =
+                Scenario::parse(SCENARIO, &CAMPAIGN.replacen(from, to, 1)).expect_err(field);
+            assert!(error.to_string().contains(field), "{field} is not in: {error}");
+        }
+    }
+}

@@ -1,0 +1,284 @@
+//! What an answer means: for the tally, for the ledger, and for what its user does next.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use fastrand::Rng;
+use levee_api::problem::Code as ProblemCode;
+
+use super::Op;
+use super::connection::{Reply, number_field, text_field};
+use super::generator::{After, Harvest, Work};
+use super::progress::Shared;
+use super::requests::{Held, Requests};
+use super::tally::Tally;
+use crate::ledger::{ClaimAck, Code, Ledger, Noted, RedemptionAck};
+use crate::plan::{FestivalPlan, Script};
+
+/// Tries after the first of a request that broke off, as an app makes them.
+const RETRIES_AFTER_BREAK: u8 = 1;
+
+/// Tries after the first of a request that was turned away by an overloaded server.
+const RETRIES_AFTER_OVERLOAD: u8 = 3;
+
+/// Wait before a retry where the server names none, in real microseconds.
+const RETRY_AFTER_US: u32 = 100_000;
+
+/// Longest wait before a retry, in real microseconds.
+const RETRY_AFTER_US_MAX: u32 = 2_000_000;
+
+/// The same request once more.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Retry {
+    pub(crate) after_us: u32,
+}
+
+/// Keeps what one generator's users were told.
+pub(crate) struct Answers {
+    plan: Arc<FestivalPlan>,
+    shared: Arc<Shared>,
+    tally: Tally,
+    ledger: Ledger,
+    locks: HashMap<u32, Code>,
+    random: Rng,
+    window: super::progress::Window,
+}
+
+impl Answers {
+    pub(crate) fn new(plan: Arc<FestivalPlan>, shared: Arc<Shared>) -> Self {
+        let buckets = super::bucket_count(&plan);
+        Self {
+            tally: Tally::new(buckets, plan.scenario().tiers.len()),
+            ledger: Ledger::default(),
+            locks: HashMap::new(),
+            random: Rng::with_seed(plan.seed() ^ 0x0067_7565_7373),
+            window: super::progress::Window::default(),
+            plan,
+            shared,
+        }
+    }
+
+    pub(crate) fn into_harvest(self) -> Harvest {
+        Harvest { tally: self.tally, ledger: self.ledger }
+    }
+
+    /// A user is there.
+    pub(crate) fn arrived(&mut self, script: &Script, intended_us: u32) {
+        self.tally.tiers[script.tier].users += 1;
+        let bucket = self.bucket(u64::from(intended_us));
+        self.tally.buckets[bucket].arrivals += 1;
+    }
+
+    /// Requests that never left.
+    pub(crate) fn unsent(&mut self, count: usize) {
+        self.tally.unsent += count as u64;
+    }
+
+    /// From time to time: tells the watcher.
+    pub(crate) fn tick(&mut self, now_us: u64) {
+        let claims = self.tally.of(Op::Claim).acked;
+        let redemptions = self.tally.of(Op::Redeem).acked;
+        self.window.publish(now_us, claims, redemptions, &self.shared);
+    }
+
+    /// Writes a request's bytes. `false` where its user has nothing to send it with.
+    pub(crate) fn build(
+        &mut self,
+        work: &Work,
+        requests: &mut Requests,
+        out: &mut Vec<u8>,
+    ) -> bool {
+        let user = work.user;
+        let script = self.plan.script(user);
+        let bytes = match work.op {
+            Op::Claim => requests.claim(&self.plan, user, &script),
+            Op::GuessLookUp | Op::GuessRedeem => {
+                requests.guess(work.op, &self.plan, user, &mut self.random)
+            }
+            Op::Lock | Op::Redeem | Op::Rollback => {
+                let Some(claim) = self.ledger.claims.get(&user) else { return false };
+                let Some(redemption) = &script.redemption else { return false };
+                let held = Held {
+                    code: claim.code,
+                    lock: self.locks.get(&user).copied(),
+                    redemption: self.ledger.redemptions.get(&user).map(|ack| ack.id),
+                };
+                requests.about(work.op, &self.plan, user, redemption, &held)
+            }
+        };
+        out.clear();
+        out.extend_from_slice(bytes);
+        self.tally.of_mut(work.op).attempted += 1;
+        if work.retries == 0 {
+            let bucket = self.bucket(u64::from(work.intended_us));
+            self.tally.buckets[bucket].requests += 1;
+        }
+        true
+    }
+
+    /// No answer: whether the request had an effect is not known, so the app asks again.
+    pub(crate) fn broke_off(&mut self, work: &Work, why: &str) -> After {
+        self.tally.of_mut(work.op).unknown += 1;
+        self.tally.odd(|| format!("{} of user {}: {why}", work.op.name(), work.user));
+        let retry = work.retries < RETRIES_AFTER_BREAK;
+        After { retry: retry.then_some(Retry { after_us: RETRY_AFTER_US }), next: Vec::new() }
+    }
+
+    /// An answer, whatever it says.
+    pub(crate) fn answered(&mut self, work: &Work, reply: &Reply<'_>, now_us: u64) -> After {
+        let latency_us = now_us.saturating_sub(u64::from(work.intended_us));
+        self.measure(work, latency_us);
+        if reply.status < 300 {
+            return self.succeeded(work, reply, now_us);
+        }
+        let code = text_field(reply.body, "code").and_then(known_code);
+        let Some(code) = code else { return self.odd(work, reply) };
+        let counted = self.tally.of_mut(work.op);
+        counted.refused += 1;
+        *self.tally.refusals.entry((work.op, code)).or_default() += 1;
+        let bucket = self.bucket(now_us);
+        self.tally.buckets[bucket].refused += 1;
+        if work.op == Op::Claim {
+            let tier = self.plan.script(work.user).tier;
+            self.tally.tiers[tier].refused += 1;
+        }
+        let overloaded = matches!(reply.status, 429 | 503);
+        let retry = overloaded && work.retries < RETRIES_AFTER_OVERLOAD;
+        let after_us = number_field(reply.body, "retry_after_ms")
+            .map_or(RETRY_AFTER_US, |ms| crate::numbers::narrow(ms.saturating_mul(1_000)));
+        let after_us = after_us.min(RETRY_AFTER_US_MAX);
+        After { retry: retry.then_some(Retry { after_us }), next: Vec::new() }
+    }
+
+    fn measure(&mut self, work: &Work, latency_us: u64) {
+        let bucket = self.bucket(u64::from(work.intended_us));
+        match work.op {
+            Op::Claim => self.tally.claim_latencies.record(latency_us),
+            Op::Redeem => self.tally.redeem_latencies.record(latency_us),
+            Op::Lock | Op::Rollback | Op::GuessLookUp | Op::GuessRedeem => {}
+        }
+        if work.op == Op::Claim {
+            let tier = self.plan.script(work.user).tier;
+            self.tally.tiers[tier].latencies.record(latency_us);
+        }
+        self.tally.buckets[bucket].latencies.record(latency_us);
+        self.window.record(latency_us);
+    }
+
+    fn succeeded(&mut self, work: &Work, reply: &Reply<'_>, now_us: u64) -> After {
+        let noted = match work.op {
+            Op::Claim => self.claimed(work, reply, now_us),
+            Op::Redeem => self.redeemed(work, reply, now_us),
+            Op::Rollback => number_field(reply.body, "seq").map(|seq| {
+                let noted = self.ledger.rollback(work.user, seq);
+                (noted, After::default())
+            }),
+            Op::Lock => self.locked(work, reply, now_us),
+            Op::GuessLookUp | Op::GuessRedeem => {
+                self.tally.guesses_found += 1;
+                self.tally.odd(|| "a made-up code was taken for a real one".to_owned());
+                Some((Noted::First, After::default()))
+            }
+        };
+        let Some((noted, after)) = noted else { return self.odd(work, reply) };
+        let counted = self.tally.of_mut(work.op);
+        match noted {
+            Noted::First => counted.acked += 1,
+            Noted::Same => counted.replayed += 1,
+            Noted::Different => {
+                counted.replayed += 1;
+                let (op, user, replayed) = (work.op.name(), work.user, reply.replayed);
+                self.tally
+                    .odd(|| format!("{op} of user {user} had two effects (replayed: {replayed})"));
+            }
+        }
+        after
+    }
+
+    fn claimed(&mut self, work: &Work, reply: &Reply<'_>, now_us: u64) -> Option<(Noted, After)> {
+        let ack = ClaimAck {
+            seq: number_field(reply.body, "seq")?,
+            code: Code::new(text_field(reply.body, "code")?)?,
+            face_minor: u32::try_from(number_field(reply.body, "face_minor")?).ok()?,
+        };
+        let noted = self.ledger.claim(work.user, ack);
+        let mut after = After::default();
+        if noted == Noted::First {
+            let script = self.plan.script(work.user);
+            let bucket = self.bucket(now_us);
+            self.tally.buckets[bucket].claims_acked += 1;
+            self.tally.tiers[script.tier].claims_acked += 1;
+            self.tally.acked_in(now_us / 1_000_000);
+            if let Some(redemption) = script.redemption {
+                let meant_us = self.plan.arrival_us(work.user).saturating_add(redemption.after_us);
+                let first = if redemption.locked_for_us.is_some() { Op::Lock } else { Op::Redeem };
+                after.next.push((first, not_before(meant_us, now_us)));
+                if first == Op::Redeem && redemption.repeated {
+                    after.next.push((Op::Redeem, not_before(meant_us, now_us)));
+                }
+            }
+        }
+        Some((noted, after))
+    }
+
+    fn locked(&mut self, work: &Work, reply: &Reply<'_>, now_us: u64) -> Option<(Noted, After)> {
+        let id = text_field(reply.body, "id")?.strip_prefix(b"lck_")?;
+        let before = self.locks.insert(work.user, Code::new(id)?);
+        let script = self.plan.script(work.user);
+        let mut after = After::default();
+        if let Some(redemption) = script.redemption.filter(|_| before.is_none()) {
+            let held_us = redemption.locked_for_us.unwrap_or_default();
+            let meant_us = not_before(work.intended_us.saturating_add(held_us), now_us);
+            after.next.push((Op::Redeem, meant_us));
+            if redemption.repeated {
+                after.next.push((Op::Redeem, meant_us));
+            }
+        }
+        Some((if before.is_none() { Noted::First } else { Noted::Same }, after))
+    }
+
+    fn redeemed(&mut self, work: &Work, reply: &Reply<'_>, now_us: u64) -> Option<(Noted, After)> {
+        let id = text_field(reply.body, "id")?.strip_prefix(b"red_")?;
+        let ack = RedemptionAck {
+            seq: number_field(reply.body, "seq")?,
+            id: Code::new(id)?,
+            discount_minor: u32::try_from(number_field(reply.body, "discount_minor")?).ok()?,
+        };
+        let noted = self.ledger.redemption(work.user, ack);
+        let mut after = After::default();
+        if noted == Noted::First {
+            let script = self.plan.script(work.user);
+            let bucket = self.bucket(now_us);
+            self.tally.buckets[bucket].redemptions_acked += 1;
+            self.tally.tiers[script.tier].redemptions_acked += 1;
+            let undo = script.redemption.and_then(|redemption| redemption.rolled_back_after_us);
+            if let Some(after_us) = undo {
+                let meant_us = work.intended_us.saturating_add(after_us);
+                after.next.push((Op::Rollback, not_before(meant_us, now_us)));
+            }
+        }
+        Some((noted, after))
+    }
+
+    /// An answer that the interface does not have.
+    fn odd(&mut self, work: &Work, reply: &Reply<'_>) -> After {
+        self.tally.of_mut(work.op).unknown += 1;
+        let body = String::from_utf8_lossy(&reply.body[..reply.body.len().min(120)]).into_owned();
+        let (op, status) = (work.op.name(), reply.status);
+        self.tally.odd(|| format!("{op}: unexpected answer with status {status}: {body}"));
+        After::default()
+    }
+
+    fn bucket(&self, at_us: u64) -> usize {
+        super::bucket_of(&self.plan, at_us, self.tally.buckets.len())
+    }
+}
+
+/// Nobody can use a voucher before being told of it.
+fn not_before(meant_us: u32, now_us: u64) -> u32 {
+    meant_us.max(u32::try_from(now_us).unwrap_or(u32::MAX))
+}
+
+fn known_code(text: &[u8]) -> Option<&'static str> {
+    ProblemCode::ALL.iter().map(|code| code.as_str()).find(|code| code.as_bytes() == text)
+}

@@ -1,0 +1,73 @@
+//! Before and after the crowd: the operator's part.
+
+use std::time::{Duration, Instant};
+
+use levee_api::client::{Client, ClientError};
+use levee_api::wire::CampaignBody;
+use serde_json::json;
+
+use super::{CrowdError, ServerAccess};
+use crate::numbers::{real, whole};
+use crate::plan::FestivalPlan;
+
+/// Longest wait for the server's clock to reach the start of the day, in real milliseconds.
+const WAIT_MS_MAX: u64 = 30_000;
+
+/// Between the opening and the first arrival, for the generators to be ready.
+const READY: Duration = Duration::from_millis(50);
+
+pub(super) async fn operator(access: &ServerAccess) -> Result<Client, CrowdError> {
+    let client = Client::connect(&access.address, &access.operator_key).await;
+    client.map_err(|source| CrowdError::Server { what: "connecting as operator", source })
+}
+
+/// Posts an operator's request and takes a good answer.
+pub(super) async fn post(
+    operator: &mut Client,
+    what: &'static str,
+    path: &str,
+    body: &serde_json::Value,
+) -> Result<serde_json::Value, CrowdError> {
+    let answer = operator.post(path, Some(&format!("drill {path}")), body).await;
+    answer
+        .and_then(|raw| raw.json())
+        .map_err(|source: ClientError| CrowdError::Server { what, source })
+}
+
+/// Makes, funds and opens the campaign. Returns the real instant at which the server's clock shows
+/// the start of the day.
+pub(super) async fn set(operator: &mut Client, plan: &FestivalPlan) -> Result<Instant, CrowdError> {
+    let scenario = plan.scenario();
+    let document = serde_json::to_value(&scenario.campaign).expect("only string keys");
+    let id = &scenario.campaign.id;
+    let asked = Instant::now();
+    let made = post(operator, "making the campaign", "/v1/campaigns", &document).await?;
+    let made: CampaignBody = serde_json::from_value(made)
+        .map_err(|error| unexpected("making the campaign", &error.to_string()))?;
+    let fund = json!({"amount_minor": plan.budget_minor(), "reference": "drill"});
+    post(operator, "funding the campaign", &format!("/v1/campaigns/{id}/fund"), &fund).await?;
+    post(operator, "opening the campaign", &format!("/v1/campaigns/{id}/open"), &json!({})).await?;
+    let starts_at_ms = scenario.starts_at_ms();
+    let early_ms = starts_at_ms.saturating_sub(made.created_at.ms);
+    let wait_ms = whole(real(early_ms) / plan.speed());
+    if wait_ms > WAIT_MS_MAX || made.created_at >= scenario.campaign.closes_at {
+        let starts = levee_api::time::Instant { ms: starts_at_ms };
+        return Err(CrowdError::Clock {
+            shown: made.created_at.to_string(),
+            starts: starts.to_string(),
+        });
+    }
+    Ok((asked + Duration::from_millis(wait_ms)).max(Instant::now() + READY))
+}
+
+/// The campaign after everything, over a connection of its own.
+pub(super) async fn last_look(access: &ServerAccess, id: &str) -> Result<CampaignBody, CrowdError> {
+    let mut operator = operator(access).await?;
+    let campaign = operator.campaign(id).await;
+    campaign.map_err(|source| CrowdError::Server { what: "a last look at the campaign", source })
+}
+
+fn unexpected(what: &'static str, body: &str) -> CrowdError {
+    let source = ClientError::Unexpected { status: 200, body: body.to_owned() };
+    CrowdError::Server { what, source }
+}

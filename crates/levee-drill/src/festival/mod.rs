@@ -1,0 +1,135 @@
+//! Judges a drill: what the crowd was told, what the journal holds, and what the server says of
+//! itself must be one and the same.
+
+mod summary;
+mod text;
+
+use std::path::Path;
+
+use levee_api::code::Codes;
+use levee_api::pseudonym::PseudonymKey;
+use levee_api::wire::{CampaignBody, MoneyBody};
+
+pub use summary::{
+    AuditSummary, ClaimsSummary, GuessesSummary, KnownPoint, LatenciesSummary, LatencySummary,
+    RedemptionsSummary, RequestsSummary, Summary, TierSummary, TimelinePoint,
+};
+pub use text::{grouped, money, text};
+
+use crate::audit::{AuditError, AuditReport, CampaignReport, MoneyReport, audit};
+use crate::crowd::CrowdResult;
+use crate::ledger::{Comparison, Findings};
+
+/// Where and how a drill ran, for its report.
+#[derive(Clone, Debug, Default)]
+pub struct Circumstances {
+    /// Such as the processor's name and the number of cores.
+    pub machine: String,
+    /// The command line.
+    pub command: String,
+    /// The product's version.
+    pub version: String,
+}
+
+/// What came of a drill.
+#[derive(Clone, Debug)]
+pub struct Verdict {
+    /// Whether everything acknowledged was found exactly once, and all counts agree.
+    pub ok: bool,
+    /// All facts.
+    pub summary: Summary,
+}
+
+/// Audits the journal of a stopped server, and compares every answer of the crowd with it.
+#[must_use]
+pub fn judge(
+    result: &CrowdResult,
+    data_dir: &Path,
+    codes: &Codes,
+    pseudonyms: &PseudonymKey,
+    circumstances: &Circumstances,
+) -> Verdict {
+    let plan = &result.plan;
+    let campaign_id = plan.scenario().campaign.id.as_str();
+    let user_id = |user| plan.user_id(user);
+    let mut comparison = Comparison::new(&result.ledger, campaign_id, user_id, codes, pseudonyms);
+    let report = audit(data_dir, &mut |fact| comparison.visit(fact));
+    let findings = comparison.finish();
+    let failures = failures(result, &report, &findings);
+    let summary = summary::summary(result, report, findings, failures, circumstances);
+    Verdict { ok: summary.ok, summary }
+}
+
+/// Everything that makes a drill fail, in words.
+fn failures(
+    result: &CrowdResult,
+    report: &Result<AuditReport, AuditError>,
+    findings: &Findings,
+) -> Vec<String> {
+    let mut failures = Vec::new();
+    let mut fail = |count: u64, what: &str| {
+        if count > 0 {
+            failures.push(format!("{count} {what}"));
+        }
+    };
+    fail(findings.claims_lost, "acknowledged claims are not in the journal");
+    fail(findings.claims_doubled, "claims had two effects");
+    fail(findings.redemptions_lost, "acknowledged redemptions or rollbacks are not in the journal");
+    fail(findings.redemptions_doubled, "redemptions or rollbacks had two effects");
+    fail(result.tally.guesses_found, "made-up codes were taken for real ones");
+    match report {
+        Err(error) => failures.push(format!("the journal could not be audited: {error}")),
+        Ok(report) => {
+            if report.difference_count > 0 {
+                failures.push(format!("the audit found {} differences", report.difference_count));
+            }
+            failures.extend(disagreement(&result.campaign, report));
+        }
+    }
+    failures
+}
+
+/// Where the server's own figures are not those of the audit.
+fn disagreement(told: &CampaignBody, report: &AuditReport) -> Option<String> {
+    let Some(found) = report.campaigns.iter().find(|campaign| campaign.id == told.id) else {
+        return Some(format!("the journal has no campaign {}", told.id));
+    };
+    if as_report(&told.money) != found.money {
+        return Some(format!(
+            "the server's last money of campaign {} is not the audit's: {:?} and {:?}",
+            told.id, told.money, found.money
+        ));
+    }
+    counts_differ(told, found).then(|| {
+        format!(
+            "the server's last counts of campaign {} are not the audit's: {:?} and {:?}",
+            told.id, told.counts, found.counts
+        )
+    })
+}
+
+fn counts_differ(told: &CampaignBody, found: &CampaignReport) -> bool {
+    let (told, found) = (&told.counts, &found.counts);
+    told.claims != found.claims
+        || told.vouchers_live != found.vouchers_live
+        || told.vouchers_locked != found.vouchers_locked
+        || told.vouchers_redeemed != found.vouchers_redeemed
+        || told.vouchers_expired != found.vouchers_expired
+        || told.vouchers_revoked != found.vouchers_revoked
+}
+
+fn as_report(money: &MoneyBody) -> MoneyReport {
+    MoneyReport {
+        funded_minor: money.funded_minor.into(),
+        available_minor: money.available_minor.into(),
+        reserved_minor: money.reserved_minor.into(),
+        in_flight_minor: money.in_flight_minor.into(),
+        escrowed_minor: money.escrowed_minor.into(),
+        owed_minor: money.owed_minor.into(),
+        spent_minor: money.spent_minor.into(),
+        returned_minor: money.returned_minor.into(),
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -1,0 +1,1 @@
+//! Judging, on synthetic drills.

@@ -1,0 +1,141 @@
+//! A drill in a dozen lines, for people.
+
+use std::fmt::Write as _;
+
+use super::Summary;
+
+/// A count with separators: `1,234,567`.
+#[must_use]
+pub fn grouped(count: i128) -> String {
+    let digits = count.unsigned_abs().to_string();
+    let mut text = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    if count < 0 { format!("-{text}") } else { text }
+}
+
+/// Minor units of a currency with two decimals as people write them: `¥1,234.50`, `EUR 1,234.50`.
+#[must_use]
+pub fn money(minor: i128, currency: &str) -> String {
+    let sign = if minor < 0 { "-" } else { "" };
+    let (whole, rest) = (minor.unsigned_abs() / 100, minor.unsigned_abs() % 100);
+    let whole = grouped(i128::try_from(whole).unwrap_or(i128::MAX));
+    let unit = if currency == "CNY" { "¥".to_owned() } else { format!("{currency} ") };
+    format!("{sign}{unit}{whole}.{rest:02}")
+}
+
+fn count(count: u64) -> String {
+    grouped(count.into())
+}
+
+/// The whole drill in about a dozen lines.
+#[must_use]
+pub fn text(summary: &Summary) -> String {
+    let mut out = String::new();
+    write_text(summary, &mut out).expect("memory");
+    out
+}
+
+fn write_text(summary: &Summary, out: &mut String) -> std::fmt::Result {
+    let (claims, redemptions) = (&summary.claims, &summary.redemptions);
+    writeln!(
+        out,
+        "{}: {} hours in {:.0} s ({:.0}x), {:.1}% of the day: {} users, seed {}",
+        summary.scenario,
+        summary.hours,
+        summary.took_s,
+        summary.speed,
+        summary.scale * 100.0,
+        count(summary.users.into()),
+        summary.seed
+    )?;
+    writeln!(
+        out,
+        "  claims       {} acknowledged, {} repeats answered alike, {} refused{}",
+        count(claims.acked),
+        count(claims.replayed),
+        count(claims.refused),
+        refusals(summary, "claim")
+    )?;
+    writeln!(
+        out,
+        "  redemptions  {} acknowledged, {} repeats answered alike, {} refused{}, {} rolled back",
+        count(redemptions.acked),
+        count(redemptions.replayed),
+        count(redemptions.refused),
+        refusals(summary, "redemption"),
+        count(redemptions.rolled_back)
+    )?;
+    writeln!(
+        out,
+        "  made-up codes {} tried, {} taken for real",
+        count(summary.guesses.attempted),
+        count(summary.guesses.found)
+    )?;
+    for (name, latency) in
+        [("claim", summary.latency_ms.claim), ("redemption", summary.latency_ms.redeem)]
+    {
+        writeln!(
+            out,
+            "  {name:<12} p50 {:.1} ms, p99 {:.1} ms, p99.9 {:.1} ms, longest {:.1} ms",
+            latency.p50, latency.p99, latency.p999, latency.max
+        )?;
+    }
+    writeln!(
+        out,
+        "  peak         {} claims acknowledged in one second, {} requests/s",
+        count(summary.peak_claims_per_s),
+        count(summary.peak_requests_per_s)
+    )?;
+    if let Some(campaign) = summary.campaigns.iter().find(|found| found.id == summary.campaign) {
+        let yuan = |minor| money(minor, &summary.currency);
+        let held = &campaign.money;
+        writeln!(
+            out,
+            "  money        {} funded = {} available + {} reserved + {} in flight + {} spent",
+            yuan(held.funded_minor),
+            yuan(held.available_minor),
+            yuan(held.reserved_minor),
+            yuan(held.in_flight_minor),
+            yuan(held.spent_minor)
+        )?;
+    }
+    if summary.unknown + summary.unsent > 0 {
+        writeln!(
+            out,
+            "  broken off   {} requests without an answer, {} never sent; {} effects nobody was \
+             told of",
+            count(summary.unknown),
+            count(summary.unsent),
+            count(summary.unacknowledged)
+        )?;
+    }
+    let audit = if summary.audit.ok { "no difference" } else { "DIFFERENCES" };
+    writeln!(out, "  audit        {} commands recounted: {audit}", count(summary.audit.commands))?;
+    if summary.ok {
+        writeln!(
+            out,
+            "GOOD: every acknowledged claim and redemption was found exactly once, and the money \
+             adds up."
+        )?;
+    } else {
+        writeln!(out, "FAILED:")?;
+        summary.failures.iter().try_for_each(|failure| writeln!(out, "  - {failure}"))?;
+        summary.oddities.iter().take(3).try_for_each(|oddity| writeln!(out, "    {oddity}"))?;
+    }
+    Ok(())
+}
+
+/// The codes of one kind of request, the most frequent first.
+fn refusals(summary: &Summary, request: &str) -> String {
+    let Some(codes) = summary.refusals.get(request) else { return String::new() };
+    let mut codes: Vec<(&String, &u64)> = codes.iter().collect();
+    codes.sort_by(|a, b| b.1.cmp(a.1));
+    let codes: Vec<String> =
+        codes.iter().take(3).map(|(code, times)| format!("{code} {}", count(**times))).collect();
+    format!(" ({})", codes.join(", "))
+}
