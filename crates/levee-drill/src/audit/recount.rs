@@ -30,6 +30,8 @@ pub(super) struct Recount {
     /// Times of the last record before it, and of the last with commands.
     pub(super) record_before_ms: u64,
     pub(super) commands_before_ms: u64,
+    /// Time of the last command, be it in the same record.
+    pub(super) last_command_ms: u64,
     pub(super) rules_version: u16,
     requests: Requests,
     next_seq: u64,
@@ -57,6 +59,7 @@ impl Default for Recount {
             now_ms: 0,
             record_before_ms: 0,
             commands_before_ms: 0,
+            last_command_ms: 0,
             rules_version: 1,
             requests: Requests::default(),
             next_seq: 1,
@@ -118,6 +121,7 @@ impl Recount {
         self.in_record = self.in_record.saturating_add(1);
         self.request(command);
         self.by_kind(command, outcome);
+        self.last_command_ms = self.now_ms;
         seq
     }
 

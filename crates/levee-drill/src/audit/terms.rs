@@ -31,11 +31,8 @@ pub(super) fn is_in_hours(terms: &Terms, at_ms: u64) -> bool {
     if terms.voucher.hours.is_empty() {
         return true;
     }
-    // The last offset that has begun.
-    let begun = terms.offsets.iter().rev().find(|offset| offset.from_ms <= at_ms);
-    let ahead = begun.map_or(0, |offset| i64::from(offset.minutes));
     let Ok(utc) = i64::try_from(at_ms / 60_000) else { return false };
-    let minute = (utc + ahead).rem_euclid(MINUTES_A_DAY);
+    let minute = (utc + minutes_ahead(terms, at_ms)).rem_euclid(MINUTES_A_DAY);
     terms.voucher.hours.iter().any(|part| {
         let (from, until) = (i64::from(part.from_minute), i64::from(part.until_minute));
         let passes_midnight = until <= from;
@@ -45,6 +42,22 @@ pub(super) fn is_in_hours(terms: &Terms, at_ms: u64) -> bool {
             from <= minute && minute < until
         }
     })
+}
+
+/// How far local time is ahead of UTC: by the last offset that has begun.
+fn minutes_ahead(terms: &Terms, at_ms: u64) -> i64 {
+    let begun = terms.offsets.iter().rev().find(|offset| offset.from_ms <= at_ms);
+    begun.map_or(0, |offset| i64::from(offset.minutes))
+}
+
+/// Whether local time is the same by both, from the opening to the end of the last voucher that
+/// could be claimed by the older terms. Before and after that, offsets may be resolved anew.
+fn is_same_zone(was: &Terms, is: &Terms) -> bool {
+    let over_ms = was.closes_at_ms.saturating_add(was.voucher.valid_for_ms);
+    let changes = was.offsets.iter().chain(&is.offsets).map(|offset| offset.from_ms);
+    let changes = changes.filter(|at_ms| (was.opens_at_ms..over_ms).contains(at_ms));
+    let mut instants = changes.chain([was.opens_at_ms]);
+    instants.all(|at_ms| minutes_ahead(was, at_ms) == minutes_ahead(is, at_ms))
 }
 
 /// What a voucher takes off a bill by rules 1: the face or the bill, whichever is less; of a
@@ -60,14 +73,14 @@ pub(super) fn discount_minor(kind: VoucherKind, bill_minor: u64) -> u64 {
 }
 
 /// The first field that users rely on and that is not as it was when the campaign opened. The
-/// closing time may move, but only later. Offsets may be resolved anew from a newer time zone
-/// database.
+/// closing time may move, but only later, and the time zone only where no hours depend on it.
 pub(super) fn broken_promise(was: &Terms, is: &Terms) -> Option<&'static str> {
     // Taken apart, so that a new field cannot be forgotten here.
     let Terms {
         currency,
         opens_at_ms,
         closes_at_ms,
+        // Compared where they matter, below.
         offsets: _,
         eligibility,
         voucher,
@@ -84,6 +97,7 @@ pub(super) fn broken_promise(was: &Terms, is: &Terms) -> Option<&'static str> {
         (*opens_at_ms == was.opens_at_ms, "opens_at"),
         (*eligibility == was.eligibility, "eligibility"),
         (*voucher == was.voucher, "voucher"),
+        (voucher.hours.is_empty() || is_same_zone(was, is), "time_zone"),
         (*invites == was.invites, "invites"),
         (*envelopes == was.envelopes, "envelopes"),
         (*prize_max_minor == was.prize_max_minor, "limits.prize_max_minor"),

@@ -53,6 +53,8 @@ impl Recount {
         self.notes.check(allowed.contains(&from_ms), || {
             format!("stopped at {from_ms}, though the last record is of {}", allowed.end())
         });
+        // Nothing was gone while a command was at work.
+        let from_ms = from_ms.max(self.last_command_ms);
         let expected = now_ms.saturating_sub(from_ms);
         self.notes.check(outage_ms == expected, || {
             format!("an outage of {expected} ms is written down as {outage_ms}")

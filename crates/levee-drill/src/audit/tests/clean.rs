@@ -226,6 +226,21 @@ fn what_is_allowed_is_no_difference() {
         &[],
     );
     check(
+        "the time zone may change where no voucher sees it",
+        |s| {
+            s.end(4);
+            let mut later = Terms { closes_at_ms: 300_000, ..terms() };
+            later.offsets = vec![
+                ZoneOffset { from_ms: 0, minutes: -60 },
+                ZoneOffset { from_ms: 1_000, minutes: 480 },
+                ZoneOffset { from_ms: 110_000, minutes: 540 },
+            ];
+            let (command, outcome) = replace(1, later, 2);
+            s.add(50, command, outcome);
+        },
+        &[],
+    );
+    check(
         "an outage of ours gives grace",
         |s| {
             s.end(9);

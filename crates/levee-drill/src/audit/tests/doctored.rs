@@ -217,7 +217,7 @@ fn outages_and_ticks() {
     check(
         "stopped before its last command",
         |s| {
-            let (command, outcome) = resume(12_999, 7_001);
+            let (command, outcome) = resume(12_999, 7_000);
             s.add(20_000, command, outcome);
         },
         &[(23, "stopped at 12999, though the last record is of 13000")],
@@ -284,4 +284,19 @@ fn outages_and_ticks() {
             (11, "redemption 0 ended 1 ms early"),
         ],
     );
+}
+
+#[test]
+fn an_outage_ends_with_the_first_command() {
+    // Two commands of one record, the second of which says that nothing was there before.
+    let mut recount = Recount::default();
+    recount.begin_record(1, 10_000);
+    for (command, outcome) in [tick(&[], &[], &[]), resume(0, 0), resume(0, 10_000)] {
+        recount.command(&command, &outcome);
+    }
+    recount.end_record(3);
+    let report = recount.finish(1, false, None);
+    let found: Vec<_> =
+        report.differences.iter().map(|found| (found.seq, found.what.as_str())).collect();
+    assert_eq!(found, [(3, "an outage of 0 ms is written down as 10000")]);
 }

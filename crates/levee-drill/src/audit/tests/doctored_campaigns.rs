@@ -94,7 +94,7 @@ fn campaigns() {
 #[test]
 fn frozen_terms() {
     type Change = (&'static str, fn(&mut Terms));
-    let changes: [Change; 16] = [
+    let changes: [Change; 18] = [
         ("currency changed", |t| t.currency = *b"EUR"),
         ("opens_at changed", |t| t.opens_at_ms = 999),
         ("closes_at changed", |t| t.closes_at_ms = 99_999),
@@ -107,6 +107,10 @@ fn frozen_terms() {
         ("voucher changed", |t| t.voucher.valid_for_ms = 9_999),
         ("voucher changed", |t| t.voucher.per_user = 2),
         ("voucher changed", |t| t.voucher.rollback_within_ms = 4_999),
+        ("time_zone changed", |t| t.offsets[0].minutes = 479),
+        ("time_zone changed", |t| {
+            t.offsets.push(ZoneOffset { from_ms: 109_999, minutes: 540 });
+        }),
         ("invites changed", |t| {
             let tiers = vec![InviteTier { invites: 1, face_minor: 1 }];
             t.invites = Some(InviteTerms { budget_minor: 1, tiers, max_per_user: 1 });
