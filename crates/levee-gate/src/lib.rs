@@ -1,1 +1,32 @@
-//! The HTTP front: keys, strictness, routes, OpenAPI.
+//! The HTTP front of Levee: keys, strictness, routes, OpenAPI.
+//!
+//! - [`start`] opens a gate on a listener; [`Gate::drain`] closes it.
+//! - `routes` is the one table that everything served comes from; `serve` holds the checks that all
+//!   routes share, `handlers` what each does.
+//! - `worker` is a thread with an event loop; nothing that a request touches leaves it, save for
+//!   the asks and replies that `desk` exchanges with the engine in vectors.
+//!
+//! What must not live here: rules about money or vouchers, files other than the keys', the engine.
+
+mod call;
+mod config;
+mod connection;
+mod desk;
+mod directory;
+mod framing;
+mod gate;
+mod handlers;
+mod json;
+pub mod keys;
+mod metrics;
+mod query;
+mod reply;
+mod routes;
+mod serve;
+mod slab;
+mod trouble;
+mod worker;
+
+pub use config::{GateConfig, Ports};
+pub use gate::{Gate, start};
+pub use keys::{KeyRing, Role};

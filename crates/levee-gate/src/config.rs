@@ -1,0 +1,73 @@
+//! What a gate is started with.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use levee_api::code::Codes;
+use levee_api::port::{Export, Submit};
+use levee_api::pseudonym::PseudonymKey;
+
+use crate::keys::KeyRing;
+
+/// Largest request head in bytes; a larger one gets 431.
+pub(crate) const HEAD_LEN_MAX: usize = 16 * 1024;
+
+/// Most headers of one request; more get 431.
+pub(crate) const HEADERS_MAX: usize = 64;
+
+/// Limits of a gate. Every time is a limit on something that a client could otherwise hold forever.
+#[derive(Clone, Debug)]
+pub struct GateConfig {
+    /// Threads, each with an event loop of its own.
+    pub workers: usize,
+    /// From the first byte of a request's head to its last.
+    pub header_timeout: Duration,
+    /// From the end of the head to the end of the body.
+    pub body_timeout: Duration,
+    /// Without a request, or without taking anything of an answer.
+    pub idle_timeout: Duration,
+    /// For the engine's reply; then the answer is 503 `unavailable`.
+    pub reply_timeout: Duration,
+    /// Open at the same time, over all workers; further ones are answered 503 and closed.
+    pub connections_max: usize,
+    /// For requests under way when the gate stops.
+    pub drain: Duration,
+}
+
+impl Default for GateConfig {
+    fn default() -> Self {
+        Self {
+            workers: std::thread::available_parallelism().map_or(1, usize::from),
+            header_timeout: Duration::from_secs(10),
+            body_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(75),
+            reply_timeout: Duration::from_secs(30),
+            connections_max: 16_384,
+            drain: Duration::from_secs(5),
+        }
+    }
+}
+
+impl GateConfig {
+    /// How often time limits are looked at: fine against the shortest of them, and rare.
+    pub(crate) fn tick(&self) -> Duration {
+        let times = [self.header_timeout, self.body_timeout, self.idle_timeout, self.reply_timeout];
+        let shortest = times.into_iter().min().unwrap_or_default();
+        (shortest / 8).clamp(Duration::from_millis(5), Duration::from_millis(250))
+    }
+}
+
+/// What a gate speaks to.
+#[derive(Clone)]
+pub struct Ports {
+    /// The engine.
+    pub submit: Arc<dyn Submit>,
+    /// The journal, for those who check it.
+    pub export: Arc<dyn Export>,
+    /// How numbers look outside.
+    pub codes: Arc<Codes>,
+    /// How users look inside.
+    pub pseudonyms: PseudonymKey,
+    /// Who may do what.
+    pub keys: Arc<KeyRing>,
+}

@@ -1,0 +1,284 @@
+//! One connection: what it is doing, and how long it may.
+//!
+//! Time limits are looked at by the worker's ticker, so a request costs no timer of its own.
+
+use std::cell::{Cell, RefCell};
+use std::future::{Future, poll_fn};
+use std::io;
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::task::{Context, Poll, Waker};
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+use crate::config::{HEAD_LEN_MAX, HEADERS_MAX};
+use crate::framing::{Framing, Smuggling};
+use crate::serve::serve;
+use crate::worker::Worker;
+
+/// What is read of a client that does not stop sending, in pieces of 4 KiB.
+const LINGER_READS_MAX: usize = 1_024;
+
+/// What a connection is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// Waiting for a request, or sending the rest of an answer.
+    Idle,
+    /// Receiving a head.
+    Head,
+    /// Receiving a body that a handler waits for.
+    Body,
+    /// Answering.
+    Busy,
+}
+
+/// What the parts of one connection share.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    /// Here, so that it can outlive hyper's part.
+    stream: RefCell<TcpStream>,
+    phase: Cell<Phase>,
+    /// Of the phase; no limit while busy.
+    deadline_tick: Cell<u32>,
+    overdue: Cell<bool>,
+    closing: Cell<bool>,
+    waker: RefCell<Option<Waker>>,
+    framing: RefCell<Framing>,
+    requests: Cell<u64>,
+}
+
+impl Connection {
+    fn new(stream: TcpStream) -> Self {
+        Self {
+            stream: RefCell::new(stream),
+            phase: Cell::new(Phase::Idle),
+            deadline_tick: Cell::new(u32::MAX),
+            overdue: Cell::new(false),
+            closing: Cell::new(false),
+            waker: RefCell::new(None),
+            framing: RefCell::new(Framing::new()),
+            requests: Cell::new(0),
+        }
+    }
+
+    pub(crate) fn enter(&self, phase: Phase, worker: &Worker) {
+        self.phase.set(phase);
+        self.overdue.set(false);
+        self.deadline_tick.set(worker.deadline_of(phase));
+    }
+
+    /// The answer is on its way.
+    pub(crate) fn answered(&self, worker: &Worker) {
+        let next = if self.framing.borrow().in_head() { Phase::Head } else { Phase::Idle };
+        self.enter(next, worker);
+    }
+
+    /// Counts one request, and says whether its head is one to refuse.
+    pub(crate) fn next_request(&self) -> Option<Smuggling> {
+        self.requests.set(self.requests.get() + 1);
+        self.framing.borrow().wrong(self.requests.get())
+    }
+
+    /// Whether the phase's time is over.
+    pub(crate) fn overdue(&self) -> bool {
+        self.overdue.get()
+    }
+
+    /// To be closed as soon as no request is under way.
+    pub(crate) fn close_soon(&self) {
+        self.closing.set(true);
+        self.wake();
+    }
+
+    /// Ends a phase whose time is over.
+    pub(crate) fn look_at_clock(&self, tick: u32) {
+        if self.deadline_tick.get() <= tick {
+            self.overdue.set(true);
+            self.wake();
+        }
+    }
+
+    fn wake(&self) {
+        if let Some(waker) = &*self.waker.borrow() {
+            waker.wake_by_ref();
+        }
+    }
+
+    fn keep_waker(&self, cx: &Context<'_>) {
+        let mut waker = self.waker.borrow_mut();
+        if !waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+            *waker = Some(cx.waker().clone());
+        }
+    }
+}
+
+/// Serves one connection to its end.
+pub(crate) async fn serve_connection(worker: Rc<Worker>, stream: TcpStream) {
+    let connection = Rc::new(Connection::new(stream));
+    connection.enter(Phase::Idle, &worker);
+    let place = worker.connections.borrow_mut().insert(Rc::clone(&connection));
+    // A connection that was accepted while the gate began to stop.
+    connection.closing.set(worker.hub.draining.load(Relaxed));
+
+    let ended = speak_http(&worker, &connection).await;
+    // Closed with unread bytes, it would be reset, and the last answer with it.
+    if matches!(ended, Ended::Broken) || connection.framing.borrow().in_body() {
+        linger(&worker, &connection).await;
+    }
+    worker.connections.borrow_mut().remove(place);
+    worker.lane().open.fetch_sub(1, Relaxed);
+}
+
+/// How hyper's part came to an end.
+enum Ended {
+    /// As it should.
+    Well,
+    /// With something that is no HTTP, or a fault of the socket.
+    Broken,
+    /// Its time was over.
+    Overdue,
+}
+
+async fn speak_http(worker: &Rc<Worker>, connection: &Rc<Connection>) -> Ended {
+    let socket = Socket { connection: Rc::clone(connection), worker: Rc::clone(worker) };
+    let service = service_fn(|request| serve(Rc::clone(worker), Rc::clone(connection), request));
+    let mut http = pin!(
+        http1::Builder::new()
+            .half_close(false)
+            .keep_alive(true)
+            .pipeline_flush(true)
+            .max_headers(HEADERS_MAX)
+            .max_buf_size(HEAD_LEN_MAX)
+            .serve_connection(TokioIo::new(socket), service)
+    );
+    let mut told = false;
+    poll_fn(|cx| {
+        connection.keep_waker(cx);
+        if connection.closing.get() && !told {
+            told = true;
+            http.as_mut().graceful_shutdown();
+        }
+        if connection.overdue() && matches!(connection.phase.get(), Phase::Idle | Phase::Head) {
+            return Poll::Ready(Ended::Overdue);
+        }
+        http.as_mut().poll(cx).map(|ended| match ended {
+            Ok(()) => Ended::Well,
+            Err(error) => {
+                tracing::debug!(%error, "a connection broke");
+                Ended::Broken
+            }
+        })
+    })
+    .await
+}
+
+/// Tells the client that nothing more comes, and reads on for a while, so that the last answer
+/// reaches a client that is still sending.
+async fn linger(worker: &Worker, connection: &Connection) {
+    connection.enter(Phase::Body, worker);
+    let shutdown = poll_fn(|cx| {
+        connection.keep_waker(cx);
+        if connection.overdue() {
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
+        Pin::new(&mut *connection.stream.borrow_mut()).poll_shutdown(cx)
+    });
+    if shutdown.await.is_err() {
+        return;
+    }
+    let mut scratch = [0; 4096];
+    // Bounded in time by the ticker, and in bytes here.
+    for _ in 0..LINGER_READS_MAX {
+        let read = poll_fn(|cx| {
+            connection.keep_waker(cx);
+            if connection.overdue() {
+                return Poll::Ready(Ok(0));
+            }
+            let mut buffer = ReadBuf::new(&mut scratch);
+            let mut stream = connection.stream.borrow_mut();
+            let read = Pin::new(&mut *stream).poll_read(cx, &mut buffer);
+            read.map_ok(|()| buffer.filled().len())
+        });
+        if read.await.unwrap_or(0) == 0 {
+            return;
+        }
+    }
+}
+
+/// The socket, with its bytes counted and followed.
+struct Socket {
+    connection: Rc<Connection>,
+    worker: Rc<Worker>,
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut *self.connection.stream.borrow_mut()).poll_read(cx, buffer);
+        let new = &buffer.filled()[before..];
+        if !new.is_empty() {
+            self.worker.lane().stats.add_read(new.len());
+            let mut framing = self.connection.framing.borrow_mut();
+            framing.feed(new);
+            if framing.in_head() && self.connection.phase.get() == Phase::Idle {
+                self.connection.enter(Phase::Head, &self.worker);
+            }
+        }
+        read
+    }
+}
+
+impl Socket {
+    fn written(&self, written: &Poll<io::Result<usize>>) {
+        if let Poll::Ready(Ok(len)) = written {
+            self.worker.lane().stats.add_written(*len);
+            if self.connection.phase.get() == Phase::Idle {
+                self.connection.enter(Phase::Idle, &self.worker);
+            }
+        }
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut *self.connection.stream.borrow_mut()).poll_write(cx, bytes);
+        self.written(&written);
+        written
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        pieces: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written =
+            Pin::new(&mut *self.connection.stream.borrow_mut()).poll_write_vectored(cx, pieces);
+        self.written(&written);
+        written
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.connection.stream.borrow().is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.connection.stream.borrow_mut()).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.connection.stream.borrow_mut()).poll_shutdown(cx)
+    }
+}

@@ -1,0 +1,247 @@
+//! A worker's dealings with the engine: asks go out in one vector a turn of the event loop, replies
+//! come back in one a batch, and each wakes the request that waits for it.
+
+use std::cell::{Cell, RefCell};
+use std::future::{Future, poll_fn};
+use std::mem;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::Instant;
+
+use levee_api::port::{Ask, AskBody, Deliver, Failure, Origin, Priority, Reply, Submit};
+use tokio::sync::Notify;
+
+use crate::slab::Slab;
+
+/// What a request gets of the engine.
+#[derive(Debug)]
+pub(crate) enum Said {
+    /// Its reply.
+    Reply(Reply),
+    /// Nothing within the time that a request waits: whether it took effect is not known.
+    Nothing,
+}
+
+/// Where the engine's threads leave replies.
+#[derive(Debug, Default)]
+struct Inbox {
+    batches: Mutex<Vec<Vec<(u64, Reply)>>>,
+    arrived: Notify,
+}
+
+impl Deliver for Inbox {
+    fn deliver(&self, replies: Vec<(u64, Reply)>) {
+        let mut batches = self.batches.lock().unwrap_or_else(PoisonError::into_inner);
+        batches.push(replies);
+        let first = batches.len() == 1;
+        drop(batches);
+        if first {
+            self.arrived.notify_one();
+        }
+    }
+}
+
+/// Where one ask stands; its place in the table is its ticket, and stays taken until the reply is
+/// here, even when nobody waits for it any more.
+#[derive(Debug)]
+enum Slot {
+    Waiting { waker: Option<Waker>, deadline_tick: u32 },
+    Said(Said),
+    Abandoned,
+}
+
+/// One worker's desk.
+pub(crate) struct Desk {
+    submit: Arc<dyn Submit>,
+    origin: Origin,
+    inbox: Arc<Inbox>,
+    outgoing: RefCell<Vec<Ask>>,
+    flusher: Cell<Option<Waker>>,
+    slots: RefCell<Slab<Slot>>,
+    /// The clock, read once a turn.
+    now: Cell<Option<Instant>>,
+}
+
+impl Desk {
+    pub(crate) fn new(submit: Arc<dyn Submit>) -> Self {
+        let inbox = Arc::new(Inbox::default());
+        let origin = submit.register(Arc::<Inbox>::clone(&inbox));
+        Self {
+            submit,
+            origin,
+            inbox,
+            outgoing: RefCell::new(Vec::new()),
+            flusher: Cell::new(None),
+            slots: RefCell::new(Slab::new()),
+            now: Cell::new(None),
+        }
+    }
+
+    /// Puts an ask among those that go out at the end of this turn.
+    pub(crate) fn ask(
+        self: &Rc<Self>,
+        priority: Priority,
+        body: AskBody,
+        deadline_tick: u32,
+    ) -> Waiting {
+        let slot = Slot::Waiting { waker: None, deadline_tick };
+        let place = self.slots.borrow_mut().insert(slot);
+        let arrived = self.now.get().unwrap_or_else(|| {
+            let now = Instant::now();
+            self.now.set(Some(now));
+            now
+        });
+        let mut outgoing = self.outgoing.borrow_mut();
+        outgoing.push(Ask { ticket: place as u64, priority, arrived, body });
+        if outgoing.len() == 1
+            && let Some(flusher) = self.flusher.take()
+        {
+            flusher.wake();
+        }
+        drop(outgoing);
+        Waiting { desk: Rc::clone(self), place, over: false }
+    }
+
+    /// Hands over what has gathered, once a turn, for as long as the worker lives.
+    pub(crate) async fn flush_forever(self: Rc<Self>) {
+        loop {
+            poll_fn(|cx| {
+                if !self.outgoing.borrow().is_empty() {
+                    return Poll::Ready(());
+                }
+                self.flusher.set(Some(cx.waker().clone()));
+                Poll::Pending
+            })
+            .await;
+            // Others that are ready in this turn get to add theirs.
+            tokio::task::yield_now().await;
+            self.flush();
+        }
+    }
+
+    fn flush(&self) {
+        self.now.set(None);
+        let mut asks = mem::take(&mut *self.outgoing.borrow_mut());
+        if let Err(failure) = self.submit.submit(self.origin, &mut asks) {
+            for ask in asks.drain(..) {
+                self.complete(ask.ticket, Reply::Failed(failure));
+            }
+        }
+        asks.clear();
+        let mut outgoing = self.outgoing.borrow_mut();
+        if outgoing.is_empty() && asks.capacity() > outgoing.capacity() {
+            *outgoing = asks;
+        }
+    }
+
+    /// Gives replies to those who wait for them, for as long as the worker lives.
+    pub(crate) async fn receive_forever(self: Rc<Self>) {
+        loop {
+            self.inbox.arrived.notified().await;
+            let batches = {
+                let mut batches = self.inbox.batches.lock().unwrap_or_else(PoisonError::into_inner);
+                mem::take(&mut *batches)
+            };
+            for (ticket, reply) in batches.into_iter().flatten() {
+                self.complete(ticket, reply);
+            }
+        }
+    }
+
+    fn complete(&self, ticket: u64, reply: Reply) {
+        let mut slots = self.slots.borrow_mut();
+        let place = usize::try_from(ticket).unwrap_or(usize::MAX);
+        match slots.get_mut(place) {
+            Some(slot @ Slot::Waiting { .. }) => {
+                let before = mem::replace(slot, Slot::Said(Said::Reply(reply)));
+                if let Slot::Waiting { waker: Some(waker), .. } = before {
+                    waker.wake();
+                }
+            }
+            Some(Slot::Abandoned) => drop(slots.remove(place)),
+            Some(Slot::Said(_)) | None => {
+                tracing::warn!(ticket, "the engine replied to something that nobody asked");
+            }
+        }
+    }
+
+    /// Lets go those who have waited until this tick. Their places stay taken for the reply.
+    pub(crate) fn sweep(&self, tick: u32) {
+        for slot in self.slots.borrow_mut().iter_mut() {
+            if let Slot::Waiting { waker, deadline_tick } = slot
+                && *deadline_tick <= tick
+            {
+                // Who waits finds its deadline over and abandons the place.
+                *deadline_tick = 0;
+                if let Some(waker) = waker.take() {
+                    waker.wake();
+                }
+            }
+        }
+    }
+
+    /// Asks on their way, those abandoned included.
+    pub(crate) fn under_way(&self) -> usize {
+        self.slots.borrow().len()
+    }
+}
+
+/// One ask's reply, when it comes. Dropped before, it leaves the place to be cleared by the reply.
+pub(crate) struct Waiting {
+    desk: Rc<Desk>,
+    place: usize,
+    over: bool,
+}
+
+impl Future for Waiting {
+    type Output = Said;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Said> {
+        let desk = Rc::clone(&self.desk);
+        let mut slots = desk.slots.borrow_mut();
+        let said = match slots.get_mut(self.place) {
+            Some(Slot::Waiting { deadline_tick: 0, .. }) => Said::Nothing,
+            Some(Slot::Waiting { waker, .. }) => {
+                if !waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+                    *waker = Some(cx.waker().clone());
+                }
+                return Poll::Pending;
+            }
+            Some(Slot::Said(_)) => {
+                self.over = true;
+                match slots.remove(self.place) {
+                    Some(Slot::Said(said)) => return Poll::Ready(said),
+                    _ => unreachable!("just seen"),
+                }
+            }
+            Some(Slot::Abandoned) | None => unreachable!("a place is its waiter's own"),
+        };
+        drop(slots);
+        Poll::Ready(said)
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        if self.over {
+            return;
+        }
+        let mut slots = self.desk.slots.borrow_mut();
+        match slots.get_mut(self.place) {
+            Some(slot @ Slot::Waiting { .. }) => *slot = Slot::Abandoned,
+            Some(Slot::Said(_)) => drop(slots.remove(self.place)),
+            Some(Slot::Abandoned) | None => {}
+        }
+    }
+}
+
+/// The reply that stands for no reply at all.
+pub(crate) fn failed(said: Said) -> Result<Reply, Option<Failure>> {
+    match said {
+        Said::Reply(Reply::Failed(failure)) => Err(Some(failure)),
+        Said::Reply(reply) => Ok(reply),
+        Said::Nothing => Err(None),
+    }
+}

@@ -1,0 +1,132 @@
+//! A gate from start to stop.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
+
+use crate::config::{GateConfig, Ports};
+use crate::keys::Watcher;
+use crate::routes::Router;
+use crate::worker::{Hub, Lane, Worker};
+
+/// A running gate. Dropped without [`Gate::drain`], it stops at once.
+pub struct Gate {
+    address: SocketAddr,
+    hub: Arc<Hub>,
+    listener: Option<TcpListener>,
+    workers: Vec<JoinHandle<()>>,
+    watcher: Option<Watcher>,
+}
+
+/// Starts a gate on a bound listener.
+///
+/// # Errors
+/// The listener cannot be shared between threads, or a thread cannot be started.
+pub fn start(listener: TcpListener, config: GateConfig, ports: Ports) -> io::Result<Gate> {
+    listener.set_nonblocking(true)?;
+    let address = listener.local_addr()?;
+    let count = config.workers.max(1);
+    let mut start_id = [0; 4];
+    getrandom::fill(&mut start_id).map_err(io::Error::other)?;
+    let hub = Arc::new(Hub {
+        config,
+        ports,
+        router: Router::new(),
+        lanes: (0..count).map(|_| Lane::default()).collect(),
+        draining: AtomicBool::new(false),
+        aborting: AtomicBool::new(false),
+        exports: AtomicUsize::new(0),
+        start_id: u32::from_le_bytes(start_id),
+    });
+    let watcher = Watcher::start(Arc::clone(&hub.ports.keys))?;
+    // Made step by step, so that a failure half-way stops what runs already.
+    let mut gate = Gate {
+        address,
+        hub,
+        listener: Some(listener),
+        workers: Vec::with_capacity(count),
+        watcher: Some(watcher),
+    };
+    for number in 0..count {
+        gate.start_worker(number)?;
+    }
+    tracing::info!(%address, workers = count, "the gate is open");
+    Ok(gate)
+}
+
+impl Gate {
+    fn start_worker(&mut self, number: usize) -> io::Result<()> {
+        let listener = self.listener.as_ref().expect("held until the stop").try_clone()?;
+        let hub = Arc::clone(&self.hub);
+        // Within the thread a failure could only be logged.
+        let builder = thread::Builder::new().name(format!("gate-{number}"));
+        let (started, outcome) = std::sync::mpsc::sync_channel(1);
+        let worker = builder.spawn(move || match event_loop(listener) {
+            Ok((runtime, listener)) => {
+                let _ = started.send(Ok(()));
+                runtime
+                    .block_on(async { Rc::clone(&Worker::new(hub, number)).run(listener).await });
+            }
+            Err(error) => drop(started.send(Err(error))),
+        })?;
+        self.workers.push(worker);
+        outcome.recv().map_err(io::Error::other)?
+    }
+
+    /// Where the gate listens.
+    #[must_use]
+    pub fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Stops: takes no more connections, closes those without a request, and gives those with one
+    /// up to [`GateConfig::drain`] to finish.
+    pub fn drain(mut self) {
+        tracing::info!(address = %self.address, "the gate closes");
+        self.stop();
+    }
+
+    fn stop(&mut self) {
+        drop(self.listener.take());
+        self.hub.draining.store(true, Relaxed);
+        for lane in &self.hub.lanes {
+            lane.news.notify_one();
+        }
+        for worker in self.workers.drain(..) {
+            if worker.join().is_err() {
+                tracing::error!("a worker of the gate panicked");
+            }
+        }
+        drop(self.watcher.take());
+    }
+}
+
+impl Drop for Gate {
+    fn drop(&mut self) {
+        if !self.workers.is_empty() {
+            self.hub.aborting.store(true, Relaxed);
+            self.stop();
+        }
+    }
+}
+
+fn event_loop(listener: TcpListener) -> io::Result<(LocalRuntime, tokio::net::TcpListener)> {
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        // Exports wait for disks; nothing else leaves this thread.
+        .max_blocking_threads(8)
+        .thread_keep_alive(Duration::from_secs(1))
+        .build_local(LocalOptions::default())?;
+    let listener = {
+        let _inside = runtime.enter();
+        tokio::net::TcpListener::from_std(listener)?
+    };
+    Ok((runtime, listener))
+}

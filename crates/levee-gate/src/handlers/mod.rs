@@ -1,0 +1,52 @@
+//! What each route does: one file a subject.
+
+mod campaigns;
+mod claims;
+mod watching;
+
+use crate::call::Call;
+use crate::reply::Answer;
+use crate::routes::{Handler, ROUTES};
+use crate::trouble::Trouble;
+
+/// Answers a request that passed all checks which hold for its route.
+pub(crate) async fn answer(call: &mut Call) -> Answer {
+    match ROUTES[call.route].handler {
+        // In place: the others' futures are larger, and moved to the heap for that.
+        Handler::Claim => claims::claim(call).await,
+        handler => Box::pin(other(handler, call)).await,
+    }
+}
+
+async fn other(handler: Handler, call: &mut Call) -> Answer {
+    match handler {
+        Handler::Claim => claims::claim(call).await,
+        Handler::CreateCampaign => campaigns::create(call).await,
+        Handler::ReplaceCampaign => campaigns::replace(call).await,
+        Handler::GetCampaign => campaigns::get(call).await,
+        Handler::ListCampaigns => campaigns::list(call).await,
+        Handler::Fund | Handler::Withdraw => campaigns::move_budget(call, handler).await,
+        Handler::Open | Handler::Pause | Handler::Resume | Handler::Close => {
+            campaigns::change_state(call, handler).await
+        }
+        Handler::Health => Ok(watching::health()),
+        Handler::Ready => Ok(watching::ready(call)),
+        _ => Err(Trouble::new(levee_api::problem::Code::NotFound)),
+    }
+}
+
+/// The cursor of a list's next page: only a full page may have one, and only if something follows.
+pub(crate) async fn next_of_page<T, F>(
+    len: usize,
+    limit: u32,
+    last: Option<T>,
+    more: F,
+) -> Result<Option<String>, Trouble>
+where
+    F: AsyncFnOnce(T) -> Result<Option<String>, Trouble>,
+{
+    match last {
+        Some(last) if len >= limit as usize => more(last).await,
+        _ => Ok(None),
+    }
+}

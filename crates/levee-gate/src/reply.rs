@@ -1,0 +1,97 @@
+//! Answers on their way out.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use hyper::body::{Body, Frame, SizeHint};
+use hyper::header::{HeaderName, HeaderValue};
+use serde::Serialize;
+use tokio::sync::mpsc;
+
+use crate::trouble::Trouble;
+
+/// What a handler answers.
+pub(crate) type Answer = Result<Reply, Trouble>;
+
+pub(crate) const JSON: HeaderValue = HeaderValue::from_static("application/json");
+pub(crate) const PROBLEM: HeaderValue = HeaderValue::from_static("application/problem+json");
+pub(crate) const NDJSON: HeaderValue = HeaderValue::from_static("application/x-ndjson");
+
+/// An answer that is no problem.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) content_type: HeaderValue,
+    pub(crate) body: ReplyBody,
+    /// Says `Idempotent-Replayed: true`.
+    pub(crate) replayed: bool,
+    /// Further headers; hardly any answer has some.
+    pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+impl Reply {
+    pub(crate) fn bytes(status: u16, content_type: HeaderValue, body: Bytes) -> Self {
+        let body = ReplyBody::Whole(body);
+        Self { status, content_type, body, replayed: false, headers: Vec::new() }
+    }
+
+    pub(crate) fn json(status: u16, body: &impl Serialize) -> Self {
+        let json = serde_json::to_vec(body).expect("replies have only string keys");
+        Self::bytes(status, JSON, json.into())
+    }
+
+    pub(crate) fn stream(chunks: mpsc::Receiver<io::Result<Bytes>>) -> Self {
+        let body = ReplyBody::Stream(chunks);
+        Self { status: 200, content_type: NDJSON, body, replayed: false, headers: Vec::new() }
+    }
+
+    pub(crate) fn repeated(mut self, repeated: bool) -> Self {
+        self.replayed = repeated;
+        self
+    }
+
+    pub(crate) fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+}
+
+/// The body of an answer.
+#[derive(Debug)]
+pub(crate) enum ReplyBody {
+    /// All of it; empty once it is handed over.
+    Whole(Bytes),
+    /// As it is made. A dropped answer closes the channel.
+    Stream(mpsc::Receiver<io::Result<Bytes>>),
+}
+
+impl Body for ReplyBody {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        match &mut *self {
+            Self::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
+            Self::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
+            Self::Stream(chunks) => {
+                chunks.poll_recv(cx).map(|chunk| chunk.map(|chunk| chunk.map(Frame::data)))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        matches!(self, Self::Whole(bytes) if bytes.is_empty())
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Self::Stream(_) => SizeHint::default(),
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! The table itself.
+
+use hyper::Method;
+use levee_api::document::CampaignDocument;
+use levee_api::problem::Code;
+use levee_api::wire::{
+    BatchLineBody, BudgetBody, BudgetRequest, CampaignBody, ClaimBody, ClaimRequest, LockBody,
+    LockRequest, Page, ReadyBody, ReasonRequest, RedemptionBody, RedemptionInfo, RedemptionRequest,
+    ReleaseBody, RevocationBody, RollbackBody, StateBody, StateRequest, ValidateBody,
+    ValidateRequest, VoucherBody, WalletBody,
+};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+
+use super::{Handler, Idempotency, Input, Param, Route};
+use crate::keys::Role;
+
+const ANY: &[Role] = &Role::ALL;
+const OPERATOR: &[Role] = &[Role::Operator];
+const APP: &[Role] = &[Role::App];
+const APP_OR_OPERATOR: &[Role] = &[Role::App, Role::Operator];
+
+/// Far more than any request of the kind needs.
+const SMALL: Input = Input::Json { len_max: 16 * 1024 };
+/// A campaign document keeps at most half of it.
+const DOCUMENT: Input = Input::Json { len_max: 64 * 1024 };
+const REASON: Input = Input::OptionalJson { len_max: 16 * 1024 };
+
+const PAGE: &[Param] = &[
+    Param { name: "limit", about: "Most items of one page: 1 to 1000, else 100.", integer: true },
+    Param { name: "after", about: "The `next` of the page before.", integer: false },
+];
+const AFTER_SEQ: &[Param] =
+    &[Param { name: "after", about: "Only what comes after this `seq`.", integer: true }];
+
+fn schema<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
+    generator.subschema_for::<T>()
+}
+
+/// A GET without a key, from which others differ.
+const OPEN: Route = Route {
+    method: Method::GET,
+    path: "",
+    roles: &[],
+    input: Input::Nothing,
+    query: &[],
+    idempotency: Idempotency::Unused,
+    if_match: false,
+    user_header: false,
+    summary: "",
+    status: 200,
+    request: None,
+    reply: None,
+    reply_type: "application/json",
+    codes: &[],
+    handler: Handler::Health,
+};
+
+/// A change under an idempotency key.
+const CHANGE: Route =
+    Route { method: Method::POST, input: SMALL, idempotency: Idempotency::Needed, ..OPEN };
+
+/// A change of a campaign's state.
+const STATE: Route = Route {
+    roles: OPERATOR,
+    input: REASON,
+    request: Some(schema::<StateRequest>),
+    reply: Some(schema::<StateBody>),
+    codes: &[Code::CampaignNotFound, Code::CampaignStateConflict],
+    ..CHANGE
+};
+
+const BUDGET: Route = Route {
+    roles: OPERATOR,
+    request: Some(schema::<BudgetRequest>),
+    reply: Some(schema::<BudgetBody>),
+    codes: &[
+        Code::CampaignNotFound,
+        Code::ReferenceReused,
+        Code::AmountTooLarge,
+        Code::BudgetExhausted,
+    ],
+    ..CHANGE
+};
+
+const CLAIM_CODES: &[Code] = &[
+    Code::CampaignNotFound,
+    Code::CampaignNotOpen,
+    Code::CampaignClosed,
+    Code::NotEligible,
+    Code::UserLimitReached,
+    Code::BudgetExhausted,
+];
+
+/// All of them, in the order of the documentation.
+pub(crate) static ROUTES: &[Route] = &[
+    Route {
+        method: Method::POST,
+        path: "/v1/campaigns",
+        roles: OPERATOR,
+        input: DOCUMENT,
+        summary: "Makes a campaign, as a draft",
+        status: 201,
+        request: Some(schema::<CampaignDocument>),
+        reply: Some(schema::<CampaignBody>),
+        codes: &[Code::CampaignExists, Code::CampaignLimitReached],
+        handler: Handler::CreateCampaign,
+        ..CHANGE
+    },
+    Route {
+        path: "/v1/campaigns",
+        roles: ANY,
+        query: PAGE,
+        summary: "Lists campaigns by their id",
+        reply: Some(schema::<Page<CampaignBody>>),
+        handler: Handler::ListCampaigns,
+        ..OPEN
+    },
+    Route {
+        path: "/v1/campaigns/{id}",
+        roles: ANY,
+        summary: "Shows a campaign: document, state, money, counts",
+        reply: Some(schema::<CampaignBody>),
+        codes: &[Code::CampaignNotFound],
+        handler: Handler::GetCampaign,
+        ..OPEN
+    },
+    Route {
+        method: Method::PUT,
+        path: "/v1/campaigns/{id}",
+        roles: OPERATOR,
+        input: DOCUMENT,
+        idempotency: Idempotency::Unused,
+        if_match: true,
+        summary: "Replaces a campaign's document",
+        request: Some(schema::<CampaignDocument>),
+        reply: Some(schema::<CampaignBody>),
+        codes: &[
+            Code::CampaignNotFound,
+            Code::TermsFrozen,
+            Code::VersionConflict,
+            Code::PreconditionRequired,
+        ],
+        handler: Handler::ReplaceCampaign,
+        ..OPEN
+    },
+    Route {
+        path: "/v1/campaigns/{id}/fund",
+        summary: "Adds to a campaign's budget",
+        handler: Handler::Fund,
+        ..BUDGET
+    },
+    Route {
+        path: "/v1/campaigns/{id}/withdraw",
+        summary: "Takes what is available out of a campaign's budget",
+        handler: Handler::Withdraw,
+        ..BUDGET
+    },
+    Route {
+        path: "/v1/campaigns/{id}/open",
+        summary: "Opens a draft: claims are taken from opens_at on",
+        handler: Handler::Open,
+        ..STATE
+    },
+    Route {
+        path: "/v1/campaigns/{id}/pause",
+        summary: "Stops claims for a while; vouchers can be used",
+        handler: Handler::Pause,
+        ..STATE
+    },
+    Route {
+        path: "/v1/campaigns/{id}/resume",
+        summary: "Takes claims again",
+        handler: Handler::Resume,
+        ..STATE
+    },
+    Route {
+        path: "/v1/campaigns/{id}/close",
+        summary: "Stops claims for good; vouchers can be used",
+        handler: Handler::Close,
+        ..STATE
+    },
+    Route {
+        method: Method::POST,
+        path: "/v1/campaigns/{id}/claims",
+        roles: APP,
+        input: SMALL,
+        idempotency: Idempotency::ByTerms,
+        summary: "Gives a user the campaign's voucher, once",
+        status: 201,
+        request: Some(schema::<ClaimRequest>),
+        reply: Some(schema::<ClaimBody>),
+        codes: CLAIM_CODES,
+        handler: Handler::Claim,
+        ..OPEN
+    },
+    Route {
+        path: "/healthz",
+        summary: "Says that the process lives",
+        handler: Handler::Health,
+        ..OPEN
+    },
+    Route {
+        path: "/readyz",
+        summary: "Says whether commands are taken; 503 with the same body if not",
+        reply: Some(schema::<ReadyBody>),
+        handler: Handler::Ready,
+        ..OPEN
+    },
+];

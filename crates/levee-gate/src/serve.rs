@@ -1,0 +1,219 @@
+//! From a request to its answer: the checks that hold for all routes, in their order.
+
+use std::convert::Infallible;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::Poll;
+
+use hyper::body::{Body, Incoming};
+use hyper::header::{
+    ALLOW, AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, EXPECT, HeaderMap, HeaderName,
+    HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
+};
+use hyper::{Method, Request, Response, StatusCode};
+use levee_api::problem::Code;
+
+use crate::call::Call;
+use crate::connection::{Connection, Phase};
+use crate::handlers;
+use crate::keys::{Key, hash};
+use crate::reply::{Answer, PROBLEM, Reply, ReplyBody};
+use crate::routes::{Found, Idempotency, Input, ROUTES};
+use crate::trouble::Trouble;
+use crate::worker::Worker;
+
+/// What is read of an unwanted body so that the connection can be used again.
+const DRAINED_MAX: u64 = 64 * 1024;
+
+const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+
+/// Answers one request.
+pub(crate) async fn serve(
+    worker: Rc<Worker>,
+    connection: Rc<Connection>,
+    request: Request<Incoming>,
+) -> Result<Response<ReplyBody>, Infallible> {
+    connection.enter(Phase::Busy, &worker);
+    worker.lane().stats.in_flight.add(1);
+    let gauge = InFlight(Rc::clone(&worker));
+    let (head, body) = request.into_parts();
+    let route = ROUTES.len();
+    let mut call =
+        Call { worker, connection, head, body: Some(body), route, param: 0..0, key: None };
+
+    let answer = match admit(&mut call) {
+        Ok(()) => handlers::answer(&mut call).await,
+        Err(trouble) => Err(trouble),
+    };
+    let close = !drained(&mut call).await;
+    let response = respond(&mut call, answer, close);
+    call.connection.answered(&call.worker);
+    drop(gauge);
+    Ok(response)
+}
+
+/// A request that is not answered because its connection broke is over as well.
+struct InFlight(Rc<Worker>);
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.lane().stats.in_flight.sub(1);
+    }
+}
+
+fn admit(call: &mut Call) -> Result<(), Trouble> {
+    if let Some(wrong) = call.connection.next_request() {
+        let trouble = Trouble::new(Code::BadRequest).with_detail(wrong.detail());
+        return Err(trouble.closing());
+    }
+    let path = call.head.uri.path();
+    let (place, param) = match call.worker.hub.router.find(&call.head.method, path) {
+        Found::Route(place, param) => (place, param),
+        Found::OtherMethods(methods) => {
+            return Err(Trouble::new(Code::MethodNotAllowed).with_allow(methods));
+        }
+        Found::Nothing => return Err(Trouble::new(Code::NotFound)),
+    };
+    let from = param.as_ptr().addr().saturating_sub(path.as_ptr().addr());
+    call.param = if param.is_empty() { 0..0 } else { from..from + param.len() };
+    call.route = place;
+    let route = &ROUTES[place];
+
+    if !route.roles.is_empty() {
+        let key = authenticate(call)?;
+        if !route.roles.contains(&key.role) {
+            let detail = format!("The key's role is {}.", key.role.name());
+            return Err(Trouble::new(Code::Forbidden).with_detail(detail));
+        }
+        call.key = Some(key);
+    }
+    if let Some(query) = call.head.uri.query()
+        && route.query.is_empty()
+        && !query.is_empty()
+    {
+        call.queries()?;
+    }
+    check_content_type(call)?;
+    if route.idempotency == Idempotency::Needed {
+        call.request_key()?;
+    }
+    Ok(())
+}
+
+fn authenticate(call: &Call) -> Result<Rc<Key>, Trouble> {
+    let unauthorized = || Trouble::new(Code::Unauthorized);
+    let value = call.header(&AUTHORIZATION)?.ok_or_else(unauthorized)?;
+    let (scheme, secret) = value.split_at_checked(7).ok_or_else(unauthorized)?;
+    if !scheme.eq_ignore_ascii_case(b"bearer ") {
+        return Err(unauthorized());
+    }
+    let keys = call.worker.keys.borrow();
+    keys.get(&hash(secret.trim_ascii())).cloned().ok_or_else(unauthorized)
+}
+
+fn check_content_type(call: &Call) -> Result<(), Trouble> {
+    let (expected, optional) = match ROUTES[call.route].input {
+        Input::Nothing => return Ok(()),
+        Input::Json { .. } => ("application/json", false),
+        Input::OptionalJson { .. } => ("application/json", true),
+        Input::Ndjson => ("application/x-ndjson", false),
+    };
+    let empty = call.body.as_ref().is_none_or(Body::is_end_stream);
+    let Some(value) = call.header(&CONTENT_TYPE)? else {
+        if optional && empty {
+            return Ok(());
+        }
+        let detail = format!("There is no Content-Type; it must be {expected}.");
+        return Err(Trouble::new(Code::UnsupportedMediaType).with_detail(detail));
+    };
+    let kind = value.split(|byte| *byte == b';').next().unwrap_or(value).trim_ascii();
+    if kind.eq_ignore_ascii_case(expected.as_bytes()) {
+        return Ok(());
+    }
+    let detail = format!("It must be {expected}.");
+    Err(Trouble::new(Code::UnsupportedMediaType).with_detail(detail))
+}
+
+/// Reads a body that no handler wanted, where it is short; whether the connection can go on.
+async fn drained(call: &mut Call) -> bool {
+    let Some(mut body) = call.body.take() else { return true };
+    if body.is_end_stream() {
+        return true;
+    }
+    let long = body.size_hint().upper().is_none_or(|upper| upper > DRAINED_MAX);
+    if long || call.head.headers.contains_key(EXPECT) {
+        return false;
+    }
+    call.connection.enter(Phase::Body, &call.worker);
+    while !body.is_end_stream() {
+        let piece = poll_fn(|cx| {
+            if call.connection.overdue() {
+                return Poll::Ready(None);
+            }
+            Pin::new(&mut body).poll_frame(cx)
+        });
+        match piece.await {
+            Some(Ok(_)) => {}
+            Some(Err(_)) | None => return body.is_end_stream(),
+        }
+    }
+    true
+}
+
+/// Puts the answer together, in the request's own header map: hyper takes it back for the next
+/// request, so that neither allocates.
+fn respond(call: &mut Call, answer: Answer, close: bool) -> Response<ReplyBody> {
+    let mut headers = std::mem::take(&mut call.head.headers);
+    headers.clear();
+    if close {
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    let (status, body) = match answer {
+        Ok(reply) => fill(&mut headers, &call.head.method, reply),
+        Err(trouble) => fill_problem(&mut headers, call, trouble),
+    };
+    call.worker.lane().stats.count(call.route, status);
+    let mut response = Response::new(body);
+    *response.status_mut() = StatusCode::from_u16(status).expect("statuses are constants");
+    *response.headers_mut() = headers;
+    response
+}
+
+fn fill(headers: &mut HeaderMap, method: &Method, reply: Reply) -> (u16, ReplyBody) {
+    headers.insert(CONTENT_TYPE, reply.content_type);
+    if reply.replayed {
+        headers.insert(REPLAYED, HeaderValue::from_static("true"));
+    }
+    if method == Method::GET {
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
+    for (name, value) in reply.headers {
+        headers.insert(name, value);
+    }
+    (reply.status, reply.body)
+}
+
+fn fill_problem(headers: &mut HeaderMap, call: &Call, trouble: Trouble) -> (u16, ReplyBody) {
+    let code = trouble.code();
+    let request_id = call.worker.request_id();
+    headers.insert(CONTENT_TYPE, PROBLEM);
+    if code == Code::Unauthorized {
+        headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
+    if let Some(seconds) = trouble.retry_after_s() {
+        headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    if let Some(methods) = trouble.allow()
+        && let Ok(methods) = HeaderValue::from_str(methods)
+    {
+        headers.insert(ALLOW, methods);
+    }
+    if trouble.closes() {
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    if code == Code::InternalError {
+        tracing::warn!(%request_id, path = ROUTES.get(call.route).map_or("", |route| route.path), "a request met a fault of ours");
+    }
+    (code.status(), ReplyBody::Whole(trouble.body(request_id)))
+}

@@ -1,0 +1,272 @@
+//! One worker: a thread with an event loop, and everything that its requests need within reach of
+//! the thread.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::net;
+use std::rc::Rc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use levee_api::problem::Code;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+
+use crate::config::{GateConfig, Ports};
+use crate::connection::{Connection, Phase, serve_connection};
+use crate::desk::Desk;
+use crate::directory::Directory;
+use crate::keys::Key;
+use crate::metrics::{MoneyCache, Stats};
+use crate::routes::Router;
+use crate::slab::Slab;
+use crate::trouble::Trouble;
+
+/// Connections over the limit that are told so at the same time; more are just closed.
+const TURNED_AWAY_MAX: usize = 64;
+
+/// What the workers of one gate share. Nothing of it is locked or counted up by a request.
+pub(crate) struct Hub {
+    pub(crate) config: GateConfig,
+    pub(crate) ports: Ports,
+    pub(crate) router: Router,
+    pub(crate) lanes: Vec<Lane>,
+    pub(crate) draining: AtomicBool,
+    /// Stop at once, without finishing anything.
+    pub(crate) aborting: AtomicBool,
+    pub(crate) exports: AtomicUsize,
+    /// Tells the request ids of this start from those of others.
+    pub(crate) start_id: u32,
+}
+
+/// One worker as the others see it.
+#[derive(Debug, Default)]
+pub(crate) struct Lane {
+    /// Connections that are its own, those on their way to it included.
+    pub(crate) open: AtomicUsize,
+    /// Accepted by others for it.
+    handed_over: Mutex<Vec<net::TcpStream>>,
+    pub(crate) news: Notify,
+    pub(crate) stats: Stats,
+}
+
+/// One worker's own things.
+pub(crate) struct Worker {
+    pub(crate) hub: Arc<Hub>,
+    number: usize,
+    pub(crate) desk: Rc<Desk>,
+    pub(crate) directory: Directory,
+    pub(crate) keys: RefCell<HashMap<[u8; 32], Rc<Key>>>,
+    keys_generation: Cell<u64>,
+    pub(crate) connections: RefCell<Slab<Rc<Connection>>>,
+    pub(crate) batches: Cell<usize>,
+    pub(crate) money: MoneyCache,
+    tick: Cell<u32>,
+    request_ids: Cell<u64>,
+    turned_away: Cell<usize>,
+}
+
+impl Worker {
+    pub(crate) fn new(hub: Arc<Hub>, number: usize) -> Rc<Self> {
+        let desk = Rc::new(Desk::new(Arc::clone(&hub.ports.submit)));
+        let worker = Self {
+            hub,
+            number,
+            desk,
+            directory: Directory::default(),
+            keys: RefCell::default(),
+            keys_generation: Cell::new(u64::MAX),
+            connections: RefCell::new(Slab::new()),
+            batches: Cell::new(0),
+            money: MoneyCache::default(),
+            tick: Cell::new(1),
+            request_ids: Cell::new(0),
+            turned_away: Cell::new(0),
+        };
+        worker.refresh_keys();
+        Rc::new(worker)
+    }
+
+    pub(crate) fn lane(&self) -> &Lane {
+        &self.hub.lanes[self.number]
+    }
+
+    /// Names a request in problems and in the log.
+    pub(crate) fn request_id(&self) -> String {
+        let id = self.request_ids.get() + 1;
+        self.request_ids.set(id);
+        format!("req_{:08x}{:02x}{id:06x}", self.hub.start_id, self.number)
+    }
+
+    /// The tick that is this long away, at the least.
+    pub(crate) fn tick_in(&self, time: Duration) -> u32 {
+        let ticks = time.as_nanos().div_ceil(self.hub.config.tick().as_nanos().max(1));
+        let ticks = u32::try_from(ticks).unwrap_or(u32::MAX);
+        self.tick.get().saturating_add(ticks).saturating_add(1)
+    }
+
+    pub(crate) fn deadline_of(&self, phase: Phase) -> u32 {
+        let config = &self.hub.config;
+        match phase {
+            Phase::Idle => self.tick_in(config.idle_timeout),
+            Phase::Head => self.tick_in(config.header_timeout),
+            Phase::Body => self.tick_in(config.body_timeout),
+            Phase::Busy => u32::MAX,
+        }
+    }
+
+    fn refresh_keys(&self) {
+        let ring = &self.hub.ports.keys;
+        let generation = ring.generation();
+        if generation != self.keys_generation.get() {
+            let keys = ring.keys();
+            let by_hash = keys.iter().map(|(hash, key)| (*hash, Rc::new(key.clone())));
+            *self.keys.borrow_mut() = by_hash.collect();
+            self.keys_generation.set(generation);
+        }
+    }
+
+    /// Runs until the gate drains and the last request is answered, or the drain's time is over.
+    pub(crate) async fn run(self: Rc<Self>, listener: TcpListener) {
+        tokio::task::spawn_local(Rc::clone(&self.desk).flush_forever());
+        tokio::task::spawn_local(Rc::clone(&self.desk).receive_forever());
+        tokio::task::spawn_local(Rc::clone(&self).tick_forever());
+        self.accept_until_drain(listener).await;
+
+        for connection in self.connections.borrow().iter() {
+            connection.close_soon();
+        }
+        let closed = async {
+            while self.lane().open.load(Relaxed) > 0 && !self.hub.aborting.load(Relaxed) {
+                self.take_handed_over();
+                sleep(Duration::from_millis(2)).await;
+            }
+        };
+        if timeout(self.hub.config.drain, closed).await.is_err() {
+            let open = self.lane().open.load(Relaxed);
+            tracing::warn!(open, "the drain's time is over: connections are cut");
+        }
+    }
+
+    async fn tick_forever(self: Rc<Self>) {
+        let mut ticks = interval(self.hub.config.tick());
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            let tick = self.tick.get() + 1;
+            self.tick.set(tick);
+            self.desk.sweep(tick);
+            for connection in self.connections.borrow().iter() {
+                connection.look_at_clock(tick);
+            }
+            self.refresh_keys();
+        }
+    }
+
+    async fn accept_until_drain(self: &Rc<Self>, listener: TcpListener) {
+        while !self.hub.draining.load(Relaxed) {
+            tokio::select! {
+                accepted = listener.accept() => match accepted {
+                    Ok((stream, _)) => self.place(stream),
+                    Err(error) => {
+                        // Out of file descriptors, for one: leave the rest in the backlog a moment.
+                        tracing::warn!(%error, "accepting a connection failed");
+                        sleep(Duration::from_millis(50)).await;
+                    }
+                },
+                () = self.lane().news.notified() => self.take_handed_over(),
+            }
+        }
+    }
+
+    /// To the worker with the fewest connections: a burst of them would otherwise stay with the
+    /// worker that happened to wake first.
+    fn place(self: &Rc<Self>, stream: TcpStream) {
+        let lanes = &self.hub.lanes;
+        let open: usize = lanes.iter().map(|lane| lane.open.load(Relaxed)).sum();
+        if open >= self.hub.config.connections_max {
+            self.turn_away(stream);
+            return;
+        }
+        let own = self.lane().open.load(Relaxed);
+        let idlest = lanes.iter().min_by_key(|lane| lane.open.load(Relaxed));
+        match idlest {
+            Some(idlest) if idlest.open.load(Relaxed) < own => {
+                idlest.open.fetch_add(1, Relaxed);
+                if let Ok(stream) = stream.into_std() {
+                    let mut inbox =
+                        idlest.handed_over.lock().unwrap_or_else(PoisonError::into_inner);
+                    inbox.push(stream);
+                    drop(inbox);
+                    idlest.news.notify_one();
+                } else {
+                    idlest.open.fetch_sub(1, Relaxed);
+                }
+            }
+            _ => {
+                self.lane().open.fetch_add(1, Relaxed);
+                self.spawn(stream);
+            }
+        }
+    }
+
+    fn take_handed_over(self: &Rc<Self>) {
+        let streams = {
+            let lane = self.lane();
+            let mut inbox = lane.handed_over.lock().unwrap_or_else(PoisonError::into_inner);
+            std::mem::take(&mut *inbox)
+        };
+        for stream in streams {
+            match TcpStream::from_std(stream) {
+                Ok(stream) => self.spawn(stream),
+                Err(error) => {
+                    self.lane().open.fetch_sub(1, Relaxed);
+                    tracing::warn!(%error, "taking over a connection failed");
+                }
+            }
+        }
+    }
+
+    fn spawn(self: &Rc<Self>, stream: TcpStream) {
+        self.lane().stats.connections.add(1);
+        // Without it the kernel would hold small answers back for up to 40 ms.
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "a connection ended before it began");
+        }
+        tokio::task::spawn_local(serve_connection(Rc::clone(self), stream));
+    }
+
+    fn turn_away(self: &Rc<Self>, mut stream: TcpStream) {
+        self.lane().stats.turned_away.add(1);
+        if self.turned_away.get() >= TURNED_AWAY_MAX {
+            return;
+        }
+        self.turned_away.set(self.turned_away.get() + 1);
+        let worker = Rc::clone(self);
+        tokio::task::spawn_local(async move {
+            let trouble = Trouble::new(Code::Overloaded)
+                .with_detail("As many connections are open as this gate takes.");
+            let body = trouble.body(worker.request_id());
+            let head = format!(
+                "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/problem+json\r\n\
+                 retry-after: 1\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
+                body.len()
+            );
+            // Read first: an answer to an unread request would be lost in the reset.
+            let polite = async {
+                let mut request = [0; 4096];
+                let _ = stream.read(&mut request).await?;
+                stream.write_all(head.as_bytes()).await?;
+                stream.write_all(&body).await?;
+                stream.shutdown().await
+            };
+            let outcome = timeout(Duration::from_secs(1), polite).await;
+            tracing::debug!(?outcome, "a connection over the limit was turned away");
+            worker.turned_away.set(worker.turned_away.get() - 1);
+        });
+    }
+}

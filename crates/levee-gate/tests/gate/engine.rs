@@ -1,0 +1,149 @@
+//! An engine for tests: the state machine on a thread, without a journal.
+
+use std::io;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::{Arc, Condvar, Mutex, mpsc};
+use std::thread;
+
+use levee_api::port::{
+    Ask, AskBody, Deliver, Export, ExportChunks, Failure, Origin, Reply, Submit,
+};
+use levee_api::types::Command;
+use levee_api::vitals::{Phase, Vitals};
+use levee_core::{RuleBook, State, Verdict};
+
+/// Time of the tests' engine: within the tests' campaigns.
+pub(crate) const NOW_MS: u64 = 1_770_400_000_000;
+
+/// The engine's side that gates see.
+pub(crate) struct Engine {
+    asks: mpsc::Sender<(Origin, Vec<Ask>)>,
+    origins: Mutex<Vec<Arc<dyn Deliver>>>,
+    vitals: Vitals,
+    /// Commands and questions that arrived.
+    pub(crate) asked: AtomicU64,
+    /// What the next submission is refused with.
+    pub(crate) refuses: Mutex<Option<Failure>>,
+    /// What every command is answered with, instead of being applied.
+    pub(crate) fails: Mutex<Option<Failure>>,
+    pub(crate) now_ms: AtomicU64,
+    /// Applied, but not answered yet.
+    held: Mutex<bool>,
+    released: Condvar,
+    /// Replies never come.
+    pub(crate) silent: AtomicBool,
+}
+
+impl Engine {
+    pub(crate) fn start() -> Arc<Self> {
+        let (asks, asked) = mpsc::channel::<(Origin, Vec<Ask>)>();
+        let engine = Arc::new(Self {
+            asks,
+            origins: Mutex::default(),
+            vitals: Vitals::default(),
+            asked: AtomicU64::new(0),
+            refuses: Mutex::default(),
+            fails: Mutex::default(),
+            now_ms: AtomicU64::new(NOW_MS),
+            held: Mutex::new(false),
+            released: Condvar::new(),
+            silent: AtomicBool::new(false),
+        });
+        engine.vitals.set_phase(Phase::Ready);
+        let weak = Arc::downgrade(&engine);
+        thread::spawn(move || {
+            let mut state = State::new(RuleBook::RELEASED);
+            for (origin, asks) in asked {
+                let Some(engine) = weak.upgrade() else { return };
+                engine.work(&mut state, origin, &asks);
+            }
+        });
+        engine
+    }
+
+    fn work(&self, state: &mut State, origin: Origin, asks: &[Ask]) {
+        let replies: Vec<_> =
+            asks.iter().map(|ask| (ask.ticket, self.reply(state, &ask.body))).collect();
+        let held = self.held.lock().unwrap();
+        drop(self.released.wait_while(held, |held| *held).unwrap());
+        if !self.silent.load(Relaxed) {
+            let origin = self.origins.lock().unwrap()[origin.0 as usize].clone();
+            origin.deliver(replies);
+        }
+    }
+
+    fn reply(&self, state: &mut State, body: &AskBody) -> Reply {
+        let now_ms = self.now_ms.load(Relaxed);
+        let command: &Command = match body {
+            AskBody::Query(query) => return Reply::Answer(Box::new(state.answer(now_ms, query))),
+            AskBody::Command(command) => command,
+        };
+        if let Some(failure) = *self.fails.lock().unwrap() {
+            return Reply::Failed(failure);
+        }
+        let seq = state.last_seq() + 1;
+        match state.apply(now_ms, seq, command) {
+            Verdict::Done(outcome) => {
+                self.vitals.durable_seq.store(seq, Relaxed);
+                Reply::Done { seq, at_ms: now_ms, outcome, repeated: false }
+            }
+            Verdict::Repeat { seq, at_ms, outcome } => {
+                Reply::Done { seq, at_ms, outcome, repeated: true }
+            }
+            Verdict::Refused(refusal) => Reply::Refused(refusal),
+        }
+    }
+
+    /// Keeps replies back until [`Self::release`].
+    pub(crate) fn hold(&self) {
+        *self.held.lock().unwrap() = true;
+    }
+
+    pub(crate) fn release(&self) {
+        *self.held.lock().unwrap() = false;
+        self.released.notify_all();
+    }
+
+    pub(crate) fn asked(&self) -> u64 {
+        self.asked.load(Relaxed)
+    }
+
+    pub(crate) fn set_phase(&self, phase: Phase) {
+        self.vitals.set_phase(phase);
+    }
+}
+
+impl Submit for Engine {
+    fn register(&self, deliver: Arc<dyn Deliver>) -> Origin {
+        let mut origins = self.origins.lock().unwrap();
+        origins.push(deliver);
+        Origin(u32::try_from(origins.len()).unwrap() - 1)
+    }
+
+    fn submit(&self, origin: Origin, asks: &mut Vec<Ask>) -> Result<(), Failure> {
+        self.asked.fetch_add(asks.len() as u64, Relaxed);
+        if let Some(failure) = *self.refuses.lock().unwrap() {
+            return Err(failure);
+        }
+        self.asks.send((origin, std::mem::take(asks))).map_err(|_| Failure::Stopping)
+    }
+
+    fn vitals(&self) -> &Vitals {
+        &self.vitals
+    }
+}
+
+/// A journal of a hundred chunks, or of none where it cannot be read.
+pub(crate) struct Journal;
+
+impl Export for Journal {
+    fn export(&self, after_seq: u64) -> io::Result<ExportChunks> {
+        if after_seq == 666 {
+            return Err(io::Error::other("the disk is gone"));
+        }
+        let lines =
+            (after_seq + 1..=100).map(|seq| Ok(format!("{{\"seq\":{seq}}}\n").into_bytes()));
+        Ok(Box::new(lines))
+    }
+}
