@@ -46,7 +46,9 @@ async fn calibrate_async(
     let mut operator = stage::operator(access).await?;
     let mut document = serde_json::to_value(&scenario.campaign).expect("only string keys");
     document["id"] = CAMPAIGN.into();
+    // Open whatever the server's clock shows.
     document["opens_at"] = "2000-01-01T00:00:00Z".into();
+    document["closes_at"] = "2100-01-01T00:00:00Z".into();
     stage::post(&mut operator, "making a campaign to warm up", "/v1/campaigns", &document).await?;
     let path = |verb: &str| format!("/v1/campaigns/{CAMPAIGN}/{verb}");
     let fund = json!({"amount_minor": 1_000_000_000_000_u64, "reference": "drill"});

@@ -196,7 +196,7 @@ mod tests {
     fn body<T: serde::de::DeserializeOwned>(request: &[u8]) -> T {
         let text = std::str::from_utf8(request).expect("ASCII");
         let (head, body) = text.split_once("\r\n\r\n").expect("a head");
-        assert!(head.contains(&format!("content-length: {}\r\n", body.len())), "{head}");
+        assert!(head.contains(&format!("\r\ncontent-length: {}", body.len())), "{head}");
         levee_api::strict::parse(body.as_bytes()).expect(body)
     }
 

@@ -1,6 +1,7 @@
 //! Judges a drill: what the crowd was told, what the journal holds, and what the server says of
 //! itself must be one and the same.
 
+mod facts;
 mod summary;
 mod text;
 
@@ -10,45 +11,22 @@ use levee_api::code::Codes;
 use levee_api::pseudonym::PseudonymKey;
 use levee_api::wire::{CampaignBody, MoneyBody};
 
-pub use summary::{
-    AuditSummary, ClaimsSummary, GuessesSummary, KnownPoint, LatenciesSummary, LatencySummary,
-    RedemptionsSummary, RequestsSummary, Summary, TierSummary, TimelinePoint,
-};
-pub use text::{grouped, money, text};
+pub use facts::*;
+pub use text::{grouped, money};
 
 use crate::audit::{AuditError, AuditReport, CampaignReport, MoneyReport, audit};
 use crate::crowd::CrowdResult;
 use crate::ledger::{Comparison, Findings};
 
-/// Where and how a drill ran, for its report.
-#[derive(Clone, Debug, Default)]
-pub struct Circumstances {
-    /// Such as the processor's name and the number of cores.
-    pub machine: String,
-    /// The command line.
-    pub command: String,
-    /// The product's version.
-    pub version: String,
-}
-
-/// What came of a drill.
-#[derive(Clone, Debug)]
-pub struct Verdict {
-    /// Whether everything acknowledged was found exactly once, and all counts agree.
-    pub ok: bool,
-    /// All facts.
-    pub summary: Summary,
-}
-
-/// Audits the journal of a stopped server, and compares every answer of the crowd with it.
+/// Audits the journal of a stopped server, and compares every answer of the crowd with it. A
+/// journal that cannot be read is a failure like any other: what was acknowledged is not there.
 #[must_use]
 pub fn judge(
     result: &CrowdResult,
     data_dir: &Path,
     codes: &Codes,
     pseudonyms: &PseudonymKey,
-    circumstances: &Circumstances,
-) -> Verdict {
+) -> Summary {
     let plan = &result.plan;
     let campaign_id = plan.scenario().campaign.id.as_str();
     let user_id = |user| plan.user_id(user);
@@ -56,8 +34,7 @@ pub fn judge(
     let report = audit(data_dir, &mut |fact| comparison.visit(fact));
     let findings = comparison.finish();
     let failures = failures(result, &report, &findings);
-    let summary = summary::summary(result, report, findings, failures, circumstances);
-    Verdict { ok: summary.ok, summary }
+    summary::summary(result, report, findings, failures)
 }
 
 /// Everything that makes a drill fail, in words.
@@ -132,4 +109,4 @@ fn as_report(money: &MoneyBody) -> MoneyReport {
 }
 
 #[cfg(test)]
-pub(crate) mod tests;
+mod tests;

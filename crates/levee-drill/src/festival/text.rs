@@ -32,12 +32,14 @@ fn count(count: u64) -> String {
     grouped(count.into())
 }
 
-/// The whole drill in about a dozen lines.
-#[must_use]
-pub fn text(summary: &Summary) -> String {
-    let mut out = String::new();
-    write_text(summary, &mut out).expect("memory");
-    out
+impl Summary {
+    /// The whole drill in about a dozen lines.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let mut out = String::new();
+        write_text(self, &mut out).expect("memory");
+        out
+    }
 }
 
 fn write_text(summary: &Summary, out: &mut String) -> std::fmt::Result {
