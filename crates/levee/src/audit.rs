@@ -4,6 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
+use levee_drill::audit::AuditReport;
 
 use crate::Ending;
 
@@ -22,6 +23,55 @@ pub(crate) fn run(args: &Args) -> Result<Ending> {
         let json = serde_json::to_vec_pretty(&report)?;
         fs::write(file, json).with_context(|| format!("cannot write {}", file.display()))?;
     }
-    print!("{report}");
+    print(&report);
     Ok(if report.ok { Ending::Good } else { Ending::Failed })
+}
+
+fn print(report: &AuditReport) {
+    println!(
+        "{} commands in {} records, from {}{}",
+        report.commands,
+        report.records,
+        report.from,
+        if report.closed_cleanly { "" } else { "; not closed (running, or ended by force)" }
+    );
+    if let Some(torn) = &report.torn_tail {
+        println!(
+            "torn tail: {} bytes at {} of {}: {}",
+            torn.bytes, torn.offset, torn.file, torn.reason
+        );
+    }
+    for campaign in &report.campaigns {
+        let (money, counts) = (&campaign.money, &campaign.counts);
+        println!("campaign {} ({})", campaign.id, campaign.state.name());
+        println!(
+            "  money    funded {} = available {} + reserved {} + in flight {} + escrowed {} + owed \
+             {} + spent {} + returned {}",
+            money.funded_minor,
+            money.available_minor,
+            money.reserved_minor,
+            money.in_flight_minor,
+            money.escrowed_minor,
+            money.owed_minor,
+            money.spent_minor,
+            money.returned_minor
+        );
+        println!(
+            "  vouchers claimed {} = live {} + locked {} + redeemed {} + expired {} + revoked {}",
+            counts.claims,
+            counts.vouchers_live,
+            counts.vouchers_locked,
+            counts.vouchers_redeemed,
+            counts.vouchers_expired,
+            counts.vouchers_revoked
+        );
+    }
+    for difference in &report.differences {
+        println!("DIFFERENCE at sequence number {}: {}", difference.seq, difference.what);
+    }
+    let listed = report.differences.len() as u64;
+    if report.difference_count > listed {
+        println!("... and {} more", report.difference_count - listed);
+    }
+    println!("{}", if report.ok { "audit: clean" } else { "audit: NOT clean" });
 }

@@ -52,7 +52,8 @@ impl Config {
         let Some(file) = file else { return Ok(Self::default()) };
         let text =
             fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
-        toml::from_str(&text).with_context(|| format!("{} is not a valid configuration", file.display()))
+        toml::from_str(&text)
+            .with_context(|| format!("{} is not a valid configuration", file.display()))
     }
 
     pub(crate) fn journal_options(&self) -> Options {

@@ -1,10 +1,10 @@
 //! `levee key`: API keys. A secret is shown once, when it is made; only its hash is kept.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use clap::{Subcommand, ValueEnum};
-use levee_gate::{KeyRing, Role};
+use levee_gate::{Role, keys};
 
 use crate::Ending;
 
@@ -65,26 +65,26 @@ impl From<RoleArg> for Role {
     }
 }
 
+/// Where a data folder has its keys.
+pub(crate) fn file(data: &Path) -> PathBuf {
+    data.join("keys.json")
+}
+
 pub(crate) fn run(args: &Args) -> Result<Ending> {
     match &args.command {
         Cmd::Create { role, brand, data } => {
-            let is_outlet = matches!(role, RoleArg::Outlet);
-            ensure!(
-                brand.is_some() == is_outlet,
-                "an outlet key needs --brand, and no other key takes one"
-            );
-            let (id, secret) = KeyRing::create(data, (*role).into(), brand.as_deref())?;
+            let (id, secret) = keys::create(&file(data), (*role).into(), brand.as_deref())?;
             println!("{secret}");
             eprintln!("key {id} made; its secret is shown only this once");
         }
         Cmd::List { data } => {
-            for key in KeyRing::list(data)? {
+            for key in keys::list(&file(data))? {
                 let brand = key.brand.as_deref().unwrap_or("-");
                 println!("{}  {:8}  {brand}  {}", key.id, key.role.name(), key.created_at);
             }
         }
         Cmd::Revoke { id, data } => {
-            ensure!(KeyRing::revoke(data, id)?, "there is no key {id} in {}", data.display());
+            keys::revoke(&file(data), id)?;
             println!("key {id} revoked");
         }
     }

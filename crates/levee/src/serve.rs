@@ -11,12 +11,12 @@ use levee_api::port::Submit;
 use levee_api::pseudonym::PseudonymKey;
 use levee_api::time::Instant;
 use levee_engine::{Clock, Engine, EngineConfig, Keys, ScaledClock, SystemClock};
-use levee_gate::{Gate, KeyRing, Ports};
+use levee_gate::{Gate, KeyRing, Ports, keys};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::Ending;
 use crate::config::Config;
 use crate::secrets::Secrets;
+use crate::{Ending, key};
 
 /// Where the server keeps its data if nothing else is said.
 const DATA_DEFAULT: &str = "levee-data";
@@ -104,23 +104,21 @@ pub(crate) fn run(args: &Args) -> Result<Ending> {
     let keys = Keys { pseudonym: &secrets.pseudonym, code: &secrets.code };
     let engine = Arc::new(start_engine(args, &engine_config, keys)?);
 
-    let keys = if args.dev { KeyRing::dev() } else { KeyRing::load(&data)? };
+    let key_file = key::file(&data);
+    let ring = if args.dev { KeyRing::dev() } else { KeyRing::open(&key_file)? };
     let ports = Ports {
         submit: Arc::clone(&engine) as Arc<dyn Submit>,
         export: Arc::new(engine.export()),
         codes: Arc::new(Codes::new(&secrets.code, 0)),
         pseudonyms: PseudonymKey::new(&secrets.pseudonym),
-        keys: Arc::new(keys),
+        keys: Arc::new(ring),
     };
     let gate = levee_gate::start(listener, config.gate_config(), ports)?;
     println!("levee listens on http://{address} with data in {}", data.display());
     if args.dev {
         println!("keys: dev-operator, dev-app, dev-outlet, dev-viewer");
-    } else if KeyRing::list(&data)?.is_empty() {
-        println!(
-            "no API keys yet: levee key create --role operator --data {}",
-            data.display()
-        );
+    } else if keys::list(&key_file)?.is_empty() {
+        println!("no API keys yet: levee key create --role operator --data {}", data.display());
     }
     wait(&engine, gate)
 }

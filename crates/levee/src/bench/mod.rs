@@ -77,7 +77,9 @@ fn resident_bytes(pid: &str) -> Result<u64> {
 fn write_json(file: Option<&PathBuf>, figures: &impl Serialize) -> Result<()> {
     let json = serde_json::to_string_pretty(figures)?;
     match file {
-        Some(file) => fs::write(file, json).with_context(|| format!("cannot write {}", file.display())),
+        Some(file) => {
+            fs::write(file, json).with_context(|| format!("cannot write {}", file.display()))
+        }
         None => Ok(()),
     }
 }

@@ -83,7 +83,8 @@ fn keys_are_made_listed_and_revoked_beside_a_running_server() {
 fn a_campaign_file_is_applied_and_shown() {
     let place = Place::new(SMALL_SEGMENTS);
     let server = place.start();
-    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/campaigns/lunar-new-year-2026.toml");
+    let file =
+        concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/campaigns/lunar-new-year-2026.toml");
     let address = server.name();
     let apply = ["campaign", "apply", file, "--server", address, "--key", "dev-operator"];
     let made: Value = serde_json::from_slice(&levee(&apply).stdout).expect("JSON");

@@ -130,7 +130,6 @@ impl Server {
         let status = self.wait();
         assert!(status.success(), "{status}");
     }
-
 }
 
 impl Address {

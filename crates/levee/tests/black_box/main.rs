@@ -2,7 +2,7 @@
 
 mod commands;
 mod crashes;
-mod harness;
-mod rehearsal;
 mod disk;
+mod harness;
 mod races;
+mod rehearsal;

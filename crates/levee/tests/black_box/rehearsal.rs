@@ -13,8 +13,19 @@ fn a_small_festival_is_played_and_proved() {
     let report = folder.path().join("report.html");
     let data = folder.path().join("data");
     let output = levee(&[
-        "festival", "--seconds", "4", "--scale", "0.0002", "--seed", "7",
-        "--json", path(&json), "--report", path(&report), "--data", path(&data),
+        "festival",
+        "--seconds",
+        "4",
+        "--scale",
+        "0.0002",
+        "--seed",
+        "7",
+        "--json",
+        path(&json),
+        "--report",
+        path(&report),
+        "--data",
+        path(&data),
     ]);
     assert!(output.status.success(), "{}", text(&output));
     let out: Value = serde_json::from_slice(&fs::read(&json).expect("written")).expect("JSON");
