@@ -147,7 +147,12 @@ impl State {
         let number = self.campaign_no(&change.campaign)?;
         let campaign = &mut self.campaigns[number.index()];
         let is = campaign.state_at(now_ms);
+        let over = now_ms >= campaign.definition.terms.closes_at_ms;
         let state = match (change.change, is) {
+            // It would be closed as soon as it was open.
+            (StateChange::Open, CampaignState::Draft) if over => {
+                return Err(Refusal::CampaignClosed);
+            }
             (StateChange::Open, CampaignState::Draft)
             | (StateChange::Resume, CampaignState::Paused) => CampaignState::Open,
             (StateChange::Pause, CampaignState::Open) => CampaignState::Paused,

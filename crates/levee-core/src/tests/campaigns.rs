@@ -51,6 +51,7 @@ fn closes_at_closes_open_and_paused_campaigns() {
         &[
             ("a", with(|terms| terms.closes_at_ms = DAY)),
             ("b", with(|terms| terms.closes_at_ms = DAY)),
+            ("c", with(|terms| terms.closes_at_ms = DAY)),
         ],
         "
         0   ready a 5000  -> open
@@ -61,6 +62,8 @@ fn closes_at_closes_open_and_paused_campaigns() {
         1d  pause a       -> campaign_state_conflict(closed)
         1d  resume b      -> campaign_state_conflict(closed)
         1d  close a       -> campaign_state_conflict(closed)
+        1d  open c        -> campaign_closed
+        1d  close c       -> closed
         ",
     );
 }

@@ -152,7 +152,11 @@ impl Model {
             Command::ChangeCampaignState(change) => {
                 let number = self.by_id(&change.campaign)?;
                 let is = self.state_of(now, number);
+                let over = now >= self.campaigns[number].definition.terms.closes_at_ms;
                 let state = match (change.change, is) {
+                    (StateChange::Open, CampaignState::Draft) if over => {
+                        return Err(Refusal::CampaignClosed);
+                    }
                     (StateChange::Open, CampaignState::Draft) => CampaignState::Open,
                     (StateChange::Resume, CampaignState::Paused) => CampaignState::Open,
                     (StateChange::Pause, CampaignState::Open) => CampaignState::Paused,

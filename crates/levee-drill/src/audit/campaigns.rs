@@ -106,7 +106,10 @@ impl Recount {
         let campaign = &mut self.campaigns[CampaignNo(number).index()];
         let before = campaign.state_at(now_ms);
         let (allowed, expected) = match ask.change {
-            StateChange::Open => (before == CampaignState::Draft, CampaignState::Open),
+            StateChange::Open => {
+                let in_time = now_ms < campaign.terms.closes_at_ms;
+                (before == CampaignState::Draft && in_time, CampaignState::Open)
+            }
             StateChange::Pause => (before == CampaignState::Open, CampaignState::Paused),
             StateChange::Resume => (before == CampaignState::Paused, CampaignState::Open),
             StateChange::Close => (before != CampaignState::Closed, CampaignState::Closed),
