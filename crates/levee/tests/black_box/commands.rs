@@ -26,7 +26,7 @@ fn usage_is_2_and_what_cannot_run_is_3() {
     check(&["serve", "--config", "/nonexistent"], 3, "/nonexistent");
     check(&["audit", "/nonexistent"], 3, "/nonexistent");
     check(&["campaign", "check", "/nonexistent"], 3, "/nonexistent");
-    check(&["key", "create", "--role", "outlet"], 3, "--brand");
+    check(&["key", "create", "--role", "outlet"], 3, "brand");
     check(&["key", "create", "--role", "king"], 2, "king");
 }
 
@@ -85,7 +85,7 @@ fn a_campaign_file_is_applied_and_shown() {
     let server = place.start();
     let file =
         concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/campaigns/lunar-new-year-2026.toml");
-    let address = server.name();
+    let address = &server.name().to_owned();
     let apply = ["campaign", "apply", file, "--server", address, "--key", "dev-operator"];
     let made: Value = serde_json::from_slice(&levee(&apply).stdout).expect("JSON");
     assert_eq!((&made["state"], &made["version"]), (&"draft".into(), &1.into()));

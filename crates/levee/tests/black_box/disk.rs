@@ -58,8 +58,9 @@ fn a_full_disk_refuses_before_the_end_and_loses_nothing() {
     run(async {
         let mut client = server.app().await;
         for (user, body) in &acked {
-            let raw = client.post("/v1/campaigns/disk/claims", None, &json!({"user_id": user}));
-            let raw = raw.await.expect("answered");
+            let body_again = json!({"user_id": user});
+            let raw = client.post("/v1/campaigns/disk/claims", None, &body_again).await;
+            let raw = raw.expect("answered");
             assert_eq!((raw.status, &raw.body), (200, body));
         }
         let body = json!({"user_id": "late"});
