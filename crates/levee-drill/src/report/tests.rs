@@ -1,0 +1,173 @@
+//! The page, from a synthetic drill. With `LEVEE_REPORT=FILE` it is written there, to be looked at.
+
+use super::html;
+use crate::audit::{CampaignReport, CountsReport, MoneyReport, SetAsideReport};
+use crate::curve::Curve;
+use crate::festival::*;
+use crate::numbers::{narrow, real, whole};
+use crate::scenario::Scenario;
+
+const USERS: f64 = 1_276_596.0;
+
+/// A drill of 12% of the reference day, as it might have gone.
+fn synthetic() -> Summary {
+    let curve = Curve::new(&Scenario::reference().day, 7);
+    let mut random = fastrand::Rng::with_seed(7);
+    let face = 2_500_u64;
+    let (mut reserved, mut spent, mut left) = (0, 0, 1_224_000 * face);
+    let mut timeline = Vec::new();
+    for place in 0..108_u64 {
+        let hour = real(place) / 12.0;
+        let part = curve.arrived_by(hour + 1.0 / 12.0) - curve.arrived_by(hour);
+        let arrivals = whole(part * USERS);
+        let claims_acked = whole(part * USERS * 0.94);
+        let redemptions_acked = whole(real(claims_acked) * 0.6 * (hour / 4.0).min(1.0));
+        left -= claims_acked * face;
+        reserved += claims_acked * face;
+        let used = redemptions_acked * 1_900;
+        reserved -= used;
+        spent += used;
+        let load = part * 108.0;
+        let p50_ms = 0.35 + 0.25 * load * random.f64();
+        let p99_ms = p50_ms * (3.0 + 4.0 * load * random.f64());
+        timeline.push(TimelinePoint {
+            hour,
+            arrivals,
+            requests: arrivals * 2,
+            claims_acked,
+            redemptions_acked,
+            refused: arrivals - claims_acked,
+            p50_ms,
+            p99_ms,
+            p999_ms: p99_ms * (1.5 + 3.0 * random.f64()),
+            budget_left_minor: left,
+            reserved_minor: reserved,
+            in_flight_minor: redemptions_acked * face / 4,
+            spent_minor: spent,
+        });
+    }
+    let sum = |value: fn(&TimelinePoint) -> u64| timeline.iter().map(value).sum::<u64>();
+    let (acked, used) = (sum(|p| p.claims_acked), sum(|p| p.redemptions_acked));
+    let money = MoneyReport {
+        funded_minor: (left + reserved + spent).into(),
+        available_minor: left.into(),
+        reserved_minor: reserved.into(),
+        spent_minor: spent.into(),
+        ..MoneyReport::default()
+    };
+    let counts = CountsReport { claims: acked, vouchers_redeemed: used, ..CountsReport::default() };
+    let tier = |name: &str, share: f64| TierSummary {
+        name: name.into(),
+        users: whole(share * USERS),
+        claims_acked: whole(share * USERS * 0.94),
+        redemptions_acked: whole(share * USERS * 0.55),
+        refused: whole(share * USERS * 0.06),
+        p50_ms: 0.6,
+        p99_ms: 4.2,
+    };
+    Summary {
+        ok: true,
+        scenario: "Lunar New Year 2026".into(),
+        campaign: "lunar-new-year-2026".into(),
+        currency: "CNY".into(),
+        starts_at: "2026-02-06T08:00:00+08:00".into(),
+        hours: 9.0,
+        seed: 1,
+        scale: 0.12,
+        seconds: 60,
+        speed: 540.0,
+        took_s: 60.4,
+        users: narrow(whole(USERS)),
+        claims: ClaimsSummary {
+            attempted: acked + 304_000 + 77_000,
+            acked,
+            refused: 77_000,
+            replayed: 304_000,
+            ..ClaimsSummary::default()
+        },
+        redemptions: RedemptionsSummary {
+            attempted: used + 21_000,
+            acked: used,
+            replayed: 21_000,
+            rolled_back: 14_211,
+            ..RedemptionsSummary::default()
+        },
+        campaigns: vec![CampaignReport {
+            id: "lunar-new-year-2026".into(),
+            state: levee_api::types::CampaignState::Open,
+            money,
+            counts,
+            set_aside: SetAsideReport::default(),
+        }],
+        audit: AuditSummary { ok: true, commands: acked + used, ..AuditSummary::default() },
+        latency_ms: LatenciesSummary {
+            claim: LatencySummary { p50: 0.62, p99: 4.31, p999: 11.8, max: 38.2 },
+            redeem: LatencySummary { p50: 0.58, p99: 4.02, p999: 10.9, max: 35.5 },
+        },
+        peak_claims_per_s: 42_318,
+        peak_requests_per_s: 88_120,
+        guesses: GuessesSummary { attempted: 30_638, found: 0 },
+        refusals: [
+            ("claim".to_owned(), [("not_eligible".to_owned(), 76_995)].into()),
+            ("guess_look_up".to_owned(), [("voucher_not_found".to_owned(), 15_319)].into()),
+            ("guess_redemption".to_owned(), [("voucher_not_found".to_owned(), 15_319)].into()),
+        ]
+        .into(),
+        tiers: [("1", 0.22), ("new1", 0.26), ("2", 0.21), ("3", 0.17), ("rest", 0.14)]
+            .map(|(name, share)| tier(name, share))
+            .into(),
+        known: [(3.0, 1_000_000), (5.0, 5_000_000), (9.0, 10_000_000)]
+            .map(|(hour, total)| KnownPoint { hour, total, scaled: whole(real(total) * 0.12) })
+            .into(),
+        bucket_minutes: 5,
+        timeline,
+        machine: "AMD EPYC, 2 cores".into(),
+        command: "levee festival --seconds 60 --scale 0.12".into(),
+        version: "0.1.0".into(),
+        ..Summary::default()
+    }
+}
+
+/// Needs nothing from elsewhere, and every figure in a drawing is a number.
+#[track_caller]
+fn check(summary: &Summary) -> String {
+    let page = html(summary);
+    for wrong in ["http", "<script", "@import", "url(", "src=", "NaN", "inf ", "infinity"] {
+        let found = page.find(wrong).map(|at| page[at.saturating_sub(60)..].chars().take(120));
+        assert!(found.is_none(), "{wrong}: {}", found.into_iter().flatten().collect::<String>());
+    }
+    for tag in ["main", "section", "svg", "table", "tbody", "ul", "div", "p", "text"] {
+        let opened =
+            page.matches(&format!("<{tag}>")).count() + page.matches(&format!("<{tag} ")).count();
+        assert_eq!(opened, page.matches(&format!("</{tag}>")).count(), "{tag}");
+    }
+    page
+}
+
+#[test]
+fn the_page_is_whole() {
+    let summary = synthetic();
+    let page = check(&summary);
+    assert!(page.contains("found exactly once") && page.contains("10M") && page.contains("08:00"));
+    if let Some(file) = std::env::var_os("LEVEE_REPORT") {
+        std::fs::write(file, page).expect("a file to look at");
+    }
+}
+
+#[test]
+fn a_failed_drill_says_why() {
+    let mut summary = synthetic();
+    summary.ok = false;
+    summary.failures = vec!["1 acknowledged claims are not in the journal".into()];
+    summary.oddities = vec!["<b>odd</b>".into()];
+    let page = check(&summary);
+    assert!(page.contains("This drill failed") && page.contains("1 acknowledged claims"));
+    assert!(page.contains("&lt;b&gt;odd") && !page.contains("<b>odd"));
+}
+
+#[test]
+fn a_drill_without_anything_has_a_page_too() {
+    check(&Summary::default());
+    let empty = vec![TimelinePoint::default(); 3];
+    check(&Summary { timeline: empty, hours: 1.0, bucket_minutes: 20, ..Summary::default() });
+}
