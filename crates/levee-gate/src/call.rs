@@ -8,7 +8,7 @@ use std::rc::Rc;
 use bytes::{Bytes, BytesMut};
 use hyper::HeaderMap;
 use hyper::body::{Body, Incoming};
-use hyper::header::HeaderName;
+use hyper::header::{HeaderName, HeaderValue};
 use levee_api::port::{Answer, AskBody, LIST_MAX, Priority, Query, Reply};
 use levee_api::problem::Code;
 use levee_api::pseudonym::request_key;
@@ -227,5 +227,5 @@ pub(crate) fn single<'h>(
         let detail = format!("There must be one {name}.");
         return Err(Trouble::new(Code::BadRequest).with_detail(detail));
     }
-    Ok(value.map(|value| value.as_bytes()))
+    Ok(value.map(HeaderValue::as_bytes))
 }

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
-use levee_api::port::{Ask, AskBody, Deliver, Failure, Origin, Priority, Reply, Submit};
+use levee_api::port::{Ask, AskBody, Deliver, Origin, Priority, Reply, Submit};
 use tokio::sync::Notify;
 
 use crate::slab::Slab;
@@ -181,11 +181,6 @@ impl Desk {
             }
         }
     }
-
-    /// Asks on their way, those abandoned included.
-    pub(crate) fn under_way(&self) -> usize {
-        self.slots.borrow().len()
-    }
 }
 
 /// One ask's reply, when it comes. Dropped before, it leaves the place to be cleared by the reply.
@@ -234,14 +229,5 @@ impl Drop for Waiting {
             Some(Slot::Said(_)) => drop(slots.remove(self.place)),
             Some(Slot::Abandoned) | None => {}
         }
-    }
-}
-
-/// The reply that stands for no reply at all.
-pub(crate) fn failed(said: Said) -> Result<Reply, Option<Failure>> {
-    match said {
-        Said::Reply(Reply::Failed(failure)) => Err(Some(failure)),
-        Said::Reply(reply) => Ok(reply),
-        Said::Nothing => Err(None),
     }
 }

@@ -15,6 +15,7 @@ use crate::config::{GateConfig, Ports};
 use crate::keys::Watcher;
 use crate::routes::Router;
 use crate::worker::{Hub, Lane, Worker};
+use crate::{docs, openapi};
 
 /// A running gate. Dropped without [`Gate::drain`], it stops at once.
 pub struct Gate {
@@ -35,6 +36,7 @@ pub fn start(listener: TcpListener, config: GateConfig, ports: Ports) -> io::Res
     let count = config.workers.max(1);
     let mut start_id = [0; 4];
     getrandom::fill(&mut start_id).map_err(io::Error::other)?;
+    let openapi = openapi::document();
     let hub = Arc::new(Hub {
         config,
         ports,
@@ -43,6 +45,8 @@ pub fn start(listener: TcpListener, config: GateConfig, ports: Ports) -> io::Res
         draining: AtomicBool::new(false),
         aborting: AtomicBool::new(false),
         exports: AtomicUsize::new(0),
+        docs: docs::page(&openapi).into(),
+        openapi: serde_json::to_vec(&openapi).map_err(io::Error::other)?.into(),
         start_id: u32::from_le_bytes(start_id),
     });
     let watcher = Watcher::start(Arc::clone(&hub.ports.keys))?;

@@ -1,8 +1,15 @@
-//! What a gate counts about itself.
+//! What a gate counts about itself, and all numbers as Prometheus reads them.
 
+use std::cell::{Cell, RefCell};
+use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use levee_api::port::{CampaignView, Priority};
+use levee_api::vitals::{Histogram, Phase, Vitals};
+use tokio::time::Instant;
+
 use crate::routes::ROUTES;
+use crate::worker::Lane;
 
 /// A number that one thread changes and others read: no read-modify-write is needed.
 #[derive(Debug, Default)]
@@ -17,7 +24,7 @@ impl Count {
         self.0.store(self.0.load(Relaxed).wrapping_sub(less), Relaxed);
     }
 
-    pub(crate) fn get(&self) -> u64 {
+    fn get(&self) -> u64 {
         self.0.load(Relaxed)
     }
 }
@@ -38,11 +45,7 @@ pub(crate) struct Stats {
 impl Default for Stats {
     fn default() -> Self {
         Self {
-            requests: ROUTES
-                .iter()
-                .map(|_| Default::default())
-                .chain([Default::default()])
-                .collect(),
+            requests: (0..=ROUTES.len()).map(|_| Default::default()).collect(),
             in_flight: Count::default(),
             connections: Count::default(),
             turned_away: Count::default(),
@@ -69,4 +72,185 @@ impl Stats {
 
 /// The campaigns' money as last asked for.
 #[derive(Debug, Default)]
-pub(crate) struct MoneyCache;
+pub(crate) struct MoneyCache {
+    pub(crate) read_at: Cell<Option<Instant>>,
+    pub(crate) text: RefCell<String>,
+}
+
+pub(crate) fn phase_name(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Recovering => "recovering",
+        Phase::Ready => "ready",
+        Phase::Stopping => "stopping",
+        Phase::Failed => "failed",
+    }
+}
+
+/// The text of one scrape. Writing to a string cannot fail.
+struct Text(String);
+
+impl Text {
+    fn head(&mut self, name: &str, kind: &str, help: &str) {
+        let _ = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}");
+    }
+
+    fn sample(&mut self, name: &str, labels: &str, value: u64) {
+        let braces = if labels.is_empty() { String::new() } else { format!("{{{labels}}}") };
+        let _ = writeln!(self.0, "{name}{braces} {value}");
+    }
+
+    fn one(&mut self, name: &str, kind: &str, help: &str, value: u64) {
+        self.head(name, kind, help);
+        self.sample(name, "", value);
+    }
+
+    fn histogram(&mut self, name: &str, labels: &str, histogram: &Histogram) {
+        let comma = if labels.is_empty() { "" } else { "," };
+        let counts = histogram.counts();
+        let mut sum = 0;
+        for (bucket, count) in counts.iter().enumerate().take(Histogram::LEN - 1) {
+            sum += count;
+            // Bucket `i` holds whole microseconds below 2^i.
+            let (whole, micros) = ((1_u64 << bucket) / 1_000_000, (1_u64 << bucket) % 1_000_000);
+            let labels = format!("{labels}{comma}le=\"{whole}.{micros:06}\"");
+            self.sample(&format!("{name}_bucket"), &labels, sum);
+        }
+        sum += counts[Histogram::LEN - 1];
+        self.sample(&format!("{name}_bucket"), &format!("{labels}{comma}le=\"+Inf\""), sum);
+        let sum_us = histogram.sum_us();
+        let seconds = format!("{}.{:06}", sum_us / 1_000_000, sum_us % 1_000_000);
+        let braces = if labels.is_empty() { String::new() } else { format!("{{{labels}}}") };
+        let _ = writeln!(self.0, "{name}_sum{braces} {seconds}");
+        self.sample(&format!("{name}_count"), labels, sum);
+    }
+}
+
+/// The engine's vitals.
+pub(crate) fn engine(vitals: &Vitals) -> String {
+    let mut text = Text(String::with_capacity(16 * 1024));
+    text.head("levee_engine_phase", "gauge", "1 for the phase that the engine is in.");
+    for phase in [Phase::Recovering, Phase::Ready, Phase::Stopping, Phase::Failed] {
+        let is = u64::from(phase == vitals.phase());
+        text.sample("levee_engine_phase", &format!("phase=\"{}\"", phase_name(phase)), is);
+    }
+    let name = "levee_engine_commands_total";
+    text.head(name, "counter", "Commands by what came of them.");
+    for (outcome, count) in
+        [("done", &vitals.done), ("repeated", &vitals.repeated), ("refused", &vitals.refused)]
+    {
+        text.sample(name, &format!("outcome=\"{outcome}\""), count.load(Relaxed));
+    }
+    let name = "levee_engine_turned_away_total";
+    text.head(name, "counter", "Asks that were not decided, by reason.");
+    for (reason, count) in
+        [("overloaded", &vitals.overloaded), ("storage_full", &vitals.storage_full)]
+    {
+        text.sample(name, &format!("reason=\"{reason}\""), count.load(Relaxed));
+    }
+    for (name, kind, help, value) in [
+        ("levee_engine_queries_total", "counter", "Questions answered.", &vitals.answered),
+        ("levee_engine_replayed", "gauge", "Commands replayed at the start.", &vitals.replayed),
+        ("levee_engine_durable_seq", "gauge", "Last durable place.", &vitals.durable_seq),
+        ("levee_engine_journal_ms", "gauge", "Journal time, since 1970.", &vitals.journal_ms),
+        ("levee_engine_records_total", "counter", "Records written.", &vitals.records),
+        ("levee_engine_journal_bytes_total", "counter", "Bytes written.", &vitals.journal_bytes),
+        ("levee_engine_room_bytes", "gauge", "What the journal still takes.", &vitals.room_bytes),
+    ] {
+        text.one(name, kind, help, value.load(Relaxed));
+    }
+    text.head("levee_engine_waiting", "gauge", "Asks that wait, by lane.");
+    for lane in Priority::ALL {
+        let labels = format!("lane=\"{}\"", lane.name());
+        text.sample("levee_engine_waiting", &labels, vitals.waiting[lane as usize].load(Relaxed));
+    }
+    let name = "levee_engine_queue_delay_seconds";
+    text.head(name, "histogram", "From arrival at the gate to application, by lane.");
+    for lane in Priority::ALL {
+        let labels = format!("lane=\"{}\"", lane.name());
+        text.histogram(name, &labels, &vitals.queue_delay[lane as usize]);
+    }
+    let name = "levee_engine_sync_seconds";
+    text.head(name, "histogram", "Write and sync of one record.");
+    text.histogram(name, "", &vitals.sync_time);
+    text.0
+}
+
+/// The gate's counts, over all workers.
+pub(crate) fn gate(lanes: &[Lane]) -> String {
+    let mut text = Text(String::with_capacity(16 * 1024));
+    let sum = |of: &dyn Fn(&Stats) -> u64| lanes.iter().map(|lane| of(&lane.stats)).sum::<u64>();
+    let name = "levee_gate_requests_total";
+    text.head(name, "counter", "Requests answered, by route and the status's first digit.");
+    let labels = ROUTES.iter().map(|route| (route.method.as_str(), route.path));
+    for (place, (method, path)) in labels.chain([("", "")]).enumerate() {
+        for class in 1..6 {
+            let count = sum(&|stats| stats.requests[place][class].get());
+            if count > 0 {
+                let labels = format!("method=\"{method}\",route=\"{path}\",status=\"{class}xx\"");
+                text.sample(name, &labels, count);
+            }
+        }
+    }
+    let open = lanes.iter().map(|lane| lane.open.load(Relaxed) as u64).sum();
+    text.one("levee_gate_connections", "gauge", "Open connections.", open);
+    type Of = fn(&Stats) -> &Count;
+    let counts: [(&str, &str, &str, Of); 6] = [
+        ("levee_gate_requests_in_flight", "gauge", "Requests under way.", |stats| &stats.in_flight),
+        ("levee_gate_connections_total", "counter", "Connections taken.", |stats| {
+            &stats.connections
+        }),
+        ("levee_gate_turned_away_total", "counter", "Connections over the limit.", |stats| {
+            &stats.turned_away
+        }),
+        ("levee_gate_forged_codes_total", "counter", "Codes never made here.", |stats| {
+            &stats.forged_codes
+        }),
+        ("levee_gate_read_bytes_total", "counter", "Bytes received.", |stats| &stats.read_bytes),
+        ("levee_gate_written_bytes_total", "counter", "Bytes sent.", |stats| &stats.written_bytes),
+    ];
+    for (name, kind, help, of) in counts {
+        text.one(name, kind, help, sum(&|stats| of(stats).get()));
+    }
+    text.0
+}
+
+/// Money and vouchers of campaigns.
+pub(crate) fn campaigns<'v>(views: impl Iterator<Item = &'v CampaignView> + Clone) -> String {
+    let mut text = Text(String::new());
+    let name = "levee_campaign_money_minor";
+    text.head(name, "gauge", "Where a campaign's money is, in minor units.");
+    for view in views.clone() {
+        let money = &view.money;
+        let currency = String::from_utf8_lossy(&view.definition.terms.currency).into_owned();
+        for (bucket, minor) in [
+            ("funded", money.funded_minor),
+            ("available", money.available_minor),
+            ("reserved", money.reserved_minor),
+            ("in_flight", money.in_flight_minor),
+            ("escrowed", money.escrowed_minor),
+            ("owed", money.owed_minor),
+            ("spent", money.spent_minor),
+            ("returned", money.returned_minor),
+        ] {
+            let id = &view.definition.id;
+            let labels = format!("campaign=\"{id}\",currency=\"{currency}\",bucket=\"{bucket}\"");
+            text.sample(name, &labels, minor);
+        }
+    }
+    let name = "levee_campaign_vouchers";
+    text.head(name, "gauge", "A campaign's vouchers, by state.");
+    for view in views {
+        let counts = &view.counts;
+        for (state, count) in [
+            ("live", counts.live),
+            ("locked", counts.locked),
+            ("redeemed", counts.redeemed),
+            ("expired", counts.expired),
+            ("revoked", counts.revoked),
+        ] {
+            let labels = format!("campaign=\"{}\",state=\"{state}\"", view.definition.id);
+            text.sample(name, &labels, count);
+        }
+    }
+    text.0
+}

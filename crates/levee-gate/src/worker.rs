@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
 use levee_api::problem::Code;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -39,6 +40,9 @@ pub(crate) struct Hub {
     /// Stop at once, without finishing anything.
     pub(crate) aborting: AtomicBool,
     pub(crate) exports: AtomicUsize,
+    /// `/openapi.json` and `/docs`, made once.
+    pub(crate) openapi: Bytes,
+    pub(crate) docs: Bytes,
     /// Tells the request ids of this start from those of others.
     pub(crate) start_id: u32,
 }

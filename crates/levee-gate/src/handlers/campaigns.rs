@@ -64,7 +64,7 @@ pub(crate) async fn replace(call: &mut Call) -> Answer {
         Said::Done { seq, outcome: Outcome::CampaignReplaced { .. }, repeated, .. } => {
             let view = call.worker.campaign_view(call.param()).await?;
             let version = view.version;
-            let body = body(view, Some(seq))?;
+            let body = body(&view, Some(seq))?;
             Ok(Reply::json(200, &body).repeated(repeated).with(ETAG, etag(version)))
         }
         Said::Refused(refusal) => Err(refusal.into()),
@@ -76,7 +76,7 @@ pub(crate) async fn replace(call: &mut Call) -> Answer {
 pub(crate) async fn get(call: &mut Call) -> Answer {
     let view = call.worker.campaign_view(call.param()).await?;
     let version = view.version;
-    Ok(Reply::json(200, &body(view, None)?).with(ETAG, etag(version)))
+    Ok(Reply::json(200, &body(&view, None)?).with(ETAG, etag(version)))
 }
 
 /// `GET /v1/campaigns`
@@ -93,7 +93,7 @@ pub(crate) async fn list(call: &mut Call) -> Answer {
         Ok((!more.is_empty()).then(|| last.to_string()))
     })
     .await?;
-    let items = views.into_iter().map(|view| body(view, None)).collect::<Result<_, _>>()?;
+    let items = views.iter().map(|view| body(view, None)).collect::<Result<_, _>>()?;
     Ok(Reply::json(200, &Page::<CampaignBody> { items, next }))
 }
 
@@ -167,7 +167,7 @@ fn campaign_id(call: &Call) -> Result<CampaignId, Trouble> {
 }
 
 /// A campaign as it is.
-fn body(view: CampaignView, seq: Option<u64>) -> Result<CampaignBody, Trouble> {
+fn body(view: &CampaignView, seq: Option<u64>) -> Result<CampaignBody, Trouble> {
     Ok(CampaignBody {
         id: view.definition.id.to_string(),
         state: campaign_state(view.state),

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use levee_api::port::{AskBody, Priority, Reply as Said};
-use levee_api::strict::parse;
+use levee_api::strict::{Name, parse};
 use levee_api::types::{ClaimVoucher, Command, Outcome, Refusal, RequestKey, UserKey};
 use levee_api::wire::ClaimRequest;
 
@@ -48,8 +48,8 @@ impl Asked {
     fn attribute(&self, name: &str) -> Option<&str> {
         let stated = self.claim.attributes.0.get(name).map(String::as_str);
         stated.or_else(|| match name {
-            "region" => self.claim.region.as_ref().map(|region| region.as_str()),
-            "channel" => self.claim.channel.as_ref().map(|channel| channel.as_str()),
+            "region" => self.claim.region.as_ref().map(Name::as_str),
+            "channel" => self.claim.channel.as_ref().map(Name::as_str),
             _ => None,
         })
     }

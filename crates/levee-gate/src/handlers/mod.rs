@@ -1,7 +1,11 @@
 //! What each route does: one file a subject.
 
+mod batch;
 mod campaigns;
 mod claims;
+mod export;
+mod redemptions;
+mod vouchers;
 mod watching;
 
 use crate::call::Call;
@@ -29,9 +33,23 @@ async fn other(handler: Handler, call: &mut Call) -> Answer {
         Handler::Open | Handler::Pause | Handler::Resume | Handler::Close => {
             campaigns::change_state(call, handler).await
         }
+        Handler::ClaimBatch => batch::claim_batch(call).await,
+        Handler::GetVoucher => vouchers::get(call).await,
+        Handler::Validate => vouchers::validate(call).await,
+        Handler::Lock => vouchers::lock(call).await,
+        Handler::Release => vouchers::release(call).await,
+        Handler::Revoke => vouchers::revoke(call).await,
+        Handler::Wallet => vouchers::wallet(call).await,
+        Handler::Redeem => redemptions::redeem(call).await,
+        Handler::ListRedemptions => redemptions::list(call).await,
+        Handler::RollBack => redemptions::roll_back(call).await,
+        Handler::AuditExport => export::export(call).await,
         Handler::Health => Ok(watching::health()),
         Handler::Ready => Ok(watching::ready(call)),
-        _ => Err(Trouble::new(levee_api::problem::Code::NotFound)),
+        Handler::Metrics => Ok(watching::metrics(call).await),
+        Handler::OpenApi => Ok(watching::openapi(call)),
+        Handler::Docs => Ok(watching::docs(call)),
+        Handler::Home => Ok(watching::home()),
     }
 }
 

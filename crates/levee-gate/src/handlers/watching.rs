@@ -1,12 +1,32 @@
-//! For those who watch: health and readiness.
+//! For those who watch: health, readiness, numbers, and the interface's own description.
+
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 
 use bytes::Bytes;
+use hyper::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use levee_api::port::{Answer, CampaignView, LIST_MAX, Priority, Query};
 use levee_api::vitals::Phase;
 use levee_api::wire::ReadyBody;
-use std::sync::atomic::Ordering::Relaxed;
+use tokio::time::{Instant, timeout};
 
 use crate::call::Call;
+use crate::metrics;
 use crate::reply::{JSON, Reply};
+use crate::worker::Worker;
+
+/// Campaigns whose money the metrics show: the first by id that are no drafts. Every one is a dozen
+/// time series.
+const CAMPAIGNS_SHOWN_MAX: usize = 100;
+
+/// How old the campaigns' part of the metrics may be.
+const MONEY_AGE_MAX: Duration = Duration::from_secs(1);
+
+/// How long the metrics wait for it; then the last one is shown again.
+const MONEY_WAIT_MAX: Duration = Duration::from_secs(1);
+
+const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
+const METRICS: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
 
 /// `GET /healthz`: the process lives.
 pub(crate) fn health() -> Reply {
@@ -19,17 +39,66 @@ pub(crate) fn ready(call: &Call) -> Reply {
     let vitals = hub.ports.submit.vitals();
     let phase = vitals.phase();
     let ready = phase == Phase::Ready && !hub.draining.load(Relaxed);
-    let name = match phase {
-        Phase::Recovering => "recovering",
-        Phase::Ready => "ready",
-        Phase::Stopping => "stopping",
-        Phase::Failed => "failed",
-    };
     let body = ReadyBody {
         ready,
-        phase: name.to_owned(),
+        phase: metrics::phase_name(phase).to_owned(),
         replayed: vitals.replayed.load(Relaxed),
         durable_seq: vitals.durable_seq.load(Relaxed),
     };
     Reply::json(if ready { 200 } else { 503 }, &body)
+}
+
+/// `GET /metrics`
+pub(crate) async fn metrics(call: &Call) -> Reply {
+    let worker = &call.worker;
+    let mut text = metrics::engine(worker.hub.ports.submit.vitals());
+    text += &metrics::gate(&worker.hub.lanes);
+    text += &money(worker).await;
+    Reply::bytes(200, METRICS, text.into())
+}
+
+async fn money(worker: &Worker) -> String {
+    let cache = &worker.money;
+    let fresh = cache.read_at.get().is_some_and(|at| at.elapsed() < MONEY_AGE_MAX);
+    if !fresh && worker.hub.ports.submit.vitals().phase() == Phase::Ready {
+        // Also when it fails: an engine in trouble is not asked once a scrape.
+        cache.read_at.set(Some(Instant::now()));
+        let query = Query::Campaigns { after: None, limit: LIST_MAX };
+        let answer = timeout(MONEY_WAIT_MAX, worker.query(Priority::Browse, query)).await;
+        if let Ok(Ok(Answer::Campaigns(views))) = answer {
+            let shown = views.iter().filter(|view: &&CampaignView| view.money.funded_minor > 0);
+            *cache.text.borrow_mut() = metrics::campaigns(shown.take(CAMPAIGNS_SHOWN_MAX));
+        }
+    }
+    cache.text.borrow().clone()
+}
+
+/// `GET /openapi.json`
+pub(crate) fn openapi(call: &Call) -> Reply {
+    Reply::bytes(200, JSON, call.worker.hub.openapi.clone())
+        .with(CACHE_CONTROL, HeaderValue::from_static("no-cache"))
+}
+
+/// `GET /docs`
+pub(crate) fn docs(call: &Call) -> Reply {
+    page(call.worker.hub.docs.clone())
+}
+
+/// `GET /`
+pub(crate) fn home() -> Reply {
+    page(Bytes::from_static(
+        b"<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>Levee</title>\
+          </head><body><h1>Levee</h1><p>This is a gate. Its interface: <a href=\"/docs\">/docs</a>, \
+          <a href=\"/openapi.json\">/openapi.json</a>. Its state: <a href=\"/readyz\">/readyz</a>, \
+          <a href=\"/metrics\">/metrics</a>.</p></body></html>",
+    ))
+}
+
+fn page(html: Bytes) -> Reply {
+    const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; \
+                          base-uri 'none'; form-action 'none'";
+    Reply::bytes(200, HTML, html)
+        .with(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY))
+        .with(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"))
+        .with(CACHE_CONTROL, HeaderValue::from_static("no-cache"))
 }

@@ -194,6 +194,137 @@ pub(crate) static ROUTES: &[Route] = &[
         ..OPEN
     },
     Route {
+        method: Method::POST,
+        path: "/v1/campaigns/{id}/claims/batch",
+        roles: APP,
+        input: Input::Ndjson,
+        summary: "Claims for up to 10,000 users: a claim a line, answered by a line each",
+        request: Some(schema::<ClaimRequest>),
+        reply: Some(schema::<BatchLineBody>),
+        reply_type: "application/x-ndjson",
+        codes: &[Code::CampaignNotFound],
+        handler: Handler::ClaimBatch,
+        ..OPEN
+    },
+    Route {
+        path: "/v1/vouchers/{code}",
+        roles: APP,
+        summary: "Shows a voucher",
+        reply: Some(schema::<VoucherBody>),
+        codes: &[Code::VoucherNotFound],
+        handler: Handler::GetVoucher,
+        ..OPEN
+    },
+    Route {
+        method: Method::POST,
+        path: "/v1/vouchers/{code}/validate",
+        roles: APP,
+        input: SMALL,
+        summary: "Says what a voucher would take off a bill; changes nothing",
+        request: Some(schema::<ValidateRequest>),
+        reply: Some(schema::<ValidateBody>),
+        codes: &[Code::VoucherNotFound],
+        handler: Handler::Validate,
+        ..OPEN
+    },
+    Route {
+        path: "/v1/vouchers/{code}/lock",
+        roles: APP,
+        summary: "Holds a voucher for an order",
+        status: 201,
+        request: Some(schema::<LockRequest>),
+        reply: Some(schema::<LockBody>),
+        codes: &[
+            Code::VoucherNotFound,
+            Code::VoucherOfAnotherUser,
+            Code::VoucherLocked,
+            Code::VoucherNotLive,
+            Code::ReferenceReused,
+        ],
+        handler: Handler::Lock,
+        ..CHANGE
+    },
+    Route {
+        path: "/v1/vouchers/{code}/revoke",
+        roles: OPERATOR,
+        summary: "Takes a live voucher back",
+        request: Some(schema::<ReasonRequest>),
+        reply: Some(schema::<RevocationBody>),
+        codes: &[Code::VoucherNotFound, Code::VoucherLocked, Code::VoucherNotLive],
+        handler: Handler::Revoke,
+        ..CHANGE
+    },
+    Route {
+        method: Method::DELETE,
+        path: "/v1/locks/{id}",
+        roles: APP,
+        summary: "Lets go of a voucher",
+        reply: Some(schema::<ReleaseBody>),
+        codes: &[Code::LockNotFound, Code::LockNotHeld],
+        handler: Handler::Release,
+        ..OPEN
+    },
+    Route {
+        path: "/v1/wallet",
+        roles: APP,
+        query: PAGE,
+        user_header: true,
+        summary: "Shows what a user has, newest first",
+        reply: Some(schema::<WalletBody>),
+        handler: Handler::Wallet,
+        ..OPEN
+    },
+    Route {
+        path: "/v1/redemptions",
+        roles: APP,
+        summary: "Uses a voucher on a bill",
+        status: 201,
+        request: Some(schema::<RedemptionRequest>),
+        reply: Some(schema::<RedemptionBody>),
+        codes: &[
+            Code::VoucherNotFound,
+            Code::VoucherOfAnotherUser,
+            Code::VoucherLocked,
+            Code::VoucherNotLive,
+            Code::VoucherNotApplicable,
+            Code::MinSpendNotMet,
+            Code::LockNotFound,
+            Code::LockNotHeld,
+            Code::ReferenceReused,
+            Code::AmountTooLarge,
+        ],
+        handler: Handler::Redeem,
+        ..CHANGE
+    },
+    Route {
+        path: "/v1/redemptions",
+        roles: APP_OR_OPERATOR,
+        query: PAGE,
+        summary: "Lists redemptions in the order in which they were made",
+        reply: Some(schema::<Page<RedemptionInfo>>),
+        handler: Handler::ListRedemptions,
+        ..OPEN
+    },
+    Route {
+        path: "/v1/redemptions/{id}/rollback",
+        roles: APP,
+        summary: "Undoes a redemption: the voucher is live again, or expired if its time is over",
+        request: Some(schema::<ReasonRequest>),
+        reply: Some(schema::<RollbackBody>),
+        codes: &[Code::RedemptionNotFound, Code::RollbackWindowOver],
+        handler: Handler::RollBack,
+        ..CHANGE
+    },
+    Route {
+        path: "/v1/audit/export",
+        roles: OPERATOR,
+        query: AFTER_SEQ,
+        summary: "Streams the journal, a command with its outcome a line",
+        reply_type: "application/x-ndjson",
+        handler: Handler::AuditExport,
+        ..OPEN
+    },
+    Route {
         path: "/healthz",
         summary: "Says that the process lives",
         handler: Handler::Health,
@@ -204,6 +335,33 @@ pub(crate) static ROUTES: &[Route] = &[
         summary: "Says whether commands are taken; 503 with the same body if not",
         reply: Some(schema::<ReadyBody>),
         handler: Handler::Ready,
+        ..OPEN
+    },
+    Route {
+        path: "/metrics",
+        summary: "What engine and gate count and measure, for Prometheus",
+        reply_type: "text/plain; version=0.0.4; charset=utf-8",
+        handler: Handler::Metrics,
+        ..OPEN
+    },
+    Route {
+        path: "/openapi.json",
+        summary: "This interface as an OpenAPI 3.1 document",
+        handler: Handler::OpenApi,
+        ..OPEN
+    },
+    Route {
+        path: "/docs",
+        summary: "This interface for reading",
+        reply_type: "text/html; charset=utf-8",
+        handler: Handler::Docs,
+        ..OPEN
+    },
+    Route {
+        path: "/",
+        summary: "Where to find what",
+        reply_type: "text/html; charset=utf-8",
+        handler: Handler::Home,
         ..OPEN
     },
 ];

@@ -1,0 +1,188 @@
+//! The OpenAPI 3.1 document, made from the table of routes and the types' own schemas.
+
+use levee_api::problem::Problem;
+use schemars::SchemaGenerator;
+use schemars::generate::SchemaSettings;
+use serde_json::{Map, Value, json};
+
+use crate::routes::{Handler, Idempotency, Input, ROUTES, Route};
+
+const ABOUT: &str = "Money is an integer `*_minor` in the campaign's ISO 4217 currency. Instants \
+    are RFC 3339 in UTC with milliseconds; durations in requests are ISO 8601. Every reply to a \
+    write carries `seq`, its place in the journal. A request with an `Idempotency-Key` may be \
+    repeated: the same key with the same body is answered the same again, with \
+    `Idempotent-Replayed: true`; with another body it is refused. Keys are remembered for 72 \
+    hours. Errors are RFC 9457 problem documents with a stable `code`.";
+
+/// The whole document.
+pub(crate) fn document() -> Value {
+    let mut settings = SchemaSettings::draft2020_12();
+    settings.definitions_path = "/components/schemas".into();
+    settings.meta_schema = None;
+    let mut generator = settings.into_generator();
+    generator.subschema_for::<Problem>();
+
+    let mut paths = Map::new();
+    for route in ROUTES {
+        let path = paths.entry(route.path).or_insert_with(|| json!({}));
+        path[route.method.as_str().to_ascii_lowercase()] = operation(route, &mut generator);
+    }
+    let schemas = generator.take_definitions(true);
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Levee",
+            "version": env!("CARGO_PKG_VERSION"),
+            "description": ABOUT,
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "servers": [{"url": "/"}],
+        "paths": paths,
+        "components": {
+            "schemas": schemas,
+            "securitySchemes": {
+                "key": {
+                    "type": "http", "scheme": "bearer",
+                    "description": "A key made by `levee key create`; its role decides what it allows.",
+                },
+            },
+        },
+    })
+}
+
+fn operation(route: &Route, generator: &mut SchemaGenerator) -> Value {
+    let roles: Vec<&str> = route.roles.iter().map(|role| role.name()).collect();
+    let mut operation = json!({
+        "operationId": operation_id(route.handler),
+        "summary": route.summary,
+        "tags": [tag(route)],
+        "responses": responses(route, generator),
+    });
+    if roles.is_empty() {
+        operation["security"] = json!([]);
+    } else {
+        operation["security"] = json!([{"key": []}]);
+        operation["description"] = json!(format!("Roles: {}.", roles.join(", ")));
+    }
+    let parameters = parameters(route);
+    if !parameters.is_empty() {
+        operation["parameters"] = Value::Array(parameters);
+    }
+    let content_type = match route.input {
+        Input::Nothing => return operation,
+        Input::Json { .. } | Input::OptionalJson { .. } => "application/json",
+        Input::Ndjson => "application/x-ndjson",
+    };
+    if let Some(request) = route.request {
+        operation["requestBody"] = json!({
+            "required": !matches!(route.input, Input::OptionalJson { .. }),
+            "content": {content_type: {"schema": request(generator)}},
+        });
+    }
+    operation
+}
+
+fn parameters(route: &Route) -> Vec<Value> {
+    let mut parameters = Vec::new();
+    let header = |name: &str, required: bool, about: &str, len_max: u32| {
+        json!({
+            "name": name, "in": "header", "required": required, "description": about,
+            "schema": {"type": "string", "minLength": 1, "maxLength": len_max},
+        })
+    };
+    if let Some(name) = route.path.split(['{', '}']).nth(1) {
+        parameters.push(json!({
+            "name": name, "in": "path", "required": true, "schema": {"type": "string"},
+        }));
+    }
+    for param in route.query {
+        let kind = if param.integer { "integer" } else { "string" };
+        parameters.push(json!({
+            "name": param.name, "in": "query", "required": false, "description": param.about,
+            "schema": {"type": kind},
+        }));
+    }
+    let about = match route.idempotency {
+        Idempotency::Unused => None,
+        Idempotency::Needed => Some((true, "Makes a repeat of this request harmless.")),
+        Idempotency::ByTerms => Some((false, "Needed where a user may have several vouchers.")),
+    };
+    if let Some((required, about)) = about {
+        parameters.push(header("Idempotency-Key", required, about, 255));
+    }
+    if route.if_match {
+        parameters.push(header("If-Match", true, "The ETag of the document to replace.", 64));
+    }
+    if route.user_header {
+        parameters.push(header("Levee-User", true, "The app's id of the user.", 128));
+    }
+    parameters
+}
+
+fn responses(route: &Route, generator: &mut SchemaGenerator) -> Value {
+    let mut responses = Map::new();
+    let mut good = json!({"description": "Good."});
+    let content_type = route.reply_type.split(';').next().unwrap_or(route.reply_type);
+    let schema = route.reply.map_or(json!({}), |reply| json!(reply(generator)));
+    good["content"] = json!({content_type: {"schema": schema}});
+    if route.if_match || matches!(route.handler, Handler::GetCampaign | Handler::CreateCampaign) {
+        good["headers"] = json!({
+            "ETag": {"description": "The document's version.", "schema": {"type": "string"}},
+        });
+    }
+    if route.handler == Handler::Claim {
+        let mut repeat = good.clone();
+        repeat["description"] = json!("The same again, for a user who has it already.");
+        responses.insert("200".to_owned(), repeat);
+    }
+    if route.handler == Handler::Ready {
+        let mut not = good.clone();
+        not["description"] = json!("Not ready.");
+        responses.insert("503".to_owned(), not);
+    }
+    responses.insert(route.status.to_string(), good);
+
+    let codes = route.all_codes();
+    let mut statuses: Vec<u16> = codes.iter().map(|code| code.status()).collect();
+    statuses.dedup();
+    for status in statuses {
+        let of_status = || codes.iter().filter(|code| code.status() == status);
+        let names: Vec<&str> = of_status().map(|code| code.as_str()).collect();
+        let about: Vec<String> =
+            of_status().map(|code| format!("`{}`: {}", code.as_str(), code.title())).collect();
+        let problem = json!({
+            "description": about.join(" "),
+            "content": {"application/problem+json": {"schema": {
+                "allOf": [
+                    {"$ref": "#/components/schemas/Problem"},
+                    {"properties": {"code": {"enum": names}}},
+                ],
+            }}},
+        });
+        responses.insert(status.to_string(), problem);
+    }
+    Value::Object(responses)
+}
+
+/// `ListCampaigns` as `list_campaigns`.
+fn operation_id(handler: Handler) -> String {
+    let name = format!("{handler:?}");
+    let mut id = String::new();
+    for (place, letter) in name.char_indices() {
+        if letter.is_uppercase() && place > 0 {
+            id.push('_');
+        }
+        id.push(letter.to_ascii_lowercase());
+    }
+    id
+}
+
+pub(crate) fn tag(route: &Route) -> &'static str {
+    match route.path.split('/').nth(2) {
+        Some("campaigns") if route.path.contains("/claims") => "Claims",
+        Some("campaigns") => "Campaigns",
+        Some("vouchers" | "locks" | "wallet") => "Vouchers",
+        Some("redemptions") => "Redemptions",
+        _ => "Watching",
+    }
+}
