@@ -126,14 +126,19 @@ impl Cubic {
             .map(|end| (values[end] - values[end - 1]) / (at[end] - at[end - 1]))
             .collect();
         let last = secants.len();
-        let mut slopes: Vec<f64> = (0..=last)
-            .map(|point| match point {
-                0 => secants[0],
-                _ if point == last => secants[last - 1],
-                _ if secants[point - 1] * secants[point] <= 0.0 => 0.0,
-                _ => f64::midpoint(secants[point - 1], secants[point]),
-            })
-            .collect();
+        let mut slopes = vec![secants[0]; last + 1];
+        for point in 1..last {
+            let (before, after) = (secants[point - 1], secants[point]);
+            let turns = before * after <= 0.0;
+            slopes[point] = if turns { 0.0 } else { f64::midpoint(before, after) };
+        }
+        // The first and the last piece are parabolas, but never fall to less than half their mean
+        // at the ends: a campaign that is open is not left alone.
+        if last > 1 {
+            let end = |secant: f64, inner: f64| (1.5 * secant - 0.5 * inner).max(0.5 * secant);
+            slopes[0] = end(secants[0], slopes[1]);
+            slopes[last] = end(secants[last - 1], slopes[last - 1]);
+        }
         // Pulls the slopes into the circle of radius 3 in which a piece is monotone.
         for (piece, secant) in secants.iter().enumerate() {
             if *secant == 0.0 {

@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::escape;
 use super::frame::{Frame, Vertical, clock_time, linear_rows, short, short_ms};
+use super::{escape, unit};
 use crate::festival::{Summary, TimelinePoint, grouped};
 use crate::numbers::real;
 
@@ -117,10 +117,10 @@ pub(super) fn totals(summary: &Summary) -> String {
              <circle class=\"known\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"5\"/>\
              <text class=\"strong\" x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{total}</text>\
              <text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">by hour {}</text>",
-            x - 12.0,
+            x - 4.0,
+            y - 27.0,
+            x - 4.0,
             y - 12.0,
-            x - 12.0,
-            y + 3.0,
             point.hour
         )
         .expect("memory");
@@ -190,8 +190,7 @@ pub(super) fn latencies(summary: &Summary) -> String {
 
 /// Where the budget is, over the day.
 pub(super) fn budget(summary: &Summary) -> String {
-    let unit =
-        if summary.currency == "CNY" { "¥".to_owned() } else { format!("{} ", summary.currency) };
+    let unit = unit(&summary.currency);
     let yuan = |minor: u64| real(minor) / 100.0;
     let points = &summary.timeline;
     let whole = |point: &TimelinePoint| {

@@ -104,6 +104,16 @@ fn percent(share: f64) -> String {
     if percent >= 10.0 { format!("{percent:.0}%") } else { format!("{}%", short(percent)) }
 }
 
+/// What stands before an amount.
+fn unit(currency: &str) -> String {
+    if currency == "CNY" { "¥".to_owned() } else { format!("{currency} ") }
+}
+
+/// An amount of the audit in major units, for a short figure.
+fn real_minor(minor: i128) -> f64 {
+    crate::numbers::real(u64::try_from(minor).unwrap_or(0)) / 100.0
+}
+
 fn card(title: &str, note: &str, body: &str) -> String {
     format!(
         "<section class=\"card\"><h2>{}</h2><p>{}</p>{body}</section>",
@@ -150,6 +160,7 @@ fn tiles(summary: &Summary) -> String {
     let funded = campaign.map_or(0, |found| found.money.funded_minor);
     let spent = campaign.map_or(0, |found| found.money.spent_minor);
     let count = |count: u64| grouped(count.into());
+    let unit = unit(&summary.currency);
     let tiles = [
         (
             "Claims acknowledged",
@@ -197,7 +208,7 @@ fn tiles(summary: &Summary) -> String {
         ),
         (
             "Budget spent",
-            money(spent, &summary.currency),
+            format!("{unit}{}", short(real_minor(spent))),
             format!("of {}", money(funded, &summary.currency)),
         ),
         (
