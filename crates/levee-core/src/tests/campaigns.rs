@@ -57,6 +57,7 @@ fn closes_at_closes_open_and_paused_campaigns() {
         0   ready a 5000  -> open
         0   ready b 5000  -> open
         0   pause b       -> paused
+        0   create c      -> c2
         1d  campaign a    -> closed version 1
         1d  campaign b    -> closed version 1
         1d  pause a       -> campaign_state_conflict(closed)
