@@ -1,8 +1,164 @@
-//! stub
+//! `levee festival`: the reference day against a real server, in minutes; then an audit, a verdict
+//! and a report.
+
+use std::fs;
+use std::io::{IsTerminal, Write, stderr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use levee_api::code::Codes;
+use levee_api::pseudonym::PseudonymKey;
+use levee_drill::crowd::{self, CrowdResult, Progress, ServerAccess, calibrate, progress_line};
+use levee_drill::festival::{Summary, judge};
+use levee_drill::plan::FestivalPlan;
+use levee_drill::report;
+use levee_drill::scenario::Scenario;
+use levee_journal::FileJournal;
+
 use crate::Ending;
-use anyhow::Result;
+use crate::secrets::Secrets;
+use crate::server::Server;
+
+/// Real time from the start of the server to the first arrival: enough to make a campaign.
+const LEAD: Duration = Duration::from_millis(1_500);
+
+/// How long the machine is measured before the scale is chosen.
+const CALIBRATION_S: f64 = 2.0;
+
+/// Without a terminal, a progress line is printed this often.
+const PLAIN_PROGRESS: Duration = Duration::from_secs(5);
+
 #[derive(clap::Args)]
-pub(crate) struct Args {}
-pub(crate) fn run(_args: &Args) -> Result<Ending> {
-    Ok(Ending::Good)
+pub(crate) struct Args {
+    /// A scenario file [default: the reference day, examples/lunar-new-year-2026.toml].
+    scenario: Option<PathBuf>,
+    /// Real seconds for the whole day.
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=3_600))]
+    seconds: u32,
+    /// Share of the day's users, 0 to 1; auto: as large as this machine holds.
+    #[arg(long, default_value = "auto")]
+    scale: String,
+    /// Draws the crowd; the same seed draws the same crowd.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Write the facts as JSON.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Where to write the report.
+    #[arg(long, value_name = "FILE.html", default_value = "festival.html")]
+    report: PathBuf,
+    /// A fresh data folder for the server, kept afterwards [default: a temporary one].
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Leave the server running at the end, after the report, until it is interrupted.
+    #[arg(long)]
+    stay: bool,
+}
+
+pub(crate) fn run(args: &Args) -> Result<Ending> {
+    let scenario = match &args.scenario {
+        Some(file) => Scenario::load(file)?,
+        None => Scenario::reference(),
+    };
+    let temporary = tempfile::Builder::new().prefix("levee-festival-").tempdir()?;
+    let data = args.data.clone().unwrap_or_else(|| temporary.path().join("data"));
+    ensure!(
+        !FileJournal::exists(&data),
+        "{} holds a journal already: a festival starts with a fresh folder",
+        data.display()
+    );
+    let scale =
+        match args.scale.as_str() {
+            "auto" => auto_scale(&scenario, args, temporary.path())?,
+            text => text.parse().ok().filter(|scale| *scale > 0.0 && *scale <= 1.0).with_context(
+                || format!("--scale is auto or a share above 0 and at most 1, not {text:?}"),
+            )?,
+        };
+    let plan = Arc::new(FestivalPlan::new(scenario, args.seconds, args.seed, scale));
+    eprintln!(
+        "{}: {} users, {:.3}% of the day, {:.0} times as fast, seed {}",
+        plan.scenario().name,
+        plan.users(),
+        plan.scale() * 100.0,
+        plan.speed(),
+        plan.seed()
+    );
+
+    let speed = plan.speed().to_string();
+    let clock = plan.clock_start(LEAD).to_string();
+    let flags = ["--dev", "--log", "warn", "--speed", &speed, "--clock", &clock];
+    let server = Server::start(&data, &flags)?;
+    let result = crowd::run(&plan, &access(&server), &mut progress())?;
+    eprintln!();
+    ensure!(server.stop()?.success(), "the server did not end well; what it said is above");
+
+    let summary = verdict(&result, &data)?;
+    if let Some(file) = &args.json {
+        write(file, &serde_json::to_vec_pretty(&summary)?)?;
+    }
+    write(&args.report, report::html(&summary).as_bytes())?;
+    print!("{}", summary.text());
+    println!("report: {}", args.report.display());
+    if args.data.is_some() {
+        println!("data: {}", data.display());
+    }
+    if args.stay {
+        stay(&data, &flags)?;
+    }
+    Ok(if summary.ok { Ending::Good } else { Ending::Failed })
+}
+
+fn access(server: &Server) -> ServerAccess {
+    ServerAccess {
+        address: server.address.clone(),
+        operator_key: "dev-operator".to_owned(),
+        app_key: "dev-app".to_owned(),
+    }
+}
+
+/// Measures the machine on a server of its own, so that the festival's journal holds the festival
+/// alone.
+fn auto_scale(scenario: &Scenario, args: &Args, folder: &Path) -> Result<f64> {
+    eprintln!("measuring this machine for {CALIBRATION_S} s ...");
+    let server = Server::start(&folder.join("warm-up"), &["--dev", "--log", "warn"])?;
+    let capacity = calibrate(scenario, &access(&server), CALIBRATION_S)?;
+    ensure!(server.stop()?.success(), "the server did not end well; what it said is above");
+    eprintln!("it answers {capacity:.0} claims a second with the crowd beside it");
+    Ok(FestivalPlan::scale_for(scenario, args.seconds, args.seed, capacity))
+}
+
+/// Audits the journal and compares what the crowd holds with what is in it.
+fn verdict(result: &CrowdResult, data: &Path) -> Result<Summary> {
+    let secrets = Secrets::load(data)?;
+    let codes = Codes::new(&secrets.code, 0);
+    Ok(judge(result, data, &codes, &PseudonymKey::new(&secrets.pseudonym)))
+}
+
+/// On a terminal a line that moves, otherwise a line now and then.
+fn progress() -> impl FnMut(&Progress) {
+    let terminal = stderr().is_terminal();
+    let mut next = Instant::now();
+    move |progress| {
+        if terminal {
+            eprint!("\r{}", progress_line(progress));
+            // A lost progress line harms nobody.
+            let _ = stderr().flush();
+        } else if Instant::now() >= next {
+            eprintln!("{}", progress_line(progress));
+            next += PLAIN_PROGRESS;
+        }
+    }
+}
+
+/// Starts the server again on what the festival left, until it is interrupted or ended.
+fn stay(data: &Path, flags: &[&str]) -> Result<()> {
+    let server = Server::start(data, flags)?;
+    println!("the server stays at http://{} until you interrupt it", server.address);
+    server.wait()
+}
+
+fn write(file: &Path, bytes: &[u8]) -> Result<()> {
+    fs::write(file, bytes).with_context(|| format!("cannot write {}", file.display()))
 }

@@ -1,5 +1,6 @@
 //! `levee serve`: gate, engine and journal in one process.
 
+use std::io::{IsTerminal, stderr};
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -52,6 +53,9 @@ pub(crate) struct Args {
     /// Let journal time begin at this instant, for rehearsals.
     #[arg(long, value_name = "INSTANT", value_parser = parse_instant)]
     clock: Option<Instant>,
+    /// What to log: error, warn, info, debug or trace.
+    #[arg(long, value_name = "LEVEL", default_value_t = tracing::Level::INFO)]
+    log: tracing::Level,
     /// Take a jump of the clock of over 24 hours, at start or while running.
     #[arg(long)]
     accept_time: bool,
@@ -62,7 +66,12 @@ fn parse_instant(text: &str) -> Result<Instant, String> {
 }
 
 pub(crate) fn run(args: &Args) -> Result<Ending> {
-    tracing_subscriber::fmt().with_writer(std::io::stderr).with_target(false).init();
+    tracing_subscriber::fmt()
+        .with_writer(stderr)
+        .with_ansi(stderr().is_terminal())
+        .with_target(false)
+        .with_max_level(args.log)
+        .init();
     ensure!(
         args.speed.is_finite() && args.speed > 0.0 && args.speed <= 1e6,
         "--speed must be above 0 and at most 1000000"

@@ -84,7 +84,7 @@ pub(super) fn run(args: &Args) -> Result<Ending> {
 
 async fn measure(args: &Args) -> Result<Figures> {
     let folder = tempfile::tempdir()?;
-    let levee = Server::start(folder.path(), &["--dev"])?;
+    let levee = Server::start(folder.path(), &["--dev", "--log", "warn"])?;
     let mut hello = Command::new(std::env::current_exe()?);
     hello.args(["bench", "hello"]);
     let hello = Server::spawn(hello)?;
