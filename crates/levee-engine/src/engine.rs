@@ -147,7 +147,8 @@ impl Engine {
             to_log,
             recycled,
         };
-        let finisher = Finisher { shared: Arc::clone(&shared), log: journal, batches, recycle };
+        let shared_too = Arc::clone(&shared);
+        let finisher = Finisher { shared: shared_too, log: journal, batches, recycle, last_ms };
         shared.vitals.set_phase(Phase::Ready);
         let threads = vec![
             spawn(&shared, "engine", move || decider.run())?,

@@ -91,7 +91,8 @@ impl<C: Clock> Decider<C> {
         let mut ticker = Ticker { touched: true, last: now, next_look: now };
         let mut last_clock_ms = self.clock.now_ms();
         loop {
-            let ended = if asks.is_empty() {
+            // Commands of the engine's own do not wait for anyone.
+            let ended = if asks.is_empty() && self.first.is_empty() {
                 let until = ticker.wake_at();
                 self.shared.queue.take(ASKS_MAX, until, &mut asks, &self.shared.vitals)
             } else {
@@ -220,19 +221,20 @@ pub(crate) struct Finisher<L> {
     pub(crate) log: L,
     pub(crate) batches: Receiver<Batch>,
     pub(crate) recycle: Sender<Batch>,
+    /// Journal time so far.
+    pub(crate) last_ms: u64,
 }
 
 impl<L: Log> Finisher<L> {
     /// Runs until the other thread has ended; then closes the journal, unless there was a fault.
     pub(crate) fn run(mut self) {
         let mut delivers = Vec::new();
-        let mut last_ms = 0;
         while let Ok(mut batch) = self.batches.recv() {
             if let Err(fault) = self.append(&mut batch) {
                 // Nothing of this batch, nor of any that follows, is ever told to anyone.
                 return self.shared.fail(fault);
             }
-            last_ms = batch.time_ms;
+            self.last_ms = batch.time_ms;
             self.tally(&batch);
             for (origin, replies) in batch.replies.drain(..) {
                 let place = origin.0 as usize;
@@ -247,7 +249,7 @@ impl<L: Log> Finisher<L> {
             let _ = self.recycle.send(batch);
         }
         if self.shared.fault.lock().unwrap_or_else(PoisonError::into_inner).is_none()
-            && let Err(error) = self.log.close(last_ms)
+            && let Err(error) = self.log.close(self.last_ms)
         {
             self.shared.fail(error.into());
         }

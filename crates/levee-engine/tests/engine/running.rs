@@ -70,6 +70,19 @@ fn a_stopped_engine_takes_no_more() {
 }
 
 #[test]
+fn an_engine_that_is_stopped_at_once_ends_well_every_time() {
+    let (_folder, data) = folder();
+    let bench = start(&config(&data), 1_000).expect("starts");
+    bench.open_campaign();
+    bench.engine.stop().expect("ends well");
+    drop(bench);
+    for round in 0..5 {
+        let bench = start(&config(&data), 2_000 + round).expect("starts");
+        bench.engine.stop().expect("ends well");
+    }
+}
+
+#[test]
 fn what_is_due_expires_without_being_asked() {
     let (_folder, data) = folder();
     let bench = start(&config(&data), 1_000).expect("starts");
