@@ -19,6 +19,7 @@ use tokio::net::TcpStream;
 use crate::config::{HEAD_LEN_MAX, HEADERS_MAX};
 use crate::framing::{Framing, Smuggling};
 use crate::serve::serve;
+use crate::socket::Socket;
 use crate::worker::Worker;
 
 /// What is read of a client that does not stop sending, in pieces of 4 KiB.
@@ -41,7 +42,7 @@ pub(crate) enum Phase {
 #[derive(Debug)]
 pub(crate) struct Connection {
     /// Here, so that it can outlive hyper's part.
-    stream: RefCell<TcpStream>,
+    pub(crate) stream: RefCell<TcpStream>,
     phase: Cell<Phase>,
     /// Of the phase; no limit while busy.
     deadline_tick: Cell<u32>,
@@ -76,6 +77,24 @@ impl Connection {
     pub(crate) fn answered(&self, worker: &Worker) {
         let next = if self.framing.borrow().in_head() { Phase::Head } else { Phase::Idle };
         self.enter(next, worker);
+    }
+
+    /// Takes in what was read.
+    pub(crate) fn has_read(&self, bytes: &[u8], worker: &Worker) {
+        worker.lane().stats.add_read(bytes.len());
+        let mut framing = self.framing.borrow_mut();
+        framing.feed(bytes);
+        if framing.in_head() && self.phase.get() == Phase::Idle {
+            self.enter(Phase::Head, worker);
+        }
+    }
+
+    /// The client takes what it is sent.
+    pub(crate) fn has_written(&self, len: usize, worker: &Worker) {
+        worker.lane().stats.add_written(len);
+        if self.phase.get() == Phase::Idle {
+            self.enter(Phase::Idle, worker);
+        }
     }
 
     /// Counts one request, and says whether its head is one to refuse.
@@ -145,13 +164,14 @@ enum Ended {
 }
 
 async fn speak_http(worker: &Rc<Worker>, connection: &Rc<Connection>) -> Ended {
-    let socket = Socket { connection: Rc::clone(connection), worker: Rc::clone(worker) };
+    let socket = Socket::new(Rc::clone(connection), Rc::clone(worker));
     let service = service_fn(|request| serve(Rc::clone(worker), Rc::clone(connection), request));
     let mut http = pin!(
         http1::Builder::new()
             .half_close(false)
             .keep_alive(true)
-            .pipeline_flush(true)
+            // With it, the answer to a request would wait for the rest of the next one.
+            .pipeline_flush(false)
             .max_headers(HEADERS_MAX)
             .max_buf_size(HEAD_LEN_MAX)
             .serve_connection(TokioIo::new(socket), service)
@@ -207,78 +227,5 @@ async fn linger(worker: &Worker, connection: &Connection) {
         if read.await.unwrap_or(0) == 0 {
             return;
         }
-    }
-}
-
-/// The socket, with its bytes counted and followed.
-struct Socket {
-    connection: Rc<Connection>,
-    worker: Rc<Worker>,
-}
-
-impl AsyncRead for Socket {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        let read = Pin::new(&mut *self.connection.stream.borrow_mut()).poll_read(cx, buffer);
-        let new = &buffer.filled()[before..];
-        if !new.is_empty() {
-            self.worker.lane().stats.add_read(new.len());
-            let mut framing = self.connection.framing.borrow_mut();
-            framing.feed(new);
-            if framing.in_head() && self.connection.phase.get() == Phase::Idle {
-                self.connection.enter(Phase::Head, &self.worker);
-            }
-        }
-        read
-    }
-}
-
-impl Socket {
-    fn written(&self, written: &Poll<io::Result<usize>>) {
-        if let Poll::Ready(Ok(len)) = written {
-            self.worker.lane().stats.add_written(*len);
-            if self.connection.phase.get() == Phase::Idle {
-                self.connection.enter(Phase::Idle, &self.worker);
-            }
-        }
-    }
-}
-
-impl AsyncWrite for Socket {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut *self.connection.stream.borrow_mut()).poll_write(cx, bytes);
-        self.written(&written);
-        written
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        pieces: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let written =
-            Pin::new(&mut *self.connection.stream.borrow_mut()).poll_write_vectored(cx, pieces);
-        self.written(&written);
-        written
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.connection.stream.borrow().is_write_vectored()
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut *self.connection.stream.borrow_mut()).poll_flush(cx)
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut *self.connection.stream.borrow_mut()).poll_shutdown(cx)
     }
 }

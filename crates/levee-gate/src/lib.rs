@@ -26,6 +26,7 @@ mod reply;
 mod routes;
 mod serve;
 mod slab;
+mod socket;
 mod trouble;
 mod worker;
 

@@ -61,6 +61,11 @@ impl Stats {
         self.requests[route][usize::from(status / 100).min(5)].add(1);
     }
 
+    /// Of a request that never came as far as the table.
+    pub(crate) fn count_unrouted(&self, status: u16) {
+        self.count(ROUTES.len(), status);
+    }
+
     pub(crate) fn add_read(&self, bytes: usize) {
         self.read_bytes.add(bytes as u64);
     }

@@ -1,8 +1,14 @@
 //! A gate's behaviour over real sockets, with a small engine behind it.
-
 #![allow(clippy::unwrap_used, reason = "a panic in a test is the failure report")]
 
+mod batch;
 mod bench;
+mod campaigns;
 mod claims;
 mod engine;
+mod keys;
+mod lifecycle;
+mod strictness;
+mod vouchers;
+mod watching;
 mod wire;
