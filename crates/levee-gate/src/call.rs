@@ -127,7 +127,7 @@ impl Call {
         };
         if body.size_hint().lower() > len_max as u64 {
             // Not begun: whoever waits for `100 Continue` keeps the body.
-            return Err(too_large());
+            return Err(too_large().closing());
         }
         self.connection.enter(Phase::Body, &self.worker);
         let mut first = Bytes::new();

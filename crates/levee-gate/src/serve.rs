@@ -46,7 +46,7 @@ pub(crate) async fn serve(
         Ok(()) => handlers::answer(&mut call).await,
         Err(trouble) => Err(trouble),
     };
-    let close = !drained(&mut call).await;
+    let close = answer.as_ref().is_err_and(Trouble::closes) || !drained(&mut call).await;
     let response = respond(&mut call, answer, close);
     call.connection.answered(&call.worker);
     drop(gauge);
@@ -208,9 +208,6 @@ fn fill_problem(headers: &mut HeaderMap, call: &Call, trouble: Trouble) -> (u16,
         && let Ok(methods) = HeaderValue::from_str(methods)
     {
         headers.insert(ALLOW, methods);
-    }
-    if trouble.closes() {
-        headers.insert(CONNECTION, HeaderValue::from_static("close"));
     }
     if code == Code::InternalError {
         tracing::warn!(%request_id, path = ROUTES.get(call.route).map_or("", |route| route.path), "a request met a fault of ours");
