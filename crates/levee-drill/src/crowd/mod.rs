@@ -253,3 +253,6 @@ pub(crate) fn bucket_of(plan: &FestivalPlan, at_us: u64, count: usize) -> usize 
     let place = plan.hour_at(at_us) * 60.0 / f64::from(bucket_minutes(plan));
     crate::numbers::place(place.floor(), count - 1)
 }
+
+#[cfg(test)]
+mod tests;

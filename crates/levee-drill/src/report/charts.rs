@@ -9,6 +9,9 @@ use crate::numbers::real;
 
 const HEIGHT: f64 = 300.0;
 
+/// Takes one bucket of the budget out of a stretch of the day.
+type Bucket = fn(&TimelinePoint) -> u64;
+
 fn width_hours(summary: &Summary) -> f64 {
     f64::from(summary.bucket_minutes) / 60.0
 }
@@ -206,7 +209,7 @@ pub(super) fn budget(summary: &Summary) -> String {
     frame.rows(&rows);
     let width = width_hours(summary);
     let mut below: Vec<u64> = vec![0; points.len()];
-    let layers: [(&str, fn(&TimelinePoint) -> u64); 4] = [
+    let layers: [(&str, Bucket); 4] = [
         ("f-spent", |point| point.spent_minor),
         ("f-flight", |point| point.in_flight_minor),
         ("f-reserved", |point| point.reserved_minor),

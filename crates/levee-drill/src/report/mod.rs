@@ -104,6 +104,11 @@ fn percent(share: f64) -> String {
     if percent >= 10.0 { format!("{percent:.0}%") } else { format!("{}%", short(percent)) }
 }
 
+/// How many times as fast: whole from ten on.
+fn times(speed: f64) -> String {
+    if speed >= 10.0 { grouped(crate::numbers::whole(speed).into()) } else { short(speed) }
+}
+
 /// What stands before an amount.
 fn unit(currency: &str) -> String {
     if currency == "CNY" { "¥".to_owned() } else { format!("{currency} ") }
@@ -127,7 +132,7 @@ fn head(summary: &Summary) -> String {
         "{} hours in {} s of real time ({}× as fast), {} of the day's crowd: {} users, seed {}",
         summary.hours,
         summary.seconds,
-        short(summary.speed),
+        times(summary.speed),
         percent(summary.scale),
         grouped(summary.users.into()),
         summary.seed
@@ -235,11 +240,14 @@ fn method(summary: &Summary) -> String {
         grouped(summary.unsent.into()),
         grouped(summary.unacknowledged.into())
     );
+    let odd = summary.oddities.iter().take(5).map(|odd| escape(odd)).collect::<Vec<_>>();
+    let odd = if odd.is_empty() { "nothing".to_owned() } else { odd.join("<br>") };
     let facts = [
         ("Machine", escape(&summary.machine)),
         ("Command", format!("<code>{}</code>", escape(&summary.command))),
         ("Version", escape(&summary.version)),
         ("Broken off", escape(&broken)),
+        ("Unexpected", odd),
     ];
     let facts = facts.iter().map(|(name, fact)| format!("<dt>{name}</dt><dd>{fact}</dd>"));
     format!(
@@ -252,7 +260,7 @@ fn method(summary: &Summary) -> String {
          is recounted from its journal by code that shares no rule with it. Every answer that the \
          crowd holds is then looked up at the sequence number that it named: the same user, \
          voucher and amount must be there, once.</p><dl>{}</dl></section>",
-        short(summary.speed),
+        times(summary.speed),
         summary.hours,
         summary.seconds,
         facts.collect::<String>()
