@@ -165,7 +165,7 @@ async fn journal_bytes(address: &str) -> Result<u64> {
     let mut client = Client::connect(address, "dev-operator").await?;
     let raw = client.send(Method::GET, "/metrics", &[], Bytes::new()).await?;
     let text = String::from_utf8(raw.body.to_vec())?;
-    let name = "levee_journal_bytes_total ";
+    let name = "levee_engine_journal_bytes_total ";
     let value = text.lines().find_map(|line| line.strip_prefix(name));
     let value = value.with_context(|| format!("no {name}in /metrics"))?;
     Ok(value.trim().parse()?)
