@@ -16,6 +16,10 @@ const WAIT_MS_MAX: u64 = 30_000;
 /// Between the opening and the first arrival, for the generators to be ready.
 const READY: Duration = Duration::from_millis(50);
 
+/// Tries of the last look, and the time between two.
+const LAST_LOOKS_MAX: u32 = 20;
+const LAST_LOOK_AGAIN: Duration = Duration::from_millis(500);
+
 pub(super) async fn operator(access: &ServerAccess) -> Result<Client, CrowdError> {
     let client = Client::connect(&access.address, &access.operator_key).await;
     client.map_err(|source| CrowdError::Server { what: "connecting as operator", source })
@@ -60,11 +64,24 @@ pub(super) async fn set(operator: &mut Client, plan: &FestivalPlan) -> Result<In
     Ok((asked + Duration::from_millis(wait_ms)).max(Instant::now() + READY))
 }
 
-/// The campaign after everything, over a connection of its own.
+/// The campaign after everything, over a connection of its own. A server that was restarted during
+/// the drill may need a while.
 pub(super) async fn last_look(access: &ServerAccess, id: &str) -> Result<CampaignBody, CrowdError> {
-    let mut operator = operator(access).await?;
-    let campaign = operator.campaign(id).await;
-    campaign.map_err(|source| CrowdError::Server { what: "a last look at the campaign", source })
+    let mut tries = 1;
+    loop {
+        let looked = match operator(access).await {
+            Ok(mut operator) => operator.campaign(id).await.map_err(|source| CrowdError::Server {
+                what: "a last look at the campaign",
+                source,
+            }),
+            Err(error) => Err(error),
+        };
+        if looked.is_ok() || tries == LAST_LOOKS_MAX {
+            return looked;
+        }
+        tries += 1;
+        tokio::time::sleep(LAST_LOOK_AGAIN).await;
+    }
 }
 
 fn unexpected(what: &'static str, body: &str) -> CrowdError {
