@@ -61,6 +61,10 @@ pub(crate) fn check(scenario: &Scenario) -> Result<(), ScenarioError> {
     delay("repeats.after", repeats.after)?;
     within("guesses.share", scenario.guesses.share, 0.0, 1.0)?;
     within("guesses.each", f64::from(scenario.guesses.each), 0.0, 100.0)?;
+    if scenario.definition.terms.voucher.per_user != 1 {
+        // The comparison takes a user's second voucher for a doubled one.
+        return Err(wrong("campaign", "voucher.per_user must be 1: a crowd claims once each"));
+    }
     check_redemptions(scenario)
 }
 
@@ -186,6 +190,7 @@ mod tests {
             ("face_minor = 2500", "face_minor = 0", "voucher.face_minor"),
             ("currency = \"CNY\"", "currency = \"yuan\"", "currency"),
             ("per_user = 1", "per_person = 1", "voucher.per_person"),
+            ("per_user = 1", "per_user = 2", "voucher.per_user"),
         ] {
             let error =
                 Scenario::parse(SCENARIO, &CAMPAIGN.replacen(from, to, 1)).expect_err(field);
