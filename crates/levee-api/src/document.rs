@@ -181,6 +181,32 @@ fn wrong(field: impl Into<String>, detail: impl Into<String>) -> Malformed {
     Malformed { field: Some(field.into()), detail: detail.into() }
 }
 
+/// Reads a document from TOML. TOML's own instants are taken, too.
+///
+/// # Errors
+/// No TOML, or the first field that is wrong.
+pub fn from_toml(text: &str) -> Result<CampaignDocument, Malformed> {
+    let table: toml::Table = toml::from_str(text)
+        .map_err(|error| Malformed { field: None, detail: error.to_string() })?;
+    // By way of JSON, whose reader names the field that is wrong.
+    parse(&serde_json::to_vec(&json(toml::Value::Table(table))).expect("only string keys"))
+}
+
+/// TOML's own instants become texts.
+fn json(value: toml::Value) -> serde_json::Value {
+    match value {
+        toml::Value::String(text) => text.into(),
+        toml::Value::Integer(number) => number.into(),
+        toml::Value::Float(number) => number.into(),
+        toml::Value::Boolean(truth) => truth.into(),
+        toml::Value::Datetime(instant) => instant.to_string().into(),
+        toml::Value::Array(items) => items.into_iter().map(json).collect(),
+        toml::Value::Table(fields) => {
+            fields.into_iter().map(|(name, value)| (name, json(value))).collect()
+        }
+    }
+}
+
 /// From JSON to what the engine takes.
 ///
 /// # Errors

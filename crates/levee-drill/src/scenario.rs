@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use levee_api::document::{CampaignDocument, compile};
 use levee_api::types::{Definition, VoucherKind};
 use serde::Deserialize;
-use serde_json::Value;
 
 const REFERENCE: &str = include_str!("../../../examples/lunar-new-year-2026.toml");
 const REFERENCE_CAMPAIGN: &str =
@@ -259,7 +258,9 @@ impl Scenario {
     }
 
     fn from_file(file: File, campaign: &str) -> Result<Self, ScenarioError> {
-        let campaign = campaign_from_toml(campaign)?;
+        let campaign = levee_api::document::from_toml(campaign).map_err(|malformed| {
+            ScenarioError::Campaign { field: malformed.field, detail: malformed.detail }
+        })?;
         let definition = compile(&campaign).map_err(|malformed| ScenarioError::Campaign {
             field: malformed.field,
             detail: malformed.detail,
@@ -323,36 +324,6 @@ impl Scenario {
 
 fn parse_file(text: &str) -> Result<File, ScenarioError> {
     toml::from_str(text).map_err(|error| ScenarioError::Malformed(Box::new(error)))
-}
-
-/// A campaign's document from TOML.
-///
-/// # Errors
-/// No TOML, or a field that is wrong.
-pub fn campaign_from_toml(text: &str) -> Result<CampaignDocument, ScenarioError> {
-    let table: toml::Table = toml::from_str(text)
-        .map_err(|error| ScenarioError::Campaign { field: None, detail: error.to_string() })?;
-    // By way of JSON, whose reader names the field that is wrong.
-    let json = serde_json::to_vec(&json(toml::Value::Table(table))).expect("only string keys");
-    levee_api::strict::parse(&json).map_err(|malformed| ScenarioError::Campaign {
-        field: malformed.field,
-        detail: malformed.detail,
-    })
-}
-
-/// TOML's own instants become texts.
-fn json(value: toml::Value) -> Value {
-    match value {
-        toml::Value::String(text) => text.into(),
-        toml::Value::Integer(number) => number.into(),
-        toml::Value::Float(number) => number.into(),
-        toml::Value::Boolean(truth) => truth.into(),
-        toml::Value::Datetime(instant) => instant.to_string().into(),
-        toml::Value::Array(items) => items.into_iter().map(json).collect(),
-        toml::Value::Table(fields) => {
-            fields.into_iter().map(|(name, value)| (name, json(value))).collect()
-        }
-    }
 }
 
 /// Milliseconds since 1970, where the instant has an offset.

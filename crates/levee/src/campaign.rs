@@ -7,7 +7,9 @@ use anyhow::{Context, Result, anyhow};
 use bytes::Bytes;
 use clap::Subcommand;
 use levee_api::client::{Client, Raw};
-use levee_api::document::{CampaignDocument, compile_json};
+use levee_api::document::{CampaignDocument, compile, from_toml};
+use levee_api::strict::{Malformed, parse};
+use levee_api::types::Definition;
 use levee_api::wire::CampaignBody;
 
 use crate::Ending;
@@ -54,9 +56,7 @@ enum Cmd {
 pub(crate) fn run(args: &Args) -> Result<Ending> {
     match &args.command {
         Cmd::Check { file } => {
-            let json = read(file)?;
-            let definition = compile_json(&json)
-                .map_err(|error| malformed(file, error.field.as_deref(), &error.detail))?;
+            let (_, definition) = read(file)?;
             println!("{} is good: campaign {}", file.display(), definition.id);
         }
         Cmd::Apply { file, server } => {
@@ -73,45 +73,24 @@ pub(crate) fn run(args: &Args) -> Result<Ending> {
     Ok(Ending::Good)
 }
 
-fn malformed(file: &Path, field: Option<&str>, detail: &str) -> anyhow::Error {
-    match field {
-        Some(field) => anyhow!("{}: {field}: {detail}", file.display()),
-        None => anyhow!("{}: {detail}", file.display()),
-    }
-}
-
-/// A document's JSON, whether the file has JSON or TOML.
-pub(crate) fn read(file: &Path) -> Result<Vec<u8>> {
+/// A document from a file of JSON or TOML, and what the engine makes of it.
+fn read(file: &Path) -> Result<(CampaignDocument, Definition)> {
     let text =
         fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
-    if file.extension().is_some_and(|extension| extension == "json") {
-        return Ok(text.into_bytes());
-    }
-    let table: toml::Table =
-        toml::from_str(&text).with_context(|| format!("{} is not TOML", file.display()))?;
-    Ok(serde_json::to_vec(&json(toml::Value::Table(table)))?)
-}
-
-/// TOML's own instants become the texts that JSON has for them.
-fn json(value: toml::Value) -> serde_json::Value {
-    match value {
-        toml::Value::String(text) => text.into(),
-        toml::Value::Integer(number) => number.into(),
-        toml::Value::Float(number) => number.into(),
-        toml::Value::Boolean(truth) => truth.into(),
-        toml::Value::Datetime(instant) => instant.to_string().into(),
-        toml::Value::Array(values) => values.into_iter().map(json).collect(),
-        toml::Value::Table(table) => {
-            table.into_iter().map(|(key, value)| (key, json(value))).collect()
-        }
-    }
+    let is_json = file.extension().is_some_and(|extension| extension == "json");
+    let document = if is_json { parse(text.as_bytes()) } else { from_toml(&text) };
+    let compiled = document.and_then(|document| Ok((compile(&document)?, document)));
+    let (definition, document) = compiled.map_err(|Malformed { field, detail }| {
+        let field = field.map_or(String::new(), |field| format!("{field}: "));
+        anyhow!("{}: {field}{detail}", file.display())
+    })?;
+    Ok((document, definition))
 }
 
 async fn apply(file: &Path, server: &Server) -> Result<CampaignBody> {
-    let json = read(file)?;
     // Errors in the document are told with the file's name before the server is asked.
-    compile_json(&json).map_err(|error| malformed(file, error.field.as_deref(), &error.detail))?;
-    let document: CampaignDocument = serde_json::from_slice(&json)?;
+    let (document, definition) = read(file)?;
+    let json = definition.document;
     let mut client = Client::connect(&server.server, &server.key).await?;
     let path = format!("/v1/campaigns/{}", document.id);
     let there = client.send(hyper::Method::GET, &path, &[], Bytes::new()).await?;
