@@ -141,6 +141,7 @@ pub(crate) async fn serve_connection(worker: Rc<Worker>, stream: TcpStream) {
     let connection = Rc::new(Connection::new(stream));
     connection.enter(Phase::Idle, &worker);
     let place = worker.connections.borrow_mut().insert(Rc::clone(&connection));
+    let _listed = Listed { worker: Rc::clone(&worker), place };
     // A connection that was accepted while the gate began to stop.
     connection.closing.set(worker.hub.draining.load(Relaxed));
 
@@ -149,8 +150,19 @@ pub(crate) async fn serve_connection(worker: Rc<Worker>, stream: TcpStream) {
     if matches!(ended, Ended::Broken) || connection.framing.borrow().in_body() {
         linger(&worker, &connection).await;
     }
-    worker.connections.borrow_mut().remove(place);
-    worker.lane().open.fetch_sub(1, Relaxed);
+}
+
+/// Takes a connection off the worker's list when it ends, however it does.
+struct Listed {
+    worker: Rc<Worker>,
+    place: usize,
+}
+
+impl Drop for Listed {
+    fn drop(&mut self) {
+        self.worker.connections.borrow_mut().remove(self.place);
+        self.worker.lane().open.fetch_sub(1, Relaxed);
+    }
 }
 
 /// How hyper's part came to an end.
@@ -172,6 +184,8 @@ async fn speak_http(worker: &Rc<Worker>, connection: &Rc<Connection>) -> Ended {
             .keep_alive(true)
             // With it, the answer to a request would wait for the rest of the next one.
             .pipeline_flush(false)
+            // Small answers are sent faster in one piece, as measured.
+            .writev(false)
             .max_headers(HEADERS_MAX)
             .max_buf_size(HEAD_LEN_MAX)
             .serve_connection(TokioIo::new(socket), service)

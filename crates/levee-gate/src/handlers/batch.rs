@@ -51,6 +51,7 @@ pub(crate) async fn claim_batch(call: &mut Call) -> Answer {
         return Err(Trouble::new(Code::Overloaded).with_detail("Too many batches are under way."));
     }
     running.set(running.get() + 1);
+    let running = Running(Rc::clone(&call.worker));
     // As many pieces as a batch can have, so that sending one never waits.
     let (pieces, answer) = mpsc::channel(LINES_MAX + 2);
     let batch = Batch {
@@ -64,13 +65,21 @@ pub(crate) async fn claim_batch(call: &mut Call) -> Answer {
     };
     let body = call.body.take();
     tokio::task::spawn_local(async move {
-        let worker = Rc::clone(&batch.worker);
+        let _running = running;
         if let Some(body) = body {
             batch.run(body).await;
         }
-        worker.batches.set(worker.batches.get() - 1);
     });
     Ok(Reply::stream(answer))
+}
+
+/// Counts a batch until it ends, however it does.
+struct Running(Rc<Worker>);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.batches.set(self.0.batches.get() - 1);
+    }
 }
 
 /// An answer whose turn is still to come.

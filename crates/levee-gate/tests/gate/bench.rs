@@ -17,6 +17,7 @@ pub(crate) struct Bench {
     pub(crate) engine: Arc<Engine>,
     pub(crate) address: SocketAddr,
     pub(crate) codes: Arc<Codes>,
+    pub(crate) journal: Arc<Journal>,
 }
 
 impl Bench {
@@ -26,17 +27,18 @@ impl Bench {
 
     pub(crate) fn with(config: GateConfig, keys: KeyRing) -> Self {
         let engine = Engine::start();
+        let journal = Arc::new(Journal::default());
         let codes = Arc::new(Codes::new(&[1; 32], 0));
         let ports = Ports {
             submit: engine.clone(),
-            export: Arc::new(Journal),
+            export: journal.clone(),
             codes: codes.clone(),
             pseudonyms: PseudonymKey::new(&[2; 32]),
             keys: Arc::new(keys),
         };
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let gate = start(listener, config, ports).unwrap();
-        Self { address: gate.local_addr(), gate, engine, codes }
+        Self { address: gate.local_addr(), gate, engine, codes, journal }
     }
 
     /// One request on a connection of its own: `METHOD path`, role, further header lines, body.

@@ -134,16 +134,44 @@ impl Submit for Engine {
     }
 }
 
-/// A journal of a hundred chunks, or of none where it cannot be read.
-pub(crate) struct Journal;
+/// A journal of a hundred chunks, without an end after [`ENDLESS`], or that cannot be read.
+#[derive(Default)]
+pub(crate) struct Journal {
+    /// Chunks read by exports.
+    pub(crate) read: Arc<AtomicU64>,
+    /// Exports under way.
+    pub(crate) reading: Arc<AtomicU64>,
+}
+
+pub(crate) const ENDLESS: u64 = 1_000;
+
+struct Reading(Arc<AtomicU64>);
+
+impl Drop for Reading {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
+    }
+}
 
 impl Export for Journal {
     fn export(&self, after_seq: u64) -> io::Result<ExportChunks> {
         if after_seq == 666 {
             return Err(io::Error::other("the disk is gone"));
         }
-        let lines =
-            (after_seq + 1..=100).map(|seq| Ok(format!("{{\"seq\":{seq}}}\n").into_bytes()));
+        self.reading.fetch_add(1, Relaxed);
+        let reading = Reading(self.reading.clone());
+        let read = self.read.clone();
+        if after_seq == ENDLESS {
+            return Ok(Box::new(std::iter::repeat_with(move || {
+                let _reading = &reading;
+                read.fetch_add(1, Relaxed);
+                Ok(vec![b'\n'; 64 * 1024])
+            })));
+        }
+        let lines = (after_seq + 1..=100).map(move |seq| {
+            let _reading = &reading;
+            Ok(format!("{{\"seq\":{seq}}}\n").into_bytes())
+        });
         Ok(Box::new(lines))
     }
 }

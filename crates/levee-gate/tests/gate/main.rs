@@ -8,6 +8,7 @@ mod claims;
 mod engine;
 mod keys;
 mod lifecycle;
+mod mutants;
 mod strictness;
 mod vouchers;
 mod watching;

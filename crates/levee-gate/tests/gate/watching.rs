@@ -1,10 +1,14 @@
 //! Health, numbers, the interface's description and the journal, over real sockets.
 
+use std::sync::atomic::Ordering::Relaxed;
+
 use levee_api::problem::Code;
 use levee_api::vitals::Phase;
 use serde_json::Value;
 
-use crate::bench::Bench;
+use crate::bench::{Bench, request, wait_until};
+use crate::engine::ENDLESS;
+use crate::wire::Wire;
 
 #[test]
 fn health_and_readiness_are_told_apart() {
@@ -139,4 +143,24 @@ fn the_journal_is_streamed() {
     assert_eq!((none.status, none.body.as_str()), (200, ""));
     let got = bench.ask("GET /v1/audit/export?after=666", "operator", "", "");
     assert_eq!(got.brief(), "500 internal_error");
+}
+
+#[test]
+fn an_export_waits_for_its_reader_and_ends_with_it() {
+    let bench = Bench::new();
+    let line = format!("GET /v1/audit/export?after={ENDLESS}");
+    let mut readers: Vec<Wire> = (0..4).map(|_| Wire::open(bench.address)).collect();
+    for wire in &mut readers {
+        wire.send(&request(&line, "operator", "", ""));
+        assert_eq!(wire.head().0, 200);
+    }
+    assert_eq!(bench.ask(&line, "operator", "", "").brief(), "503 overloaded");
+    // Nobody reads on, so the sockets fill up and reading stops.
+    let read = || bench.journal.read.load(Relaxed);
+    let mut before = u64::MAX;
+    wait_until("the export waits", || std::mem::replace(&mut before, read()) == read());
+    assert!(read() < 4 * 1_000, "{}", read());
+    drop(readers);
+    wait_until("the export ends", || bench.journal.reading.load(Relaxed) == 0);
+    assert_eq!(bench.ask("GET /v1/audit/export?after=99", "operator", "", "").status, 200);
 }
