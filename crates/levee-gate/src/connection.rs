@@ -34,7 +34,7 @@ pub(crate) enum Phase {
     Head,
     /// Receiving a body that a handler waits for.
     Body,
-    /// Answering.
+    /// Answering. Limited only while the client takes nothing of the answer.
     Busy,
 }
 
@@ -44,7 +44,7 @@ pub(crate) struct Connection {
     /// Here, so that it can outlive hyper's part.
     pub(crate) stream: RefCell<TcpStream>,
     phase: Cell<Phase>,
-    /// Of the phase; no limit while busy.
+    /// Of the phase.
     deadline_tick: Cell<u32>,
     overdue: Cell<bool>,
     closing: Cell<bool>,
@@ -92,8 +92,16 @@ impl Connection {
     /// The client takes what it is sent.
     pub(crate) fn has_written(&self, len: usize, worker: &Worker) {
         worker.lane().stats.add_written(len);
-        if self.phase.get() == Phase::Idle {
-            self.enter(Phase::Idle, worker);
+        match self.phase.get() {
+            phase @ (Phase::Idle | Phase::Busy) => self.enter(phase, worker),
+            Phase::Head | Phase::Body => {}
+        }
+    }
+
+    /// The client takes nothing at the moment.
+    pub(crate) fn is_stalled(&self, worker: &Worker) {
+        if self.phase.get() == Phase::Busy && self.deadline_tick.get() == u32::MAX {
+            self.deadline_tick.set(worker.deadline_of(Phase::Idle));
         }
     }
 
@@ -197,7 +205,8 @@ async fn speak_http(worker: &Rc<Worker>, connection: &Rc<Connection>) -> Ended {
             told = true;
             http.as_mut().graceful_shutdown();
         }
-        if connection.overdue() && matches!(connection.phase.get(), Phase::Idle | Phase::Head) {
+        // Who reads a body ends that phase with an answer.
+        if connection.overdue() && connection.phase.get() != Phase::Body {
             return Poll::Ready(Ended::Overdue);
         }
         http.as_mut().poll(cx).map(|ended| match ended {

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -10,7 +11,9 @@ use hyper::header::{HeaderName, HeaderValue};
 use serde::Serialize;
 use tokio::sync::mpsc;
 
+use crate::connection::{Connection, Phase};
 use crate::trouble::Trouble;
+use crate::worker::Worker;
 
 /// What a handler answers.
 pub(crate) type Answer = Result<Reply, Trouble>;
@@ -20,7 +23,6 @@ pub(crate) const PROBLEM: HeaderValue = HeaderValue::from_static("application/pr
 pub(crate) const NDJSON: HeaderValue = HeaderValue::from_static("application/x-ndjson");
 
 /// An answer that is no problem.
-#[derive(Debug)]
 pub(crate) struct Reply {
     pub(crate) status: u16,
     pub(crate) content_type: HeaderValue,
@@ -43,7 +45,7 @@ impl Reply {
     }
 
     pub(crate) fn stream(chunks: mpsc::Receiver<io::Result<Bytes>>) -> Self {
-        let body = ReplyBody::Stream(chunks);
+        let body = ReplyBody::Stream { chunks, under_way: None };
         Self { status: 200, content_type: NDJSON, body, replayed: false, headers: Vec::new() }
     }
 
@@ -59,12 +61,36 @@ impl Reply {
 }
 
 /// The body of an answer.
-#[derive(Debug)]
 pub(crate) enum ReplyBody {
     /// All of it; empty once it is handed over.
     Whole(Bytes),
     /// As it is made. A dropped answer closes the channel.
-    Stream(mpsc::Receiver<io::Result<Bytes>>),
+    Stream {
+        chunks: mpsc::Receiver<io::Result<Bytes>>,
+        /// Lasts as long as the answer.
+        under_way: Option<UnderWay>,
+    },
+}
+
+/// A request that is being answered: counted, and known to its connection, until it is dropped.
+pub(crate) struct UnderWay {
+    connection: Rc<Connection>,
+    worker: Rc<Worker>,
+}
+
+impl UnderWay {
+    pub(crate) fn new(connection: Rc<Connection>, worker: Rc<Worker>) -> Self {
+        connection.enter(Phase::Busy, &worker);
+        worker.lane().stats.in_flight.add(1);
+        Self { connection, worker }
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.connection.answered(&self.worker);
+        self.worker.lane().stats.in_flight.sub(1);
+    }
 }
 
 impl Body for ReplyBody {
@@ -78,7 +104,7 @@ impl Body for ReplyBody {
         match &mut *self {
             Self::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
             Self::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
-            Self::Stream(chunks) => {
+            Self::Stream { chunks, .. } => {
                 chunks.poll_recv(cx).map(|chunk| chunk.map(|chunk| chunk.map(Frame::data)))
             }
         }
@@ -91,7 +117,7 @@ impl Body for ReplyBody {
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Self::Stream(_) => SizeHint::default(),
+            Self::Stream { .. } => SizeHint::default(),
         }
     }
 }

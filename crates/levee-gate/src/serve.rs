@@ -18,7 +18,7 @@ use crate::call::Call;
 use crate::connection::{Connection, Phase};
 use crate::handlers;
 use crate::keys::{Key, hash};
-use crate::reply::{Answer, PROBLEM, Reply, ReplyBody};
+use crate::reply::{Answer, PROBLEM, Reply, ReplyBody, UnderWay};
 use crate::routes::{Found, Idempotency, Input, ROUTES};
 use crate::trouble::Trouble;
 use crate::worker::Worker;
@@ -34,9 +34,7 @@ pub(crate) async fn serve(
     connection: Rc<Connection>,
     request: Request<Incoming>,
 ) -> Result<Response<ReplyBody>, Infallible> {
-    connection.enter(Phase::Busy, &worker);
-    worker.lane().stats.in_flight.add(1);
-    let gauge = InFlight(Rc::clone(&worker));
+    let under_way = UnderWay::new(Rc::clone(&connection), Rc::clone(&worker));
     let (head, body) = request.into_parts();
     let route = ROUTES.len();
     let mut call =
@@ -47,19 +45,11 @@ pub(crate) async fn serve(
         Err(trouble) => Err(trouble),
     };
     let close = answer.as_ref().is_err_and(Trouble::closes) || !drained(&mut call).await;
-    let response = respond(&mut call, answer, close);
-    call.connection.answered(&call.worker);
-    drop(gauge);
-    Ok(response)
-}
-
-/// A request that is not answered because its connection broke is over as well.
-struct InFlight(Rc<Worker>);
-
-impl Drop for InFlight {
-    fn drop(&mut self) {
-        self.0.lane().stats.in_flight.sub(1);
+    let mut response = respond(&mut call, answer, close);
+    if let ReplyBody::Stream { under_way: lasting, .. } = response.body_mut() {
+        *lasting = Some(under_way);
     }
+    Ok(response)
 }
 
 fn admit(call: &mut Call) -> Result<(), Trouble> {

@@ -97,8 +97,10 @@ impl AsyncWrite for Socket {
             return Poll::Ready(Ok(piece.len()));
         }
         let written = stream.poll_write_vectored(cx, pieces);
-        if let Poll::Ready(Ok(len)) = &written {
-            self.connection.has_written(*len, &self.worker);
+        match &written {
+            Poll::Ready(Ok(len)) => self.connection.has_written(*len, &self.worker),
+            Poll::Pending => self.connection.is_stalled(&self.worker),
+            Poll::Ready(Err(_)) => {}
         }
         written
     }

@@ -14,7 +14,7 @@ fn a_running_gate_follows_its_keys() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("keys.json");
     let ring = KeyRing::open(&path).unwrap();
-    let bench = Bench::with(GateConfig { workers: 2, ..GateConfig::default() }, ring);
+    let bench = Bench::with(GateConfig { workers: 1, ..GateConfig::default() }, ring);
     let status = |secret: &str| {
         let header = format!("Authorization: Bearer {secret}\r\n");
         bench.ask("GET /v1/campaigns", "", &header, "").status

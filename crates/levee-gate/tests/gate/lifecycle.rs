@@ -97,13 +97,10 @@ fn the_engines_failures_have_their_codes() {
 
 #[test]
 fn a_client_that_leaves_does_no_harm() {
-    let bench = Bench::new();
+    let bench = with(|config| config.workers = 1);
     bench.campaign("spring", 100, "", "");
-    // Every worker knows the campaign, so that a claim is the first that it asks.
-    let mut warm: Vec<Wire> = (0..2).map(|_| Wire::open(bench.address)).collect();
-    for wire in &mut warm {
-        assert!(bench.on(wire, CLAIMS, "app", "", "{\"user_id\":\"w\"}").status < 300);
-    }
+    // The worker knows the campaign, so that a claim is the first that it asks.
+    bench.claim("spring", "w");
     bench.engine.hold();
     let before = bench.engine.asked();
     for user in 0..10 {
@@ -168,4 +165,16 @@ fn a_drain_does_not_wait_for_ever() {
     gate.drain();
     assert!(wire.receive().is_none());
     engine.release();
+}
+
+#[test]
+fn a_client_that_takes_nothing_is_cut_off() {
+    let bench = with(|config| config.idle_timeout = Duration::from_millis(150));
+    let mut wire = Wire::open(bench.address);
+    let line = format!("GET /v1/audit/export?after={}", crate::engine::ENDLESS);
+    wire.send(&request(&line, "operator", "", ""));
+    assert_eq!(wire.head().0, 200);
+    // The export ends although the client keeps its connection.
+    wait_until("cut off", || bench.journal.reading.load(Relaxed) == 0);
+    drop(wire);
 }
