@@ -15,10 +15,13 @@ use crate::time::{Duration, Instant, offsets};
 #[serde(deny_unknown_fields)]
 pub struct CampaignDocument {
     /// `[a-z0-9-]{1,64}`.
+    #[schemars(extend("pattern" = "^[a-z0-9-]{1,64}$"))]
     pub id: String,
     /// For people.
+    #[schemars(length(min = 1, max = 200))]
     pub name: String,
     /// ISO 4217, such as `CNY`.
+    #[schemars(extend("pattern" = "^[A-Z]{3}$"))]
     pub currency: String,
     /// Claims are taken from then on.
     pub opens_at: Instant,
@@ -55,6 +58,7 @@ fn utc() -> String {
 #[serde(deny_unknown_fields)]
 pub struct EligibilityDocument {
     /// At most 16.
+    #[schemars(length(max = 16))]
     pub all: Vec<ConditionDocument>,
 }
 
@@ -113,6 +117,7 @@ pub struct VoucherDocument {
     pub valid_for: Duration,
     /// Vouchers by claim for one user.
     #[serde(default = "one")]
+    #[schemars(range(min = 1, max = 100))]
     pub per_user: u16,
     /// How long a redemption can be rolled back.
     #[serde(default = "seven_days")]

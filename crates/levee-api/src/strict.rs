@@ -116,7 +116,8 @@ macro_rules! bounded_text {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize, JsonSchema)]
         #[serde(try_from = "String", into = "String")]
-        pub struct $name(#[schemars(length(min = $least, max = $most))] String);
+        #[schemars(with = "String", extend("minLength" = $least, "maxLength" = $most))]
+        pub struct $name(String);
 
         impl $name {
             /// The text as given.

@@ -39,7 +39,8 @@ macro_rules! replies {
 /// A bill in minor units: 0 to 2^48.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(try_from = "u64", into = "u64")]
-pub struct BillMinor(#[schemars(range(max = 281_474_976_710_656_u64))] u64);
+#[schemars(with = "u64", extend("maximum" = BILL_MINOR_MAX))]
+pub struct BillMinor(u64);
 
 impl BillMinor {
     /// In minor units.
@@ -69,7 +70,8 @@ impl From<BillMinor> for u64 {
 /// Up to five categories of an order.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(try_from = "Vec<Name>", into = "Vec<Name>")]
-pub struct CategoryNames(#[schemars(length(max = 5))] Vec<Name>);
+#[schemars(with = "Vec<Name>", extend("maxItems" = levee_core::types::Categories::MAX))]
+pub struct CategoryNames(Vec<Name>);
 
 impl CategoryNames {
     /// In the order given.
@@ -127,6 +129,7 @@ requests! {
     /// Adds to or takes from a budget.
     BudgetRequest {
         /// At least 1.
+        #[schemars(range(min = 1))]
         amount_minor: u64,
         /// The sponsor's own number for the transfer, unique per campaign and direction.
         reference: ReferenceText,

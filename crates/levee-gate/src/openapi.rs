@@ -91,15 +91,23 @@ fn parameters(route: &Route) -> Vec<Value> {
         })
     };
     if let Some(name) = route.path.split(['{', '}']).nth(1) {
+        let schema = if route.path.starts_with("/v1/campaigns/") {
+            json!({"type": "string", "pattern": "^[a-z0-9-]{1,64}$"})
+        } else {
+            json!({"type": "string", "minLength": 1})
+        };
         parameters.push(json!({
-            "name": name, "in": "path", "required": true, "schema": {"type": "string"},
+            "name": name, "in": "path", "required": true, "schema": schema,
         }));
     }
     for param in route.query {
-        let kind = if param.integer { "integer" } else { "string" };
+        let schema = match param.range {
+            Some((least, most)) => json!({"type": "integer", "minimum": least, "maximum": most}),
+            None => json!({"type": "string", "minLength": 1}),
+        };
         parameters.push(json!({
             "name": param.name, "in": "query", "required": false, "description": param.about,
-            "schema": {"type": kind},
+            "schema": schema,
         }));
     }
     let about = match route.idempotency {

@@ -54,8 +54,8 @@ mod tests {
     use super::*;
 
     const KNOWN: &[Param] = &[
-        Param { name: "after", about: "", integer: false },
-        Param { name: "limit", about: "", integer: true },
+        Param { name: "after", about: "", range: None },
+        Param { name: "limit", about: "", range: Some((1, 9)) },
     ];
 
     #[track_caller]

@@ -75,12 +75,13 @@ pub(crate) enum Idempotency {
     ByTerms,
 }
 
-/// A parameter of the query or a header.
+/// A parameter of the query.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Param {
     pub(crate) name: &'static str,
     pub(crate) about: &'static str,
-    pub(crate) integer: bool,
+    /// Its range, if it is a number.
+    pub(crate) range: Option<(u64, u64)>,
 }
 
 /// One thing that a gate does.

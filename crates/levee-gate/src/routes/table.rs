@@ -2,6 +2,7 @@
 
 use hyper::Method;
 use levee_api::document::CampaignDocument;
+use levee_api::port::LIST_MAX;
 use levee_api::problem::Code;
 use levee_api::wire::{
     BatchLineBody, BudgetBody, BudgetRequest, CampaignBody, ClaimBody, ClaimRequest, LockBody,
@@ -26,11 +27,18 @@ const DOCUMENT: Input = Input::Json { len_max: 64 * 1024 };
 const REASON: Input = Input::OptionalJson { len_max: 16 * 1024 };
 
 const PAGE: &[Param] = &[
-    Param { name: "limit", about: "Most items of one page: 1 to 1000, else 100.", integer: true },
-    Param { name: "after", about: "The `next` of the page before.", integer: false },
+    Param {
+        name: "limit",
+        about: "Most items of one page; 100 if absent.",
+        range: Some((1, LIST_MAX as u64)),
+    },
+    Param { name: "after", about: "The `next` of the page before.", range: None },
 ];
-const AFTER_SEQ: &[Param] =
-    &[Param { name: "after", about: "Only what comes after this `seq`.", integer: true }];
+const AFTER_SEQ: &[Param] = &[Param {
+    name: "after",
+    about: "Only what comes after this `seq`.",
+    range: Some((0, u64::MAX)),
+}];
 
 fn schema<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
     generator.subschema_for::<T>()
