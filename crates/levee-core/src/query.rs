@@ -5,7 +5,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::state::{Campaign, SetAside, State};
-use crate::tables::{LockState, RedemptionState};
+use crate::tables::RedemptionState;
 use crate::types::{
     Bill, CampaignId, CampaignNo, CampaignState, Counts, Definition, LockNo, Money, RedemptionNo,
     Reference, Refusal, UserKey, VoucherNo, VoucherState,
@@ -180,10 +180,7 @@ impl State {
     }
 
     fn lock_held_at(&self, now_ms: u64, lock: Option<LockNo>) -> Option<LockNo> {
-        lock.filter(|lock| {
-            let lock = &self.locks[lock.index()];
-            lock.state == LockState::Held && lock.until_ms > now_ms
-        })
+        lock.filter(|lock| self.is_held_at(now_ms, *lock))
     }
 
     fn definition(&self, campaign: CampaignNo) -> Arc<Definition> {

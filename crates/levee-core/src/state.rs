@@ -10,7 +10,7 @@ use crate::rules::{RuleBook, Rules};
 use crate::tables::{Answer, Answers, Dense, Lock, Redemption, UserIndex, Voucher, put_all};
 use crate::types::{
     CampaignId, CampaignNo, CampaignState, Command, Counts, Definition, LockNo, Money, Outcome,
-    Purpose, RedemptionNo, Refusal, VoucherNo, Wire,
+    Purpose, RedemptionNo, Refusal, RequestKey, VoucherNo, Wire,
 };
 
 /// Most campaigns of one installation; bounds the work of a tick.
@@ -222,12 +222,8 @@ impl State {
 
         let request = command.request().filter(|_| self.is_keyed(command));
         let body = request.map_or(0, |_| command.body_digest());
-        if let Some(answer) = request.and_then(|request| self.requests.get(request.0)) {
-            if answer.body != body {
-                return Verdict::Refused(Refusal::IdempotencyKeyReused);
-            }
-            let Answer { seq, at_ms, outcome, .. } = answer.clone();
-            return Verdict::Repeat { seq, at_ms, outcome };
+        if let Some(verdict) = request.and_then(|request| self.answered_request(request, body)) {
+            return verdict;
         }
         match self.decide(now_ms, seq, command) {
             Err(refusal) => Verdict::Refused(refusal),
@@ -242,6 +238,31 @@ impl State {
                 Verdict::Done(outcome)
             }
         }
+    }
+
+    /// What a command is told that was done before, looked up without deciding anything: for an
+    /// engine that cannot write just now. Knows request keys, and claims where a user may have one.
+    #[must_use]
+    pub fn earlier(&self, command: &Command) -> Option<Verdict> {
+        match (command, command.request().filter(|_| self.is_keyed(command))) {
+            (_, Some(request)) => self.answered_request(request, command.body_digest()),
+            (Command::ClaimVoucher(claim), None) => match self.claimed_before(claim)? {
+                Effect::Repeat { seq, at_ms, outcome } => {
+                    Some(Verdict::Repeat { seq, at_ms, outcome })
+                }
+                Effect::Done(_) => None,
+            },
+            _ => None,
+        }
+    }
+
+    fn answered_request(&self, request: RequestKey, body: u64) -> Option<Verdict> {
+        let answer = self.requests.get(request.0)?;
+        if answer.body != body {
+            return Some(Verdict::Refused(Refusal::IdempotencyKeyReused));
+        }
+        let Answer { seq, at_ms, outcome, .. } = answer.clone();
+        Some(Verdict::Repeat { seq, at_ms, outcome })
     }
 
     fn decide(&mut self, now_ms: u64, seq: u64, command: &Command) -> Result<Effect, Refusal> {

@@ -26,6 +26,10 @@ const LAST_COMMAND_BYTES: u64 = 192 * 1024;
 /// Largest payload of one record.
 const PAYLOAD_BYTES_MAX: u64 = 1024 * 1024;
 
+/// Smallest segments: one holds a full tick, what may stand before the last command of a batch, and
+/// that command.
+pub const SEGMENT_BYTES_MIN: u64 = LAST_COMMAND_BYTES + 64 * 1024;
+
 /// Form of the genesis payload: this byte, then the fingerprints of both keys.
 const GENESIS_FORMAT: u8 = 1;
 
@@ -96,6 +100,10 @@ impl Engine {
         keys: Keys<'_>,
         clock: impl FnOnce(u64) -> C,
     ) -> Result<Self, StartError> {
+        let bytes = config.journal.segment_bytes;
+        if bytes < SEGMENT_BYTES_MIN {
+            return Err(StartError::SegmentTooSmall { bytes, least: SEGMENT_BYTES_MIN });
+        }
         let vitals = Vitals::default();
         let genesis = genesis(keys);
         let opened = if FileJournal::exists(&config.data) {

@@ -67,6 +67,14 @@ pub enum StartError {
         /// How far.
         hours: u64,
     },
+    /// A batch might not fit a segment.
+    #[error("segment_bytes is {bytes}, but an engine needs segments of at least {least} bytes")]
+    SegmentTooSmall {
+        /// As configured.
+        bytes: u64,
+        /// The least.
+        least: u64,
+    },
     /// A file of the engine cannot be read or written.
     #[error("{path}: {cause}")]
     File {

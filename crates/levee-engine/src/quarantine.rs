@@ -56,16 +56,19 @@ impl Quarantine {
 }
 
 /// Leaves a command and what it broke in `crash/`, durably.
-pub(crate) fn keep(data: &Path, seq: u64, command: &Command, message: &str) -> io::Result<PathBuf> {
+pub(crate) fn keep(data: &Path, command: &Command, message: &str) -> io::Result<PathBuf> {
     let folder = data.join(FOLDER);
     fs::create_dir_all(&folder)?;
     let mut bytes = Vec::new();
     command.put(&mut bytes);
-    let path = folder.join(format!("{seq}.{EXTENSION}"));
+    // Named by what it is: another command never takes its place.
+    let digest: [u8; 32] = Sha256::digest(&bytes).into();
+    let name: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    let path = folder.join(&name).with_extension(EXTENSION);
     let mut file = File::create(&path)?;
     file.write_all(&bytes)?;
     file.sync_all()?;
-    fs::write(folder.join(format!("{seq}.txt")), format!("{message}\n\n{command:#?}\n"))?;
+    fs::write(path.with_extension("txt"), format!("{message}\n\n{command:#?}\n"))?;
     File::open(&folder)?.sync_all()?;
     Ok(path)
 }

@@ -92,6 +92,8 @@ pub struct Broken {
 pub struct Sequencer {
     state: State,
     quarantine: Quarantine,
+    /// The latest time that anybody was told; a clock that steps back does not undo it.
+    told_ms: u64,
     /// A batch is closed when its payload has this length.
     payload_len_max: usize,
     entries: Vec<u8>,
@@ -102,7 +104,7 @@ impl Sequencer {
     #[must_use]
     pub fn new(state: State, payload_len_max: usize) -> Self {
         let quarantine = Quarantine::default();
-        Self { state, quarantine, payload_len_max, entries: Vec::new() }
+        Self { state, quarantine, told_ms: 0, payload_len_max, entries: Vec::new() }
     }
 
     pub(crate) fn with_quarantine(mut self, quarantine: Quarantine) -> Self {
@@ -117,9 +119,11 @@ impl Sequencer {
     }
 
     /// Decides over the engine's own commands and then over `asks`, at one time, until all are
-    /// through or the batch is full; what is left stays in `asks`.
+    /// through or the batch is full. Returns how many asks were decided; the others wait for the
+    /// next step.
     ///
-    /// With `storage_full` set, commands are turned away undecided; questions are answered.
+    /// With `storage_full` set, commands are turned away undecided, unless they were done before;
+    /// questions are answered.
     ///
     /// # Errors
     /// A command broke an invariant.
@@ -128,29 +132,36 @@ impl Sequencer {
         clock_ms: u64,
         storage_full: bool,
         own: &[Command],
-        asks: &mut Vec<Queued>,
+        asks: &[Queued],
         batch: &mut Batch,
-    ) -> Result<(), Box<Broken>> {
-        let now_ms = clock_ms.max(self.state.last_ms());
+    ) -> Result<usize, Box<Broken>> {
+        let now_ms = clock_ms.max(self.state.last_ms()).max(self.told_ms);
+        self.told_ms = now_ms;
         batch.clear();
         batch.first_seq = self.state.last_seq() + 1;
         batch.time_ms = now_ms;
         self.entries.clear();
-        put_batch_start(self.state.rules_version(), &mut self.entries);
+        let rules_version = self.state.rules_version();
+        put_batch_start(rules_version, &mut self.entries);
 
         for command in own {
             self.apply(now_ms, command, batch)?;
         }
         let mut decided = 0;
-        for Queued { origin, ask } in asks.iter() {
+        // A record names one version of the rules: behind a change of them a new one begins.
+        let asks = if self.state.rules_version() == rules_version { asks } else { &[] };
+        for Queued { origin, ask } in asks {
             let reply = match &ask.body {
                 AskBody::Query(query) => {
                     batch.tally.answered += 1;
                     Reply::Answer(Box::new(self.state.answer(now_ms, query)))
                 }
-                AskBody::Command(_) if storage_full => {
-                    batch.tally.storage_full += 1;
-                    Reply::Failed(Failure::StorageFull)
+                AskBody::Command(command) if storage_full => {
+                    let earlier = self.state.earlier(command);
+                    batch.tally.storage_full += u64::from(earlier.is_none());
+                    earlier.map_or(Reply::Failed(Failure::StorageFull), |verdict| {
+                        told(verdict, &mut batch.tally)
+                    })
                 }
                 AskBody::Command(command) if self.quarantine.holds(command) => {
                     Reply::Failed(Failure::Quarantined)
@@ -166,11 +177,10 @@ impl Sequencer {
                 break;
             }
         }
-        asks.drain(..decided);
         if batch.count > 0 {
             batch.payload.extend_from_slice(&self.entries);
         }
-        Ok(())
+        Ok(decided)
     }
 
     fn apply(
@@ -196,14 +206,22 @@ impl Sequencer {
                 batch.tally.done += 1;
                 Reply::Done { seq, at_ms: now_ms, outcome, repeated: false }
             }
-            Verdict::Repeat { seq, at_ms, outcome } => {
-                batch.tally.repeated += 1;
-                Reply::Done { seq, at_ms, outcome, repeated: true }
-            }
-            Verdict::Refused(refusal) => {
-                batch.tally.refused += u64::from(refusal != Refusal::TermsChanged);
-                Reply::Refused(refusal)
-            }
+            verdict => told(verdict, &mut batch.tally),
         })
+    }
+}
+
+/// The reply to a command that changed nothing.
+fn told(verdict: Verdict, tally: &mut Tally) -> Reply {
+    match verdict {
+        Verdict::Done(_) => unreachable!("an effect is sequenced where it is decided"),
+        Verdict::Repeat { seq, at_ms, outcome } => {
+            tally.repeated += 1;
+            Reply::Done { seq, at_ms, outcome, repeated: true }
+        }
+        Verdict::Refused(refusal) => {
+            tally.refused += u64::from(refusal != Refusal::TermsChanged);
+            Reply::Refused(refusal)
+        }
     }
 }

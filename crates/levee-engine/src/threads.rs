@@ -4,7 +4,7 @@
 //! the next is being decided, and when the window is full the first thread waits, so that a slow
 //! disk makes batches larger instead of the queue deeper.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::{Receiver, Sender, SyncSender};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,10 +13,10 @@ use std::time::{Duration, Instant};
 use levee_api::port::{Deliver, Priority};
 use levee_api::vitals::{Histogram, Phase, Vitals};
 use levee_core::types::{Command, Tick};
-use levee_journal::{Log, Room};
+use levee_journal::{AppendError, Log, Room};
 
 use crate::queue::Queue;
-use crate::sequencer::{Batch, Queued, Sequencer};
+use crate::sequencer::{Batch, Broken, Queued, Sequencer};
 use crate::{Clock, Fault, quarantine};
 
 /// Most asks of one batch. Batches are as large as what waits, up to this.
@@ -90,10 +90,11 @@ impl<C: Clock> Decider<C> {
         let now = Instant::now();
         let mut ticker = Ticker { touched: true, last: now, next_look: now };
         let mut last_clock_ms = self.clock.now_ms();
+        let mut storage_full = false;
         loop {
-            // Commands of the engine's own do not wait for anyone.
-            let ended = if asks.is_empty() && self.first.is_empty() {
-                let until = ticker.wake_at();
+            // Commands of the engine's own do not wait for anyone, if there is room for them.
+            let ended = if asks.is_empty() && (self.first.is_empty() || storage_full) {
+                let until = ticker.wake_at(storage_full);
                 self.shared.queue.take(ASKS_MAX, until, &mut asks, &self.shared.vitals)
             } else {
                 false
@@ -109,43 +110,46 @@ impl<C: Clock> Decider<C> {
             last_clock_ms = clock_ms;
 
             let reserved = self.record_bytes_max * self.records_reserved;
-            let storage_full = !self.room.can_take(reserved, self.record_bytes_max);
+            storage_full = !self.room.can_take(reserved, self.record_bytes_max);
             self.shared.vitals.room_bytes.store(self.room.bytes(self.record_bytes_max), Relaxed);
-            let mut own = std::mem::take(&mut self.first);
             let now = Instant::now();
-            let busy = !asks.is_empty();
-            if ticker.due(now, busy, || self.sequencer.state().next_due_ms(), clock_ms)
-                && !storage_full
-            {
-                own.push(Command::Tick(Tick { limit: TICK_LIMIT }));
+            let mut own = Vec::new();
+            if !storage_full {
+                own = std::mem::take(&mut self.first);
+                let next_due_ms = || self.sequencer.state().next_due_ms();
+                if own.is_empty() && ticker.due(now, next_due_ms, clock_ms) {
+                    own.push(Command::Tick(Tick { limit: TICK_LIMIT }));
+                }
             }
-            if own.is_empty() && !busy {
+            if own.is_empty() && asks.is_empty() {
                 continue;
             }
-            delays.note(now, &asks);
             let mut batch = self.recycled.try_recv().unwrap_or_default();
-            let step = self.sequencer.step(clock_ms, storage_full, &own, &mut asks, &mut batch);
-            if let Err(broken) = step {
-                let kept = quarantine::keep(
-                    &self.shared.data,
-                    broken.seq,
-                    &broken.command,
-                    &broken.message,
-                );
-                let kept = kept.map_or_else(
-                    |error| format!("no file ({error})"),
-                    |path| path.display().to_string(),
-                );
-                let (seq, message) = (broken.seq, broken.message);
-                return self.shared.fail(Fault::Invariant { seq, message, kept });
-            }
+            let step = self.sequencer.step(clock_ms, storage_full, &own, &asks, &mut batch);
+            let decided = match step {
+                Ok(decided) => decided,
+                Err(broken) => return self.shared.fail(keep(&self.shared.data, *broken)),
+            };
+            delays.note(now, &asks[..decided]);
+            asks.drain(..decided);
             delays.publish(&self.shared.vitals);
+            // A tick follows what was journaled; questions and refusals leave nothing to follow.
+            ticker.touched |= batch.count as usize > own.len();
             if self.to_log.send(batch).is_err() {
                 // The other thread has said why.
                 return;
             }
         }
     }
+}
+
+/// Leaves a command that broke an invariant for those who mend it.
+fn keep(data: &Path, broken: Broken) -> Fault {
+    let Broken { seq, command, message } = broken;
+    let kept = quarantine::keep(data, &command, &message);
+    let kept =
+        kept.map_or_else(|error| format!("no file ({error})"), |path| path.display().to_string());
+    Fault::Invariant { seq, message, kept }
 }
 
 /// A clock that runs faster is allowed to step further.
@@ -161,7 +165,11 @@ fn jump_ms_max(clock: &impl Clock) -> u64 {
 }
 
 impl Ticker {
-    fn wake_at(&self) -> Instant {
+    /// When to look again if nobody asks. Without room there are no ticks, and room may come.
+    fn wake_at(&self, storage_full: bool) -> Instant {
+        if storage_full {
+            return Instant::now() + DUE_LOOK;
+        }
         let regular = self.last + if self.touched { TICK_AFTER } else { TICK_IDLE };
         regular.min(self.next_look.max(self.last + DUE_LOOK))
     }
@@ -170,11 +178,9 @@ impl Ticker {
     fn due(
         &mut self,
         now: Instant,
-        busy: bool,
         next_due_ms: impl FnOnce() -> Option<u64>,
         clock_ms: u64,
     ) -> bool {
-        self.touched |= busy;
         let regular = self.last + if self.touched { TICK_AFTER } else { TICK_IDLE };
         let mut due = now >= regular;
         if !due && now >= self.next_look {
@@ -182,8 +188,8 @@ impl Ticker {
             due = next_due_ms().is_some_and(|due_ms| due_ms <= clock_ms);
         }
         if due {
-            // A batch that is decided together with the tick has nothing behind it yet.
-            self.touched = busy;
+            // What is decided together with the tick touches again.
+            self.touched = false;
             self.last = now;
         }
         due
@@ -248,10 +254,14 @@ impl<L: Log> Finisher<L> {
             // When the other thread is gone, the batch's memory goes with it.
             let _ = self.recycle.send(batch);
         }
-        if self.shared.fault.lock().unwrap_or_else(PoisonError::into_inner).is_none()
-            && let Err(error) = self.log.close(self.last_ms)
-        {
-            self.shared.fail(error.into());
+        if self.shared.fault.lock().unwrap_or_else(PoisonError::into_inner).is_some() {
+            return;
+        }
+        match self.log.close(self.last_ms) {
+            Ok(()) => {}
+            // Everything that was acknowledged is there; only the mark of an orderly end is not.
+            Err(error @ AppendError::Full { .. }) => tracing::warn!("{error}"),
+            Err(error) => self.shared.fail(error.into()),
         }
     }
 

@@ -131,8 +131,11 @@ impl State {
         campaign.assert_sound();
         let money = campaign.money;
         let face = u64::from(campaign.definition.terms.voucher.kind.face_minor());
-        let users = (campaign.available_for_vouchers_minor() / face).min(USERS_RESERVED_MAX);
-        self.users.reserve(usize::try_from(users).expect("bounded"), &self.vouchers);
+        // Before the rush: once claims come, growing the index is dearer than not having grown it.
+        if campaign.state == CampaignState::Draft && budget.direction == Direction::Fund {
+            let users = (campaign.available_for_vouchers_minor() / face).min(USERS_RESERVED_MAX);
+            self.users.reserve(usize::try_from(users).expect("bounded"), &self.vouchers);
+        }
 
         let outcome = Outcome::BudgetMoved(Box::new(money));
         self.remember(key, command, (seq, now_ms), &outcome);

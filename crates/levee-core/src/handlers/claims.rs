@@ -32,9 +32,7 @@ impl State {
         if terms.voucher.per_user == 1
             && let Some(number) = held.newest
         {
-            let voucher = &self.vouchers[number.index()];
-            let outcome = Outcome::Claimed { voucher: number, face_minor: voucher.face_minor };
-            return Ok(Effect::Repeat { seq: voucher.seq, at_ms: voucher.issued_at_ms, outcome });
+            return Ok(self.claimed_again(number));
         }
         if campaign.state_at(now_ms) == CampaignState::Closed {
             return Err(Refusal::CampaignClosed);
@@ -92,6 +90,22 @@ impl State {
             self.vouchers[before.index()].next_in_campaign = Some(number);
         }
         Ok(Effect::Done(Outcome::Claimed { voucher: number, face_minor }))
+    }
+
+    /// The first answer again, where a user may have one voucher and has it.
+    pub(crate) fn claimed_before(&self, claim: &ClaimVoucher) -> Option<Effect> {
+        let campaign = self.campaigns.get(claim.campaign.index())?;
+        if campaign.definition.terms.voucher.per_user != 1 {
+            return None;
+        }
+        let newest_of_user = self.users.newest(claim.user, &self.vouchers);
+        self.held_by(newest_of_user, claim).newest.map(|number| self.claimed_again(number))
+    }
+
+    fn claimed_again(&self, number: VoucherNo) -> Effect {
+        let voucher = &self.vouchers[number.index()];
+        let outcome = Outcome::Claimed { voucher: number, face_minor: voucher.face_minor };
+        Effect::Repeat { seq: voucher.seq, at_ms: voucher.issued_at_ms, outcome }
     }
 
     fn held_by(&self, newest_of_user: Option<VoucherNo>, claim: &ClaimVoucher) -> Held {

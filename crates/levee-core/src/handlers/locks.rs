@@ -20,6 +20,12 @@ impl State {
         let face_minor = u64::from(voucher.face_minor);
         let key = reference_key(ReferenceKind::Lock, campaign, &lock.reference);
         if let Some(repeat) = self.answered(key, command)? {
+            // An order must not be told that it holds what was let go since.
+            if let Effect::Repeat { outcome: Outcome::Locked { lock, .. }, .. } = &repeat
+                && !self.is_held_at(now_ms, *lock)
+            {
+                return Err(Refusal::ReferenceReused);
+            }
             return Ok(repeat);
         }
         match self.voucher_state_at(now_ms, voucher) {
@@ -109,6 +115,12 @@ impl State {
             // Ended by the command that is being applied.
             self.let_go(now_ms, self.last_seq() + 1, lock);
         }
+    }
+
+    /// Whether a lock holds its voucher, as the clock has it.
+    pub(crate) fn is_held_at(&self, now_ms: u64, lock: LockNo) -> bool {
+        let lock = &self.locks[lock.index()];
+        lock.state == LockState::Held && lock.until_ms > now_ms
     }
 
     pub(super) fn voucher_of(&self, number: VoucherNo, user: UserKey) -> Result<&Voucher, Refusal> {

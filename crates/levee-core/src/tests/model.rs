@@ -148,7 +148,7 @@ impl Model {
                 Ok(Ok(Outcome::CampaignCreated { campaign }))
             }
             Command::ReplaceCampaign(replace) => self.replace(replace),
-            Command::MoveBudget(budget) => self.budget(budget, command),
+            Command::MoveBudget(budget) => self.budget(now, budget, command),
             Command::ChangeCampaignState(change) => {
                 let number = self.by_id(&change.campaign)?;
                 let is = self.state_of(now, number);

@@ -70,7 +70,7 @@ fn a_forgotten_key_is_new_and_the_reference_still_prevents_doubling() {
         3d+5   fund c 9000 key=9 ref=T2          -> available 13000
         3d+5   redeem v0 7 100 key=5 ref=A       -> again r0 100+2400 until 7d+4
         3d+5   redeem v1 7 100 key=5 ref=A       -> reference_reused
-        3d+5   lock v1 7 1d key=4 ref=A          -> again l0 until 1d+3
+        3d+5   lock v1 7 1d key=4 ref=A          -> reference_reused
         3d+5   lock v1 7 2d key=4 ref=A          -> reference_reused
         3d+5   claim c 7 key=2                   -> v2 2500
         ",

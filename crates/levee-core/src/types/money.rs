@@ -82,6 +82,8 @@ impl Counts {
     /// Whether every issued voucher is in exactly one state.
     #[must_use]
     pub fn add_up(&self) -> bool {
-        self.claims == self.live + self.locked + self.redeemed + self.expired + self.revoked
+        let parts = [self.live, self.locked, self.redeemed, self.expired, self.revoked];
+        let sum = parts.iter().try_fold(0_u64, |sum, part| sum.checked_add(*part));
+        sum == Some(self.claims)
     }
 }

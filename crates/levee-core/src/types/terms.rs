@@ -125,7 +125,7 @@ pub struct VoucherTerms {
 }
 
 impl VoucherTerms {
-    /// Bounds the walk over one user's vouchers.
+    /// Bounds the walk over one user's vouchers, per campaign.
     pub const PER_USER_MAX: u16 = 100;
 
     /// When a voucher claimed at `at_ms` ends.
@@ -271,6 +271,9 @@ impl Terms {
                 }
                 Test::OneOf(texts) if texts.is_empty() || texts.len() > Self::LIST_MAX => {
                     return Err(wrong(&field("one_of"), "must list 1 to 256 texts"));
+                }
+                Test::OneOf(texts) if texts.iter().any(|text| text.len() > 128) => {
+                    return Err(wrong(&field("one_of"), "every text must have at most 128 bytes"));
                 }
                 Test::AtLeast(_) | Test::OneOf(_) => {}
             }

@@ -62,7 +62,7 @@ pub(crate) struct Bench {
 
 pub(crate) fn config(data: &Path) -> EngineConfig {
     let mut config = EngineConfig::new(data, [3; 16]);
-    config.journal = Options { segment_bytes: 64 * 1024, reserve_bytes: 0, ..Options::default() };
+    config.journal = Options { segment_bytes: 256 * 1024, reserve_bytes: 0, ..Options::default() };
     config
 }
 

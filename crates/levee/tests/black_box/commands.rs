@@ -20,13 +20,14 @@ fn usage_is_2_and_what_cannot_run_is_3() {
     check(&[], 2, "Usage");
     check(&["surf"], 2, "surf");
     check(&["serve", "--speed", "fast"], 2, "--speed");
-    check(&["serve", "--speed", "0", "--dev"], 3, "--speed");
+    check(&["serve", "--speed", "0", "--dev"], 2, "--speed");
     check(&["serve", "--dev", "--listen", "0.0.0.0:0"], 3, "loopback");
     check(&["serve", "--dev", "--listen", "nowhere"], 3, "nowhere");
     check(&["serve", "--config", "/nonexistent"], 3, "/nonexistent");
     check(&["audit", "/nonexistent"], 3, "/nonexistent");
     check(&["campaign", "check", "/nonexistent"], 3, "/nonexistent");
-    check(&["key", "create", "--role", "outlet"], 3, "brand");
+    check(&["key", "create", "--role", "outlet"], 2, "--brand");
+    check(&["festival", "--scale", "2"], 2, "--scale");
     check(&["key", "create", "--role", "king"], 2, "king");
 }
 

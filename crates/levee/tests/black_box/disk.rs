@@ -29,16 +29,21 @@ async fn claim_until_full(client: &mut Client, prefix: &str) -> Vec<(String, byt
 #[test]
 fn a_full_disk_refuses_before_the_end_and_loses_nothing() {
     let quota = |bytes: u64| {
-        format!("[journal]\nsegment_bytes = 65536\nreserve_bytes = 0\nquota_bytes = {bytes}\n")
+        format!("[journal]\nsegment_bytes = 262144\nreserve_bytes = 0\nquota_bytes = {bytes}\n")
     };
-    let place = Place::new(&quota(1 << 20));
+    let place = Place::new(&quota(3 << 20));
     let server = place.start();
     let mut acked = run(async {
         server.open_campaign("disk", 1, 1_000_000).await;
         let mut client = server.app().await;
         let acked = claim_until_full(&mut client, "a").await;
         assert!(acked.len() > 100, "{}", acked.len());
-        // Questions are answered, and repeats of a stopped server's clients too, once there is room.
+        // Questions are answered, and so is who asks again for what was acknowledged.
+        let (user, body) = &acked[0];
+        let asked_again = json!({"user_id": user});
+        let raw = client.post("/v1/campaigns/disk/claims", None, &asked_again).await;
+        let raw = raw.expect("answered");
+        assert_eq!((raw.status, &raw.body), (200, body));
         assert_eq!(server.campaign("disk").await.counts.claims, acked.len() as u64);
         acked
     });
@@ -53,7 +58,7 @@ fn a_full_disk_refuses_before_the_end_and_loses_nothing() {
         acked.extend(more);
     });
     server.stop();
-    place.configure(&quota(4 << 20));
+    place.configure(&quota(8 << 20));
     let server = place.start();
     run(async {
         let mut client = server.app().await;

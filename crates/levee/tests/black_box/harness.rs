@@ -17,7 +17,7 @@ use tokio::task::{JoinSet, LocalSet};
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_levee");
 
 /// Small segments: tests fill them, and each takes no time to make.
-pub(crate) const SMALL_SEGMENTS: &str = "[journal]\nsegment_bytes = 65536\nreserve_bytes = 0\n";
+pub(crate) const SMALL_SEGMENTS: &str = "[journal]\nsegment_bytes = 262144\nreserve_bytes = 0\n";
 
 /// A data folder with a configuration beside it.
 pub(crate) struct Place {

@@ -31,7 +31,7 @@ impl Model {
     }
 
     /// What was said to this reference before.
-    pub(super) fn said(&self, command: &Command) -> Result<Option<Said>, Refusal> {
+    pub(super) fn said(&self, now: u64, command: &Command) -> Result<Option<Said>, Refusal> {
         let said = self.reference(command).and_then(|name| self.references.get(&name));
         let Some(said) = said else { return Ok(None) };
         if said.body != body(command) {
@@ -39,6 +39,11 @@ impl Model {
         }
         if let Outcome::Redeemed { redemption, .. } = said.outcome
             && self.redemptions[&redemption.0].undone.is_some()
+        {
+            return Err(Refusal::ReferenceReused);
+        }
+        if let Outcome::Locked { lock, .. } = said.outcome
+            && (!self.locks[&lock.0].held || self.lock_end(lock.0) <= now)
         {
             return Err(Refusal::ReferenceReused);
         }
@@ -66,9 +71,9 @@ impl Model {
         Ok(Ok(Outcome::CampaignReplaced { version: campaign.version }))
     }
 
-    pub(super) fn budget(&mut self, budget: &MoveBudget, command: &Command) -> Came {
+    pub(super) fn budget(&mut self, now: u64, budget: &MoveBudget, command: &Command) -> Came {
         let number = self.by_id(&budget.campaign)?;
-        if let Some(said) = self.said(command)? {
+        if let Some(said) = self.said(now, command)? {
             return Ok(Err(said));
         }
         let free = self.free_minor(number);
@@ -193,7 +198,7 @@ impl Model {
 
     pub(super) fn lock(&mut self, now: u64, lock: &LockVoucher, command: &Command) -> Came {
         self.of_user(lock.voucher, lock.user)?;
-        if let Some(said) = self.said(command)? {
+        if let Some(said) = self.said(now, command)? {
             return Ok(Err(said));
         }
         self.must_be_live(now, &self.vouchers[&lock.voucher.0])?;
@@ -279,7 +284,7 @@ impl Model {
 
     pub(super) fn redeem(&mut self, now: u64, redeem: &RedeemVoucher, command: &Command) -> Came {
         self.of_user(redeem.bill.voucher, redeem.bill.user)?;
-        if let Some(said) = self.said(command)? {
+        if let Some(said) = self.said(now, command)? {
             return Ok(Err(said));
         }
         let discount = self.discount(now, &redeem.bill, redeem.lock.map(|lock| lock.0))?;
