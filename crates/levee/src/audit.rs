@@ -1,12 +1,16 @@
 //! `levee audit`: recount everything from the journal alone.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use levee_drill::audit::AuditReport;
+use levee_drill::audit::{AuditError, AuditReport, audit};
+use levee_journal::OpenError;
 
 use crate::Ending;
+
+/// How often a journal that looks damaged is looked at again.
+const LOOKS_MAX: u32 = 3;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -18,13 +22,25 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<Ending> {
-    let report = levee_drill::audit::audit(&args.dir, &mut |_| {})?;
+    let report = recount(&args.dir)?;
     if let Some(file) = &args.json {
         let json = serde_json::to_vec_pretty(&report)?;
         fs::write(file, json).with_context(|| format!("cannot write {}", file.display()))?;
     }
     print(&report);
     Ok(if report.ok { Ending::Good } else { Ending::Failed })
+}
+
+/// Beside a running server the end of the journal moves while it is read: what looks damaged may
+/// have been a record in the making, so it is looked at again before it is called so.
+fn recount(dir: &Path) -> Result<AuditReport> {
+    let mut tries = 0;
+    loop {
+        match audit(dir, &mut |_| {}) {
+            Err(AuditError::Journal(OpenError::Corrupt { .. })) if tries < LOOKS_MAX => tries += 1,
+            result => return Ok(result?),
+        }
+    }
 }
 
 fn print(report: &AuditReport) {

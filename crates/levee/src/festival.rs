@@ -16,6 +16,7 @@ use levee_drill::plan::FestivalPlan;
 use levee_drill::report;
 use levee_drill::scenario::Scenario;
 use levee_journal::FileJournal;
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::Ending;
 use crate::secrets::Secrets;
@@ -38,8 +39,8 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=3_600))]
     seconds: u32,
     /// Share of the day's users, 0 to 1; auto: as large as this machine holds.
-    #[arg(long, default_value = "auto")]
-    scale: String,
+    #[arg(long, default_value = "auto", value_parser = parse_scale)]
+    scale: Scale,
     /// Draws the crowd; the same seed draws the same crowd.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -57,6 +58,21 @@ pub(crate) struct Args {
     stay: bool,
 }
 
+/// How large a share of the day is played.
+#[derive(Clone, Copy)]
+enum Scale {
+    Auto,
+    Share(f64),
+}
+
+fn parse_scale(text: &str) -> Result<Scale, String> {
+    if text == "auto" {
+        return Ok(Scale::Auto);
+    }
+    let share = text.parse().ok().filter(|share| *share > 0.0 && *share <= 1.0);
+    share.map(Scale::Share).ok_or_else(|| "is auto, or a share above 0 and at most 1".to_owned())
+}
+
 pub(crate) fn run(args: &Args) -> Result<Ending> {
     let scenario = match &args.scenario {
         Some(file) => Scenario::load(file)?,
@@ -69,13 +85,10 @@ pub(crate) fn run(args: &Args) -> Result<Ending> {
         "{} holds a journal already: a festival starts with a fresh folder",
         data.display()
     );
-    let scale =
-        match args.scale.as_str() {
-            "auto" => auto_scale(&scenario, args, temporary.path())?,
-            text => text.parse().ok().filter(|scale| *scale > 0.0 && *scale <= 1.0).with_context(
-                || format!("--scale is auto or a share above 0 and at most 1, not {text:?}"),
-            )?,
-        };
+    let scale = match args.scale {
+        Scale::Auto => auto_scale(&scenario, args, temporary.path())?,
+        Scale::Share(share) => share,
+    };
     let plan = Arc::new(FestivalPlan::new(scenario, args.seconds, args.seed, scale));
     eprintln!(
         "{}: {} users, {:.3}% of the day, {:.0} times as fast, seed {}",
@@ -156,7 +169,19 @@ fn progress() -> impl FnMut(&Progress) {
 fn stay(data: &Path, flags: &[&str]) -> Result<()> {
     let server = Server::start(data, flags)?;
     println!("the server stays at http://{} until you interrupt it", server.address);
-    server.wait()
+    // This process must outlive the interrupt, to take its temporary folder away.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        anyhow::Ok(())
+    })?;
+    server.stop()?;
+    Ok(())
 }
 
 fn write(file: &Path, bytes: &[u8]) -> Result<()> {

@@ -21,8 +21,8 @@ enum Cmd {
         /// What its holder may do.
         #[arg(long)]
         role: RoleArg,
-        /// The brand of an outlet key.
-        #[arg(long)]
+        /// The brand of an outlet key; no other key has one.
+        #[arg(long, required_if_eq("role", "outlet"))]
         brand: Option<String>,
         /// The server's data folder.
         #[arg(long, value_name = "DIR", default_value = "levee-data")]

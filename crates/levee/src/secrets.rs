@@ -1,8 +1,8 @@
 //! The installation's secrets in its data folder: made once, never changed, part of every backup.
 
-use std::fs::{self, OpenOptions};
+use std::fs::{self, DirBuilder};
 use std::io::{ErrorKind, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -19,7 +19,11 @@ pub(crate) struct Secrets {
 impl Secrets {
     /// Those of a data folder; made if the folder has no journal yet.
     pub(crate) fn load_or_create(data: &Path) -> Result<Self> {
-        fs::create_dir_all(data.join("keys"))
+        // Pseudonyms, references and reasons are nobody else's business.
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(data.join("keys"))
             .with_context(|| format!("cannot make {}", data.join("keys").display()))?;
         let fresh = !FileJournal::exists(data);
         Ok(Self {
@@ -72,23 +76,23 @@ fn parse(text: &str) -> Option<[u8; 32]> {
     Some(key)
 }
 
+/// Makes a key, unless another process does so at the same time: then that one's key counts.
 fn create(path: &Path) -> Result<[u8; 32]> {
-    let mut key = [0; 32];
+    let mut key = [0_u8; 32];
     getrandom::fill(&mut key).context("the system gives no randomness")?;
     let text: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
-    // Written beside and renamed, so that a crash leaves no half key.
-    let beside = path.with_extension("tmp");
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&beside)
-        .with_context(|| format!("cannot make {}", beside.display()))?;
-    writeln!(file, "{text}")?;
-    file.sync_all()?;
-    fs::rename(&beside, path)?;
     let folder = path.parent().context("a key file lies in a folder")?;
-    fs::File::open(folder)?.sync_all()?;
-    Ok(key)
+    let made = || format!("cannot make {}", path.display());
+    // Written beside and linked: a crash leaves no half key, and the first of two wins.
+    let mut beside =
+        tempfile::Builder::new().prefix("new-").tempfile_in(folder).with_context(made)?;
+    writeln!(beside, "{text}").with_context(made)?;
+    beside.as_file().sync_all().with_context(made)?;
+    match beside.persist_noclobber(path) {
+        Ok(_) => {}
+        Err(error) if error.error.kind() == ErrorKind::AlreadyExists => {}
+        Err(error) => return Err(error.error).with_context(made),
+    }
+    fs::File::open(folder).and_then(|folder| folder.sync_all()).with_context(made)?;
+    load(path, false)
 }

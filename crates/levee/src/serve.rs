@@ -2,7 +2,7 @@
 
 use std::io::{IsTerminal, stderr};
 use std::net::TcpListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ use levee_api::pseudonym::PseudonymKey;
 use levee_api::time::Instant;
 use levee_engine::{Clock, Engine, EngineConfig, Keys, ScaledClock, SystemClock};
 use levee_gate::{Gate, KeyRing, Ports, keys};
+use levee_journal::FileJournal;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config::Config;
@@ -48,7 +49,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Let journal time run so many times faster than real time, for rehearsals.
-    #[arg(long, default_value_t = 1.0, value_name = "TIMES")]
+    #[arg(long, default_value_t = 1.0, value_name = "TIMES", value_parser = parse_speed)]
     speed: f64,
     /// Let journal time begin at this instant, for rehearsals.
     #[arg(long, value_name = "INSTANT", value_parser = parse_instant)]
@@ -65,6 +66,34 @@ fn parse_instant(text: &str) -> Result<Instant, String> {
     Instant::try_from(text.to_owned())
 }
 
+fn parse_speed(text: &str) -> Result<f64, String> {
+    let speed = text.parse().ok().filter(|speed| *speed > 0.0 && *speed <= 1e6);
+    speed.ok_or_else(|| "must be above 0 and at most 1000000".to_owned())
+}
+
+/// Rehearsals and real data do not mix: well-known keys would open a real campaign, and a clock that
+/// runs ahead would expire it.
+fn check_rehearsal(args: &Args, data: &Path) -> Result<()> {
+    ensure!(
+        !args.dev || !key::file(data).exists(),
+        "--dev has well-known keys, and {} has keys of its own: leave --dev away",
+        data.display()
+    );
+    ensure!(
+        args.dev || !args.is_rehearsal() || !FileJournal::exists(data),
+        "--speed and --clock are for rehearsals: with the journal in {} they need --dev",
+        data.display()
+    );
+    Ok(())
+}
+
+impl Args {
+    /// Whether journal time is not the machine's.
+    fn is_rehearsal(&self) -> bool {
+        self.clock.is_some() || (self.speed - 1.0).abs() > f64::EPSILON
+    }
+}
+
 pub(crate) fn run(args: &Args) -> Result<Ending> {
     tracing_subscriber::fmt()
         .with_writer(stderr)
@@ -72,10 +101,6 @@ pub(crate) fn run(args: &Args) -> Result<Ending> {
         .with_target(false)
         .with_max_level(args.log)
         .init();
-    ensure!(
-        args.speed.is_finite() && args.speed > 0.0 && args.speed <= 1e6,
-        "--speed must be above 0 and at most 1000000"
-    );
     let mut config = Config::load(args.config.as_deref())?;
     let temporary = match (&args.data, &config.data, args.dev) {
         (None, None, true) => Some(tempfile::Builder::new().prefix("levee-dev-").tempdir()?),
@@ -98,6 +123,7 @@ pub(crate) fn run(args: &Args) -> Result<Ending> {
         bail!("--dev has well-known keys and listens on loopback only, not on {address}");
     }
 
+    check_rehearsal(args, &data)?;
     let secrets = Secrets::load_or_create(&data)?;
     let mut installation = [0; 16];
     getrandom::fill(&mut installation).context("the system gives no randomness")?;
@@ -134,8 +160,7 @@ pub(crate) fn run(args: &Args) -> Result<Ending> {
 
 fn start_engine(args: &Args, config: &EngineConfig, keys: Keys<'_>) -> Result<Engine> {
     let started = std::time::Instant::now();
-    let rehearsal = args.clock.is_some() || (args.speed - 1.0).abs() > f64::EPSILON;
-    let engine = if rehearsal {
+    let engine = if args.is_rehearsal() {
         Engine::start(config, keys, |last_ms| {
             let start_ms = args.clock.map_or_else(|| SystemClock.now_ms(), |clock| clock.ms);
             ScaledClock::new(start_ms.max(last_ms), args.speed)
@@ -170,15 +195,16 @@ fn wait(engine: &Engine, gate: Gate) -> Result<Ending> {
         }
     })?;
     if !signalled {
-        // Requests that wait for the engine will never be answered: the end must be at once.
-        if let Some(fault) = engine.fault() {
-            eprintln!("levee: {fault}");
-        }
+        // Requests that wait for the engine will never be answered: the end must be at once. The
+        // fault has been logged where it happened.
         return Ok(Ending::Failed);
     }
     tracing::info!("stopping: finishing what is under way");
     gate.drain();
-    engine.stop()?;
+    // A fault has been logged where it happened.
+    if engine.stop().is_err() {
+        return Ok(Ending::Failed);
+    }
     tracing::info!("stopped; the journal is closed");
     Ok(Ending::Good)
 }

@@ -45,12 +45,6 @@ impl Server {
         self.child.id()
     }
 
-    /// Waits until it ends by itself, or by the signal that a terminal sends to both.
-    pub(crate) fn wait(mut self) -> Result<()> {
-        self.child.wait()?;
-        Ok(())
-    }
-
     /// Asks it to end, as an operator would, and waits until it has.
     pub(crate) fn stop(mut self) -> Result<ExitStatus> {
         let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);

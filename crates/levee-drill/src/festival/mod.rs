@@ -17,6 +17,7 @@ pub use text::{grouped, money};
 use crate::audit::{AuditError, AuditReport, CampaignReport, MoneyReport, audit};
 use crate::crowd::CrowdResult;
 use crate::ledger::{Comparison, Findings};
+use crate::plan::FestivalPlan;
 
 /// Audits the journal of a stopped server, and compares every answer of the crowd with it. A
 /// journal that cannot be read is a failure like any other: what was acknowledged is not there.
@@ -54,6 +55,17 @@ fn failures(
     fail(findings.redemptions_lost, "acknowledged redemptions or rollbacks are not in the journal");
     fail(findings.redemptions_doubled, "redemptions or rollbacks had two effects");
     fail(result.tally.guesses_found, "made-up codes were taken for real ones");
+    let tally = &result.tally;
+    fail(tally.ops.iter().map(|counted| counted.unknown).sum(), "requests got no answer");
+    fail(tally.unsent, "requests were never sent");
+    fail(tally.oddities.len() as u64, "answers or more are not what the interface says");
+    let faults = tally.refusals.iter().filter(|((_, code), _)| FAULTS.contains(code));
+    fail(faults.map(|(_, count)| *count).sum(), "requests met a fault of the server");
+    let due = vouchers_due(&result.plan);
+    fail(
+        due.saturating_sub(result.ledger.claims.len() as u64),
+        "users who were to get a voucher got none",
+    );
     match report {
         Err(error) => failures.push(format!("the journal could not be audited: {error}")),
         Ok(report) => {
@@ -64,6 +76,16 @@ fn failures(
         }
     }
     failures
+}
+
+/// Codes that a server in good health does not answer with.
+const FAULTS: [&str; 3] = ["internal_error", "storage_full", "unavailable"];
+
+/// Users who must end up with a voucher: all who may claim, as far as the budget goes.
+fn vouchers_due(plan: &FestivalPlan) -> u64 {
+    let eligible = (0..plan.users()).filter(|user| plan.is_eligible(&plan.script(*user))).count();
+    let affordable = plan.budget_minor() / u64::from(plan.scenario().face_minor());
+    affordable.min(eligible as u64)
 }
 
 /// Where the server's own figures are not those of the audit.

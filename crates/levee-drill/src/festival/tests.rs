@@ -9,7 +9,7 @@ use levee_api::wire::{CampaignBody, CountsBody, MoneyBody, SetAsideBody};
 use levee_journal::{BatchHead, FileJournal, Log, Options, RecordBuffer};
 
 use super::*;
-use crate::crowd::{MoneySample, Tally};
+use crate::crowd::{MoneySample, Op, Tally};
 use crate::ledger::{ClaimAck, Code, Ledger, RedemptionAck};
 use crate::plan::FestivalPlan;
 use crate::scenario::Scenario;
@@ -24,7 +24,7 @@ struct Drill {
     steps: Vec<(Command, Outcome)>,
     ledger: Ledger,
     campaign: CampaignBody,
-    guesses_found: u64,
+    tally: Tally,
 }
 
 fn request(number: u8) -> RequestKey {
@@ -109,7 +109,8 @@ impl Drill {
             },
             seq: None,
         };
-        Self { plan, codes, pseudonyms, steps, ledger, campaign, guesses_found: 0 }
+        let tally = Tally::new(18, 5);
+        Self { plan, codes, pseudonyms, steps, ledger, campaign, tally }
     }
 
     fn judge(self) -> Summary {
@@ -129,12 +130,10 @@ impl Drill {
             journal.append(head, &mut buffer).unwrap();
         }
         journal.close(now_ms).unwrap();
-        let mut tally = Tally::new(18, 5);
-        tally.guesses_found = self.guesses_found;
         let money = vec![MoneySample { hour: 9.0, money: self.campaign.money.clone() }];
         let result = CrowdResult {
             plan: self.plan,
-            tally,
+            tally: self.tally,
             ledger: self.ledger,
             money,
             campaign: self.campaign,
@@ -302,7 +301,7 @@ fn doubled_effects_are_found() {
 
 #[test]
 fn everything_else_that_is_wrong_fails_too() {
-    check(|d| d.guesses_found = 1, [0; 4], "1 made-up codes");
+    check(|d| d.tally.guesses_found = 1, [0; 4], "1 made-up codes");
     check(|d| d.campaign.money.available_minor += 1, [0; 4], "money of campaign");
     check(|d| d.campaign.counts.claims += 1, [0; 4], "counts of campaign");
     check(|d| d.campaign.id = "other".into(), [0; 4], "no campaign other");
@@ -341,4 +340,25 @@ fn amounts_are_written_as_people_do() {
         assert_eq!(money(minor, "CNY"), expected);
     }
     assert_eq!(money(100_000, "EUR"), "EUR 1,000.00");
+}
+
+#[test]
+fn a_drill_without_answers_fails() {
+    check(
+        |d| {
+            d.ledger.claims.remove(&3);
+        },
+        [0; 4],
+        "1 users who were to get a voucher got none",
+    );
+    check(|d| d.tally.ops[Op::Redeem as usize].unknown = 2, [0; 4], "2 requests got no answer");
+    check(|d| d.tally.unsent = 1, [0; 4], "1 requests were never sent");
+    check(|d| d.tally.oddities.push("teapot".to_owned()), [0; 4], "teapot");
+    check(
+        |d| {
+            d.tally.refusals.insert((Op::Claim, "internal_error"), 4);
+        },
+        [0; 4],
+        "4 requests met a fault",
+    );
 }

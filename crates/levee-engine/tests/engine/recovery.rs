@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use levee_api::port::Reply;
 use levee_api::vitals::Vitals;
 use levee_core::RuleBook;
-use levee_core::types::{Command, LockVoucher, Reference, RequestKey, VoucherNo};
+use levee_core::types::{BatchReader, Command, LockVoucher, Reference, RequestKey, VoucherNo};
 use levee_engine::recover::replay;
 use levee_engine::{Engine, Keys, StartError};
 use levee_journal::Reader;
@@ -82,7 +82,6 @@ fn a_change_of_the_rules_stops_at_the_first_outcome_that_differs() {
 }
 
 fn first_redemption(data: &Path) -> u64 {
-    use levee_core::types::BatchReader;
     for record in Reader::open(data).expect("there") {
         let record = record.expect("good");
         if record.count == 0 {
@@ -96,6 +95,43 @@ fn first_redemption(data: &Path) -> u64 {
         }
     }
     panic!("no redemption in the journal");
+}
+
+#[test]
+fn a_change_of_the_rules_ends_its_record() {
+    let (_folder, data) = folder();
+    make_journal(&data);
+    let first = RuleBook::RELEASED.first().discount_minor;
+    let rules = [1, 2].map(|version| levee_core::Rules { version, discount_minor: first });
+    let mut newer = config(&data);
+    newer.rules = RuleBook::new(Box::leak(Box::new(rules)));
+    let bench = start(&newer, 61_000).expect("starts");
+    bench.done(claim(9));
+    bench.engine.stop().expect("ends well");
+    let mut changes = 0;
+    for record in Reader::open(&data).expect("there") {
+        let record = record.expect("good");
+        if record.count == 0 {
+            continue;
+        }
+        let batch = BatchReader::new(&record.payload).expect("good");
+        let commands: Vec<Command> = batch.map(|entry| entry.expect("good").0).collect();
+        let place = commands.iter().position(|c| matches!(c, Command::ActivateRules(_)));
+        changes += u32::from(place.is_some());
+        assert!(place.is_none_or(|place| place + 1 == commands.len()), "{commands:?}");
+    }
+    assert_eq!(changes, 1);
+    let state = replay(Reader::open(&data).expect("there"), newer.rules, &Vitals::default());
+    assert_eq!(state.expect("replays").rules_version(), 2);
+}
+
+#[test]
+fn segments_that_a_batch_might_not_fit_are_refused() {
+    let (_folder, data) = folder();
+    let mut small = config(&data);
+    small.journal.segment_bytes = 64 * 1024;
+    assert!(matches!(start(&small, 1).err(), Some(StartError::SegmentTooSmall { .. })));
+    assert!(!data.exists(), "nothing was made");
 }
 
 #[test]

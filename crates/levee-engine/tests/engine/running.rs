@@ -50,6 +50,25 @@ fn repeats_and_refusals_are_not_journaled() {
 }
 
 #[test]
+fn questions_and_refusals_leave_no_record() {
+    let (_folder, data) = folder();
+    let bench = start(&config(&data), 1_000).expect("starts");
+    bench.open_campaign();
+    let vitals = bench.engine.vitals();
+    // The tick behind the last effect comes by itself; then there is nothing to follow.
+    let effects = vitals.records.load(Relaxed);
+    while vitals.records.load(Relaxed) == effects {}
+    let after_tick = vitals.records.load(Relaxed);
+    let asked = std::time::Instant::now();
+    // Longer than a tick takes to follow; asking goes on all the time.
+    while asked.elapsed() < std::time::Duration::from_millis(1_200) {
+        bench.campaign();
+        bench.command(redeem(77, 1));
+    }
+    assert_eq!(vitals.records.load(Relaxed), after_tick);
+}
+
+#[test]
 fn a_full_queue_hands_back_what_it_cannot_take() {
     let (_folder, data) = folder();
     let mut config = config(&data);

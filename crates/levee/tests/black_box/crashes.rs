@@ -12,7 +12,7 @@ use levee_api::client::ClientError;
 use serde_json::json;
 use tokio::task::JoinSet;
 
-use crate::harness::{Address, Place, SMALL_SEGMENTS, run};
+use crate::harness::{Address, Place, SMALL_SEGMENTS, Server, levee, path, run, text};
 
 /// What was acknowledged: the body by user.
 type Acked = Rc<RefCell<BTreeMap<String, Bytes>>>;
@@ -119,6 +119,37 @@ fn a_data_folder_has_one_server() {
     let said = String::from_utf8_lossy(&second.stderr).into_owned();
     assert!(said.contains("another"), "{said}");
     server.stop();
+}
+
+#[test]
+fn two_first_starts_at_once_agree_on_the_keys() {
+    for _ in 0..10 {
+        let place = Place::new(SMALL_SEGMENTS);
+        let starts = std::thread::scope(|scope| {
+            let starts = [(); 2].map(|()| scope.spawn(|| place.try_start()));
+            starts.map(|start| start.join().expect("it tells how it went"))
+        });
+        let started = starts.into_iter().filter_map(Result::ok).collect::<Vec<_>>();
+        assert_eq!(started.len(), 1, "one of two has the folder");
+        started.into_iter().for_each(Server::stop);
+        place.start().stop();
+    }
+}
+
+#[test]
+fn rehearsals_keep_off_real_data() {
+    let place = Place::new(SMALL_SEGMENTS);
+    place.start().stop();
+    let data = place.data();
+    let speed = ["serve", "--data", path(&data), "--speed", "100", "--listen", "127.0.0.1:0"];
+    let output = levee(&speed);
+    assert_eq!(output.status.code(), Some(3), "{}", text(&output));
+    assert!(text(&output).contains("--dev"), "{}", text(&output));
+    let made = levee(&["key", "create", "--role", "app", "--data", path(&data)]);
+    assert!(made.status.success(), "{}", text(&made));
+    let output = place.fail_to_start();
+    assert_eq!(output.status.code(), Some(3), "{}", text(&output));
+    assert!(text(&output).contains("keys of its own"), "{}", text(&output));
 }
 
 #[test]
