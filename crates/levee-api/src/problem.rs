@@ -75,7 +75,7 @@ codes! {
     AmountTooLarge "amount_too_large" 422 "The amount is out of range.";
     PreconditionRequired "precondition_required" 428 "This request needs an If-Match header with the document's ETag.";
     HeadersTooLarge "headers_too_large" 431 "The request's headers are too large.";
-    InternalError "internal_error" 500 "This request met a fault of ours; it is kept and was not applied.";
+    InternalError "internal_error" 500 "This request met a fault of ours.";
     Overloaded "overloaded" 503 "Too much at once: try again later.";
     StorageFull "storage_full" 503 "The journal has no room: nothing was changed.";
     Unavailable "unavailable" 503 "The engine is starting or stopping: try again.";

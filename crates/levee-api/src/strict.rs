@@ -36,10 +36,20 @@ fn explain<T: DeserializeOwned>(body: &[u8]) -> Result<T, Malformed> {
     let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         let path = error.path().to_string();
         let detail = error.into_inner().to_string();
-        Malformed { field: field(&path, &detail), detail }
+        Malformed { field: field(&path, &detail).map(cut), detail: cut(detail) }
     })?;
     reader.end().map_err(|error| Malformed { field: None, detail: error.to_string() })?;
     Ok(value)
+}
+
+/// An answer repeats no more of a wrong body than a person needs.
+fn cut(mut text: String) -> String {
+    const LEN_MAX: usize = 200;
+    if text.len() > LEN_MAX {
+        text.truncate(text.floor_char_boundary(LEN_MAX));
+        text.push_str("...");
+    }
+    text
 }
 
 /// The path, with the name that the message quotes where the path ends at the object around it.
@@ -201,6 +211,9 @@ mod tests {
         );
         check(r#"{"inner": {"user_id": "u", "count": 1}, "pairs": {"a": 1}}"#, Some("pairs.a"));
         check(r#"{"inner": {"user_id": "u", "count": 1}} x"#, None);
+        let long = "x".repeat(10_000);
+        let malformed = parse::<Outer>(format!("{{\"{long}\": 1}}").as_bytes()).expect_err("long");
+        assert!(malformed.detail.len() < 250 && malformed.field.expect("named").len() < 250);
         check("", None);
         check("[]", None);
         check(&"[".repeat(100_000), None);

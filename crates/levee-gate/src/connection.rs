@@ -188,7 +188,8 @@ async fn speak_http(worker: &Rc<Worker>, connection: &Rc<Connection>) -> Ended {
     let service = service_fn(|request| serve(Rc::clone(worker), Rc::clone(connection), request));
     let mut http = pin!(
         http1::Builder::new()
-            .half_close(false)
+            // Who has said all still waits for the answer.
+            .half_close(true)
             .keep_alive(true)
             // With it, the answer to a request would wait for the rest of the next one.
             .pipeline_flush(false)

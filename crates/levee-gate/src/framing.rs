@@ -158,6 +158,8 @@ impl Framing {
                 self.header(line);
                 Place::Head
             }
+            // Its end was not kept: what it says is not known.
+            Place::ChunkSize if line.len() >= LINE_KEPT_MAX => Place::Lost,
             Place::ChunkSize => match chunk_size(line) {
                 Some(0) => Place::Trailers,
                 Some(left) => Place::Chunk { left },
@@ -276,6 +278,22 @@ mod tests {
             3,
             None,
         );
+    }
+
+    #[test]
+    fn a_chunk_size_that_was_not_kept_whole_loses_the_thread() {
+        let head = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+        let size = format!("{}2\r\n", "0".repeat(110));
+        for cut in 1..size.len() {
+            let mut framing = Framing::new();
+            framing.feed(head.as_bytes());
+            framing.feed(&size.as_bytes()[..cut]);
+            framing.feed(&size.as_bytes()[cut..]);
+            framing.feed(b"{}\r\n0\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n");
+            // Either all of it was understood, or the next request is refused.
+            assert!(framing.heads == 2 || framing.wrong(2).is_some(), "cut at {cut}");
+            assert_eq!(framing.wrong(1), None, "cut at {cut}");
+        }
     }
 
     #[test]

@@ -91,7 +91,7 @@ fn admit(call: &mut Call) -> Result<(), Trouble> {
     Ok(())
 }
 
-fn authenticate(call: &Call) -> Result<Rc<Key>, Trouble> {
+pub(crate) fn authenticate(call: &Call) -> Result<Rc<Key>, Trouble> {
     let unauthorized = || Trouble::new(Code::Unauthorized);
     let value = call.header(&AUTHORIZATION)?.ok_or_else(unauthorized)?;
     let (scheme, secret) = value.split_at_checked(7).ok_or_else(unauthorized)?;

@@ -178,8 +178,8 @@ impl Worker {
                     Ok((stream, _)) => self.place(stream),
                     Err(error) => {
                         // Out of file descriptors, for one: leave the rest in the backlog a moment.
-                        tracing::warn!(%error, "accepting a connection failed");
-                        sleep(Duration::from_millis(50)).await;
+                        tracing::warn!(%error, "accepting a connection failed; trying again in a second");
+                        sleep(Duration::from_secs(1)).await;
                     }
                 },
                 () = self.lane().news.notified() => self.take_handed_over(),

@@ -12,9 +12,11 @@ use levee_api::port::Submit;
 use levee_api::pseudonym::PseudonymKey;
 use levee_api::time::Instant;
 use levee_engine::{Clock, Engine, EngineConfig, Keys, ScaledClock, SystemClock};
-use levee_gate::{Gate, KeyRing, Ports, keys};
+use levee_gate::{Gate, GateConfig, KeyRing, Ports, keys};
 use levee_journal::FileJournal;
-use tokio::signal::unix::{SignalKind, signal};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::config::Config;
 use crate::secrets::Secrets;
@@ -28,6 +30,9 @@ const LISTEN_DEFAULT: &str = "127.0.0.1:8080";
 
 /// Segments of a throw-away server: small, because they are made for nothing.
 const SEGMENT_BYTES_DEV: u64 = 8 * 1024 * 1024;
+
+/// Open files that are not connections: segments, keys, exports, what the runtime needs.
+const FILES_RESERVED: u64 = 128;
 
 /// How often a fault of the engine is looked for.
 const FAULT_LOOK: Duration = Duration::from_millis(20);
@@ -124,6 +129,7 @@ pub(crate) fn run(args: &Args) -> Result<Ending> {
     }
 
     check_rehearsal(args, &data)?;
+    let signals = Signals::take()?;
     let secrets = Secrets::load_or_create(&data)?;
     let mut installation = [0; 16];
     getrandom::fill(&mut installation).context("the system gives no randomness")?;
@@ -148,14 +154,54 @@ pub(crate) fn run(args: &Args) -> Result<Ending> {
         pseudonyms: PseudonymKey::new(&secrets.pseudonym),
         keys: Arc::new(ring),
     };
-    let gate = levee_gate::start(listener, config.gate_config(), ports)?;
+    let mut gate_config = config.gate_config();
+    limit_connections(&mut gate_config);
+    let gate = levee_gate::start(listener, gate_config, ports)?;
     println!("levee listens on http://{address} with data in {}", data.display());
     if args.dev {
         println!("keys: dev-operator, dev-app, dev-outlet, dev-viewer");
     } else if keys::list(&key_file)?.is_empty() {
         println!("no API keys yet: levee key create --role operator --data {}", data.display());
     }
-    wait(&engine, gate)
+    Ok(wait(&engine, gate, signals))
+}
+
+/// The signals that end a server, taken before it says that it is there.
+struct Signals {
+    runtime: Runtime,
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn take() -> Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let guard = runtime.enter();
+        let (terminate, interrupt) =
+            (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        drop(guard);
+        Ok(Self { runtime, terminate, interrupt })
+    }
+}
+
+/// Raises the limit of open files to what is allowed, and keeps connections so far below it that
+/// the journal and the keys always find a file of theirs.
+fn limit_connections(config: &mut GateConfig) {
+    let limits = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limits.maximum, ..limits };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::warn!(%error, "the limit of open files cannot be raised");
+    }
+    let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    let most = usize::try_from(files.saturating_sub(FILES_RESERVED)).unwrap_or(usize::MAX).max(1);
+    if most < config.connections_max {
+        tracing::warn!(
+            connections_max = config.connections_max,
+            taken = most,
+            "the limit of open files allows fewer connections than configured"
+        );
+        config.connections_max = most;
+    }
 }
 
 fn start_engine(args: &Args, config: &EngineConfig, keys: Keys<'_>) -> Result<Engine> {
@@ -177,34 +223,32 @@ fn start_engine(args: &Args, config: &EngineConfig, keys: Keys<'_>) -> Result<En
 
 /// Until a signal or a fault; then in order: no new connections, requests under way, the queue, the
 /// journal's end.
-fn wait(engine: &Engine, gate: Gate) -> Result<Ending> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+fn wait(engine: &Engine, gate: Gate, mut signals: Signals) -> Ending {
+    let Signals { runtime, terminate, interrupt } = &mut signals;
     let signalled = runtime.block_on(async {
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
         loop {
             tokio::select! {
-                _ = terminate.recv() => return anyhow::Ok(true),
-                _ = interrupt.recv() => return Ok(true),
+                _ = terminate.recv() => return true,
+                _ = interrupt.recv() => return true,
                 () = tokio::time::sleep(FAULT_LOOK) => {
                     if engine.fault().is_some() {
-                        return Ok(false);
+                        return false;
                     }
                 }
             }
         }
-    })?;
+    });
     if !signalled {
         // Requests that wait for the engine will never be answered: the end must be at once. The
         // fault has been logged where it happened.
-        return Ok(Ending::Failed);
+        return Ending::Failed;
     }
     tracing::info!("stopping: finishing what is under way");
     gate.drain();
     // A fault has been logged where it happened.
     if engine.stop().is_err() {
-        return Ok(Ending::Failed);
+        return Ending::Failed;
     }
     tracing::info!("stopped; the journal is closed");
-    Ok(Ending::Good)
+    Ending::Good
 }

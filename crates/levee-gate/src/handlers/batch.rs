@@ -20,7 +20,7 @@ use levee_api::pseudonym::request_key;
 use levee_api::strict::parse;
 use levee_api::wire::ClaimRequest;
 use tokio::sync::mpsc;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::call::Call;
 use crate::handlers::claims::{Asked, Attempt};
@@ -42,6 +42,11 @@ const PIECE_LEN: usize = 32 * 1024;
 /// Most batches of one worker at the same time; each may keep some megabytes.
 const BATCHES_MAX: usize = 32;
 
+/// From the first to the last byte of a batch: places for batches are few.
+const BODY_TIME_MAX: Duration = Duration::from_secs(300);
+/// Most bytes that are read and thrown away behind the last line that is taken.
+const DISCARDED_MAX: usize = LINES_MAX * LINE_LEN_MAX;
+
 /// `POST /v1/campaigns/{id}/claims/batch`
 pub(crate) async fn claim_batch(call: &mut Call) -> Answer {
     // A batch to no campaign is one error, not thousands.
@@ -62,6 +67,7 @@ pub(crate) async fn claim_batch(call: &mut Call) -> Answer {
         due: VecDeque::new(),
         out: Vec::new(),
         lines: 0,
+        until: Instant::now() + BODY_TIME_MAX,
     };
     let body = call.body.take();
     tokio::task::spawn_local(async move {
@@ -96,6 +102,8 @@ struct Batch {
     due: VecDeque<Due>,
     out: Vec<u8>,
     lines: usize,
+    /// The body has to be here by then.
+    until: Instant,
 }
 
 /// What became of reading.
@@ -118,7 +126,9 @@ impl Batch {
             lines.add(&piece);
             while let Some(line) = lines.next(last.is_some()) {
                 if !self.take_line(line).await {
-                    // One line over the limit: said once, and the rest is not read.
+                    // One line over the limit: said once. The rest is read and thrown away, because
+                    // many clients send everything before they read anything.
+                    self.discard(&mut body).await;
                     self.finish().await;
                     return;
                 }
@@ -139,6 +149,7 @@ impl Batch {
     /// The next piece of the body. While it does not come, answers go out.
     async fn next_piece(&mut self, body: &mut Incoming) -> Step {
         let limit = self.worker.hub.config.body_timeout;
+        let limit = limit.min(self.until.saturating_duration_since(Instant::now()));
         loop {
             let frame = {
                 let mut reading = pin!(read_within(limit, body));
@@ -220,6 +231,16 @@ impl Batch {
         }
         if self.out.len() >= PIECE_LEN {
             self.send();
+        }
+    }
+
+    async fn discard(&mut self, body: &mut Incoming) {
+        let mut left = DISCARDED_MAX;
+        while let Step::More(piece) = self.next_piece(body).await {
+            match left.checked_sub(piece.len()) {
+                Some(rest) => left = rest,
+                None => return,
+            }
         }
     }
 

@@ -55,16 +55,18 @@ pub(crate) async fn create(call: &mut Call) -> Answer {
 pub(crate) async fn replace(call: &mut Call) -> Answer {
     let version_seen = version_seen(call)?;
     let definition = compile_json(&call.bytes().await?)?;
+    let document: CampaignDocument = parse(&definition.document)?;
     if definition.id.as_str() != call.param() {
         return Err(Trouble::field("id", "must be the id in the path"));
     }
     let replace = ReplaceCampaign { version_seen, definition };
     let replace = Command::ReplaceCampaign(Box::new(replace));
     match call.command(Priority::Status, replace).await? {
-        Said::Done { seq, outcome: Outcome::CampaignReplaced { .. }, repeated, .. } => {
+        Said::Done { seq, outcome: Outcome::CampaignReplaced { version }, repeated, .. } => {
             let view = call.worker.campaign_view(call.param()).await?;
-            let version = view.version;
-            let body = body(&view, Some(seq))?;
+            // Money and counts are those of now; document and version are those of this write,
+            // whoever came after it.
+            let body = CampaignBody { document, version, ..body(&view, Some(seq))? };
             Ok(Reply::json(200, &body).repeated(repeated).with(ETAG, etag(version)))
         }
         Said::Refused(refusal) => Err(refusal.into()),

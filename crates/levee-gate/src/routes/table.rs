@@ -347,7 +347,7 @@ pub(crate) static ROUTES: &[Route] = &[
     },
     Route {
         path: "/metrics",
-        summary: "What engine and gate count and measure, for Prometheus",
+        summary: "What engine and gate count and measure, for Prometheus; with a viewer's or operator's key also the campaigns' money",
         reply_type: "text/plain; version=0.0.4; charset=utf-8",
         handler: Handler::Metrics,
         ..OPEN

@@ -29,7 +29,7 @@ fn metrics_are_prometheus_text() {
     bench.campaign("spring", 10, "", "");
     bench.claim("spring", "u1");
     bench.post("/v1/campaigns/spring/claims", "app", "", "{}");
-    let got = bench.ask("GET /metrics", "", "", "");
+    let got = bench.ask("GET /metrics", "viewer", "", "");
     assert_eq!(got.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
     for line in [
         "levee_gate_requests_total{method=\"POST\",route=\"/v1/campaigns/{id}/claims\",status=\"2xx\"} 1",
@@ -50,10 +50,15 @@ fn metrics_are_prometheus_text() {
         let sample = line.rsplit_once(' ').is_some_and(|(_, value)| value.parse::<f64>().is_ok());
         assert!(comment || sample, "{line}");
     }
+    for role in ["", "app", "outlet"] {
+        let got = bench.ask("GET /metrics", role, "", "");
+        assert!(got.body.contains("levee_gate_connections "), "everyone sees how it runs");
+        assert!(!got.body.contains("levee_campaign_"), "{role} does not see whose money is where");
+    }
     // Money is looked at once a second at most.
     let asked = bench.engine.asked();
     for _ in 0..50 {
-        bench.ask("GET /metrics", "", "", "");
+        bench.ask("GET /metrics", "viewer", "", "");
     }
     assert!(bench.engine.asked() < asked + 25, "{} {asked}", bench.engine.asked());
 }
