@@ -98,7 +98,8 @@ pub(super) fn totals(summary: &Summary) -> String {
     let acked = running(|point| point.claims_acked);
     let used = running(|point| point.redemptions_acked);
     let known = summary.known.iter().map(|point| real(point.scaled));
-    let top = most(known.chain(acked.iter().map(|point| point.1)));
+    // Room above the last of them for its label.
+    let top = 1.2 * most(known.chain(acked.iter().map(|point| point.1)));
     let (end, rows) = linear_rows(top);
     let description = "Vouchers acknowledged so far, beside the published totals";
     let mut frame = Frame::new(description, HEIGHT, summary.hours, Vertical::Linear(end));
