@@ -15,7 +15,7 @@ const REFERENCE_CAMPAIGN: &str =
 #[derive(Debug, thiserror::Error)]
 pub enum ScenarioError {
     /// A file that cannot be read.
-    #[error("{}: {source}", path.display())]
+    #[error("cannot read {}", path.display())]
     File {
         /// Which.
         path: PathBuf,

@@ -1,5 +1,6 @@
 //! Why an engine does not start, and why it stops.
 
+use std::error::Error;
 use std::io;
 use std::path::PathBuf;
 
@@ -120,6 +121,9 @@ pub enum Fault {
 
 impl From<AppendError> for Fault {
     fn from(error: AppendError) -> Self {
-        Self::Journal(error.to_string())
+        // The cause is told as well: what the system said is what an operator needs.
+        let causes = std::iter::successors(error.source(), |cause| (*cause).source());
+        let text = causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"));
+        Self::Journal(text)
     }
 }

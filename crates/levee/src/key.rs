@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use clap::{Subcommand, ValueEnum};
 use levee_gate::{Role, keys};
 
@@ -71,6 +71,12 @@ pub(crate) fn file(data: &Path) -> PathBuf {
 }
 
 pub(crate) fn run(args: &Args) -> Result<Ending> {
+    let (Cmd::Create { data, .. } | Cmd::List { data } | Cmd::Revoke { data, .. }) = &args.command;
+    ensure!(
+        data.is_dir(),
+        "there is no data folder {}: start the server once, or name another with --data",
+        data.display()
+    );
     match &args.command {
         Cmd::Create { role, brand, data } => {
             let (id, secret) = keys::create(&file(data), (*role).into(), brand.as_deref())?;

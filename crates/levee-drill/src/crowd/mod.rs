@@ -55,7 +55,7 @@ pub struct ServerAccess {
 #[derive(Debug, thiserror::Error)]
 pub enum CrowdError {
     /// The server could not be asked, or said no.
-    #[error("{what}: {source}")]
+    #[error("{what}")]
     Server {
         /// What was tried.
         what: &'static str,

@@ -29,6 +29,8 @@ fn usage_is_2_and_what_cannot_run_is_3() {
     check(&["key", "create", "--role", "outlet"], 2, "--brand");
     check(&["festival", "--scale", "2"], 2, "--scale");
     check(&["key", "create", "--role", "king"], 2, "king");
+    check(&["key", "list", "--data", "/nonexistent"], 3, "/nonexistent");
+    check(&["festival", "/nonexistent"], 3, "cannot read /nonexistent");
 }
 
 #[test]
