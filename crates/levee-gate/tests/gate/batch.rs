@@ -93,6 +93,20 @@ fn a_batch_has_at_most_ten_thousand_lines() {
 }
 
 #[test]
+fn who_sends_far_too_much_before_reading_loses_no_answer() {
+    let bench = Bench::new();
+    bench.campaign("spring", 20_000, "", "");
+    let channel = "x".repeat(60);
+    let line = |user| format!("{{\"user_id\":\"{user}\",\"channel\":\"{channel}\"}}\n");
+    // Twenty times the lines that are taken, and far more than sockets hold.
+    let body: String = (0..200_000).map(line).collect();
+    let briefs = briefs(&bench.ask(LINE, "app", NDJSON, &body));
+    assert_eq!(briefs.len(), 10_001);
+    assert!(briefs[..10_000].iter().all(|brief| brief == "201"));
+    assert_eq!(briefs[10_000], "413 content_too_large");
+}
+
+#[test]
 fn answers_come_while_lines_are_still_to_be_sent() {
     let bench = Bench::new();
     bench.campaign("spring", 9, "", "");

@@ -1,7 +1,7 @@
 //! Time limits, overload, faults of the engine, and the stop.
 
 use std::io::Write;
-use std::net::TcpStream;
+use std::net::{Shutdown, TcpStream};
 use std::sync::atomic::Ordering::Relaxed;
 use std::thread;
 use std::time::Duration;
@@ -36,6 +36,19 @@ fn a_head_that_drips_in_is_cut_off() {
     });
     assert!(wire.is_closed());
     dripper.join().unwrap();
+}
+
+#[test]
+fn who_has_said_all_still_gets_the_answer() {
+    let bench = Bench::new();
+    bench.campaign("spring", 10, "", "");
+    for user in 0..10 {
+        let mut wire = Wire::open(bench.address);
+        wire.send(&request(CLAIMS, "app", "", &format!("{{\"user_id\":\"u{user}\"}}")));
+        wire.0.get_ref().shutdown(Shutdown::Write).unwrap();
+        assert_eq!(wire.receive().expect("an answer").status, 201);
+        assert!(wire.is_closed());
+    }
 }
 
 #[test]
