@@ -46,8 +46,6 @@ pub enum Query {
         /// At most [`LIST_MAX`].
         limit: u32,
     },
-    /// Whether the engine answers.
-    Ping,
 }
 
 /// What is so, at the moment of the question.
@@ -65,8 +63,6 @@ pub enum Answer {
     Validated(Result<u64, Refusal>),
     /// To [`Query::Redemptions`].
     Redemptions(Vec<RedemptionView>),
-    /// To [`Query::Ping`].
-    Pong,
 }
 
 /// One campaign.
@@ -175,7 +171,6 @@ impl State {
                     numbers.map(|number| self.redemption_view(RedemptionNo(number))).collect(),
                 )
             }
-            Query::Ping => Answer::Pong,
         }
     }
 

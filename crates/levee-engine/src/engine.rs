@@ -28,7 +28,7 @@ const PAYLOAD_BYTES_MAX: u64 = 1024 * 1024;
 
 /// Smallest segments: one holds a full tick, what may stand before the last command of a batch, and
 /// that command.
-pub const SEGMENT_BYTES_MIN: u64 = LAST_COMMAND_BYTES + 64 * 1024;
+const SEGMENT_BYTES_MIN: u64 = LAST_COMMAND_BYTES + 64 * 1024;
 
 /// Form of the genesis payload: this byte, then the fingerprints of both keys.
 const GENESIS_FORMAT: u8 = 1;

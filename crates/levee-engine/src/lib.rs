@@ -18,7 +18,7 @@ mod sequencer;
 mod threads;
 
 pub use clock::{Clock, ScaledClock, SystemClock};
-pub use engine::{Engine, EngineConfig, Keys, SEGMENT_BYTES_MIN};
+pub use engine::{Engine, EngineConfig, Keys};
 pub use error::{Fault, StartError};
 pub use export::JournalExport;
 pub use sequencer::{Batch, Queued, Sequencer};

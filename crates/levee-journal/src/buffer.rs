@@ -43,11 +43,6 @@ impl RecordBuffer {
         &self.bytes[HEADER..]
     }
 
-    /// The payload so far, to fill in what became known later.
-    pub fn payload_mut(&mut self) -> &mut [u8] {
-        &mut self.bytes[HEADER..]
-    }
-
     /// Length of the payload in bytes.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -105,15 +105,6 @@ const BYTES_BITS: u32 = 48;
 const BYTES_MASK: u64 = (1 << BYTES_BITS) - 1;
 
 impl Room {
-    /// Room without an end, for a backend that has no such limit.
-    #[must_use]
-    pub fn unlimited() -> Self {
-        Self(Arc::new(RoomState {
-            left: AtomicU64::new(BYTES_MASK),
-            exhausted: AtomicBool::new(false),
-        }))
-    }
-
     pub(crate) fn empty() -> Self {
         Self(Arc::new(RoomState { left: AtomicU64::new(0), exhausted: AtomicBool::new(false) }))
     }

@@ -8,7 +8,7 @@ use levee_core::types::{Command, Outcome, Refusal, Tick};
 use levee_engine::Fault;
 use levee_journal::Reader;
 
-use crate::harness::{claim, config, folder, planted, redeem, start};
+use crate::harness::{claim, config, folder, id, planted, redeem, start};
 
 #[test]
 fn a_reply_is_never_ahead_of_the_journal() {
@@ -74,7 +74,7 @@ fn a_full_queue_hands_back_what_it_cannot_take() {
     let mut config = config(&data);
     config.queue_capacity = 0;
     let bench = start(&config, 1_000).expect("starts");
-    assert_eq!(bench.submit(AskBody::Query(Query::Ping)), Err(Failure::Overloaded));
+    assert_eq!(bench.submit(AskBody::Query(Query::Campaign(id()))), Err(Failure::Overloaded));
     assert_eq!(bench.engine.vitals().overloaded.load(Relaxed), 1);
 }
 
@@ -82,10 +82,10 @@ fn a_full_queue_hands_back_what_it_cannot_take() {
 fn a_stopped_engine_takes_no_more() {
     let (_folder, data) = folder();
     let bench = start(&config(&data), 1_000).expect("starts");
-    bench.submit(AskBody::Query(Query::Ping)).expect("there is room");
+    bench.submit(AskBody::Query(Query::Campaign(id()))).expect("there is room");
     bench.engine.stop().expect("ends well");
     assert!(matches!(bench.reply(), Reply::Answer(_)), "what was taken is answered");
-    assert_eq!(bench.submit(AskBody::Query(Query::Ping)), Err(Failure::Stopping));
+    assert_eq!(bench.submit(AskBody::Query(Query::Campaign(id()))), Err(Failure::Stopping));
 }
 
 #[test]
