@@ -11,6 +11,7 @@
 extern crate alloc;
 
 mod handlers;
+mod hash;
 pub mod query;
 mod rules;
 mod state;
@@ -22,3 +23,4 @@ mod tests;
 
 pub use rules::{RuleBook, Rules};
 pub use state::{CAMPAIGNS_MAX, SetAside, State, Verdict};
+pub use tables::{CHUNK_BYTES, Chunk, PAGE_BYTES, Pages};

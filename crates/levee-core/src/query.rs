@@ -5,7 +5,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::state::{Campaign, SetAside, State};
-use crate::tables::RedemptionState;
+use crate::tables::{RedemptionState, Voucher};
 use crate::types::{
     Bill, CampaignId, CampaignNo, CampaignState, Counts, Definition, LockNo, Money, RedemptionNo,
     Reference, Refusal, UserKey, VoucherNo, VoucherState,
@@ -160,7 +160,7 @@ impl State {
                 Answer::Wallet(self.wallet(now_ms, *user, *before, bounded(*limit)))
             }
             Query::Validate(bill) => {
-                let lock = self.vouchers.get(bill.voucher.index()).and_then(|voucher| voucher.lock);
+                let lock = self.vouchers.get(bill.voucher.index()).and_then(Voucher::lock);
                 // A lock is the app's own: validation asks what the bill would get, locked or not.
                 Answer::Validated(self.discount_at(now_ms, bill, self.lock_held_at(now_ms, lock)))
             }
@@ -198,7 +198,7 @@ impl State {
 
     fn voucher_view(&self, now_ms: u64, number: VoucherNo) -> VoucherView {
         let voucher = &self.vouchers[number.index()];
-        let lock = self.lock_held_at(now_ms, voucher.lock);
+        let lock = self.lock_held_at(now_ms, voucher.lock());
         VoucherView {
             number,
             user: voucher.user,
@@ -209,7 +209,7 @@ impl State {
             valid_from_ms: voucher.issued_at_ms,
             valid_until_ms: self.voucher_end_ms(voucher),
             lock: lock.map(|lock| (lock, self.locks[lock.index()].until_ms)),
-            redemption: voucher.redemption,
+            redemption: voucher.redemption(),
         }
     }
 
@@ -224,8 +224,8 @@ impl State {
             order_minor: redemption.order_minor,
             discount_minor: redemption.discount_minor,
             rollback_until_ms: self.rollback_end_ms(redemption),
-            reference: redemption.reference,
-            rolled_back: matches!(redemption.state, RedemptionState::RolledBack { .. }),
+            reference: redemption.reference(),
+            rolled_back: matches!(redemption.state(), RedemptionState::RolledBack(_)),
         }
     }
 
@@ -244,7 +244,7 @@ impl State {
             if before.is_none_or(|before| number < before) {
                 views.push(self.voucher_view(now_ms, number));
             }
-            next = self.vouchers[number.index()].previous_of_user;
+            next = self.vouchers[number.index()].previous_of_user();
         }
         views
     }

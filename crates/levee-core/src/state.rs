@@ -7,7 +7,9 @@ use alloc::vec::Vec;
 use sha2::{Digest, Sha256};
 
 use crate::rules::{RuleBook, Rules};
-use crate::tables::{Answer, Answers, Dense, Lock, Redemption, UserIndex, Voucher, put_all};
+use crate::tables::{
+    Answer, Answers, Budgets, Lock, Redemption, Store, Table, UserIndex, Voucher, put_all,
+};
 use crate::types::{
     CampaignId, CampaignNo, CampaignState, Command, Counts, Definition, LockNo, Money, Outcome,
     Purpose, RedemptionNo, Refusal, RequestKey, VoucherNo, Wire,
@@ -148,24 +150,29 @@ impl Outage {
 }
 
 /// Everything that the rules know. Made by applying commands, and by nothing else.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct State {
     pub(crate) book: RuleBook,
     pub(crate) rules: &'static Rules,
-    last_seq: u64,
-    last_ms: u64,
+    pub(crate) last_seq: u64,
+    pub(crate) last_ms: u64,
     pub(crate) campaigns: Vec<Campaign>,
     pub(crate) by_id: BTreeMap<CampaignId, CampaignNo>,
-    pub(crate) vouchers: Dense<Voucher>,
+    pub(crate) vouchers: Table<Voucher>,
     pub(crate) users: UserIndex,
-    pub(crate) redemptions: Dense<Redemption>,
-    pub(crate) locks: Dense<Lock>,
+    pub(crate) redemptions: Table<Redemption>,
+    pub(crate) locks: Table<Lock>,
     /// Held locks by the time at which they end, [`Lock::until_ms`].
     pub(crate) held: BTreeSet<(u64, LockNo)>,
     pub(crate) requests: Answers,
     pub(crate) references: Answers,
+    pub(crate) budgets: Budgets,
+    /// Memory that tables and indexes will grow into.
+    pub(crate) store: Store,
     /// Whose grace may still matter, in the order in which they were.
     pub(crate) outages: Vec<Outage>,
+    /// Where a command's bytes are put to be digested.
+    scratch: Vec<u8>,
 }
 
 impl State {
@@ -179,14 +186,17 @@ impl State {
             last_ms: 0,
             campaigns: Vec::new(),
             by_id: BTreeMap::new(),
-            vouchers: Dense::new(),
+            vouchers: Table::new(0),
             users: UserIndex::default(),
-            redemptions: Dense::new(),
-            locks: Dense::new(),
+            redemptions: Table::new(1),
+            locks: Table::new(2),
             held: BTreeSet::new(),
-            requests: Answers::default(),
-            references: Answers::default(),
+            requests: Answers::new(3),
+            references: Answers::new(4),
+            budgets: Budgets::new(),
+            store: Store::default(),
             outages: Vec::new(),
+            scratch: Vec::new(),
         }
     }
 
@@ -221,19 +231,20 @@ impl State {
         assert!(now_ms >= self.last_ms, "journal time never goes back");
 
         let request = command.request().filter(|_| self.is_keyed(command));
-        let body = request.map_or(0, |_| command.body_digest());
+        let body = request.map_or(0, |_| command.body_digest_in(&mut self.scratch));
         if let Some(verdict) = request.and_then(|request| self.answered_request(request, body)) {
             return verdict;
         }
-        match self.decide(now_ms, seq, command) {
+        match self.decide(now_ms, seq, body, command) {
             Err(refusal) => Verdict::Refused(refusal),
             Ok(Effect::Repeat { seq, at_ms, outcome }) => Verdict::Repeat { seq, at_ms, outcome },
             Ok(Effect::Done(outcome)) => {
                 self.last_seq = seq;
                 self.last_ms = now_ms;
                 if let Some(request) = request {
-                    let outcome = outcome.clone();
-                    self.requests.insert(request.0, Answer { body, seq, at_ms: now_ms, outcome });
+                    let answer = Answer { body, seq, at_ms: now_ms, outcome: outcome.clone() };
+                    let (budgets, store) = (&mut self.budgets, &mut self.store);
+                    self.requests.insert(request.0, &answer, budgets, store);
                 }
                 Verdict::Done(outcome)
             }
@@ -257,25 +268,32 @@ impl State {
     }
 
     fn answered_request(&self, request: RequestKey, body: u64) -> Option<Verdict> {
-        let answer = self.requests.get(request.0)?;
+        let answer = self.requests.get(request.0, &self.budgets)?;
         if answer.body != body {
             return Some(Verdict::Refused(Refusal::IdempotencyKeyReused));
         }
-        let Answer { seq, at_ms, outcome, .. } = answer.clone();
+        let Answer { seq, at_ms, outcome, .. } = answer;
         Some(Verdict::Repeat { seq, at_ms, outcome })
     }
 
-    fn decide(&mut self, now_ms: u64, seq: u64, command: &Command) -> Result<Effect, Refusal> {
+    /// `body` is the command's digest, where it is keyed.
+    fn decide(
+        &mut self,
+        now_ms: u64,
+        seq: u64,
+        body: u64,
+        command: &Command,
+    ) -> Result<Effect, Refusal> {
         match command {
             Command::ClaimVoucher(claim) => self.claim_voucher(now_ms, seq, claim),
-            Command::LockVoucher(lock) => self.lock_voucher(now_ms, seq, lock, command),
+            Command::LockVoucher(lock) => self.lock_voucher(now_ms, seq, lock, body),
             Command::ReleaseLock(release) => self.release_lock(now_ms, seq, *release),
-            Command::RedeemVoucher(redeem) => self.redeem_voucher(now_ms, seq, redeem, command),
+            Command::RedeemVoucher(redeem) => self.redeem_voucher(now_ms, seq, redeem, body),
             Command::RollBackRedemption(undo) => self.roll_back(now_ms, seq, undo),
             Command::RevokeVoucher(revoke) => self.revoke_voucher(now_ms, revoke),
             Command::CreateCampaign(create) => self.create_campaign(now_ms, create),
             Command::ReplaceCampaign(replace) => self.replace_campaign(replace),
-            Command::MoveBudget(budget) => self.move_budget(now_ms, seq, budget, command),
+            Command::MoveBudget(budget) => self.move_budget(now_ms, seq, budget, body),
             Command::ChangeCampaignState(change) => self.change_campaign_state(now_ms, change),
             Command::Tick(tick) => Ok(self.tick(now_ms, seq, *tick)),
             Command::ResumeService(resume) => Ok(self.resume_service(now_ms, *resume)),
@@ -332,7 +350,8 @@ impl State {
             lock.put_digest(&mut bytes);
             add(&mut bytes);
         }
-        for (key, answer) in self.requests.iter().chain(self.references.iter()) {
+        let answers = self.requests.iter(&self.budgets).chain(self.references.iter(&self.budgets));
+        for (key, answer) in answers {
             key.put(&mut bytes);
             put_all(&[answer.body, answer.seq, answer.at_ms], &mut bytes);
             answer.outcome.put(&mut bytes);

@@ -6,15 +6,16 @@ use alloc::sync::Arc;
 use super::{ReferenceKind, reference_key};
 use crate::state::{CAMPAIGNS_MAX, Campaign, Effect, SetAside, State, shift, take};
 use crate::types::{
-    CampaignId, CampaignNo, CampaignState, ChangeCampaignState, Command, Counts, CreateCampaign,
-    Direction, Money, MoveBudget, Outcome, Refusal, ReplaceCampaign, StateChange,
+    CampaignId, CampaignNo, CampaignState, ChangeCampaignState, Counts, CreateCampaign, Direction,
+    Money, MoveBudget, Outcome, Refusal, ReplaceCampaign, StateChange,
 };
 
 /// Most that one campaign may ever be funded with: sums stay far inside 64 bits.
 const FUNDED_MINOR_MAX: u64 = 1 << 60;
 
-/// Users for whom the index gets room when money comes in. What goes beyond grows it in the rush.
-const USERS_RESERVED_MAX: u64 = 1 << 24;
+/// Users for whom the index gets room when money comes in: 8 bytes each. What goes beyond grows it
+/// a segment at a time.
+const USERS_PLANNED_MAX: u64 = 1 << 27;
 
 impl State {
     pub(crate) fn campaign_no(&self, id: &CampaignId) -> Result<CampaignNo, Refusal> {
@@ -90,7 +91,7 @@ impl State {
         now_ms: u64,
         seq: u64,
         budget: &MoveBudget,
-        command: &Command,
+        body: u64,
     ) -> Result<Effect, Refusal> {
         let number = self.campaign_no(&budget.campaign)?;
         let kind = match budget.direction {
@@ -98,7 +99,7 @@ impl State {
             Direction::Withdraw => ReferenceKind::Withdrawal,
         };
         let key = reference_key(kind, number, &budget.reference);
-        if let Some(repeat) = self.answered(key, command)? {
+        if let Some(repeat) = self.answered(key, body)? {
             return Ok(repeat);
         }
         let campaign = &mut self.campaigns[number.index()];
@@ -131,14 +132,14 @@ impl State {
         campaign.assert_sound();
         let money = campaign.money;
         let face = u64::from(campaign.definition.terms.voucher.kind.face_minor());
-        // Before the rush: once claims come, growing the index is dearer than not having grown it.
-        if campaign.state == CampaignState::Draft && budget.direction == Direction::Fund {
-            let users = (campaign.available_for_vouchers_minor() / face).min(USERS_RESERVED_MAX);
-            self.users.reserve(usize::try_from(users).expect("bounded"), &self.vouchers);
+        // As many users as there may be vouchers; only an index without entries is made larger.
+        if budget.direction == Direction::Fund {
+            let users = (campaign.available_for_vouchers_minor() / face).min(USERS_PLANNED_MAX);
+            self.users.plan(usize::try_from(users).expect("bounded"), &mut self.store);
         }
 
         let outcome = Outcome::BudgetMoved(Box::new(money));
-        self.remember(key, command, (seq, now_ms), &outcome);
+        self.remember(key, body, (seq, now_ms), &outcome);
         Ok(Effect::Done(outcome))
     }
 

@@ -61,21 +61,16 @@ impl State {
         }
 
         let number = VoucherNo(self.vouchers.len());
-        let voucher = Voucher {
-            user: claim.user,
-            seq,
-            issued_at_ms: now_ms,
-            valid_until_ms: terms.voucher.valid_until_ms(now_ms),
-            campaign: claim.campaign,
+        let voucher = Voucher::new(
+            claim.user,
+            (seq, now_ms),
+            terms.voucher.valid_until_ms(now_ms),
+            claim.campaign,
             face_minor,
-            previous_of_user: newest_of_user,
-            next_in_campaign: None,
-            state: VoucherState::Live,
-            lock: None,
-            redemption: None,
-        };
-        self.users.set(claim.user, number, &self.vouchers);
-        self.vouchers.push(voucher);
+            newest_of_user,
+        );
+        self.vouchers.push(voucher, &mut self.store);
+        self.users.set(number, &self.vouchers, &mut self.store);
 
         let campaign = &mut self.campaigns[claim.campaign.index()];
         let money = &mut campaign.money;
@@ -87,7 +82,7 @@ impl State {
         let before = campaign.last_issued.replace(number);
         campaign.assert_sound();
         if let Some(before) = before {
-            self.vouchers[before.index()].next_in_campaign = Some(number);
+            self.vouchers[before.index()].set_next_in_campaign(number);
         }
         Ok(Effect::Done(Outcome::Claimed { voucher: number, face_minor }))
     }
@@ -118,7 +113,7 @@ impl State {
                 held.face_minor += u64::from(voucher.face_minor);
                 held.newest = held.newest.or(Some(number));
             }
-            next = voucher.previous_of_user;
+            next = voucher.previous_of_user();
         }
         held
     }
@@ -139,7 +134,7 @@ impl State {
         let face_minor = voucher.face_minor;
         self.unlock_if_over(revoke.voucher, now_ms);
         let voucher = &mut self.vouchers[revoke.voucher.index()];
-        voucher.state = VoucherState::Revoked;
+        voucher.set_free(VoucherState::Revoked);
         let campaign = &mut self.campaigns[voucher.campaign.index()];
         campaign.end_live(u64::from(face_minor));
         campaign.counts.revoked += 1;

@@ -2,9 +2,9 @@
 
 use super::{ReferenceKind, reference_key};
 use crate::state::{Campaign, Effect, State, shift, take};
-use crate::tables::{Lock, LockState, Voucher};
+use crate::tables::{Lock, LockState, Undone, Voucher};
 use crate::types::{
-    Command, LockNo, LockVoucher, Outcome, Refusal, ReleaseLock, UserKey, VoucherNo, VoucherState,
+    LockNo, LockVoucher, Outcome, Refusal, ReleaseLock, UserKey, VoucherNo, VoucherState,
 };
 
 impl State {
@@ -13,13 +13,13 @@ impl State {
         now_ms: u64,
         seq: u64,
         lock: &LockVoucher,
-        command: &Command,
+        body: u64,
     ) -> Result<Effect, Refusal> {
         let voucher = self.voucher_of(lock.voucher, lock.user)?;
         let campaign = voucher.campaign;
         let face_minor = u64::from(voucher.face_minor);
         let key = reference_key(ReferenceKind::Lock, campaign, &lock.reference);
-        if let Some(repeat) = self.answered(key, command)? {
+        if let Some(repeat) = self.answered(key, body)? {
             // An order must not be told that it holds what was let go since.
             if let Effect::Repeat { outcome: Outcome::Locked { lock, .. }, .. } = &repeat
                 && !self.is_held_at(now_ms, *lock)
@@ -36,17 +36,11 @@ impl State {
 
         self.unlock_if_over(lock.voucher, now_ms);
         let until_ms = now_ms.saturating_add(lock.ttl_ms);
-        let number = LockNo(self.locks.push(Lock {
-            voucher: lock.voucher,
-            at_ms: now_ms,
-            until_ms,
-            reference: lock.reference,
-            state: LockState::Held,
-        }));
+        let record = Lock::held(lock.voucher, now_ms, until_ms, &lock.reference);
+        let number = LockNo(self.locks.push(record, &mut self.store));
         self.held.insert((until_ms, number));
         let voucher = &mut self.vouchers[lock.voucher.index()];
-        voucher.state = VoucherState::Locked;
-        voucher.lock = Some(number);
+        voucher.set_locked(number);
         let campaign = &mut self.campaigns[campaign.index()];
         let money = &mut campaign.money;
         shift(&mut money.reserved_minor, &mut money.in_flight_minor, face_minor);
@@ -57,7 +51,7 @@ impl State {
         campaign.assert_sound();
 
         let outcome = Outcome::Locked { lock: number, until_ms };
-        self.remember(key, command, (seq, now_ms), &outcome);
+        self.remember(key, body, (seq, now_ms), &outcome);
         Ok(Effect::Done(outcome))
     }
 
@@ -68,9 +62,9 @@ impl State {
         release: ReleaseLock,
     ) -> Result<Effect, Refusal> {
         let lock = self.locks.get(release.lock.index()).ok_or(Refusal::LockNotFound)?;
-        match lock.state {
+        match lock.state() {
             LockState::Used => Err(Refusal::LockNotHeld),
-            LockState::Released { seq, at_ms, voucher_state } => {
+            LockState::Released(Undone { seq, at_ms, voucher_state }) => {
                 let outcome = Outcome::Released { voucher_state };
                 Ok(Effect::Repeat { seq, at_ms, outcome })
             }
@@ -84,17 +78,16 @@ impl State {
     /// Ends a held lock: its voucher is live again, or expires at once if its time is over.
     pub(crate) fn let_go(&mut self, now_ms: u64, seq: u64, number: LockNo) -> VoucherState {
         let lock = &self.locks[number.index()];
-        assert_eq!(lock.state, LockState::Held, "only a held lock can be let go");
+        assert_eq!(lock.state(), LockState::Held, "only a held lock can be let go");
         let voucher = &self.vouchers[lock.voucher.index()];
         let over = self.voucher_end_ms(voucher) <= now_ms;
         let voucher_state = if over { VoucherState::Expired } else { VoucherState::Live };
         self.held.remove(&(lock.until_ms, number));
 
         let lock = &mut self.locks[number.index()];
-        lock.state = LockState::Released { seq, at_ms: now_ms, voucher_state };
+        lock.release(Undone { seq, at_ms: now_ms, voucher_state });
         let voucher = &mut self.vouchers[lock.voucher.index()];
-        voucher.state = voucher_state;
-        voucher.lock = None;
+        voucher.set_free(voucher_state);
         let face_minor = u64::from(voucher.face_minor);
         let campaign = &mut self.campaigns[voucher.campaign.index()];
         campaign.unlock(face_minor);
@@ -109,7 +102,7 @@ impl State {
     /// Ends the lock of a voucher when its time is over and no tick has seen that yet, so that what
     /// the caller checked with [`Self::voucher_state_at`] is also what the tables say.
     pub(super) fn unlock_if_over(&mut self, voucher: VoucherNo, now_ms: u64) {
-        if let Some(lock) = self.vouchers[voucher.index()].lock
+        if let Some(lock) = self.vouchers[voucher.index()].lock()
             && self.locks[lock.index()].until_ms <= now_ms
         {
             // Ended by the command that is being applied.
@@ -120,7 +113,7 @@ impl State {
     /// Whether a lock holds its voucher, as the clock has it.
     pub(crate) fn is_held_at(&self, now_ms: u64, lock: LockNo) -> bool {
         let lock = &self.locks[lock.index()];
-        lock.state == LockState::Held && lock.until_ms > now_ms
+        lock.state() == LockState::Held && lock.until_ms > now_ms
     }
 
     pub(super) fn voucher_of(&self, number: VoucherNo, user: UserKey) -> Result<&Voucher, Refusal> {
@@ -134,9 +127,9 @@ impl State {
     /// The state as the clock has it: what is due has happened, whether or not a tick has seen it.
     pub(crate) fn voucher_state_at(&self, now_ms: u64, voucher: &Voucher) -> VoucherState {
         let over = || self.voucher_end_ms(voucher) <= now_ms;
-        match voucher.state {
+        match voucher.state() {
             VoucherState::Locked => {
-                let lock = voucher.lock.expect("a locked voucher names its lock");
+                let lock = voucher.lock().expect("a locked voucher names its lock");
                 if self.locks[lock.index()].until_ms > now_ms {
                     VoucherState::Locked
                 } else if over() {

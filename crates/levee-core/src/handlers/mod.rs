@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use crate::state::{Effect, State};
 use crate::tables::Answer;
-use crate::types::{CampaignNo, Command, Outcome, Reference, Refusal};
+use crate::types::{CampaignNo, Outcome, Reference, Refusal};
 
 /// What a reference names; the same text may stand for one of each.
 #[derive(Clone, Copy)]
@@ -34,24 +34,18 @@ fn reference_key(kind: ReferenceKind, campaign: CampaignNo, reference: &Referenc
 impl State {
     /// The answer that was given to this reference, if any: the business key prevents doubling when
     /// the request key is another one or forgotten.
-    fn answered(&self, key: [u8; 16], command: &Command) -> Result<Option<Effect>, Refusal> {
-        let Some(answer) = self.references.get(key) else { return Ok(None) };
-        if answer.body != command.body_digest() {
+    fn answered(&self, key: [u8; 16], body: u64) -> Result<Option<Effect>, Refusal> {
+        let Some(answer) = self.references.get(key, &self.budgets) else { return Ok(None) };
+        if answer.body != body {
             return Err(Refusal::ReferenceReused);
         }
-        let Answer { seq, at_ms, outcome, .. } = answer.clone();
+        let Answer { seq, at_ms, outcome, .. } = answer;
         Ok(Some(Effect::Repeat { seq, at_ms, outcome }))
     }
 
     /// Keeps the answer to a reference, for good.
-    fn remember(
-        &mut self,
-        key: [u8; 16],
-        command: &Command,
-        (seq, at_ms): (u64, u64),
-        outcome: &Outcome,
-    ) {
-        let answer = Answer { body: command.body_digest(), seq, at_ms, outcome: outcome.clone() };
-        self.references.insert(key, answer);
+    fn remember(&mut self, key: [u8; 16], body: u64, (seq, at_ms): (u64, u64), outcome: &Outcome) {
+        let answer = Answer { body, seq, at_ms, outcome: outcome.clone() };
+        self.references.insert(key, &answer, &mut self.budgets, &mut self.store);
     }
 }

@@ -2,9 +2,9 @@
 
 use super::{ReferenceKind, reference_key};
 use crate::state::{Effect, State, shift, take};
-use crate::tables::{LockState, Redemption, RedemptionState, Voucher};
+use crate::tables::{Redemption, RedemptionState, Undone};
 use crate::types::{
-    BILL_MINOR_MAX, Bill, Command, LockNo, NameHash, Outcome, RedeemVoucher, RedemptionNo, Refusal,
+    BILL_MINOR_MAX, Bill, LockNo, NameHash, Outcome, RedeemVoucher, RedemptionNo, Refusal,
     RollBackRedemption, Terms, VoucherState,
 };
 
@@ -16,16 +16,15 @@ impl State {
         now_ms: u64,
         seq: u64,
         redeem: &RedeemVoucher,
-        command: &Command,
+        body: u64,
     ) -> Result<Effect, Refusal> {
         let bill = &redeem.bill;
         let voucher = self.voucher_of(bill.voucher, bill.user)?;
         let key = reference_key(ReferenceKind::Redemption, voucher.campaign, &redeem.reference);
-        if let Some(repeat) = self.answered(key, command)? {
+        if let Some(repeat) = self.answered(key, body)? {
             // A bill whose discount was undone must not be told again that it has one.
             if let Effect::Repeat { outcome: Outcome::Redeemed { redemption, .. }, .. } = &repeat
-                && let RedemptionState::RolledBack { .. } =
-                    self.redemptions[redemption.index()].state
+                && let RedemptionState::RolledBack(_) = self.redemptions[redemption.index()].state()
             {
                 return Err(Refusal::ReferenceReused);
             }
@@ -39,13 +38,12 @@ impl State {
         let face_minor = u64::from(voucher.face_minor);
         let rest_minor = face_minor.checked_sub(discount_minor);
         let rest_minor = rest_minor.expect("a discount is at most the face");
-        voucher.state = VoucherState::Redeemed;
-        voucher.redemption = Some(number);
-        let held_by = voucher.lock.take();
+        let held_by = voucher.lock();
+        voucher.set_redeemed(number);
         let campaign = &mut self.campaigns[voucher.campaign.index()];
         if let Some(lock) = held_by {
             let lock_record = &mut self.locks[lock.index()];
-            lock_record.state = LockState::Used;
+            lock_record.use_up();
             self.held.remove(&(lock_record.until_ms, lock));
             campaign.unlock(face_minor);
         }
@@ -56,36 +54,34 @@ impl State {
         campaign.counts.live -= 1;
         campaign.counts.redeemed += 1;
         let rollback_until_ms = campaign.definition.terms.voucher.rollback_until_ms(now_ms);
-        let state = if rollback_until_ms > now_ms {
-            RedemptionState::Open
-        } else {
+        let settled = rollback_until_ms <= now_ms;
+        if settled {
             take(&mut campaign.open_rests_minor, rest_minor);
             shift(&mut money.reserved_minor, &mut money.available_minor, rest_minor);
-            RedemptionState::Settled
-        };
+        }
         campaign.next_to_settle.get_or_insert(number);
         let before = campaign.last_redeemed.replace(number);
         campaign.assert_sound();
         if let Some(before) = before {
-            self.redemptions[before.index()].next_in_campaign = Some(number);
+            self.redemptions[before.index()].set_next_in_campaign(number);
         }
         let narrow = |minor: u64| u32::try_from(minor).expect("at most the face, which is 32 bits");
         let (discount_minor, rest_minor) = (narrow(discount_minor), narrow(rest_minor));
-        self.redemptions.push(Redemption {
-            voucher: bill.voucher,
-            seq,
-            at_ms: now_ms,
-            order_minor: bill.order_minor,
-            discount_minor,
-            rest_minor,
+        let mut redemption = Redemption::open(
+            bill.voucher,
+            (seq, now_ms),
+            bill.order_minor,
+            (discount_minor, rest_minor),
             rollback_until_ms,
-            next_in_campaign: None,
-            reference: redeem.reference,
-            state,
-        });
+            &redeem.reference,
+        );
+        if settled {
+            redemption.settle();
+        }
+        self.redemptions.push(redemption, &mut self.store);
         let outcome =
             Outcome::Redeemed { redemption: number, discount_minor, rest_minor, rollback_until_ms };
-        self.remember(key, command, (seq, now_ms), &outcome);
+        self.remember(key, body, (seq, now_ms), &outcome);
         Ok(Effect::Done(outcome))
     }
 
@@ -101,7 +97,7 @@ impl State {
         let terms = &self.campaigns[voucher.campaign.index()].definition.terms;
         match (self.voucher_state_at(now_ms, voucher), lock) {
             (VoucherState::Live, None) => {}
-            (VoucherState::Locked, lock) if lock == voucher.lock => {}
+            (VoucherState::Locked, lock) if lock == voucher.lock() => {}
             (VoucherState::Locked, None) => return Err(Refusal::VoucherLocked),
             (VoucherState::Live | VoucherState::Locked, Some(_)) => {
                 return Err(Refusal::LockNotHeld);
@@ -131,11 +127,12 @@ impl State {
         let redemption =
             self.redemptions.get(undo.redemption.index()).ok_or(Refusal::RedemptionNotFound)?;
         // A redemption is undone once, whoever asks again and with whichever key.
-        if let RedemptionState::RolledBack { seq, at_ms, voucher_state } = redemption.state {
+        if let RedemptionState::RolledBack(undone) = redemption.state() {
+            let Undone { seq, at_ms, voucher_state } = undone;
             let outcome = Outcome::RolledBack { voucher_state };
             return Ok(Effect::Repeat { seq, at_ms, outcome });
         }
-        if redemption.state == RedemptionState::Settled
+        if redemption.state() == RedemptionState::Settled
             || self.rollback_end_ms(redemption) <= now_ms
         {
             return Err(Refusal::RollbackWindowOver);
@@ -145,12 +142,11 @@ impl State {
         let over = self.voucher_end_ms(voucher) <= now_ms;
         let voucher_state = if over { VoucherState::Expired } else { VoucherState::Live };
         let redemption = &mut self.redemptions[undo.redemption.index()];
-        redemption.state = RedemptionState::RolledBack { seq, at_ms: now_ms, voucher_state };
+        redemption.roll_back(Undone { seq, at_ms: now_ms, voucher_state });
         let discount_minor = u64::from(redemption.discount_minor);
         let rest_minor = u64::from(redemption.rest_minor);
-        let voucher: &mut Voucher = &mut self.vouchers[redemption.voucher.index()];
-        voucher.state = voucher_state;
-        voucher.redemption = None;
+        let voucher = &mut self.vouchers[redemption.voucher.index()];
+        voucher.set_free(voucher_state);
         let campaign = &mut self.campaigns[voucher.campaign.index()];
         let money = &mut campaign.money;
         shift(&mut money.spent_minor, &mut money.reserved_minor, discount_minor);

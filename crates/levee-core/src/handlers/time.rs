@@ -35,13 +35,13 @@ impl State {
             {
                 let voucher = &mut self.vouchers[number.index()];
                 // A locked voucher expires when it is let go, a redeemed one if it is rolled back.
-                if voucher.state == VoucherState::Live {
-                    voucher.state = VoucherState::Expired;
+                if voucher.state() == VoucherState::Live {
+                    voucher.set_free(VoucherState::Expired);
                     campaign.end_live(u64::from(voucher.face_minor));
                     campaign.counts.expired += 1;
                     swept.vouchers.push(number);
                 }
-                campaign.next_to_expire = voucher.next_in_campaign;
+                campaign.next_to_expire = voucher.next_in_campaign();
                 steps -= 1;
             }
             while steps > 0
@@ -49,21 +49,22 @@ impl State {
                 && self.rollback_end_ms(&self.redemptions[number.index()]) <= now_ms
             {
                 let redemption = &mut self.redemptions[number.index()];
-                if redemption.state == RedemptionState::Open {
-                    redemption.state = RedemptionState::Settled;
+                if redemption.state() == RedemptionState::Open {
+                    redemption.settle();
                     let rest_minor = u64::from(redemption.rest_minor);
                     let money = &mut campaign.money;
                     take(&mut campaign.open_rests_minor, rest_minor);
                     shift(&mut money.reserved_minor, &mut money.available_minor, rest_minor);
                     swept.redemptions.push(number);
                 }
-                campaign.next_to_settle = redemption.next_in_campaign;
+                campaign.next_to_settle = redemption.next_in_campaign();
                 steps -= 1;
             }
             campaign.assert_sound();
         }
         self.campaigns = campaigns;
-        self.requests.forget(now_ms.saturating_sub(REQUESTS_REMEMBERED_MS), limit);
+        let before_ms = now_ms.saturating_sub(REQUESTS_REMEMBERED_MS);
+        self.requests.forget(before_ms, limit, &mut self.store);
         // One grace can reach into the next outage, so they are forgotten together.
         if self.outages.iter().all(|outage| outage.grace_until_ms() <= now_ms) {
             self.outages.clear();

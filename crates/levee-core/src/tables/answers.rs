@@ -1,12 +1,15 @@
 //! Answers by the key that asked: a repeat of a request gets the first answer again.
 
-use alloc::collections::VecDeque;
+use alloc::boxed::Box;
+use alloc::vec::Vec;
 
-use hashbrown::HashMap;
+use bytemuck::{Pod, Zeroable};
 
-use core::hash::{BuildHasherDefault, Hasher};
-
-use crate::types::Outcome;
+use super::chunk::Store;
+use super::index::HashIndex;
+use super::table::Table;
+use crate::hash::hash_of;
+use crate::types::{CampaignNo, LockNo, Money, Outcome, RedemptionNo, VoucherNo, Wire};
 
 /// What a request was, and what came of it.
 #[derive(Clone, Debug)]
@@ -18,54 +21,157 @@ pub(crate) struct Answer {
     pub outcome: Outcome,
 }
 
-/// Keys are hashes already, so the map takes their first bytes.
-#[derive(Clone, Copy, Debug, Default)]
-struct FirstBytes(u64);
-
-impl Hasher for FirstBytes {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-    fn write(&mut self, bytes: &[u8]) {
-        if let Some(head) = bytes.first_chunk::<8>() {
-            self.0 = u64::from_le_bytes(*head);
-        }
-    }
-    fn write_usize(&mut self, _len: usize) {}
+/// [`Answer`] as a record. What an outcome says fits three short numbers and a long one; the binary
+/// form's byte tells which it is.
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[repr(C)]
+pub(crate) struct AnswerRow {
+    key: [u8; 16],
+    body: u64,
+    seq: u64,
+    at_ms: u64,
+    long: u64,
+    short: [u32; 3],
+    kind: u8,
+    unused: [u8; 3],
 }
 
-/// Answers by 16-byte key. Never iterated in hash order: `order` keeps the order of arrival.
-#[derive(Clone, Debug, Default)]
+/// The budget after a transfer does not fit a record; there are few.
+pub(crate) type Budgets = Vec<Money>;
+
+impl AnswerRow {
+    fn of(key: [u8; 16], answer: &Answer, budgets: &mut Budgets) -> Self {
+        let (kind, short, long) = match &answer.outcome {
+            Outcome::Claimed { voucher, face_minor } => (1, [voucher.0, *face_minor, 0], 0),
+            Outcome::Locked { lock, until_ms } => (2, [lock.0, 0, 0], *until_ms),
+            Outcome::Redeemed { redemption, discount_minor, rest_minor, rollback_until_ms } => {
+                (4, [redemption.0, *discount_minor, *rest_minor], *rollback_until_ms)
+            }
+            Outcome::CampaignCreated { campaign } => (7, [campaign.0, 0, 0], 0),
+            Outcome::BudgetMoved(money) => {
+                budgets.push(**money);
+                let number = u32::try_from(budgets.len() - 1).expect("few transfers");
+                (9, [number, 0, 0], 0)
+            }
+            small => {
+                let mut bytes = Vec::new();
+                small.put(&mut bytes);
+                let mut short = [0; 3];
+                let room: &mut [u8] = bytemuck::cast_slice_mut(&mut short);
+                // The first byte is the kind; no outcome that is left needs more than the others.
+                room[..bytes.len() - 1].copy_from_slice(&bytes[1..]);
+                (bytes[0], short, 0)
+            }
+        };
+        let Answer { body, seq, at_ms, .. } = *answer;
+        Self { key, body, seq, at_ms, long, short, kind, unused: [0; 3] }
+    }
+
+    fn answer(&self, budgets: &Budgets) -> Answer {
+        let [a, b, c] = self.short;
+        let outcome = match self.kind {
+            1 => Outcome::Claimed { voucher: VoucherNo(a), face_minor: b },
+            2 => Outcome::Locked { lock: LockNo(a), until_ms: self.long },
+            4 => Outcome::Redeemed {
+                redemption: RedemptionNo(a),
+                discount_minor: b,
+                rest_minor: c,
+                rollback_until_ms: self.long,
+            },
+            7 => Outcome::CampaignCreated { campaign: CampaignNo(a) },
+            9 => Outcome::BudgetMoved(Box::new(budgets[a as usize])),
+            kind => {
+                let mut bytes = alloc::vec![kind];
+                bytes.extend_from_slice(bytemuck::cast_slice(&self.short));
+                let outcome = Outcome::get(&mut crate::types::Reader::new(&bytes));
+                outcome.expect("written by `of`")
+            }
+        };
+        Answer { body: self.body, seq: self.seq, at_ms: self.at_ms, outcome }
+    }
+}
+
+/// Answers by 16-byte key, in the order of arrival.
+#[derive(Debug)]
 pub(crate) struct Answers {
-    by_key: HashMap<[u8; 16], Answer, BuildHasherDefault<FirstBytes>>,
-    order: VecDeque<[u8; 16]>,
+    pub(super) rows: Table<AnswerRow>,
+    index: HashIndex,
 }
 
 impl Answers {
-    pub(crate) fn get(&self, key: [u8; 16]) -> Option<&Answer> {
-        self.by_key.get(&key)
+    pub(crate) fn new(table: u8) -> Self {
+        Self { rows: Table::new(table), index: HashIndex::default() }
     }
 
-    pub(crate) fn insert(&mut self, key: [u8; 16], answer: Answer) {
-        let before = self.by_key.insert(key, answer);
-        assert!(before.is_none(), "a key is answered once, until it is forgotten");
-        self.order.push_back(key);
+    fn row(&self, key: [u8; 16]) -> Option<&AnswerRow> {
+        let is_it = |number| self.rows[number as usize].key == key;
+        let number = self.index.find(hash_of(&key), is_it)?;
+        Some(&self.rows[number as usize])
+    }
+
+    pub(crate) fn get(&self, key: [u8; 16], budgets: &Budgets) -> Option<Answer> {
+        self.row(key).map(|row| row.answer(budgets))
+    }
+
+    /// Begins to bring near what [`Self::get`] will look at first.
+    #[inline]
+    pub(crate) fn prefetch(&self, key: [u8; 16]) {
+        self.index.prefetch(hash_of(&key));
+    }
+
+    /// Begins to bring near the answer itself, once its bucket is there.
+    #[inline]
+    pub(crate) fn prefetch_row(&self, key: [u8; 16]) {
+        self.index.candidates(hash_of(&key)).for_each(|number| self.rows.prefetch(number));
+    }
+
+    pub(crate) fn insert(
+        &mut self,
+        key: [u8; 16],
+        answer: &Answer,
+        budgets: &mut Budgets,
+        store: &mut Store,
+    ) {
+        assert!(self.row(key).is_none(), "a key is answered once, until it is forgotten");
+        let number = self.rows.push(AnswerRow::of(key, answer, budgets), store);
+        self.put_in_index(number, store);
+    }
+
+    fn put_in_index(&mut self, number: u32, store: &mut Store) {
+        let rows = &self.rows;
+        let rehash = |number: u32| hash_of(&rows[number as usize].key);
+        self.index.insert(rehash(number), number, rehash, store);
     }
 
     /// Forgets up to `limit` answers given before `before_ms`; oldest first.
-    pub(crate) fn forget(&mut self, before_ms: u64, limit: usize) {
+    pub(crate) fn forget(&mut self, before_ms: u64, limit: usize, store: &mut Store) {
+        let mut first = self.rows.first();
         for _ in 0..limit {
-            let Some(oldest) = self.order.front() else { return };
-            if self.by_key[oldest].at_ms >= before_ms {
-                return;
+            match self.rows.get(first as usize) {
+                Some(oldest) if oldest.at_ms < before_ms => {
+                    self.index.remove(hash_of(&oldest.key), first);
+                    first += 1;
+                }
+                _ => break,
             }
-            self.by_key.remove(oldest);
-            self.order.pop_front();
         }
+        self.rows.forget_before(first, store);
     }
 
     /// In the order of arrival.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&[u8; 16], &Answer)> {
-        self.order.iter().map(|key| (key, &self.by_key[key]))
+    pub(crate) fn iter<'a>(
+        &'a self,
+        budgets: &'a Budgets,
+    ) -> impl Iterator<Item = ([u8; 16], Answer)> {
+        self.rows.iter().map(|row| (row.key, row.answer(budgets)))
+    }
+
+    /// Makes the index anew from the records.
+    pub(crate) fn rebuild(&mut self, store: &mut Store) {
+        self.index = HashIndex::default();
+        self.index.plan((self.rows.len() - self.rows.first()) as usize, store);
+        for number in self.rows.first()..self.rows.len() {
+            self.put_in_index(number, store);
+        }
     }
 }

@@ -1,40 +1,61 @@
 //! From a user to the newest voucher; older ones follow by [`Voucher::previous_of_user`].
 
-use hashbrown::HashTable;
-use hashbrown::hash_table::Entry;
-
-use super::{Dense, Voucher};
+use super::chunk::Store;
+use super::index::HashIndex;
+use super::{Table, Voucher};
+use crate::hash::hash_of;
 use crate::types::{UserKey, VoucherNo};
 
-/// Holds numbers only; the keys stand in the records. Never iterated.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct UserIndex(HashTable<VoucherNo>);
+/// How far ahead of the insertion the index is brought near while it is made anew.
+const AHEAD: u32 = 32;
 
-/// Pseudonyms are the output of a keyed hash: their first bytes are as good as any hash of them.
-fn hash(user: UserKey) -> u64 {
-    let (head, _) = user.0.split_first_chunk::<8>().expect("16 bytes");
-    u64::from_le_bytes(*head)
-}
+/// Holds numbers only; the keys stand in the records.
+#[derive(Debug, Default)]
+pub(crate) struct UserIndex(HashIndex);
 
 impl UserIndex {
-    /// Room for so many users more, so that growth does not fall into the rush.
-    pub(crate) fn reserve(&mut self, users: usize, vouchers: &Dense<Voucher>) {
-        self.0.reserve(users, |number| hash(vouchers[number.index()].user));
+    /// Room for so many users, so that growth does not fall into the rush.
+    pub(crate) fn plan(&mut self, users: usize, store: &mut Store) {
+        self.0.plan(users, store);
     }
 
-    pub(crate) fn newest(&self, user: UserKey, vouchers: &Dense<Voucher>) -> Option<VoucherNo> {
-        self.0.find(hash(user), |number| vouchers[number.index()].user == user).copied()
+    pub(crate) fn newest(&self, user: UserKey, vouchers: &Table<Voucher>) -> Option<VoucherNo> {
+        let is_it = |number: u32| vouchers[number as usize].user == user;
+        self.0.find(hash_of(&user.0), is_it).map(VoucherNo)
     }
 
-    /// Makes `voucher`, which is not in the table yet, the newest of `user`.
-    pub(crate) fn set(&mut self, user: UserKey, voucher: VoucherNo, vouchers: &Dense<Voucher>) {
-        let same = |number: &VoucherNo| vouchers[number.index()].user == user;
-        let rehash = |number: &VoucherNo| hash(vouchers[number.index()].user);
-        match self.0.entry(hash(user), same, rehash) {
-            Entry::Occupied(mut entry) => *entry.get_mut() = voucher,
-            Entry::Vacant(entry) => {
-                entry.insert(voucher);
+    /// Begins to bring near what [`Self::newest`] will look at first.
+    #[inline]
+    pub(crate) fn prefetch(&self, user: UserKey) {
+        self.0.prefetch(hash_of(&user.0));
+    }
+
+    /// Begins to bring near the user's voucher, once the bucket is there.
+    #[inline]
+    pub(crate) fn prefetch_voucher(&self, user: UserKey, vouchers: &Table<Voucher>) {
+        self.0.candidates(hash_of(&user.0)).for_each(|number| vouchers.prefetch(number));
+    }
+
+    /// Makes a voucher the newest of its user, in the place of the one before it, if any.
+    pub(crate) fn set(&mut self, voucher: VoucherNo, vouchers: &Table<Voucher>, store: &mut Store) {
+        let hash = |number: u32| hash_of(&vouchers[number as usize].user.0);
+        let record = &vouchers[voucher.index()];
+        match record.previous_of_user() {
+            Some(before) => self.0.replace(hash(voucher.0), before.0, voucher.0),
+            None => self.0.insert(hash(voucher.0), voucher.0, hash, store),
+        }
+    }
+
+    /// Makes the index anew from the records.
+    pub(crate) fn rebuild(&mut self, vouchers: &Table<Voucher>, store: &mut Store) {
+        self.0 = HashIndex::default();
+        // Every user at most once: as if each voucher were another user's.
+        self.0.plan(vouchers.len() as usize, store);
+        for number in 0..vouchers.len() {
+            if let Some(ahead) = vouchers.get((number + AHEAD) as usize) {
+                self.prefetch(ahead.user);
             }
+            self.set(VoucherNo(number), vouchers, store);
         }
     }
 }

@@ -346,15 +346,18 @@ impl Command {
     }
 
     /// A 64-bit fingerprint of everything but the request key and a claim's version of the terms
-    /// (FNV-1a over the binary form): two requests under one key are the same request when this is
-    /// equal.
+    /// over the binary form: two requests under one key are the same request when this is equal.
+    /// Snapshots hold it, so it never changes.
     #[must_use]
     pub fn body_digest(&self) -> u64 {
-        let mut bytes = Vec::with_capacity(128);
-        self.as_asked().put(&mut bytes);
-        bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-            (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-        })
+        self.body_digest_in(&mut Vec::new())
+    }
+
+    /// As [`Self::body_digest`], with memory to put the binary form into.
+    pub(crate) fn body_digest_in(&self, scratch: &mut Vec<u8>) -> u64 {
+        scratch.clear();
+        self.as_asked().put(scratch);
+        crate::hash::digest(scratch)
     }
 
     /// Whether only the engine itself may give this command.

@@ -10,7 +10,9 @@ macro_rules! number {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[derive(bytemuck::Pod, bytemuck::Zeroable)]
         #[cfg_attr(feature = "serde", derive(serde::Serialize))]
+        #[repr(transparent)]
         pub struct $name(pub u32);
 
         impl $name {
@@ -50,6 +52,8 @@ macro_rules! key {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[derive(bytemuck::Pod, bytemuck::Zeroable)]
+        #[repr(transparent)]
         pub struct $name(pub [u8; 16]);
 
         impl fmt::Display for $name {
