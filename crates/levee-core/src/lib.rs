@@ -14,6 +14,7 @@ mod handlers;
 mod hash;
 pub mod query;
 mod rules;
+mod snapshot;
 mod state;
 mod tables;
 pub mod types;
@@ -22,5 +23,6 @@ pub mod types;
 mod tests;
 
 pub use rules::{RuleBook, Rules};
+pub use snapshot::{Rest, Restore, RestoreError};
 pub use state::{CAMPAIGNS_MAX, SetAside, State, Verdict};
 pub use tables::{CHUNK_BYTES, Chunk, PAGE_BYTES, Pages};

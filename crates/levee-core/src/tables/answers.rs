@@ -94,7 +94,7 @@ impl AnswerRow {
 /// Answers by 16-byte key, in the order of arrival.
 #[derive(Debug)]
 pub(crate) struct Answers {
-    pub(super) rows: Table<AnswerRow>,
+    pub(crate) rows: Table<AnswerRow>,
     index: HashIndex,
 }
 
@@ -166,9 +166,8 @@ impl Answers {
         self.rows.iter().map(|row| (row.key, row.answer(budgets)))
     }
 
-    /// Makes the index anew from the records.
+    /// Fills the index, which is empty, from the records.
     pub(crate) fn rebuild(&mut self, store: &mut Store) {
-        self.index = HashIndex::default();
         self.index.plan((self.rows.len() - self.rows.first()) as usize, store);
         for number in self.rows.first()..self.rows.len() {
             self.put_in_index(number, store);

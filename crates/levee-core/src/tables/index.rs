@@ -81,7 +81,7 @@ impl Default for HashIndex {
 }
 
 impl HashIndex {
-    fn with_directory_max(directory_max: usize) -> Self {
+    pub(super) fn with_directory_max(directory_max: usize) -> Self {
         Self {
             directory: Vec::new(),
             depth: 0,

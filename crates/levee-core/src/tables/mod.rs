@@ -18,7 +18,7 @@ pub(crate) use answers::{Answer, Answers, Budgets};
 pub(crate) use chunk::Store;
 pub use chunk::{CHUNK_BYTES, Chunk};
 pub(crate) use rows::{Lock, LockState, Redemption, RedemptionState, Undone, Voucher, put_all};
-pub(crate) use table::Table;
+pub(crate) use table::{Capture, Table};
 pub use table::{PAGE_BYTES, Pages};
 pub(crate) use users::UserIndex;
 

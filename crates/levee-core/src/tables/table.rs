@@ -20,7 +20,7 @@ pub const PAGE_BYTES: usize = 1 << 12;
 const PAGES_PER_CHUNK: usize = CHUNK_BYTES / PAGE_BYTES;
 
 /// Most pages of one table in a row that one copy holds: 256 KiB, a piece of the snapshot's file.
-const RUN_PAGES_MAX: u32 = 64;
+const RUN_PAGES_MAX: usize = 64;
 
 /// Pages of one table, as a snapshot keeps them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,17 +31,6 @@ pub struct Pages {
     pub first: u32,
     /// A multiple of [`PAGE_BYTES`].
     pub bytes: Vec<u8>,
-}
-
-/// The part of a table that a running snapshot needs.
-#[derive(Debug, Default)]
-struct Capture {
-    /// Changes with every snapshot; a page that has it is copied, or younger than the snapshot.
-    epoch: u8,
-    /// Pages below this are part of the running snapshot; 0 while none runs.
-    until: u32,
-    /// The sweep has been here.
-    swept: u32,
 }
 
 /// Records by number, from 0. A record is plain bytes of a size that divides a page's.
@@ -55,9 +44,14 @@ pub(crate) struct Table<T> {
     len: u32,
     /// Records below this are forgotten.
     first: u32,
-    /// The snapshot that each page is in.
+    /// The last snapshot that has each page.
     epochs: Vec<u8>,
-    capture: Capture,
+    /// Changes with every snapshot; a page that has it is copied, or younger than the snapshot.
+    epoch: u8,
+    /// Pages below this are part of the running snapshot; 0 while none runs.
+    captured: usize,
+    /// How far the sweep has come.
+    swept: usize,
     copies: Vec<Pages>,
     of: PhantomData<T>,
 }
@@ -75,7 +69,9 @@ impl<T: Pod> Table<T> {
             len: 0,
             first: 0,
             epochs: Vec::new(),
-            capture: Capture::default(),
+            epoch: 0,
+            captured: 0,
+            swept: 0,
             copies: Vec::new(),
             of: PhantomData,
         }
@@ -101,7 +97,7 @@ impl<T: Pod> Table<T> {
             self.chunks.push_back(store.take());
         }
         if place.is_multiple_of(Self::PER_PAGE) {
-            self.epochs.push(self.capture.epoch);
+            self.epochs.push(self.epoch);
         }
         *self.row_mut(place) = record;
         number
@@ -133,7 +129,7 @@ impl<T: Pod> Table<T> {
     #[inline]
     fn row_mut(&mut self, place: usize) -> &mut T {
         let page = place / Self::PER_PAGE;
-        if page < self.capture.until as usize {
+        if page < self.captured {
             self.keep(page);
         }
         let chunk = place / Self::PER_CHUNK - self.gone;
@@ -144,15 +140,11 @@ impl<T: Pod> Table<T> {
     pub(crate) fn forget_before(&mut self, number: u32, store: &mut Store) {
         assert!(self.first <= number && number <= self.len, "only what is there can be forgotten");
         self.first = number;
-        while self.capture.until == 0 && (self.gone + 1) * Self::PER_CHUNK <= number as usize {
+        while self.captured == 0 && (self.gone + 1) * Self::PER_CHUNK <= number as usize {
             let chunk = self.chunks.pop_front().expect("a chunk before the first record");
             store.give_back(chunk);
             self.gone += 1;
         }
-    }
-
-    fn pages(&self) -> u32 {
-        u32::try_from(self.epochs.len()).expect("fewer pages than records")
     }
 
     fn page(&self, page: usize) -> &[u8] {
@@ -163,98 +155,131 @@ impl<T: Pod> Table<T> {
     /// Copies a page out that the running snapshot needs and has not yet.
     #[cold]
     fn keep(&mut self, page: usize) {
-        if self.epochs[page] == self.capture.epoch {
+        if self.epochs[page] == self.epoch {
             return;
         }
-        self.epochs[page] = self.capture.epoch;
+        self.epochs[page] = self.epoch;
         let bytes = self.page(page).to_vec();
-        let first = u32::try_from(page).expect("fewer pages than records");
-        self.copies.push(Pages { table: self.number, first, bytes });
+        self.copies.push(Pages { table: self.number, first: narrow(page), bytes });
     }
 
+    /// Makes an empty table one of the records from `first` to `len`, to be filled by
+    /// [`Capture::put_pages`].
+    pub(crate) fn begin_restore(&mut self, (first, len): (u32, u32), store: &mut Store) {
+        assert!(self.len == 0 && first <= len && len < u32::MAX, "checked by the caller");
+        (self.first, self.len) = (first, len);
+        self.gone = first as usize / Self::PER_CHUNK;
+        let chunks = (len as usize).div_ceil(Self::PER_CHUNK);
+        self.chunks = (self.gone..chunks).map(|_| store.take()).collect();
+        // Pages that are not there yet have another byte than the coming epoch.
+        self.epoch = 1;
+        self.epochs.resize((len as usize).div_ceil(Self::PER_PAGE), 0);
+        let gone = self.epochs.len().min(self.gone * PAGES_PER_CHUNK);
+        self.epochs[..gone].fill(self.epoch);
+    }
+}
+
+/// The part of a table that snapshots need, whatever its records are.
+pub(crate) trait Capture {
     /// A snapshot of all records that are here now begins. Returns how many pages it has.
-    pub(crate) fn begin_capture(&mut self) -> u32 {
-        assert_eq!(self.capture.until, 0, "one snapshot at a time");
-        let epoch = self.capture.epoch.wrapping_add(1);
-        // As many chunks as a restored table will do without.
-        let gone = self.first as usize / Self::PER_CHUNK;
-        let swept = u32::try_from(gone * PAGES_PER_CHUNK).expect("fewer pages than records");
-        self.capture = Capture { epoch, until: self.pages(), swept };
-        self.pages() - swept
+    fn begin(&mut self) -> u32;
+
+    /// First record and number of records.
+    fn span(&self) -> (u32, u32);
+
+    /// Copies up to `limit` further pages out; returns what is left of the limit.
+    fn sweep(&mut self, limit: u32) -> u32;
+
+    /// Whether every page of the running snapshot has been copied out.
+    fn is_swept(&self) -> bool;
+
+    /// Moves the copies that were made to `out`.
+    fn take_copies(&mut self, out: &mut Vec<Pages>);
+
+    /// The running snapshot has all it needs, or is given up.
+    fn end(&mut self);
+
+    /// Puts copied pages into a table that is being restored; false when they are none of it, or
+    /// there already.
+    fn put_pages(&mut self, first: u32, bytes: &[u8]) -> bool;
+
+    /// Whether all pages of a table that is being restored are there.
+    fn end_restore(&self) -> bool;
+}
+
+impl<T: Pod> Capture for Table<T> {
+    fn begin(&mut self) -> u32 {
+        assert_eq!(self.captured, 0, "one snapshot at a time");
+        self.epoch = self.epoch.wrapping_add(1);
+        self.captured = self.epochs.len();
+        // Without as many chunks as a restored table will do without.
+        self.swept = self.first as usize / Self::PER_CHUNK * PAGES_PER_CHUNK;
+        narrow(self.captured - self.swept.min(self.captured))
     }
 
-    /// Copies up to `limit` further pages out; returns how many of them are left in the limit.
-    pub(crate) fn sweep(&mut self, mut limit: u32) -> u32 {
-        while limit > 0 && self.capture.swept < self.capture.until {
-            let first = self.capture.swept;
-            let missing = |page: &u32| self.epochs[*page as usize] != self.capture.epoch;
-            let until = self.capture.until.min(first.saturating_add(limit.min(RUN_PAGES_MAX)));
-            let run = (first..until).take_while(missing).count();
+    fn span(&self) -> (u32, u32) {
+        (self.first, self.len)
+    }
+
+    fn sweep(&mut self, mut limit: u32) -> u32 {
+        while limit > 0 && self.swept < self.captured {
+            let first = self.swept;
+            let most = (limit as usize).min(RUN_PAGES_MAX);
+            let run = self.epochs[first..self.captured.min(first + most)].iter();
+            let run = run.take_while(|epoch| **epoch != self.epoch).count();
+            self.swept += run.max(1);
             if run == 0 {
-                self.capture.swept += 1;
                 continue;
             }
-            let pages = first as usize..first as usize + run;
             let mut bytes = Vec::with_capacity(run * PAGE_BYTES);
-            pages.clone().for_each(|page| bytes.extend_from_slice(self.page(page)));
-            self.epochs[pages].fill(self.capture.epoch);
-            self.copies.push(Pages { table: self.number, first, bytes });
-            let run = u32::try_from(run).expect("at most the limit");
-            self.capture.swept += run;
-            limit -= run;
+            (first..first + run).for_each(|page| bytes.extend_from_slice(self.page(page)));
+            self.epochs[first..first + run].fill(self.epoch);
+            self.copies.push(Pages { table: self.number, first: narrow(first), bytes });
+            limit -= narrow(run);
         }
         limit
     }
 
-    /// Whether every page of the running snapshot has been copied out.
-    pub(crate) fn is_swept(&self) -> bool {
-        self.capture.swept >= self.capture.until
+    fn is_swept(&self) -> bool {
+        self.swept >= self.captured
     }
 
-    /// The running snapshot has all it needs, or is given up.
-    pub(crate) fn end_capture(&mut self) {
-        self.capture.until = 0;
-        self.epochs.fill(self.capture.epoch);
-        self.copies.clear();
-    }
-
-    /// Moves the copies that were made to `out`.
-    pub(crate) fn take_copies(&mut self, out: &mut Vec<Pages>) {
+    fn take_copies(&mut self, out: &mut Vec<Pages>) {
         out.append(&mut self.copies);
     }
 
-    /// Makes an empty table one of `len` records of which the first are forgotten, to be filled by
-    /// [`Self::put_pages`]. Returns how many pages that takes.
-    pub(crate) fn begin_restore(&mut self, first: u32, len: u32, store: &mut Store) -> u32 {
-        assert!(self.len == 0 && first <= len && len < u32::MAX, "checked by the caller");
-        (self.first, self.len) = (first, len);
-        let chunks = (len as usize).div_ceil(Self::PER_CHUNK);
-        // A table whose records are all forgotten keeps the chunk that the next one goes to.
-        self.gone = (first as usize / Self::PER_CHUNK).min(chunks);
-        self.chunks = (self.gone..chunks).map(|_| store.take()).collect();
-        self.epochs.resize((len as usize).div_ceil(Self::PER_PAGE), self.capture.epoch);
-        self.pages() - u32::try_from(self.gone * PAGES_PER_CHUNK).unwrap_or(0).min(self.pages())
+    fn end(&mut self) {
+        self.captured = 0;
+        self.epochs.fill(self.epoch);
+        self.copies.clear();
     }
 
-    /// Puts copied pages back; `None` when they are none of this table.
-    pub(crate) fn put_pages(&mut self, first: u32, bytes: &[u8]) -> Option<u32> {
-        let mut page = first as usize;
-        let begin = self.gone * PAGES_PER_CHUNK;
+    fn put_pages(&mut self, first: u32, bytes: &[u8]) -> bool {
+        let first = first as usize;
         let count = bytes.len() / PAGE_BYTES;
+        let missing = |epochs: &[u8]| epochs.iter().all(|epoch| *epoch != self.epoch);
         if !bytes.len().is_multiple_of(PAGE_BYTES)
-            || page < begin
-            || page + count > self.epochs.len()
+            || !self.epochs.get(first..first + count).is_some_and(missing)
         {
-            return None;
+            return false;
         }
-        for copy in bytes.chunks_exact(PAGE_BYTES) {
+        self.epochs[first..first + count].fill(self.epoch);
+        for (page, copy) in (first..).zip(bytes.chunks_exact(PAGE_BYTES)) {
             let from = page % PAGES_PER_CHUNK * PAGE_BYTES;
             let chunk = &mut self.chunks[page / PAGES_PER_CHUNK - self.gone];
             chunk.bytes_mut()[from..from + PAGE_BYTES].copy_from_slice(copy);
-            page += 1;
         }
-        u32::try_from(count).ok()
+        true
     }
+
+    fn end_restore(&self) -> bool {
+        self.epochs.iter().all(|epoch| *epoch == self.epoch)
+    }
+}
+
+/// Pages are fewer than records.
+fn narrow(pages: usize) -> u32 {
+    u32::try_from(pages).expect("fewer pages than records")
 }
 
 impl<T: Pod> Index<usize> for Table<T> {

@@ -11,29 +11,38 @@ const AHEAD: u32 = 32;
 
 /// Holds numbers only; the keys stand in the records.
 #[derive(Debug, Default)]
-pub(crate) struct UserIndex(HashIndex);
+pub(crate) struct UserIndex {
+    index: HashIndex,
+    /// For how many users it was made.
+    planned: u32,
+}
 
 impl UserIndex {
     /// Room for so many users, so that growth does not fall into the rush.
     pub(crate) fn plan(&mut self, users: usize, store: &mut Store) {
-        self.0.plan(users, store);
+        self.planned = self.planned.max(u32::try_from(users).unwrap_or(u32::MAX));
+        self.index.plan(users, store);
+    }
+
+    pub(crate) fn planned(&self) -> u32 {
+        self.planned
     }
 
     pub(crate) fn newest(&self, user: UserKey, vouchers: &Table<Voucher>) -> Option<VoucherNo> {
         let is_it = |number: u32| vouchers[number as usize].user == user;
-        self.0.find(hash_of(&user.0), is_it).map(VoucherNo)
+        self.index.find(hash_of(&user.0), is_it).map(VoucherNo)
     }
 
     /// Begins to bring near what [`Self::newest`] will look at first.
     #[inline]
     pub(crate) fn prefetch(&self, user: UserKey) {
-        self.0.prefetch(hash_of(&user.0));
+        self.index.prefetch(hash_of(&user.0));
     }
 
     /// Begins to bring near the user's voucher, once the bucket is there.
     #[inline]
     pub(crate) fn prefetch_voucher(&self, user: UserKey, vouchers: &Table<Voucher>) {
-        self.0.candidates(hash_of(&user.0)).for_each(|number| vouchers.prefetch(number));
+        self.index.candidates(hash_of(&user.0)).for_each(|number| vouchers.prefetch(number));
     }
 
     /// Makes a voucher the newest of its user, in the place of the one before it, if any.
@@ -41,16 +50,13 @@ impl UserIndex {
         let hash = |number: u32| hash_of(&vouchers[number as usize].user.0);
         let record = &vouchers[voucher.index()];
         match record.previous_of_user() {
-            Some(before) => self.0.replace(hash(voucher.0), before.0, voucher.0),
-            None => self.0.insert(hash(voucher.0), voucher.0, hash, store),
+            Some(before) => self.index.replace(hash(voucher.0), before.0, voucher.0),
+            None => self.index.insert(hash(voucher.0), voucher.0, hash, store),
         }
     }
 
-    /// Makes the index anew from the records.
+    /// Fills the index, which is empty, from the records.
     pub(crate) fn rebuild(&mut self, vouchers: &Table<Voucher>, store: &mut Store) {
-        self.0 = HashIndex::default();
-        // Every user at most once: as if each voucher were another user's.
-        self.0.plan(vouchers.len() as usize, store);
         for number in 0..vouchers.len() {
             if let Some(ahead) = vouchers.get((number + AHEAD) as usize) {
                 self.prefetch(ahead.user);

@@ -11,7 +11,7 @@ use super::model::Model;
 use super::{DAY, request, user};
 use crate::query::{Answer, Query};
 use crate::types::*;
-use crate::{RuleBook, State, Verdict};
+use crate::{PAGE_BYTES, Restore, RuleBook, State, Verdict};
 
 struct Both {
     state: State,
@@ -267,6 +267,38 @@ impl Both {
         anew
     }
 
+    /// A snapshot of now, its pages copied while the asks that follow are given, one page each.
+    fn snapshot_under(&mut self, asks: &[(Gap, Ask)]) {
+        let (digest, given) = (self.digest, self.accepted.len());
+        let rest = self.state.begin_snapshot();
+        for (gap, ask) in asks {
+            self.wait(*gap);
+            let command = self.command(ask);
+            self.give(command);
+            self.state.sweep(1);
+        }
+        while !self.state.sweep(1) {}
+        let mut pages = Vec::new();
+        self.state.take_pages(&mut pages);
+        self.state.end_snapshot();
+        assert_eq!(rest.pages(), pages.iter().map(|p| (p.bytes.len() / PAGE_BYTES) as u64).sum());
+
+        let mut restore = Restore::new(State::new(RuleBook::RELEASED), &rest.encode())
+            .expect("the rest of a snapshot");
+        for pages in &pages {
+            restore.put(pages.table, pages.first, &pages.bytes).expect("belongs there");
+        }
+        let mut restored = restore.finish().expect("whole");
+        assert_eq!(restored.digest(), digest, "as it was when the snapshot began");
+        for (at_ms, command, outcome) in &self.accepted[given..] {
+            let verdict = restored.apply(*at_ms, restored.last_seq() + 1, command);
+            assert_eq!(verdict, Verdict::Done(outcome.clone()), "replayed: {command:?}");
+        }
+        assert_eq!(restored.digest(), self.digest, "the same through snapshot and rest");
+        // All that follows is asked of the restored state.
+        self.state = restored;
+    }
+
     /// Once all times are over, one tick after another, nothing is held back.
     fn end(&mut self) {
         self.now_ms += 2 * DURATION_MS_MAX;
@@ -332,12 +364,21 @@ proptest! {
     })]
 
     #[test]
-    fn the_rules_and_the_model_agree(asks in prop::collection::vec((gap(), ask()), 1..250)) {
+    fn the_rules_and_the_model_agree(
+        asks in prop::collection::vec((gap(), ask()), 1..250),
+        under in 1..60_usize,
+    ) {
         let mut both = Both::opened();
-        for (gap, ask) in &asks {
-            both.wait(*gap);
-            let command = both.command(ask);
-            both.give(command);
+        for (round, asks) in asks.chunks(under).enumerate() {
+            if round % 3 == 1 {
+                both.snapshot_under(asks);
+                continue;
+            }
+            for (gap, ask) in asks {
+                both.wait(*gap);
+                let command = both.command(ask);
+                both.give(command);
+            }
         }
         both.end();
         prop_assert_eq!(both.replay().digest(), both.state.digest());

@@ -328,6 +328,7 @@ wire_struct! {
         funded_minor, available_minor, reserved_minor, in_flight_minor, escrowed_minor, owed_minor,
         spent_minor, returned_minor,
     }
+    Counts { claims, live, locked, redeemed, expired, revoked }
     Swept { locks, vouchers, redemptions }
     Terms {
         currency, opens_at_ms, closes_at_ms, offsets, eligibility, voucher, invites, envelopes,
