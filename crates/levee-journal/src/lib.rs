@@ -25,9 +25,14 @@
 //! journal/0000000002.seg    the segments, numbered without gaps; the last ones may be empty spares
 //! journal/0000000004.seg.tmp  a segment being prepared
 //! archive/0000000001.seg    segments moved out by `truncate_before`; the operator's to delete
+//! snapshots/00000000000000000042.snap      the caller's state as of sequence number 42
+//! snapshots/00000000000000000077.snap.tmp  one that is being written
 //! ```
+//!
+//! [`Snapshots`] keeps the last two: how, stands in `snapshot/mod.rs`.
 
 mod buffer;
+pub mod disk;
 mod error;
 mod file;
 mod folder;
@@ -37,6 +42,7 @@ mod options;
 mod prepare;
 mod reader;
 mod recover;
+mod snapshot;
 mod walk;
 
 #[cfg(test)]
@@ -50,4 +56,7 @@ pub use log::{BatchHead, DurableSeq, Log, Records, Room};
 pub use options::Options;
 pub use reader::Reader;
 pub use recover::Recovered;
+pub use snapshot::{
+    BLOCK_BYTES_MAX, Block, SnapshotError, SnapshotHead, SnapshotReader, SnapshotWriter, Snapshots,
+};
 pub use walk::TornTail;
