@@ -54,10 +54,6 @@ impl Priority {
 pub struct Ask {
     /// The gate's own number for it; comes back with the reply.
     pub ticket: u64,
-    /// In which lane it waits.
-    pub priority: Priority,
-    /// When the gate had it whole; the queue delay counts from here.
-    pub arrived: Instant,
     /// What is asked.
     pub body: AskBody,
 }
@@ -102,6 +98,8 @@ pub enum Failure {
     StorageFull,
     /// The engine is stopping and takes no more.
     Stopping,
+    /// The engine reads its journal and takes nothing yet.
+    Recovering,
     /// The same command broke an invariant before; it is kept for those who mend it.
     Quarantined,
 }
@@ -121,12 +119,20 @@ pub trait Submit: Send + Sync {
     /// Makes a place for replies known. Origins live as long as the engine.
     fn register(&self, deliver: Arc<dyn Deliver>) -> Origin;
 
-    /// Takes asks over, emptying the vector; what finds no room in the queue, or comes too late,
-    /// stays in it, and the reason is returned.
+    /// Takes asks of one lane over, all of which `arrived` at this moment or later: the queue delay
+    /// counts from there. Leaves an empty vector to fill next. What finds no room in the queue, or
+    /// comes too early or too late, stays in it, and the reason is returned.
     ///
     /// # Errors
-    /// [`Failure::Overloaded`] or [`Failure::Stopping`], with the asks that were not taken.
-    fn submit(&self, origin: Origin, asks: &mut Vec<Ask>) -> Result<(), Failure>;
+    /// [`Failure::Overloaded`], [`Failure::Recovering`] or [`Failure::Stopping`], with the asks that
+    /// were not taken.
+    fn submit(
+        &self,
+        origin: Origin,
+        priority: Priority,
+        arrived: Instant,
+        asks: &mut Vec<Ask>,
+    ) -> Result<(), Failure>;
 
     /// What the engine counts and measures about itself.
     fn vitals(&self) -> &Vitals;

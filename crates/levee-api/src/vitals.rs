@@ -56,6 +56,22 @@ pub struct Vitals {
     phase: AtomicU64,
     /// Commands replayed so far while recovering.
     pub replayed: AtomicU64,
+    /// Bytes of a snapshot read so far while recovering, and of how many.
+    pub restored_bytes: AtomicU64,
+    /// See [`Self::restored_bytes`]; 0 without a snapshot.
+    pub restore_bytes: AtomicU64,
+    /// Last sequence number in the newest snapshot; 0 without one.
+    pub snapshot_seq: AtomicU64,
+    /// Its size.
+    pub snapshot_bytes: AtomicU64,
+    /// How long the last snapshot took, in milliseconds.
+    pub snapshot_ms: AtomicU64,
+    /// Snapshots taken since the start.
+    pub snapshots: AtomicU64,
+    /// Snapshots that failed since the start.
+    pub snapshots_failed: AtomicU64,
+    /// Copies of pages that wait for the snapshot's file, in bytes.
+    pub snapshot_queued_bytes: AtomicU64,
     /// Last sequence number that is durable.
     pub durable_seq: AtomicU64,
     /// Journal time of the last batch, in milliseconds since 1970.

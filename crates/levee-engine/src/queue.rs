@@ -1,19 +1,58 @@
 //! The bounded queue between gates and the engine: one lane a priority, whole vectors at a time.
+//!
+//! The engine waits here for a reason to begin a batch: something waits and the journal has nothing
+//! to do, or so much waits that deciding over it takes about as long as the sync under way. So a
+//! slow disk makes batches larger, and never many small ones behind each other.
 
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Condvar, Mutex, MutexGuard};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use levee_api::port::{Ask, Failure, Origin, Priority};
 use levee_api::vitals::Vitals;
 
-use crate::sequencer::Queued;
+/// Empty vectors that are kept for gates to fill.
+const SPENT_MAX: usize = 64;
+
+/// Asks of one origin and one lane.
+#[derive(Debug)]
+pub struct Handover {
+    /// Who waits for the replies.
+    pub origin: Origin,
+    /// From which lane.
+    pub priority: Priority,
+    /// When the first of them arrived.
+    pub arrived: Instant,
+    /// What is asked.
+    pub asks: Vec<Ask>,
+}
 
 struct Lanes {
-    lanes: [VecDeque<Queued>; Priority::COUNT],
+    lanes: [VecDeque<Handover>; Priority::COUNT],
+    counts: [usize; Priority::COUNT],
+    /// Sum of the counts.
     len: usize,
-    stopping: bool,
+    taking: Taking,
+    /// The journal has nothing to do.
+    idle: bool,
+    /// As many asks make a batch while it has; None while nobody waits here.
+    wanted: Option<usize>,
+    spent: Vec<Vec<Ask>>,
+}
+
+/// Whether asks are taken.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Taking {
+    NotYet,
+    Yes,
+    NoMore,
+}
+
+impl Lanes {
+    fn is_enough(&self, wanted: usize) -> bool {
+        self.len >= wanted || self.idle && self.len > 0
+    }
 }
 
 /// What waits for the engine.
@@ -24,37 +63,55 @@ pub(crate) struct Queue {
 }
 
 impl Queue {
-    /// Takes at most `capacity` asks at a time.
+    /// Takes nothing before [`Self::open`], and then at most `capacity` asks at a time.
     pub(crate) fn new(capacity: usize) -> Self {
-        let lanes =
-            Lanes { lanes: std::array::from_fn(|_| VecDeque::new()), len: 0, stopping: false };
+        let lanes = Lanes {
+            lanes: std::array::from_fn(|_| VecDeque::new()),
+            counts: [0; Priority::COUNT],
+            len: 0,
+            taking: Taking::NotYet,
+            idle: true,
+            wanted: None,
+            spent: Vec::new(),
+        };
         Self { lanes: Mutex::new(lanes), filled: Condvar::new(), capacity }
     }
 
     fn lock(&self) -> MutexGuard<'_, Lanes> {
         // Nothing in here panics between two states; a poisoned lock still holds whole lanes.
-        self.lanes.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes what finds room out of `asks`.
+    /// Takes what finds room out of `asks`, and leaves an empty vector where all did.
     pub(crate) fn push(
         &self,
         origin: Origin,
+        priority: Priority,
+        arrived: Instant,
         asks: &mut Vec<Ask>,
         vitals: &Vitals,
     ) -> Result<(), Failure> {
         let mut lanes = self.lock();
-        if lanes.stopping {
-            return Err(Failure::Stopping);
+        match lanes.taking {
+            Taking::NotYet => return Err(Failure::Recovering),
+            Taking::NoMore => return Err(Failure::Stopping),
+            Taking::Yes => {}
         }
         let taken = asks.len().min(self.capacity - lanes.len);
-        lanes.len += taken;
-        for ask in asks.drain(..taken) {
-            lanes.lanes[ask.priority as usize].push_back(Queued { origin, ask });
+        if taken > 0 {
+            let left = asks.split_off(taken);
+            let left = if left.is_empty() { lanes.spent.pop().unwrap_or(left) } else { left };
+            let asks = std::mem::replace(asks, left);
+            lanes.len += taken;
+            lanes.counts[priority as usize] += taken;
+            lanes.lanes[priority as usize].push_back(Handover { origin, priority, arrived, asks });
+            publish(&lanes, vitals);
         }
-        publish(&lanes, vitals);
+        let wake = lanes.wanted.is_some_and(|wanted| lanes.is_enough(wanted));
         drop(lanes);
-        self.filled.notify_one();
+        if wake {
+            self.filled.notify_one();
+        }
         if asks.is_empty() {
             Ok(())
         } else {
@@ -63,44 +120,75 @@ impl Queue {
         }
     }
 
-    /// Waits until something waits, the queue is stopped, or `until`; then takes up to `limit`,
-    /// first priority first. Says whether the queue is stopped and empty.
+    /// Waits until there is reason for a batch, the queue is stopped, or `until`; then takes whole
+    /// vectors, first priority first, until they hold `wanted` asks. Gives the vectors of `spent`
+    /// back to gates. Says whether the queue is stopped and empty.
     pub(crate) fn take(
         &self,
-        limit: usize,
+        wanted: usize,
         until: Instant,
-        taken: &mut Vec<Queued>,
+        taken: &mut VecDeque<Handover>,
+        spent: &mut Vec<Vec<Ask>>,
         vitals: &Vitals,
     ) -> bool {
         let mut lanes = self.lock();
-        while lanes.len == 0 && !lanes.stopping {
+        let room = SPENT_MAX.saturating_sub(lanes.spent.len());
+        lanes.spent.extend(spent.drain(..).take(room));
+        while !lanes.is_enough(wanted) && lanes.taking != Taking::NoMore {
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return false;
             }
+            lanes.wanted = Some(wanted);
             let waited = self.filled.wait_timeout(lanes, left);
-            lanes = waited.unwrap_or_else(std::sync::PoisonError::into_inner).0;
+            lanes = waited.unwrap_or_else(PoisonError::into_inner).0;
+            lanes.wanted = None;
         }
-        let mut room = limit;
-        for lane in &mut lanes.lanes {
-            let from_lane = room.min(lane.len());
-            taken.extend(lane.drain(..from_lane));
-            room -= from_lane;
+        let lanes = &mut *lanes;
+        let mut count = 0;
+        for (lane, waiting) in lanes.lanes.iter_mut().zip(&mut lanes.counts) {
+            while count < wanted
+                && let Some(handover) = lane.pop_front()
+            {
+                count += handover.asks.len();
+                *waiting -= handover.asks.len();
+                taken.push_back(handover);
+            }
         }
-        lanes.len -= limit - room;
-        publish(&lanes, vitals);
-        lanes.stopping && lanes.len == 0 && taken.is_empty()
+        lanes.len -= count;
+        lanes.idle &= count == 0;
+        publish(lanes, vitals);
+        lanes.taking == Taking::NoMore && lanes.len == 0 && taken.is_empty()
+    }
+
+    /// The journal has nothing to do.
+    pub(crate) fn set_idle(&self) {
+        let mut lanes = self.lock();
+        lanes.idle = true;
+        let wake = lanes.wanted.is_some() && lanes.len > 0;
+        drop(lanes);
+        if wake {
+            self.filled.notify_one();
+        }
+    }
+
+    /// From now on asks are taken.
+    pub(crate) fn open(&self) {
+        let mut lanes = self.lock();
+        if lanes.taking == Taking::NotYet {
+            lanes.taking = Taking::Yes;
+        }
     }
 
     /// Takes no more; what is in it can still be taken out.
     pub(crate) fn stop(&self) {
-        self.lock().stopping = true;
+        self.lock().taking = Taking::NoMore;
         self.filled.notify_all();
     }
 }
 
 fn publish(lanes: &Lanes, vitals: &Vitals) {
-    for (lane, waiting) in lanes.lanes.iter().zip(&vitals.waiting) {
-        waiting.store(lane.len() as u64, Relaxed);
+    for (count, waiting) in lanes.counts.iter().zip(&vitals.waiting) {
+        waiting.store(*count as u64, Relaxed);
     }
 }

@@ -1,23 +1,22 @@
 //! One step of the engine, without I/O, clock or threads: commands in, one record and the replies
 //! that depend on it out. The same code runs under real threads and under a simulator.
 
+use std::cell::Cell;
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use levee_api::port::{Ask, AskBody, Failure, Origin, Reply};
+use levee_api::port::{AskBody, Failure, Origin, Reply};
 use levee_core::types::{Command, Refusal, put_batch_start, put_entry};
 use levee_core::{State, Verdict};
 use levee_journal::{BatchHead, RecordBuffer};
 
 use crate::quarantine::Quarantine;
+use crate::queue::Handover;
 
-/// An ask, and who waits for its reply.
-#[derive(Debug)]
-pub struct Queued {
-    /// Who waits.
-    pub origin: Origin,
-    /// What is asked.
-    pub ask: Ask,
-}
+/// How many asks ahead of the one that is decided its index entries are brought near, and its
+/// records: about as many as fit the processor's queue of loads.
+const INDEX_AHEAD: usize = 24;
+const RECORDS_AHEAD: usize = 10;
 
 /// One batch: a record to be made durable, and replies that must wait for that.
 #[derive(Debug, Default)]
@@ -66,12 +65,17 @@ impl Batch {
         BatchHead { first_seq: self.first_seq, count: self.count, time_ms: self.time_ms }
     }
 
-    fn reply(&mut self, origin: Origin, ticket: u64, reply: Reply) {
-        // Asks come in runs of one origin.
-        match self.replies.last_mut() {
-            Some((last, replies)) if *last == origin => replies.push((ticket, reply)),
-            _ => self.replies.push((origin, vec![(ticket, reply)])),
-        }
+    /// The list of an origin's replies, with room for so many more.
+    fn replies_of(&mut self, origin: Origin, count: usize) -> &mut Vec<(u64, Reply)> {
+        // Gates have a few threads each.
+        let place = self.replies.iter().position(|(other, _)| *other == origin);
+        let place = place.unwrap_or_else(|| {
+            self.replies.push((origin, Vec::new()));
+            self.replies.len() - 1
+        });
+        let replies = &mut self.replies[place].1;
+        replies.reserve(count);
+        replies
     }
 }
 
@@ -118,9 +122,14 @@ impl Sequencer {
         &self.state
     }
 
-    /// Decides over the engine's own commands and then over `asks`, at one time, until all are
-    /// through or the batch is full. Returns how many asks were decided; the others wait for the
-    /// next step.
+    /// For snapshots and memory, which change nothing that commands depend on.
+    pub(crate) fn state_mut(&mut self) -> &mut State {
+        &mut self.state
+    }
+
+    /// Decides over the engine's own commands and then over what was handed over, at one time, until
+    /// all are through or the batch is full. The first `skip` asks are through already. Returns how
+    /// many asks were decided; the others wait for the next step.
     ///
     /// With `storage_full` set, commands are turned away undecided, unless they were done before;
     /// questions are answered.
@@ -132,7 +141,8 @@ impl Sequencer {
         clock_ms: u64,
         storage_full: bool,
         own: &[Command],
-        asks: &[Queued],
+        handovers: &VecDeque<Handover>,
+        skip: usize,
         batch: &mut Batch,
     ) -> Result<usize, Box<Broken>> {
         let now_ms = clock_ms.max(self.state.last_ms()).max(self.told_ms);
@@ -141,73 +151,118 @@ impl Sequencer {
         batch.first_seq = self.state.last_seq() + 1;
         batch.time_ms = now_ms;
         self.entries.clear();
-        let rules_version = self.state.rules_version();
-        put_batch_start(rules_version, &mut self.entries);
+        put_batch_start(self.state.rules_version(), &mut self.entries);
 
-        for command in own {
-            self.apply(now_ms, command, batch)?;
-        }
-        let mut decided = 0;
-        // A record names one version of the rules: behind a change of them a new one begins.
-        let asks = if self.state.rules_version() == rules_version { asks } else { &[] };
-        for Queued { origin, ask } in asks {
-            let reply = match &ask.body {
-                AskBody::Query(query) => {
-                    batch.tally.answered += 1;
-                    Reply::Answer(Box::new(self.state.answer(now_ms, query)))
-                }
-                AskBody::Command(command) if storage_full => {
-                    let earlier = self.state.earlier(command);
-                    batch.tally.storage_full += u64::from(earlier.is_none());
-                    earlier.map_or(Reply::Failed(Failure::StorageFull), |verdict| {
-                        told(verdict, &mut batch.tally)
-                    })
-                }
-                AskBody::Command(command) if self.quarantine.holds(command) => {
-                    Reply::Failed(Failure::Quarantined)
-                }
-                AskBody::Command(command) => {
-                    assert!(!command.is_internal(), "gates do not give the engine's own commands");
-                    self.apply(now_ms, command, batch)?
-                }
-            };
-            batch.reply(*origin, ask.ticket, reply);
-            decided += 1;
-            if self.entries.len() >= self.payload_len_max {
-                break;
-            }
-        }
+        let current = Cell::new(None);
+        // The state is given up after a panic: nothing can see it half-changed.
+        let decided = catch_unwind(AssertUnwindSafe(|| {
+            self.decide(storage_full, own, handovers, skip, &current, batch)
+        }));
+        let decided = decided.map_err(|panic| {
+            let text = panic.downcast_ref::<String>().map(String::as_str);
+            let message = text.or_else(|| panic.downcast_ref::<&str>().copied());
+            let message = message.unwrap_or("panic without a message").to_owned();
+            let command: &Command = current.get().expect("only commands can panic");
+            Box::new(Broken { seq: self.state.last_seq() + 1, command: command.clone(), message })
+        })?;
         if batch.count > 0 {
             batch.payload.extend_from_slice(&self.entries);
         }
         Ok(decided)
     }
 
-    fn apply(
+    /// `current` is the command that is being applied.
+    fn decide<'a>(
         &mut self,
-        now_ms: u64,
-        command: &Command,
+        storage_full: bool,
+        own: &'a [Command],
+        handovers: &'a VecDeque<Handover>,
+        mut skip: usize,
+        current: &Cell<Option<&'a Command>>,
         batch: &mut Batch,
-    ) -> Result<Reply, Box<Broken>> {
-        let seq = self.state.last_seq() + 1;
-        let state = &mut self.state;
-        // The state is given up after a panic: nothing can see it half-changed.
-        let verdict = catch_unwind(AssertUnwindSafe(|| state.apply(now_ms, seq, command)));
-        let verdict = verdict.map_err(|panic| {
-            let text = panic.downcast_ref::<String>().map(String::as_str);
-            let message = text.or_else(|| panic.downcast_ref::<&str>().copied());
-            let message = message.unwrap_or("panic without a message").to_owned();
-            Box::new(Broken { seq, command: command.clone(), message })
-        })?;
-        Ok(match verdict {
-            Verdict::Done(outcome) => {
+    ) -> usize {
+        let now_ms = batch.time_ms;
+        let rules_version = self.state.rules_version();
+        for command in own {
+            current.set(Some(command));
+            let seq = self.state.last_seq() + 1;
+            if let Verdict::Done(outcome) = self.state.apply(now_ms, seq, command) {
                 put_entry(command, &outcome, &mut self.entries);
                 batch.count += 1;
                 batch.tally.done += 1;
-                Reply::Done { seq, at_ms: now_ms, outcome, repeated: false }
             }
-            verdict => told(verdict, &mut batch.tally),
-        })
+        }
+        let mut decided = 0;
+        // A record names one version of the rules: behind a change of them a new one begins.
+        if self.state.rules_version() != rules_version {
+            return decided;
+        }
+        let (mut count, mut tally) = (batch.count, batch.tally);
+        for Handover { origin, asks, .. } in handovers {
+            let asks = &asks[std::mem::take(&mut skip)..];
+            let replies = batch.replies_of(*origin, asks.len());
+            for ask in asks.iter().take(INDEX_AHEAD) {
+                self.prefetch(&ask.body);
+            }
+            for (place, ask) in asks.iter().enumerate() {
+                if let Some(ahead) = asks.get(place + INDEX_AHEAD) {
+                    self.prefetch(&ahead.body);
+                }
+                if let Some(ahead) = asks.get(place + RECORDS_AHEAD) {
+                    self.prefetch_records(&ahead.body);
+                }
+                let reply = match &ask.body {
+                    AskBody::Query(query) => {
+                        tally.answered += 1;
+                        Reply::Answer(Box::new(self.state.answer(now_ms, query)))
+                    }
+                    AskBody::Command(command) if storage_full => {
+                        let earlier = self.state.earlier(command);
+                        tally.storage_full += u64::from(earlier.is_none());
+                        earlier.map_or(Reply::Failed(Failure::StorageFull), |verdict| {
+                            told(verdict, &mut tally)
+                        })
+                    }
+                    AskBody::Command(command) if self.quarantine.holds(command) => {
+                        Reply::Failed(Failure::Quarantined)
+                    }
+                    AskBody::Command(command) => {
+                        current.set(Some(command));
+                        assert!(!command.is_internal(), "the engine's own, not a gate's");
+                        let seq = self.state.last_seq() + 1;
+                        match self.state.apply(now_ms, seq, command) {
+                            Verdict::Done(outcome) => {
+                                put_entry(command, &outcome, &mut self.entries);
+                                count += 1;
+                                tally.done += 1;
+                                Reply::Done { seq, at_ms: now_ms, outcome, repeated: false }
+                            }
+                            verdict => told(verdict, &mut tally),
+                        }
+                    }
+                };
+                replies.push((ask.ticket, reply));
+                decided += 1;
+                if self.entries.len() >= self.payload_len_max {
+                    (batch.count, batch.tally) = (count, tally);
+                    return decided;
+                }
+            }
+        }
+        (batch.count, batch.tally) = (count, tally);
+        decided
+    }
+
+    fn prefetch(&self, body: &AskBody) {
+        if let AskBody::Command(command) = body {
+            self.state.prefetch(command);
+        }
+    }
+
+    fn prefetch_records(&self, body: &AskBody) {
+        if let AskBody::Command(command) = body {
+            self.state.prefetch_records(command);
+        }
     }
 }
 

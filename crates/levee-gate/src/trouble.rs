@@ -125,7 +125,7 @@ impl From<Failure> for Trouble {
         Self::new(match failure {
             Failure::Overloaded => Code::Overloaded,
             Failure::StorageFull => Code::StorageFull,
-            Failure::Stopping => Code::Unavailable,
+            Failure::Stopping | Failure::Recovering => Code::Unavailable,
             Failure::Quarantined => Code::InternalError,
         })
     }
