@@ -45,6 +45,7 @@ mod prepare;
 mod reader;
 mod recover;
 mod segment;
+pub mod sim;
 mod snapshot;
 mod walk;
 
