@@ -80,6 +80,21 @@ pub enum OpenError {
         /// The first sequence that is still there.
         first_seq: u64,
     },
+    /// A snapshot contains more than the journal: the journal is older, or another one's, or its
+    /// end was lost. Nothing was changed.
+    #[error(
+        "a snapshot has seen sequence {seq}, but the journal in {} ends with {last_seq}: put the \
+         whole journal back, or if it is lost for good, move the snapshot away and accept the loss",
+        dir.display()
+    )]
+    Behind {
+        /// The data folder.
+        dir: PathBuf,
+        /// The sequence that the snapshot contains.
+        seq: u64,
+        /// The last one of the journal.
+        last_seq: u64,
+    },
     /// The first segment could not be made for lack of space.
     #[error("no room for a journal in {}: {reason}", dir.display())]
     NoSpace {

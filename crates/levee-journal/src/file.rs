@@ -1,19 +1,18 @@
-//! The journal on a local disk: creation, recovery, appends, archiving.
+//! The journal on a local disk: appends, and the handles that others may hold. How it comes to be
+//! open stands in `open.rs`.
 
-use std::collections::VecDeque;
-use std::fs::{self, File};
-use std::os::unix::fs::FileExt;
-use std::path::Path;
-use std::sync::atomic::AtomicBool;
+use std::sync::Arc;
 
-use crate::folder::{Folder, sync_dir};
-use crate::format::{HEADER, Head, Kind, SECTOR, SegmentHeader};
-use crate::prepare::{Preparer, make_segment};
-use crate::recover::{Current, Finished, erase_torn, remove_empty, settle, take_over};
-use crate::walk::{Bound, Chain, Walk};
+use crate::archive::{ArchiveOwner, Finished};
+use crate::disk::DiskLock;
+use crate::folder::Folder;
+use crate::format::{HEADER, Head, Kind, SECTOR};
+use crate::prepare::Preparer;
+use crate::recover::Current;
+use crate::walk::{Bound, Chain};
 use crate::{
-    AppendError, ArchiveError, BatchHead, DurableSeq, InstallationId, Log, OpenError, Options,
-    Reader, RecordBuffer, Records, Recovered, Room,
+    AppendError, BatchHead, DurableSeq, Log, OpenError, Options, Reader, RecordBuffer, Records,
+    Room, Trim,
 };
 
 /// A local disk acknowledges in order and quickly: one batch syncs while the next is applied.
@@ -22,177 +21,34 @@ const WINDOW: usize = 2;
 /// A journal in segment files of a data folder, locked against other writers while it lives.
 #[derive(Debug)]
 pub struct FileJournal {
-    folder: Folder,
-    options: Options,
+    pub(crate) folder: Folder,
+    pub(crate) options: Options,
     /// None until a segment is needed, after all with records were archived by hand.
-    current: Option<Current>,
-    /// The segments before the current one that are not archived, oldest first.
-    finished: VecDeque<Finished>,
+    pub(crate) current: Option<Current>,
+    /// The segments before the current one, while that has no durable record: only then may they
+    /// be archived, so that `journal/` always holds the last record.
+    pub(crate) left: Vec<Finished>,
+    /// The segments before these that are not archived.
+    pub(crate) archive: ArchiveOwner,
     /// None before the genesis record.
-    chain: Option<Chain>,
-    state: Acceptance,
-    durable: DurableSeq,
-    room: Room,
-    preparer: Preparer,
-    #[cfg(test)]
-    pub(crate) fault: Option<Fault>,
+    pub(crate) chain: Option<Chain>,
+    pub(crate) state: Acceptance,
+    pub(crate) durable: DurableSeq,
+    pub(crate) room: Room,
+    pub(crate) preparer: Preparer,
     /// Last, so that the folder is free only when all else is done.
-    _lock: File,
+    pub(crate) _lock: DiskLock,
 }
 
 /// Whether appends are taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Acceptance {
+pub(crate) enum Acceptance {
     Open,
     Closed,
     Poisoned,
 }
 
-/// The system call that the next append lets fail.
-#[cfg(test)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fault {
-    Write,
-    Sync,
-}
-
 impl FileJournal {
-    /// Whether the folder holds a journal, so that [`FileJournal::open`] is the call to make, be
-    /// it only to learn what is wrong; [`FileJournal::create`] otherwise. A folder whose creation
-    /// was interrupted before its genesis record was whole holds none.
-    #[must_use]
-    pub fn exists(dir: &Path) -> bool {
-        match Walk::new(Folder::new(dir)) {
-            Ok(mut walk) => !matches!(walk.next(), Ok(None)),
-            Err(_) => true,
-        }
-    }
-
-    /// Creates a journal whose genesis record holds `genesis`, durably, with its folders.
-    ///
-    /// # Errors
-    /// [`OpenError::AlreadyCreated`], [`OpenError::Locked`], [`OpenError::NoSpace`], wrong
-    /// options, damage in what is there already, or the system's refusal.
-    pub fn create(
-        dir: &Path,
-        options: Options,
-        installation: InstallationId,
-        genesis: &[u8],
-        time_ms: u64,
-    ) -> Result<Self, OpenError> {
-        options.check()?;
-        let folder = Folder::new(dir);
-        folder.create()?;
-        let lock = folder.lock()?;
-        folder.remove_unfinished()?;
-        remove_empty(&folder)?;
-
-        let header =
-            SegmentHeader { ordinal: 1, segment_bytes: options.segment_bytes, installation };
-        let first = make_segment(&folder, &options, &header, &AtomicBool::new(false))
-            .map_err(|error| error.into_open_error(&folder))?;
-        let room = Room::empty();
-        room.add_segment(first.bytes - SECTOR as u64);
-        let preparer = Preparer::start(
-            folder.clone(),
-            options,
-            installation,
-            room.clone(),
-            VecDeque::new(),
-            2,
-        )?;
-        let mut journal = Self {
-            folder,
-            options,
-            current: Some(Current { segment: first, at: SECTOR as u64 }),
-            finished: VecDeque::new(),
-            chain: None,
-            state: Acceptance::Open,
-            durable: DurableSeq::default(),
-            room,
-            preparer,
-            #[cfg(test)]
-            fault: None,
-            _lock: lock,
-        };
-        let mut payload = RecordBuffer::with_capacity(genesis.len());
-        payload.extend_from_slice(genesis);
-        let head = BatchHead { first_seq: 1, count: 0, time_ms };
-        journal.append_record(Kind::Genesis, head, &mut payload).map_err(OpenError::Genesis)?;
-        Ok(journal)
-    }
-
-    /// Opens a journal: verifies every record, archived ones included, and erases a torn tail.
-    ///
-    /// # Errors
-    /// [`OpenError::NotCreated`], [`OpenError::Locked`], damage naming file and offset, wrong
-    /// options, or the system's refusal.
-    pub fn open(dir: &Path, options: Options) -> Result<(Self, Recovered), OpenError> {
-        options.check()?;
-        let folder = Folder::new(dir);
-        let not_created = || OpenError::NotCreated { dir: dir.to_path_buf() };
-        if !folder.journal().is_dir() {
-            return Err(not_created());
-        }
-        folder.create()?;
-        let lock = folder.lock()?;
-        folder.remove_unfinished()?;
-
-        let mut genesis = None;
-        let mut walk = Walk::new(folder.clone())?;
-        while let Some(found) = walk.next()? {
-            if found.head.kind == Kind::Genesis {
-                genesis = Some(walk.record(&found).payload.to_vec());
-            }
-        }
-        let (Some(chain), Some(last), Some(installation)) =
-            (walk.chain, walk.last.clone(), walk.installation)
-        else {
-            return Err(not_created());
-        };
-        erase_torn(&folder, &walk)?;
-        settle(&folder, walk.segments[last.segment].ordinal, &last)?;
-
-        let room = Room::empty();
-        let (finished, current, spares) = take_over(&folder, &walk, &last)?;
-        if let Some(current) = &current {
-            room.add_segment(current.segment.bytes - current.at);
-        }
-        let next_ordinal = walk.segments.last().map_or(1, |segment| segment.ordinal + 1);
-        let preparer = Preparer::start(
-            folder.clone(),
-            options,
-            installation,
-            room.clone(),
-            spares,
-            next_ordinal,
-        )?;
-        let recovered = Recovered {
-            installation,
-            genesis,
-            first_seq: walk.first_seq.unwrap_or(1),
-            last_seq: chain.next_seq - 1,
-            last_time_ms: chain.time_ms,
-            closed_cleanly: chain.kind == Kind::Closed,
-            torn: walk.torn,
-        };
-        let journal = Self {
-            folder,
-            options,
-            current,
-            finished,
-            chain: Some(chain),
-            state: Acceptance::Open,
-            durable: DurableSeq::new(recovered.last_seq),
-            room,
-            preparer,
-            #[cfg(test)]
-            fault: None,
-            _lock: lock,
-        };
-        Ok((journal, recovered))
-    }
-
     /// The most payload that one record can hold, in bytes.
     #[must_use]
     pub fn payload_bytes_max(&self) -> u64 {
@@ -203,7 +59,7 @@ impl FileJournal {
         self.options.segment_bytes - SECTOR as u64
     }
 
-    fn append_record(
+    pub(crate) fn append_record(
         &mut self,
         kind: Kind,
         head: BatchHead,
@@ -217,29 +73,17 @@ impl FileJournal {
         let BatchHead { first_seq, count, time_ms } = head;
         let previous_crc = self.chain.map_or(0, |chain| chain.crc);
         let head = Head { kind, first_seq, count, time_ms, previous_crc };
-        #[cfg(test)]
-        let fault = self.fault.take();
 
         // Poisoned until all went well: nothing after a failure may count on what is on disk.
         self.state = Acceptance::Poisoned;
         let path = || current.segment.path.clone();
         let crc = payload
             .sealed(&head, |record, crc| {
-                #[cfg(test)]
-                if fault == Some(Fault::Write) {
-                    let source = std::io::Error::other("injected");
-                    return Err(AppendError::Write { file: path(), offset, source });
-                }
                 file.write_all_at(record, offset).map_err(|source| AppendError::Write {
                     file: path(),
                     offset,
                     source,
                 })?;
-                #[cfg(test)]
-                if fault == Some(Fault::Sync) {
-                    let source = std::io::Error::other("injected");
-                    return Err(AppendError::Sync { file: path(), offset, source });
-                }
                 file.sync_data().map_err(|source| AppendError::Sync {
                     file: path(),
                     offset,
@@ -255,6 +99,9 @@ impl FileJournal {
         let next_seq = first_seq + u64::from(count);
         self.chain = Some(Chain { crc, next_seq, time_ms, kind });
         self.durable.set(next_seq - 1);
+        for left in self.left.drain(..) {
+            self.archive.add(left);
+        }
         Ok(())
     }
 
@@ -292,7 +139,7 @@ impl FileJournal {
             if let Some(left) = self.current.replace(next) {
                 self.room.leave_segment(left.segment.bytes - left.at);
                 let next_seq = self.chain.map_or(1, |chain| chain.next_seq);
-                self.finished.push_back(Finished { ordinal: left.segment.ordinal, next_seq });
+                self.left.push(Finished { ordinal: left.segment.ordinal, next_seq });
             }
         }
         Ok(())
@@ -312,7 +159,8 @@ impl Log for FileJournal {
     }
 
     fn read_from(&self, seq: u64) -> Result<Records, OpenError> {
-        let reader = Reader::open(&self.folder.dir)?.from_seq(seq)?;
+        let reader =
+            Reader::open_on(Arc::clone(&self.folder.disk), &self.folder.dir)?.from_seq(seq)?;
         Ok(match &self.current {
             Some(current) => {
                 Box::new(reader.bounded(Bound::Position {
@@ -324,29 +172,8 @@ impl Log for FileJournal {
         })
     }
 
-    fn truncate_before(&mut self, seq: u64) -> Result<usize, ArchiveError> {
-        let mut moved = 0;
-        let mut result = Ok(());
-        while let Some(oldest) = self.finished.front() {
-            if oldest.next_seq > seq {
-                break;
-            }
-            let file = self.folder.segment(oldest.ordinal);
-            let archived = self.folder.archived_segment(oldest.ordinal);
-            if let Err(source) = fs::rename(&file, archived) {
-                result = Err(ArchiveError { file, source });
-                break;
-            }
-            self.finished.pop_front();
-            moved += 1;
-        }
-        if moved > 0 {
-            self.preparer.retry_now();
-            for dir in [self.folder.archive(), self.folder.journal()] {
-                sync_dir(&dir).map_err(|source| ArchiveError { file: dir, source })?;
-            }
-        }
-        result.map(|()| moved)
+    fn trimmer(&self) -> Arc<dyn Trim> {
+        self.archive.trimmer()
     }
 
     fn window(&self) -> usize {

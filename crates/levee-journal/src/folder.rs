@@ -1,11 +1,13 @@
 //! The data folder: names, the lock, the list of segments. What is in a segment is not known here.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::TryLockError;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::OpenError;
+use crate::disk::{Access, Disk, DiskFile, DiskLock};
 
 const SUFFIX: &str = ".seg";
 const UNFINISHED_SUFFIX: &str = ".seg.tmp";
@@ -15,20 +17,16 @@ pub(crate) fn io_error(action: &'static str, file: &Path) -> impl FnOnce(io::Err
     move |source| OpenError::Io { action, file: file.to_path_buf(), source }
 }
 
-/// Makes renames, creations and removals in a folder durable.
-pub(crate) fn sync_dir(dir: &Path) -> io::Result<()> {
-    File::open(dir)?.sync_all()
-}
-
 /// A data folder, whether it exists or not.
 #[derive(Clone, Debug)]
 pub(crate) struct Folder {
+    pub(crate) disk: Arc<dyn Disk>,
     pub(crate) dir: PathBuf,
 }
 
 impl Folder {
-    pub(crate) fn new(dir: &Path) -> Self {
-        Self { dir: dir.to_path_buf() }
+    pub(crate) fn new(disk: Arc<dyn Disk>, dir: &Path) -> Self {
+        Self { disk, dir: dir.to_path_buf() }
     }
 
     pub(crate) fn journal(&self) -> PathBuf {
@@ -54,26 +52,25 @@ impl Folder {
     /// Creates the folders that are missing and makes that durable.
     pub(crate) fn create(&self) -> Result<(), OpenError> {
         for dir in [self.journal(), self.archive()] {
-            fs::create_dir_all(&dir).map_err(io_error("create the folder", &dir))?;
+            self.disk.create_dirs(&dir).map_err(io_error("create the folder", &dir))?;
         }
         let parent = self.dir.parent().filter(|parent| !parent.as_os_str().is_empty());
         for dir in [Some(self.dir.as_path()), parent].into_iter().flatten() {
-            sync_dir(dir).map_err(io_error("sync the folder", dir))?;
+            self.sync(dir)?;
         }
         Ok(())
     }
 
-    /// Takes the folder for this process until the returned file is dropped.
-    pub(crate) fn lock(&self) -> Result<File, OpenError> {
+    /// Makes renames, creations and removals in a folder durable.
+    pub(crate) fn sync(&self, dir: &Path) -> Result<(), OpenError> {
+        self.disk.sync_dir(dir).map_err(io_error("sync the folder", dir))
+    }
+
+    /// Takes the folder for this process until the returned lock is dropped.
+    pub(crate) fn lock(&self) -> Result<DiskLock, OpenError> {
         let path = self.dir.join("LOCK");
-        let file = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&path)
-            .map_err(io_error("open", &path))?;
-        match file.try_lock() {
-            Ok(()) => Ok(file),
+        match self.disk.lock(&path) {
+            Ok(lock) => Ok(lock),
             Err(TryLockError::WouldBlock) => Err(OpenError::Locked { dir: self.dir.clone() }),
             Err(TryLockError::Error(source)) => {
                 Err(OpenError::Io { action: "lock", file: path, source })
@@ -108,23 +105,21 @@ impl Folder {
         self.ordinals_in(&self.journal(), SUFFIX)
     }
 
-    /// Opens a segment wherever it is, for reading or for both.
+    /// Opens a segment wherever it is.
     pub(crate) fn open_segment(
         &self,
         ordinal: u64,
-        write: bool,
-    ) -> Result<(PathBuf, File), OpenError> {
-        let mut options = OpenOptions::new();
-        options.read(true).write(write);
+        access: Access,
+    ) -> Result<(PathBuf, Box<dyn DiskFile>), OpenError> {
         let path = self.segment(ordinal);
-        match options.open(&path) {
+        match self.disk.open(&path, access) {
             Ok(file) => return Ok((path, file)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(source) => return Err(OpenError::Io { action: "open", file: path, source }),
         }
         // It may have been archived since it was listed.
         let archived = self.archived_segment(ordinal);
-        let file = options.open(&archived).map_err(io_error("open", &archived))?;
+        let file = self.disk.open(&archived, access).map_err(io_error("open", &archived))?;
         Ok((archived, file))
     }
 
@@ -132,7 +127,7 @@ impl Folder {
     pub(crate) fn remove_unfinished(&self) -> Result<(), OpenError> {
         for ordinal in self.ordinals_in(&self.journal(), UNFINISHED_SUFFIX)? {
             let path = self.unfinished_segment(ordinal);
-            fs::remove_file(&path).map_err(io_error("delete", &path))?;
+            self.disk.remove(&path).map_err(io_error("delete", &path))?;
         }
         Ok(())
     }
@@ -141,19 +136,15 @@ impl Folder {
     /// this crate would not have written are not its own and are left alone.
     fn ordinals_in(&self, dir: &Path, suffix: &str) -> Result<BTreeSet<u64>, OpenError> {
         let mut ordinals = BTreeSet::new();
-        let entries = match fs::read_dir(dir) {
-            Ok(entries) => entries,
+        let names = match self.disk.list(dir) {
+            Ok(names) => names,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(ordinals),
             Err(source) => {
                 return Err(OpenError::Io { action: "list", file: dir.to_path_buf(), source });
             }
         };
-        for entry in entries {
-            let entry = entry.map_err(io_error("list", dir))?;
-            let name = entry.file_name();
-            let Some(digits) = name.to_str().and_then(|name| name.strip_suffix(suffix)) else {
-                continue;
-            };
+        for name in names {
+            let Some(digits) = name.strip_suffix(suffix) else { continue };
             if let Ok(ordinal @ 1..=9_999_999_999) = digits.parse::<u64>()
                 && format!("{ordinal:010}") == digits
             {

@@ -183,6 +183,13 @@ pub(crate) fn peek_first_seq(at: &[u8]) -> Option<u64> {
     (at.len() >= HEADER && at[..RECORD_MAGIC.len()] == RECORD_MAGIC).then(|| u64_at(at, 16))
 }
 
+/// How many bytes on disk a record header claims, unverified: only to know how much to read. None
+/// where no record begins.
+pub(crate) fn peek_record_bytes(at: &[u8]) -> Option<u64> {
+    (at.len() >= HEADER && at[..RECORD_MAGIC.len()] == RECORD_MAGIC)
+        .then(|| record_bytes(u32_at(at, 8) as usize))
+}
+
 /// Fills the header of a record whose payload and padding stand behind it; returns its checksum.
 ///
 /// `record` begins with `HEADER` bytes of room and is a multiple of `SECTOR` long.

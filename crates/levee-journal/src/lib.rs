@@ -31,6 +31,7 @@
 //!
 //! [`Snapshots`] keeps the last two: how, stands in `snapshot/mod.rs`.
 
+mod archive;
 mod buffer;
 pub mod disk;
 mod error;
@@ -38,10 +39,13 @@ mod file;
 mod folder;
 mod format;
 mod log;
+mod open;
 mod options;
 mod prepare;
 mod reader;
 mod recover;
+mod segment;
+pub mod sim;
 mod snapshot;
 mod walk;
 
@@ -52,7 +56,7 @@ pub use buffer::RecordBuffer;
 pub use error::{AppendError, ArchiveError, OpenError};
 pub use file::FileJournal;
 pub use format::{InstallationId, Kind, OwnedRecord, Record, record_bytes};
-pub use log::{BatchHead, DurableSeq, Log, Records, Room};
+pub use log::{BatchHead, DurableSeq, Log, Records, Room, Trim};
 pub use options::Options;
 pub use reader::Reader;
 pub use recover::Recovered;

@@ -1,6 +1,7 @@
 //! The port that the engine writes through, and the handles that other threads may hold. Nothing
 //! here may assume a local file: the next backend is a replicated stream.
 
+use std::fmt::Debug;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -47,12 +48,8 @@ pub trait Log: Send {
     /// and what reading meets.
     fn read_from(&self, seq: u64) -> Result<Records, OpenError>;
 
-    /// Gives up what lies wholly before sequence number `seq`, as far as the backend can drop it
-    /// in whole pieces; returns how many pieces went.
-    ///
-    /// # Errors
-    /// When a piece could not be moved away; the log stays usable.
-    fn truncate_before(&mut self, seq: u64) -> Result<usize, ArchiveError>;
+    /// The handle through which what is no longer needed is given up.
+    fn trimmer(&self) -> Arc<dyn Trim>;
 
     /// How many batches the caller should have in flight to keep this log busy.
     fn window(&self) -> usize;
@@ -62,6 +59,16 @@ pub trait Log: Send {
 
     /// How much can still be appended, readable from any thread.
     fn room(&self) -> Room;
+}
+
+/// Gives up the beginning of a log, on any thread: appends do not wait for it.
+pub trait Trim: Debug + Send + Sync {
+    /// Gives up what lies wholly before sequence number `seq`, as far as the backend can drop it
+    /// in whole pieces; returns how many pieces went. 0 once the log is dropped.
+    ///
+    /// # Errors
+    /// When a piece could not be moved away; the log stays usable.
+    fn truncate_before(&self, seq: u64) -> Result<usize, ArchiveError>;
 }
 
 /// The last durable sequence number, 0 before the first command. Clones see the same value.

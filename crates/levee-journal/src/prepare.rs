@@ -2,16 +2,15 @@
 //! that an append only overwrites blocks that exist already.
 
 use std::collections::VecDeque;
-use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::FileExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crate::folder::{Folder, sync_dir};
+use crate::disk::{Access, DiskFile};
+use crate::folder::Folder;
 use crate::format::{SECTOR, SegmentHeader, encode_segment_header};
 use crate::{InstallationId, OpenError, Options, Room};
 
@@ -31,7 +30,7 @@ pub(crate) struct Spare {
     pub(crate) ordinal: u64,
     pub(crate) bytes: u64,
     pub(crate) path: PathBuf,
-    pub(crate) file: File,
+    pub(crate) file: Box<dyn DiskFile>,
 }
 
 /// Why a segment was not made.
@@ -75,18 +74,19 @@ pub(crate) fn make_segment(
 ) -> Result<Spare, NotMade> {
     check_space(folder, options)?;
     let unfinished = folder.unfinished_segment(header.ordinal);
-    let made = fill(&unfinished, header, stop).and_then(|file| {
+    let disk = &*folder.disk;
+    let made = fill(folder, &unfinished, header, stop).and_then(|file| {
         let path = folder.segment(header.ordinal);
         let failed = |action| {
             move |source| NotMade::Io { action, file: folder.segment(header.ordinal), source }
         };
-        fs::rename(&unfinished, &path).map_err(failed("rename a new segment to"))?;
-        sync_dir(&folder.journal()).map_err(failed("sync the folder of"))?;
+        disk.rename(&unfinished, &path).map_err(failed("rename a new segment to"))?;
+        disk.sync_dir(&folder.journal()).map_err(failed("sync the folder of"))?;
         Ok(Spare { ordinal: header.ordinal, bytes: header.segment_bytes, path, file })
     });
     if made.is_err() {
         // Whatever is left of it is deleted at the next start.
-        let _ = fs::remove_file(&unfinished);
+        let _ = disk.remove(&unfinished);
     }
     made.map_err(|error| match error {
         NotMade::Io { source, .. } if is_no_space(&source) => {
@@ -107,8 +107,8 @@ fn check_space(folder: &Folder, options: &Options) -> Result<(), NotMade> {
         let mut used = options.segment_bytes;
         for ordinal in folder.segments_in_journal().map_err(NotMade::Open)? {
             let file = folder.segment(ordinal);
-            match fs::metadata(&file) {
-                Ok(metadata) => used = used.saturating_add(metadata.len()),
+            match folder.disk.open(&file, Access::Read).and_then(|file| file.bytes()) {
+                Ok(bytes) => used = used.saturating_add(bytes),
                 // Archived since it was listed.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(source) => return Err(NotMade::Io { action: "measure", file, source }),
@@ -121,12 +121,11 @@ fn check_space(folder: &Folder, options: &Options) -> Result<(), NotMade> {
             )));
         }
     }
-    let disk = rustix::fs::statvfs(&dir).map_err(|error| NotMade::Io {
+    let free = folder.disk.free_bytes(&dir).map_err(|source| NotMade::Io {
         action: "measure the free space of",
         file: dir.clone(),
-        source: error.into(),
+        source,
     })?;
-    let free = disk.f_bavail.saturating_mul(disk.f_frsize);
     if free.saturating_sub(options.segment_bytes) < options.reserve_bytes {
         return Err(NotMade::NoSpace(format!(
             "the disk of {} has {free} bytes free, and a segment of {} would leave less than the \
@@ -139,23 +138,16 @@ fn check_space(folder: &Folder, options: &Options) -> Result<(), NotMade> {
     Ok(())
 }
 
-fn fill(path: &PathBuf, header: &SegmentHeader, stop: &AtomicBool) -> Result<File, NotMade> {
+fn fill(
+    folder: &Folder,
+    path: &Path,
+    header: &SegmentHeader,
+    stop: &AtomicBool,
+) -> Result<Box<dyn DiskFile>, NotMade> {
     let failed =
-        |action| move |source: io::Error| NotMade::Io { action, file: path.clone(), source };
-    let file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .open(path)
-        .map_err(failed("create"))?;
-    // Takes the space at once, in as few pieces as the file system can. Where it cannot, writing
-    // the zeros does the same.
-    match rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, header.segment_bytes)
-    {
-        Ok(()) | Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => {}
-        Err(error) => return Err(failed("allocate")(error.into())),
-    }
+        |action| move |source: io::Error| NotMade::Io { action, file: path.to_path_buf(), source };
+    let file = folder.disk.open(path, Access::Create).map_err(failed("create"))?;
+    file.allocate(header.segment_bytes).map_err(failed("allocate"))?;
     file.write_all_at(&encode_segment_header(header), 0).map_err(failed("write"))?;
     let zeros = vec![0; FILL_BYTES];
     let mut at = SECTOR as u64;
@@ -166,8 +158,11 @@ fn fill(path: &PathBuf, header: &SegmentHeader, stop: &AtomicBool) -> Result<Fil
         let piece = usize::try_from(header.segment_bytes - at)
             .map_or(FILL_BYTES, |rest| rest.min(FILL_BYTES));
         file.write_all_at(&zeros[..piece], at).map_err(failed("write"))?;
-        file.sync_data().map_err(failed("sync"))?;
         at += piece as u64;
+        if at < header.segment_bytes {
+            // For the pace alone; the last piece's comes below.
+            file.sync_data().map_err(failed("sync"))?;
+        }
     }
     file.sync_all().map_err(failed("sync"))?;
     Ok(file)
@@ -177,8 +172,13 @@ fn fill(path: &PathBuf, header: &SegmentHeader, stop: &AtomicBool) -> Result<Fil
 #[derive(Debug)]
 pub(crate) struct Preparer {
     shared: Arc<Shared>,
+    /// None on a disk without threads, where segments are made by whoever asks for one.
     thread: Option<JoinHandle<()>>,
 }
+
+/// Tells a [`Preparer`] that space was freed, from any thread, as long as it lives.
+#[derive(Clone, Debug)]
+pub(crate) struct Freed(Weak<Shared>);
 
 #[derive(Debug)]
 struct Shared {
@@ -215,6 +215,7 @@ impl Preparer {
             room.add_segment(spare.bytes - SECTOR as u64);
         }
         let dir = folder.dir.clone();
+        let has_threads = folder.disk.has_threads();
         let state = State { spares, next_ordinal, blocked: None, retry_now: false };
         let shared = Arc::new(Shared {
             folder,
@@ -225,6 +226,9 @@ impl Preparer {
             changed: Condvar::new(),
             stop: AtomicBool::new(false),
         });
+        if !has_threads {
+            return Ok(Self { shared, thread: None });
+        }
         let thread = std::thread::Builder::new()
             .name("journal-prepare".into())
             .spawn({
@@ -242,6 +246,12 @@ impl Preparer {
     /// The next empty segment; waits while one is being made. `Err` says why none can be made.
     pub(crate) fn take(&self) -> Result<Spare, String> {
         let mut state = self.shared.lock();
+        if self.thread.is_none() {
+            let mut is_made = true;
+            while is_made && state.spares.len() < SPARES {
+                (state, is_made) = self.shared.make_next(state);
+            }
+        }
         loop {
             if let Some(spare) = state.spares.pop_front() {
                 self.shared.changed.notify_all();
@@ -254,13 +264,20 @@ impl Preparer {
         }
     }
 
+    pub(crate) fn freed(&self) -> Freed {
+        Freed(Arc::downgrade(&self.shared))
+    }
+}
+
+impl Freed {
     /// Space was freed: try again at once.
     pub(crate) fn retry_now(&self) {
-        let mut state = self.shared.lock();
+        let Some(shared) = self.0.upgrade() else { return };
+        let mut state = shared.lock();
         state.retry_now = true;
         state.blocked = None;
-        self.shared.room.set_exhausted(false);
-        self.shared.changed.notify_all();
+        shared.room.set_exhausted(false);
+        shared.changed.notify_all();
     }
 }
 
@@ -296,41 +313,51 @@ impl Shared {
                 state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
                 continue;
             }
-            let header = SegmentHeader {
-                ordinal: state.next_ordinal,
-                segment_bytes: self.options.segment_bytes,
-                installation: self.installation,
-            };
-            state.retry_now = false;
-            drop(state);
-            let made = make_segment(&self.folder, &self.options, &header, &self.stop);
-            state = self.lock();
-            match made {
-                Ok(spare) => {
-                    self.room.add_segment(spare.bytes - SECTOR as u64);
-                    self.room.set_exhausted(false);
-                    state.blocked = None;
-                    state.spares.push_back(spare);
-                    state.next_ordinal += 1;
-                    self.changed.notify_all();
-                }
-                Err(_) if state.retry_now => {}
-                Err(error) => {
-                    let reason = error.reason();
-                    if state.blocked.is_none() && !self.is_stopped() {
-                        tracing::warn!(reason, "no further journal segment can be made");
-                    }
-                    state.blocked = Some(reason);
-                    self.room.set_exhausted(true);
-                    self.changed.notify_all();
-                    let idle = |state: &mut State| !state.retry_now && !self.is_stopped();
-                    (state, _) = self
-                        .changed
-                        .wait_timeout_while(state, RETRY, idle)
-                        .unwrap_or_else(PoisonError::into_inner);
-                }
+            let is_made;
+            (state, is_made) = self.make_next(state);
+            if !is_made && !state.retry_now {
+                let idle = |state: &mut State| !state.retry_now && !self.is_stopped();
+                (state, _) = self
+                    .changed
+                    .wait_timeout_while(state, RETRY, idle)
+                    .unwrap_or_else(PoisonError::into_inner);
             }
         }
+    }
+
+    /// Tries to make one more segment, without holding the lock meanwhile; returns whether it did.
+    fn make_next<'a>(&'a self, mut state: MutexGuard<'a, State>) -> (MutexGuard<'a, State>, bool) {
+        let header = SegmentHeader {
+            ordinal: state.next_ordinal,
+            segment_bytes: self.options.segment_bytes,
+            installation: self.installation,
+        };
+        state.retry_now = false;
+        drop(state);
+        let made = make_segment(&self.folder, &self.options, &header, &self.stop);
+        let mut state = self.lock();
+        let is_made = made.is_ok();
+        match made {
+            Ok(spare) => {
+                self.room.add_segment(spare.bytes - SECTOR as u64);
+                self.room.set_exhausted(false);
+                state.blocked = None;
+                state.spares.push_back(spare);
+                state.next_ordinal += 1;
+                self.changed.notify_all();
+            }
+            Err(_) if state.retry_now => {}
+            Err(error) => {
+                let reason = error.reason();
+                if state.blocked.is_none() && !self.is_stopped() {
+                    tracing::warn!(reason, "no further journal segment can be made");
+                }
+                state.blocked = Some(reason);
+                self.room.set_exhausted(true);
+                self.changed.notify_all();
+            }
+        }
+        (state, is_made)
     }
 }
 

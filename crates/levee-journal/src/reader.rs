@@ -2,7 +2,9 @@
 //! a live server's. Changes nothing and takes no lock.
 
 use std::path::Path;
+use std::sync::Arc;
 
+use crate::disk::{Disk, RealDisk};
 use crate::folder::Folder;
 use crate::walk::{Bound, TornTail, Walk};
 use crate::{InstallationId, OpenError, OwnedRecord, Record};
@@ -27,7 +29,15 @@ impl Reader {
     /// [`OpenError::NotCreated`] when there are no segments, [`OpenError::Missing`] when one is
     /// missing in the middle.
     pub fn open(dir: &Path) -> Result<Self, OpenError> {
-        let walk = Walk::new(Folder::new(dir))?;
+        Self::open_on(Arc::new(RealDisk), dir)
+    }
+
+    /// [`Reader::open`] on another disk.
+    ///
+    /// # Errors
+    /// As [`Reader::open`].
+    pub fn open_on(disk: Arc<dyn Disk>, dir: &Path) -> Result<Self, OpenError> {
+        let walk = Walk::new(Folder::new(disk, dir))?;
         if walk.segments.is_empty() {
             return Err(OpenError::NotCreated { dir: dir.to_path_buf() });
         }
@@ -40,7 +50,9 @@ impl Reader {
     /// # Errors
     /// When a segment cannot be read. That `seq` is no longer kept comes as the first item.
     pub fn from_seq(mut self, seq: u64) -> Result<Self, OpenError> {
-        self.walk.seek(seq)?;
+        // One that begins with `seq` is not the first to look at: records without commands, which
+        // stand before it, may be in the segment before.
+        self.walk.seek(seq.saturating_sub(1), seq)?;
         self.from_seq = seq;
         Ok(self)
     }

@@ -2,11 +2,12 @@
 //! that changes bytes which were there before.
 
 use std::collections::VecDeque;
-use std::fs;
-use std::os::unix::fs::FileExt;
 
-use crate::folder::{Folder, io_error, sync_dir};
+use crate::archive::Finished;
+use crate::disk::Access;
+use crate::folder::{Folder, io_error};
 use crate::prepare::Spare;
+use crate::segment::peek_first_seq;
 use crate::walk::{Place, TornTail, Walk};
 use crate::{InstallationId, OpenError};
 
@@ -38,14 +39,6 @@ pub(crate) struct Current {
     pub(crate) at: u64,
 }
 
-/// A segment that takes no more records and is not archived yet.
-#[derive(Debug)]
-pub(crate) struct Finished {
-    pub(crate) ordinal: u64,
-    /// The sequence number after its last record.
-    pub(crate) next_seq: u64,
-}
-
 /// Clears away what an interrupted creation left: segments, none with a whole record.
 pub(crate) fn remove_empty(folder: &Folder) -> Result<(), OpenError> {
     let mut walk = Walk::new(folder.clone())?;
@@ -63,11 +56,11 @@ pub(crate) fn remove_empty(folder: &Folder) -> Result<(), OpenError> {
     }
     // From the last, so that a crash meanwhile leaves no gap.
     for segment in walk.segments.iter().rev() {
-        let (path, _) = folder.open_segment(segment.ordinal, false)?;
-        fs::remove_file(&path).map_err(io_error("delete", &path))?;
+        let (path, _) = folder.open_segment(segment.ordinal, Access::Read)?;
+        folder.disk.remove(&path).map_err(io_error("delete", &path))?;
     }
     for dir in [folder.journal(), folder.archive()] {
-        sync_dir(&dir).map_err(io_error("sync the folder", &dir))?;
+        folder.sync(&dir)?;
     }
     Ok(())
 }
@@ -83,7 +76,7 @@ pub(crate) fn erase_torn(folder: &Folder, walk: &Walk) -> Result<(), OpenError> 
         "dropped a torn record at the end of the journal; it was never acknowledged"
     );
     for dirt in &walk.dirt {
-        let (path, file) = folder.open_segment(dirt.ordinal, true)?;
+        let (path, file) = folder.open_segment(dirt.ordinal, Access::Write)?;
         let len = usize::try_from(dirt.bytes.end - dirt.bytes.start)
             .expect("dirt lies within a segment that was held in memory");
         file.write_all_at(&vec![0; len], dirt.bytes.start).map_err(io_error("write", &path))?;
@@ -96,7 +89,7 @@ pub(crate) fn erase_torn(folder: &Folder, walk: &Walk) -> Result<(), OpenError> 
 /// died before its sync, or its sync may have failed, after which the kernel holds the bytes as
 /// clean and a sync alone does nothing. So the same bytes are written once more.
 pub(crate) fn settle(folder: &Folder, ordinal: u64, last: &Place) -> Result<(), OpenError> {
-    let (path, file) = folder.open_segment(ordinal, true)?;
+    let (path, file) = folder.open_segment(ordinal, Access::Write)?;
     let len = usize::try_from(last.bytes.end - last.bytes.start)
         .expect("a record lies within a segment that was held in memory");
     let mut record = vec![0; len];
@@ -112,8 +105,21 @@ type Segments = (VecDeque<Finished>, Option<Current>, VecDeque<Spare>);
 pub(crate) fn take_over(folder: &Folder, walk: &Walk, last: &Place) -> Result<Segments, OpenError> {
     let in_journal = folder.segments_in_journal()?;
     let (mut finished, mut current, mut spares) = (VecDeque::new(), None, VecDeque::new());
-    let mut next_seq = 1;
-    for (index, segment) in walk.segments.iter().enumerate() {
+    // Those that the walk left out, from the last: each ends where the next one with records
+    // begins, so a look at that one's first record is enough.
+    let mut next_seq = walk.first_seq.unwrap_or(1);
+    for segment in walk.segments[..walk.start].iter().rev() {
+        if !in_journal.contains(&segment.ordinal) {
+            continue;
+        }
+        finished.push_front(Finished { ordinal: segment.ordinal, next_seq });
+        // Never more than before, whatever a damaged header claims: a segment must not be kept
+        // for ever.
+        let first_seq = peek_first_seq(folder, segment.ordinal)?;
+        next_seq = first_seq.map_or(next_seq, |first_seq| first_seq.min(next_seq));
+    }
+    let mut next_seq = walk.first_seq.unwrap_or(1);
+    for (index, segment) in walk.segments.iter().enumerate().skip(walk.start) {
         next_seq = segment.next_seq.unwrap_or(next_seq);
         if !in_journal.contains(&segment.ordinal) {
             continue;
@@ -122,7 +128,7 @@ pub(crate) fn take_over(folder: &Folder, walk: &Walk, last: &Place) -> Result<Se
             finished.push_back(Finished { ordinal: segment.ordinal, next_seq });
             continue;
         }
-        let (path, file) = folder.open_segment(segment.ordinal, true)?;
+        let (path, file) = folder.open_segment(segment.ordinal, Access::Write)?;
         let spare = Spare { ordinal: segment.ordinal, bytes: segment.bytes, path, file };
         if index == last.segment {
             current = Some(Current { segment: spare, at: last.bytes.end });

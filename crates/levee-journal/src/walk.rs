@@ -2,16 +2,16 @@
 //! Recovery and readers share this one walk; it never writes.
 
 use std::ops::Range;
-use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 
 use crate::OpenError;
+use crate::disk::Access;
 use crate::folder::{Folder, io_error};
 use crate::format::{
-    BadHeader, Decoded, HEADER, Head, InstallationId, Kind, Record, SECTOR, SEGMENT_BYTES_MAX,
-    decode_record, decode_segment_header, first_whole_record, is_zero, len_without_zeros,
-    peek_first_seq,
+    Decoded, HEADER, Head, InstallationId, Kind, Record, SECTOR, SEGMENT_BYTES_MAX, decode_record,
+    first_whole_record, is_zero, len_without_zeros,
 };
+use crate::segment::{peek_first_seq, read_header};
 
 /// Bytes after the last whole record: the remains of an append that a crash interrupted. It was
 /// never acknowledged.
@@ -79,7 +79,7 @@ pub(crate) struct Walk {
     pub(crate) segments: Vec<Segment>,
     index: usize,
     /// Where the walk began.
-    start: usize,
+    pub(crate) start: usize,
     /// The whole current segment, once it is loaded.
     buffer: Vec<u8>,
     is_loaded: bool,
@@ -130,20 +130,27 @@ impl Walk {
         self.bound = bound;
     }
 
-    /// Goes to the last segment whose first record lies before `seq`. The peek is not verified;
-    /// the walk does that when it reads the record.
-    pub(crate) fn seek(&mut self, seq: u64) -> Result<(), OpenError> {
+    /// Goes to the last segment whose first record begins with `begins_max` or before, without
+    /// reading those before it. That records from `seq` on are there is checked by the walk.
+    pub(crate) fn seek(&mut self, begins_max: u64, seq: u64) -> Result<(), OpenError> {
         self.from_seq = Some(seq);
+        let begins_in_time = |first_seq: u64| first_seq <= begins_max;
         for index in (1..self.segments.len()).rev() {
-            let (path, file) = self.folder.open_segment(self.segments[index].ordinal, false)?;
-            let mut sector = [0; SECTOR];
-            // A short file is the walk's to refuse.
-            let read = file.read_at(&mut sector, SECTOR as u64).map_err(io_error("read", &path))?;
-            if peek_first_seq(&sector[..read]).is_some_and(|first_seq| first_seq < seq) {
-                (self.index, self.start) = (index, index);
-                return Ok(());
+            if !peek_first_seq(&self.folder, self.segments[index].ordinal)?
+                .is_some_and(begins_in_time)
+            {
+                continue;
+            }
+            // Only a whole record is a place to begin: of one that a crash interrupted any part
+            // may be there, also a wrong number.
+            self.load(index)?;
+            (self.index, self.start, self.at) = (index, index, SECTOR);
+            match decode_record(&self.buffer[SECTOR..]) {
+                Decoded::Record { head, .. } if begins_in_time(head.first_seq) => return Ok(()),
+                _ => self.is_loaded = false,
             }
         }
+        (self.index, self.start, self.at) = (0, 0, 0);
         Ok(())
     }
 
@@ -288,10 +295,6 @@ impl Walk {
                 Some(seq) if self.start == 0 && head.first_seq > seq => {
                     return Err(OpenError::Removed { seq, first_seq: head.first_seq });
                 }
-                // The peek said otherwise, so the file changed in between.
-                Some(seq) if self.start > 0 && head.first_seq >= seq => {
-                    format!("sequence {} stands where one before {seq} was", head.first_seq)
-                }
                 _ => return Ok(None),
             }
         };
@@ -353,26 +356,11 @@ impl Walk {
     /// Reads a whole segment and verifies its header.
     fn load(&mut self, index: usize) -> Result<(), OpenError> {
         let ordinal = self.segments[index].ordinal;
-        let (path, file) = self.folder.open_segment(ordinal, false)?;
-        let len = file.metadata().map_err(io_error("read", &path))?.len();
+        let (path, file) = self.folder.open_segment(ordinal, Access::Read)?;
+        let len = file.bytes().map_err(io_error("read", &path))?;
+        let header = read_header(&*file, &path, ordinal)?;
         let corrupt =
             |offset: u64, reason: String| OpenError::Corrupt { file: path.clone(), offset, reason };
-        if len < SECTOR as u64 {
-            return Err(corrupt(len, "the file ends within its header".into()));
-        }
-        let mut sector = [0; SECTOR];
-        file.read_exact_at(&mut sector, 0).map_err(io_error("read", &path))?;
-        let header = match decode_segment_header(&sector) {
-            Ok(header) => header,
-            Err(BadHeader::Damaged(reason)) => return Err(corrupt(0, reason.into())),
-            Err(BadHeader::Version(version)) => {
-                return Err(OpenError::UnknownVersion { file: path, offset: 0, version });
-            }
-        };
-        if header.ordinal != ordinal {
-            let reason = format!("its header says that it is segment {}", header.ordinal);
-            return Err(corrupt(0, reason));
-        }
         if *self.installation.get_or_insert(header.installation) != header.installation {
             return Err(corrupt(0, "it belongs to another installation".into()));
         }

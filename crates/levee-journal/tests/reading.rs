@@ -88,7 +88,7 @@ fn archived_segments_are_read_too() {
     let (archive, current) = (dir.path().join("archive"), dir.path().join("journal"));
     // Sequence number, segments moved. The genesis record leaves room for three records still.
     for (seq, moved) in [(0, 0), (3, 0), (4, 1), (4, 0), (6, 0), (10, 2), (99, 0)] {
-        assert_eq!(journal.truncate_before(seq).unwrap(), moved, "before {seq}");
+        assert_eq!(journal.trimmer().truncate_before(seq).unwrap(), moved, "before {seq}");
     }
     assert_eq!(names(&archive).len(), 3);
     assert_eq!(names(&current)[0], "0000000004.seg");
@@ -141,7 +141,7 @@ fn a_live_journal_is_read_from_another_thread() {
         for seq in 1..=last {
             append(&mut journal, seq, 1, 9_000).unwrap();
             if seq % 25 == 0 {
-                journal.truncate_before(seq).unwrap();
+                journal.trimmer().truncate_before(seq).unwrap();
             }
         }
     });

@@ -197,7 +197,7 @@ fn a_quota_stops_appends_before_anything_is_written() {
     append(&mut journal, next, 1, 10).unwrap();
 
     // Space comes back while the journal is open.
-    assert_eq!(journal.truncate_before(4).unwrap(), 1);
+    assert_eq!(journal.trimmer().truncate_before(4).unwrap(), 1);
     append(&mut journal, 11, 1, 20_000).unwrap();
     append_up_to(&mut journal, 13, 20_000);
     assert!(matches!(append(&mut journal, 14, 1, 20_000), Err(AppendError::Full { .. })));

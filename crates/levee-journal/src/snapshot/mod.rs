@@ -128,14 +128,18 @@ impl Snapshots {
         }
     }
 
-    /// Reads a whole snapshot back. Only when this succeeded may anything be given up that the
-    /// snapshot replaces: older snapshots, or the journal before it.
+    /// Reads a whole snapshot back, and makes sure that its name is durable. Only when this
+    /// succeeded may anything be given up that the snapshot replaces: older snapshots, or the
+    /// journal before it.
     ///
     /// # Errors
     /// As [`Snapshots::open`] and [`SnapshotReader::next_block`].
     pub fn verify(&self, last_seq: u64) -> Result<SnapshotHead, SnapshotError> {
         let mut reader = self.open(last_seq)?;
         while reader.next_block()?.is_some() {}
+        // Whoever wrote it may have died before the folder was synced.
+        let dir = self.dir();
+        self.disk.sync_dir(&dir).map_err(io_error("sync the folder", &dir))?;
         Ok(reader.head().clone())
     }
 

@@ -99,7 +99,7 @@ fn the_first_segments_are_gone() {
         buffer.extend_from_slice(&payload);
         journal.append(BatchHead { first_seq: seq, count: 1, time_ms: 2 }, &mut buffer).unwrap();
     }
-    assert!(journal.truncate_before(300).unwrap() > 0);
+    assert!(journal.trimmer().truncate_before(300).unwrap() > 0);
     drop(journal);
     let report = audit(dir.path(), &mut |_| {}).unwrap();
     assert!(report.ok && report.last_seq == 300, "the archive is read as well");
