@@ -1,30 +1,36 @@
 //! The engine's handle: starts it from a data folder, takes asks, stops it.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::{channel, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::{self, JoinHandle};
+use std::time::Instant;
 
-use levee_api::port::{Ask, Deliver, Failure, Origin, Submit};
+use levee_api::port::{Ask, Deliver, Failure, Origin, Priority, Submit};
 use levee_api::pseudonym::fingerprint;
 use levee_api::vitals::{Phase, Vitals};
 use levee_core::types::{ActivateRules, Command, ResumeService};
 use levee_core::{RuleBook, State};
-use levee_journal::{DurableSeq, FileJournal, InstallationId, Log, Options};
+use levee_journal::{FileJournal, InstallationId, Log, Options, SnapshotHead, Snapshots};
 
+use crate::decider::{Decider, JUMP_MS_MAX};
+use crate::finisher::Finisher;
 use crate::quarantine::Quarantine;
 use crate::queue::Queue;
-use crate::recover::replay;
+use crate::recover::{empty_state, newest_snapshot, replay};
 use crate::sequencer::Sequencer;
-use crate::threads::{Decider, Finisher, JUMP_MS_MAX, Shared};
-use crate::{Clock, Fault, JournalExport, StartError};
+use crate::shared::Shared;
+use crate::snapshots::snapshots;
+use crate::{Clock, Fault, JournalExport, SnapshotPlan, StartError, memory};
 
 /// Room beside a batch's payload for its last command and the record's own bytes: a campaign with
 /// its document and terms, or a full tick, is smaller.
 const LAST_COMMAND_BYTES: u64 = 192 * 1024;
 
-/// Largest payload of one record.
-const PAYLOAD_BYTES_MAX: u64 = 1024 * 1024;
+/// Largest payload of one record: as many claims as a batch may have.
+const PAYLOAD_BYTES_MAX: u64 = 2 * 1024 * 1024;
 
 /// Smallest segments: one holds a full tick, what may stand before the last command of a batch, and
 /// that command.
@@ -57,6 +63,8 @@ pub struct EngineConfig {
     pub rules: RuleBook,
     /// For a new journal.
     pub installation: InstallationId,
+    /// When snapshots are taken.
+    pub snapshots: SnapshotPlan,
 }
 
 impl EngineConfig {
@@ -70,80 +78,103 @@ impl EngineConfig {
             accept_time: false,
             rules: RuleBook::RELEASED,
             installation,
+            snapshots: SnapshotPlan::default(),
         }
     }
 }
 
-/// A running engine.
+/// An engine: it exists, it recovers, it runs, it has stopped.
 pub struct Engine {
+    config: EngineConfig,
     shared: Arc<Shared>,
     threads: Mutex<Vec<JoinHandle<()>>>,
-    durable: DurableSeq,
 }
 
 /// A journal that is open, and the state that it leads to.
 struct Opened {
     journal: FileJournal,
     state: State,
+    head: SnapshotHead,
     first: Vec<Command>,
     last_ms: u64,
 }
 
 impl Engine {
-    /// Opens or creates the journal, replays it, and starts the threads. `clock` is made once the
-    /// journal's last time is known (0 for a new journal).
+    /// An engine that takes nothing yet, so that gates can say so: [`Self::open`] follows.
+    #[must_use]
+    pub fn new(config: EngineConfig) -> Self {
+        let shared = Shared {
+            queue: Queue::new(config.queue_capacity),
+            vitals: Vitals::default(),
+            delivers: Mutex::new(Vec::new()),
+            fault: Mutex::new(None),
+            data: config.data.clone(),
+            durable: OnceLock::new(),
+            sync_ns: AtomicU64::new(0),
+        };
+        Self { config, shared: Arc::new(shared), threads: Mutex::new(Vec::new()) }
+    }
+
+    /// [`Self::new`] and [`Self::open`] in one.
     ///
     /// # Errors
-    /// Why it cannot start; see [`StartError`].
+    /// See [`StartError`].
     pub fn start<C: Clock + 'static>(
         config: &EngineConfig,
         keys: Keys<'_>,
         clock: impl FnOnce(u64) -> C,
     ) -> Result<Self, StartError> {
+        let engine = Self::new(config.clone());
+        engine.open(keys, clock)?;
+        Ok(engine)
+    }
+
+    /// Opens or creates the journal, recovers the state, and starts the threads. Progress shows in
+    /// the vitals. `clock` is made once the journal's last time is known (0 for a new journal).
+    ///
+    /// # Errors
+    /// Why it cannot start; see [`StartError`].
+    ///
+    /// # Panics
+    /// When it was opened before.
+    pub fn open<C: Clock + 'static>(
+        &self,
+        keys: Keys<'_>,
+        clock: impl FnOnce(u64) -> C,
+    ) -> Result<(), StartError> {
+        let (config, shared) = (&self.config, &self.shared);
         let bytes = config.journal.segment_bytes;
         if bytes < SEGMENT_BYTES_MIN {
             return Err(StartError::SegmentTooSmall { bytes, least: SEGMENT_BYTES_MIN });
         }
-        let vitals = Vitals::default();
         let genesis = genesis(keys);
         let opened = if FileJournal::exists(&config.data) {
-            open(config, &genesis, &vitals)?
+            open(config, genesis, &shared.vitals)?
         } else {
-            create(config, &genesis)?
+            create(config, genesis)?
         };
-        let Opened { journal, state, first, last_ms } = opened;
+        let Opened { journal, state, head, first, last_ms } = opened;
         let clock = clock(last_ms);
-        let gap_ms = clock.now_ms().saturating_sub(last_ms);
-        if last_ms > 0 && gap_ms > JUMP_MS_MAX && !config.accept_time {
-            return Err(StartError::ClockJump { hours: gap_ms / 3_600_000 });
-        }
-        if clock.now_ms() + 1_000 < last_ms {
-            tracing::warn!(
-                behind_ms = last_ms - clock.now_ms(),
-                "the clock is behind the journal: its time stands still until the clock has caught up"
-            );
-        }
+        check_clock(&clock, last_ms, config.accept_time)?;
         let quarantine = Quarantine::load(&config.data)?;
-        vitals.durable_seq.store(state.last_seq(), std::sync::atomic::Ordering::Relaxed);
-        vitals.journal_ms.store(last_ms, std::sync::atomic::Ordering::Relaxed);
+        shared.vitals.durable_seq.store(state.last_seq(), Relaxed);
+        shared.vitals.journal_ms.store(last_ms, Relaxed);
+        shared.durable.set(journal.durable()).expect("an engine is opened once");
 
         let record_bytes_max =
             journal.payload_bytes_max().min(PAYLOAD_BYTES_MAX + LAST_COMMAND_BYTES);
         let payload_len_max = record_bytes_max.saturating_sub(LAST_COMMAND_BYTES).max(1);
         let payload_len_max = usize::try_from(payload_len_max).unwrap_or(usize::MAX);
         let window = journal.window();
-        let shared = Arc::new(Shared {
-            queue: Queue::new(config.queue_capacity),
-            vitals,
-            delivers: Mutex::new(Vec::new()),
-            fault: Mutex::new(None),
-            data: config.data.clone(),
-        });
-        let durable = journal.durable();
-        let (to_log, batches) = sync_channel(window);
+        // One is synced, the others are decided and wait.
+        let (to_log, batches) = sync_channel(window.saturating_sub(1));
         let (recycle, recycled) = channel();
+        let (chunks, memory) = memory::start()?;
+        let store = (Snapshots::new(&config.data), head, journal.trimmer());
+        let snapshot_seq = shared.vitals.snapshot_seq.load(Relaxed);
+        let (snapshots, writing) = snapshots(shared, config.snapshots, snapshot_seq, store);
         let decider = Decider {
-            shared: Arc::clone(&shared),
+            shared: Arc::clone(shared),
             clock,
             accept_time: config.accept_time,
             sequencer: Sequencer::new(state, payload_len_max).with_quarantine(quarantine),
@@ -154,21 +185,25 @@ impl Engine {
             first,
             to_log,
             recycled,
+            chunks,
+            snapshots,
         };
-        let shared_too = Arc::clone(&shared);
+        let shared_too = Arc::clone(shared);
         let finisher = Finisher { shared: shared_too, log: journal, batches, recycle, last_ms };
+        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        threads.push(spawn(shared, "engine", move || decider.run())?);
+        threads.push(spawn(shared, "journal", move || finisher.run())?);
+        threads.push(spawn(shared, "snapshot", move || writing.run())?);
+        threads.push(memory);
+        shared.queue.open();
         shared.vitals.set_phase(Phase::Ready);
-        let threads = vec![
-            spawn(&shared, "engine", move || decider.run())?,
-            spawn(&shared, "journal", move || finisher.run())?,
-        ];
-        Ok(Self { shared, threads: Mutex::new(threads), durable })
+        Ok(())
     }
 
     /// Reads the engine's journal, up to what is durable.
     #[must_use]
     pub fn export(&self) -> JournalExport {
-        JournalExport::new(self.shared.data.clone(), self.durable.clone())
+        JournalExport::new(Arc::clone(&self.shared))
     }
 
     /// Why the engine stopped by itself, if it did.
@@ -177,7 +212,8 @@ impl Engine {
         self.shared.fault.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Takes no more, finishes what it has, and closes the journal. A second call changes nothing.
+    /// Takes no more, finishes what it has, takes a snapshot, and closes the journal. A second call
+    /// changes nothing.
     ///
     /// # Errors
     /// The engine had stopped by itself, or did now.
@@ -196,6 +232,20 @@ impl Engine {
     }
 }
 
+fn check_clock(clock: &impl Clock, last_ms: u64, accept_time: bool) -> Result<(), StartError> {
+    let gap_ms = clock.now_ms().saturating_sub(last_ms);
+    if last_ms > 0 && gap_ms > JUMP_MS_MAX && !accept_time {
+        return Err(StartError::ClockJump { hours: gap_ms / 3_600_000 });
+    }
+    if clock.now_ms() + 1_000 < last_ms {
+        tracing::warn!(
+            behind_ms = last_ms - clock.now_ms(),
+            "the clock is behind the journal: its time stands still until the clock has caught up"
+        );
+    }
+    Ok(())
+}
+
 impl Submit for Engine {
     fn register(&self, deliver: Arc<dyn Deliver>) -> Origin {
         let mut delivers = self.shared.delivers.lock().unwrap_or_else(PoisonError::into_inner);
@@ -204,8 +254,14 @@ impl Submit for Engine {
         origin
     }
 
-    fn submit(&self, origin: Origin, asks: &mut Vec<Ask>) -> Result<(), Failure> {
-        self.shared.queue.push(origin, asks, &self.shared.vitals)
+    fn submit(
+        &self,
+        origin: Origin,
+        priority: Priority,
+        arrived: Instant,
+        asks: &mut Vec<Ask>,
+    ) -> Result<(), Failure> {
+        self.shared.queue.push(origin, priority, arrived, asks, &self.shared.vitals)
     }
 
     fn vitals(&self) -> &Vitals {
@@ -226,18 +282,51 @@ fn genesis(keys: Keys<'_>) -> Vec<u8> {
     [&[GENESIS_FORMAT], fingerprints.as_slice()].concat()
 }
 
-fn create(config: &EngineConfig, genesis: &[u8]) -> Result<Opened, StartError> {
+fn create(config: &EngineConfig, genesis: Vec<u8>) -> Result<Opened, StartError> {
     // The genesis record has no time of its own: journal time begins with the first command.
-    let journal =
-        FileJournal::create(&config.data, config.journal, config.installation, genesis, 0)?;
-    let state = State::new(config.rules);
+    let installation = config.installation;
+    let journal = FileJournal::create(&config.data, config.journal, installation, &genesis, 0)?;
+    let state = empty_state(config.rules);
     let first = activation(&state, config.rules).into_iter().collect();
-    Ok(Opened { journal, state, first, last_ms: 0 })
+    let head = SnapshotHead { installation, last_seq: 0, time_ms: 0, genesis };
+    Ok(Opened { journal, state, head, first, last_ms: 0 })
 }
 
-fn open(config: &EngineConfig, genesis: &[u8], vitals: &Vitals) -> Result<Opened, StartError> {
-    let (journal, recovered) = FileJournal::open(&config.data, config.journal)?;
-    let found = recovered.genesis.ok_or(StartError::Genesis)?;
+fn open(config: &EngineConfig, genesis: Vec<u8>, vitals: &Vitals) -> Result<Opened, StartError> {
+    let snapshots = Snapshots::new(&config.data);
+    // Before hours of replay: with other keys nothing of it is of use.
+    for last_seq in snapshots.list()? {
+        if let Ok(reader) = snapshots.open(last_seq) {
+            check_keys(&reader.head().genesis, &genesis)?;
+        }
+    }
+    let found = newest_snapshot(&snapshots, config.rules, vitals)?;
+    let after_seq = found.as_ref().map_or(0, |(head, _)| head.last_seq);
+    let (journal, recovered) = FileJournal::open_after(&config.data, config.journal, after_seq)?;
+    let installation = recovered.installation;
+    let first_genesis = recovered.genesis.as_ref();
+    let first_genesis = first_genesis.or(found.as_ref().map(|(head, _)| &head.genesis));
+    check_keys(first_genesis.ok_or(StartError::Genesis)?, &genesis)?;
+    let state = match found {
+        Some((head, _)) if head.installation != installation => {
+            return Err(StartError::OtherInstallation);
+        }
+        Some((_, state)) => state,
+        None => empty_state(config.rules),
+    };
+    let state = replay(journal.read_from(after_seq + 1)?, state, vitals)?;
+    let last_ms = recovered.last_time_ms.max(state.last_ms());
+    let mut first = Vec::new();
+    if state.last_seq() > 0 {
+        first.push(Command::ResumeService(ResumeService { stopped_at_ms: last_ms }));
+    }
+    first.extend(activation(&state, config.rules));
+    let head = SnapshotHead { installation, last_seq: 0, time_ms: 0, genesis };
+    Ok(Opened { journal, state, head, first, last_ms })
+}
+
+/// Whether the journal was made with the keys that are here.
+fn check_keys(found: &[u8], genesis: &[u8]) -> Result<(), StartError> {
     if found.len() != genesis.len() || found[0] != GENESIS_FORMAT {
         return Err(StartError::Genesis);
     }
@@ -247,14 +336,7 @@ fn open(config: &EngineConfig, genesis: &[u8], vitals: &Vitals) -> Result<Opened
     if found[17..] != genesis[17..] {
         return Err(StartError::WrongKey { which: "code" });
     }
-    let state = replay(journal.read_from(1)?, config.rules, vitals)?;
-    let last_ms = recovered.last_time_ms.max(state.last_ms());
-    let mut first = Vec::new();
-    if state.last_seq() > 0 {
-        first.push(Command::ResumeService(ResumeService { stopped_at_ms: last_ms }));
-    }
-    first.extend(activation(&state, config.rules));
-    Ok(Opened { journal, state, first, last_ms })
+    Ok(())
 }
 
 /// The newest rules of this build, unless they hold already.

@@ -4,8 +4,9 @@ use std::error::Error;
 use std::io;
 use std::path::PathBuf;
 
+use levee_core::RestoreError;
 use levee_core::types::DecodeError;
-use levee_journal::{AppendError, OpenError};
+use levee_journal::{AppendError, OpenError, SnapshotError};
 
 /// Why an engine does not start. Nothing was changed, apart from a torn tail being dropped.
 #[derive(Debug, thiserror::Error)]
@@ -13,6 +14,23 @@ pub enum StartError {
     /// The journal cannot be opened.
     #[error(transparent)]
     Journal(#[from] OpenError),
+    /// The folder of snapshots cannot be read.
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
+    /// A snapshot of another journal lies in the folder.
+    #[error(
+        "the snapshot in this data folder belongs to another installation than its journal: move \
+         one of them away"
+    )]
+    OtherInstallation,
+    /// The journal does not go on where the snapshot ends.
+    #[error("the journal goes on with sequence number {seq}, where {expected} follows")]
+    Gap {
+        /// Of the record.
+        seq: u64,
+        /// After what is known.
+        expected: u64,
+    },
     /// The keys in the data folder are not those that the journal was made with.
     #[error(
         "the {which} key is not the one that this journal was made with: put the right key file \
@@ -84,6 +102,20 @@ pub enum StartError {
         /// Why.
         cause: io::Error,
     },
+}
+
+/// Why a snapshot cannot be used. The one before it, or the journal alone, still can.
+#[derive(Debug, thiserror::Error)]
+pub enum SnapshotTrouble {
+    /// Its file is damaged, or cannot be read.
+    #[error(transparent)]
+    File(#[from] SnapshotError),
+    /// It makes no state of this build.
+    #[error(transparent)]
+    Restore(#[from] RestoreError),
+    /// Its parts stand in no order that this build knows.
+    #[error("its parts are in an order that this build does not know")]
+    Order,
 }
 
 /// Why an engine stopped by itself. What it had not acknowledged may be lost; what it had is not.

@@ -1,22 +1,23 @@
 //! The journal as NDJSON: what it holds, for those who want to check it with their own tools.
 
 use std::io;
-use std::path::PathBuf;
+use std::sync::Arc;
 
 use levee_api::port::{Export, ExportChunks};
 use levee_api::time::Instant;
 use levee_core::types::{BatchReader, Command, Outcome};
-use levee_journal::{DurableSeq, Kind, OwnedRecord, Reader};
+use levee_journal::{Kind, OwnedRecord, Reader};
 use serde::Serialize;
+
+use crate::shared::Shared;
 
 /// About how long a chunk gets, in bytes.
 const CHUNK_LEN: usize = 64 * 1024;
 
 /// Reads a journal beside the engine that writes it, up to what is durable.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct JournalExport {
-    data: PathBuf,
-    durable: DurableSeq,
+    shared: Arc<Shared>,
 }
 
 #[derive(Serialize)]
@@ -29,20 +30,18 @@ struct Line<'a> {
 }
 
 impl JournalExport {
-    /// Of the journal in this data folder.
-    #[must_use]
-    pub fn new(data: PathBuf, durable: DurableSeq) -> Self {
-        Self { data, durable }
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared }
     }
 }
 
 impl Export for JournalExport {
     fn export(&self, after_seq: u64) -> io::Result<ExportChunks> {
-        let up_to_seq = self.durable.get();
+        let up_to_seq = self.shared.durable_seq();
         if after_seq >= up_to_seq {
             return Ok(Box::new(std::iter::empty()));
         }
-        let mut reader = Reader::open(&self.data)
+        let mut reader = Reader::open(&self.shared.data)
             .and_then(|reader| reader.from_seq(after_seq + 1))
             .map_err(io::Error::other)?
             .up_to_seq(up_to_seq);

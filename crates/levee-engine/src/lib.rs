@@ -3,22 +3,29 @@
 //!
 //! - [`Sequencer`]: one step over commands, without I/O, clock or threads.
 //! - [`Engine`]: the step under real threads, over a journal and a clock; a [`levee_api::port`].
-//! - [`recover`]: from a journal back to the state, with every outcome compared.
+//! - [`recover`]: from snapshot and journal back to the state, with every outcome compared.
 //!
 //! What must not live here: rules about money or vouchers, HTTP, files other than `crash/`.
 
 mod clock;
+mod decider;
 mod engine;
 mod error;
 mod export;
+mod finisher;
+mod memory;
 mod quarantine;
 mod queue;
 pub mod recover;
 mod sequencer;
-mod threads;
+mod shared;
+mod snapshots;
+mod ticker;
 
 pub use clock::{Clock, ScaledClock, SystemClock};
 pub use engine::{Engine, EngineConfig, Keys};
-pub use error::{Fault, StartError};
+pub use error::{Fault, SnapshotTrouble, StartError};
 pub use export::JournalExport;
-pub use sequencer::{Batch, Queued, Sequencer};
+pub use queue::Handover;
+pub use sequencer::{Batch, Sequencer};
+pub use snapshots::SnapshotPlan;

@@ -42,4 +42,3 @@ impl Shared {
         self.queue.stop();
     }
 }
-

@@ -70,8 +70,10 @@ struct Waiting {
     busy: bool,
     /// The last one failed.
     failed: bool,
-    /// The deciding thread is done; what is left is written without pause.
+    /// The engine is stopping: what is left is written without pause.
     ending: bool,
+    /// Nothing more comes.
+    closed: bool,
 }
 
 /// Between the two threads.
@@ -107,7 +109,7 @@ pub(crate) struct SnapshotWriting {
     pub(crate) snapshots: Snapshots,
     /// With the sequence number and time of each snapshot filled in.
     pub(crate) head: SnapshotHead,
-    pub(crate) trim: Box<dyn Trim>,
+    pub(crate) trim: Arc<dyn Trim>,
     plan: SnapshotPlan,
     outbox: Arc<Outbox>,
 }
@@ -117,7 +119,7 @@ pub(crate) fn snapshots(
     shared: &Arc<Shared>,
     plan: SnapshotPlan,
     last_seq: u64,
-    (snapshots, head, trim): (Snapshots, SnapshotHead, Box<dyn Trim>),
+    (snapshots, head, trim): (Snapshots, SnapshotHead, Arc<dyn Trim>),
 ) -> (Snapshotter, SnapshotWriting) {
     let outbox = Arc::new(Outbox {
         waiting: Mutex::default(),
@@ -262,10 +264,9 @@ impl Snapshotter {
 impl Drop for Snapshotter {
     fn drop(&mut self) {
         let mut waiting = self.outbox.lock();
-        waiting.ending = true;
+        waiting.closed = true;
         if self.running {
-            // The end will not come.
-            waiting.failed = true;
+            // The end of it will not come.
             waiting.pieces.clear();
         }
         drop(waiting);
@@ -316,15 +317,10 @@ impl SnapshotWriting {
             if let Some(piece) = waiting.pieces.pop_front() {
                 return Some(piece);
             }
-            if waiting.failed && waiting.busy || waiting.ending && !waiting.busy {
-                if waiting.ending && Arc::strong_count(&self.outbox) > 1 && !waiting.failed {
-                    // The deciding thread may begin a last one.
-                } else {
-                    return None;
-                }
+            if waiting.closed {
+                return None;
             }
-            let waited = self.outbox.filled.wait_timeout(waiting, Duration::from_millis(100));
-            waiting = waited.unwrap_or_else(PoisonError::into_inner).0;
+            waiting = self.outbox.filled.wait(waiting).unwrap_or_else(PoisonError::into_inner);
         }
     }
 
@@ -337,7 +333,7 @@ impl SnapshotWriting {
         for part in encoded.chunks(BLOCK_BYTES_MAX / 2) {
             writer.block(REST_TAG, &[part])?;
         }
-        let mut pace = Pace::new(self.plan.bytes_per_s);
+        let pace = Pace::new(self.plan.bytes_per_s);
         loop {
             match self.next() {
                 Some(Piece::Pages(pages)) => {

@@ -57,11 +57,14 @@ pub(crate) struct Desk {
     submit: Arc<dyn Submit>,
     origin: Origin,
     inbox: Arc<Inbox>,
-    outgoing: RefCell<Vec<Ask>>,
+    /// By lane.
+    outgoing: RefCell<[Vec<Ask>; Priority::COUNT]>,
+    /// Asks in all lanes.
+    waiting: Cell<usize>,
     flusher: Cell<Option<Waker>>,
     slots: RefCell<Slab<Slot>>,
-    /// The clock, read once a turn.
-    now: Cell<Option<Instant>>,
+    /// When the first ask of this turn came.
+    first_at: Cell<Instant>,
 }
 
 impl Desk {
@@ -72,10 +75,11 @@ impl Desk {
             submit,
             origin,
             inbox,
-            outgoing: RefCell::new(Vec::new()),
+            outgoing: RefCell::default(),
+            waiting: Cell::new(0),
             flusher: Cell::new(None),
             slots: RefCell::new(Slab::new()),
-            now: Cell::new(None),
+            first_at: Cell::new(Instant::now()),
         }
     }
 
@@ -88,19 +92,15 @@ impl Desk {
     ) -> Waiting {
         let slot = Slot::Waiting { waker: None, deadline_tick };
         let place = self.slots.borrow_mut().insert(slot);
-        let arrived = self.now.get().unwrap_or_else(|| {
-            let now = Instant::now();
-            self.now.set(Some(now));
-            now
-        });
-        let mut outgoing = self.outgoing.borrow_mut();
-        outgoing.push(Ask { ticket: place as u64, priority, arrived, body });
-        if outgoing.len() == 1
-            && let Some(flusher) = self.flusher.take()
-        {
-            flusher.wake();
+        self.outgoing.borrow_mut()[priority as usize].push(Ask { ticket: place as u64, body });
+        self.waiting.set(self.waiting.get() + 1);
+        if self.waiting.get() == 1 {
+            // The clock is read once a turn.
+            self.first_at.set(Instant::now());
+            if let Some(flusher) = self.flusher.take() {
+                flusher.wake();
+            }
         }
-        drop(outgoing);
         Waiting { desk: Rc::clone(self), place, over: false }
     }
 
@@ -108,7 +108,7 @@ impl Desk {
     pub(crate) async fn flush_forever(self: Rc<Self>) {
         loop {
             poll_fn(|cx| {
-                if !self.outgoing.borrow().is_empty() {
+                if self.waiting.get() > 0 {
                     return Poll::Ready(());
                 }
                 self.flusher.set(Some(cx.waker().clone()));
@@ -122,17 +122,20 @@ impl Desk {
     }
 
     fn flush(&self) {
-        self.now.set(None);
-        let mut asks = mem::take(&mut *self.outgoing.borrow_mut());
-        if let Err(failure) = self.submit.submit(self.origin, &mut asks) {
-            for ask in asks.drain(..) {
-                self.complete(ask.ticket, Reply::Failed(failure));
+        self.waiting.set(0);
+        for priority in Priority::ALL {
+            let mut asks = mem::take(&mut self.outgoing.borrow_mut()[priority as usize]);
+            if asks.is_empty() {
+                continue;
             }
-        }
-        asks.clear();
-        let mut outgoing = self.outgoing.borrow_mut();
-        if outgoing.is_empty() && asks.capacity() > outgoing.capacity() {
-            *outgoing = asks;
+            let arrived = self.first_at.get();
+            if let Err(failure) = self.submit.submit(self.origin, priority, arrived, &mut asks) {
+                for ask in asks.drain(..) {
+                    self.complete(ask.ticket, Reply::Failed(failure));
+                }
+            }
+            // Nothing asks meanwhile: completing only wakes.
+            self.outgoing.borrow_mut()[priority as usize] = asks;
         }
     }
 

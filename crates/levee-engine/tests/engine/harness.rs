@@ -78,8 +78,8 @@ pub(crate) fn start(config: &EngineConfig, now_ms: u64) -> Result<Bench, StartEr
 impl Bench {
     pub(crate) fn submit(&self, body: AskBody) -> Result<(), Failure> {
         let priority = Priority::Claim;
-        let ask = Ask { ticket: 0, priority, arrived: Instant::now(), body };
-        self.engine.submit(self.origin, &mut vec![ask])
+        let ask = Ask { ticket: 0, body };
+        self.engine.submit(self.origin, priority, Instant::now(), &mut vec![ask])
     }
 
     pub(crate) fn reply(&self) -> Reply {

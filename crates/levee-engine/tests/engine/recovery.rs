@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use levee_api::port::Reply;
 use levee_api::vitals::Vitals;
-use levee_core::RuleBook;
 use levee_core::types::{BatchReader, Command, LockVoucher, Reference, RequestKey, VoucherNo};
+use levee_core::{RuleBook, State};
 use levee_engine::recover::replay;
 use levee_engine::{Engine, Keys, StartError};
 use levee_journal::Reader;
@@ -37,7 +37,7 @@ fn make_journal(data: &Path) {
 
 fn digest(data: &Path, book: RuleBook) -> Result<String, StartError> {
     let records = Reader::open(data)?;
-    let state = replay(records, book, &Vitals::default())?;
+    let state = replay(records, State::new(book), &Vitals::default())?;
     Ok(state.digest().iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
@@ -121,7 +121,8 @@ fn a_change_of_the_rules_ends_its_record() {
         assert!(place.is_none_or(|place| place + 1 == commands.len()), "{commands:?}");
     }
     assert_eq!(changes, 1);
-    let state = replay(Reader::open(&data).expect("there"), newer.rules, &Vitals::default());
+    let state =
+        replay(Reader::open(&data).expect("there"), State::new(newer.rules), &Vitals::default());
     assert_eq!(state.expect("replays").rules_version(), 2);
 }
 

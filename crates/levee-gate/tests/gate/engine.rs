@@ -5,9 +5,10 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Condvar, Mutex, mpsc};
 use std::thread;
+use std::time::Instant;
 
 use levee_api::port::{
-    Ask, AskBody, Deliver, Export, ExportChunks, Failure, Origin, Reply, Submit,
+    Ask, AskBody, Deliver, Export, ExportChunks, Failure, Origin, Priority, Reply, Submit,
 };
 use levee_api::types::Command;
 use levee_api::vitals::{Phase, Vitals};
@@ -121,7 +122,13 @@ impl Submit for Engine {
         Origin(u32::try_from(origins.len()).unwrap() - 1)
     }
 
-    fn submit(&self, origin: Origin, asks: &mut Vec<Ask>) -> Result<(), Failure> {
+    fn submit(
+        &self,
+        origin: Origin,
+        _priority: Priority,
+        _arrived: Instant,
+        asks: &mut Vec<Ask>,
+    ) -> Result<(), Failure> {
         self.asked.fetch_add(asks.len() as u64, Relaxed);
         if let Some(failure) = *self.refuses.lock().unwrap() {
             return Err(failure);

@@ -150,7 +150,7 @@ fn generate(
                 request: None,
             };
             let body = AskBody::Command(Command::ClaimVoucher(claim));
-            asks.push(Ask { ticket, priority: Priority::Claim, arrived, body });
+            asks.push(Ask { ticket, body });
         }
         let mut count = acked.count.lock().expect("nothing panics with it");
         while u64::from(until) > *count + u64::from(args.in_flight) {
@@ -160,7 +160,7 @@ fn generate(
             count = acked.changed.wait(count).expect("nothing panics with it");
         }
         drop(count);
-        if let Err(failure) = engine.submit(origin, &mut asks) {
+        if let Err(failure) = engine.submit(origin, Priority::Claim, arrived, &mut asks) {
             bail!("the engine took no more: {failure:?}");
         }
         user = until;
@@ -247,8 +247,8 @@ fn open_campaign(
     for command in commands {
         let arrived = Instant::now();
         let body = AskBody::Command(command);
-        let mut asks = vec![Ask { ticket: 0, priority: Priority::Status, arrived, body }];
-        if let Err(failure) = engine.submit(origin, &mut asks) {
+        let mut asks = vec![Ask { ticket: 0, body }];
+        if let Err(failure) = engine.submit(origin, Priority::Status, arrived, &mut asks) {
             bail!("the engine took nothing: {failure:?}");
         }
         let (_, replies) = received.recv().context("the engine ended early")?;
