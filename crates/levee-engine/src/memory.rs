@@ -6,7 +6,7 @@
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::JoinHandle;
 
-use levee_core::Chunk;
+use levee_core::{CHUNK_BYTES, Chunk};
 use rustix::mm::{Advice, madvise};
 
 use crate::StartError;
@@ -16,20 +16,12 @@ const READY: usize = 8;
 
 /// A chunk whose memory is there, as one huge page where the system has one.
 pub(crate) fn ready_chunk() -> Chunk {
-    let mut chunk = Chunk::new();
-    let bytes = chunk.bytes_mut();
-    let start = bytes.as_mut_ptr().cast();
-    for advice in [Advice::LinuxHugepage, Advice::LinuxPopulateWrite] {
-        // SAFETY: the range is this chunk's own and whole, aligned to its size, and stays allocated
-        // during the call. Both kinds of advice keep what is in it: they choose the size of its pages
-        // and bring them in.
-        let advised = unsafe { madvise(start, bytes.len(), advice) };
-        if advised.is_err() && matches!(advice, Advice::LinuxPopulateWrite) {
-            // A kernel before 5.14: a write brings a page in as well.
-            bytes.chunks_mut(4096).for_each(|page| page[0] = std::hint::black_box(0));
-        }
-    }
-    chunk
+    Chunk::new_advised(|start| {
+        // SAFETY: the range is a whole allocation, aligned to its size, and stays allocated during the
+        // call. The advice keeps what is in it; it chooses the size of its pages. Where the system
+        // does not take it, they are small.
+        let _ = unsafe { madvise(start.cast(), CHUNK_BYTES, Advice::LinuxHugepage) };
+    })
 }
 
 /// Starts the thread. It ends when nobody takes chunks any more.

@@ -4,13 +4,12 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use bytemuck::{Pod, Zeroable};
+use bytemuck::Pod;
 
 /// Size and alignment of a chunk in bytes: a huge page, so that one entry of the processor's
 /// address cache covers it.
 pub const CHUNK_BYTES: usize = 1 << 21;
 
-#[derive(Clone, Copy, Zeroable)]
 #[repr(C, align(2097152))]
 struct HugePage([u8; CHUNK_BYTES]);
 
@@ -18,11 +17,26 @@ struct HugePage([u8; CHUNK_BYTES]);
 pub struct Chunk(Box<HugePage>);
 
 impl Chunk {
-    /// Asks the allocator. The system may give the memory piece by piece, when it is first touched:
-    /// an engine touches it beforehand, in another thread, through [`Self::bytes_mut`].
+    /// Asks the allocator, and touches all of it.
     #[must_use]
     pub fn new() -> Self {
-        Self(bytemuck::zeroed_box())
+        Self::new_advised(|_| {})
+    }
+
+    /// As [`Self::new`], but `advise` sees the [`CHUNK_BYTES`] bytes before they are touched, and can
+    /// tell the system what pages to give for them. It must not read them.
+    #[must_use]
+    #[allow(unsafe_code, reason = "no safe way puts two mebibytes of zeros straight onto the heap")]
+    pub fn new_advised(advise: impl FnOnce(*mut u8)) -> Self {
+        let mut page = Box::<HugePage>::new_uninit();
+        advise(page.as_mut_ptr().cast());
+        // SAFETY: the pointer is that of a whole allocation of this type, and all bytes being zero is
+        // one of its values: it is an array of bytes.
+        let page = unsafe {
+            page.as_mut_ptr().write_bytes(0, 1);
+            page.assume_init()
+        };
+        Self(page)
     }
 
     /// All of it.
