@@ -88,7 +88,7 @@ impl Recount {
     }
 
     /// The reader refuses what is out of order already; counted here once more.
-    fn begin_record(&mut self, first_seq: u64, at_ms: u64) {
+    pub(super) fn begin_record(&mut self, first_seq: u64, at_ms: u64) {
         self.notes.seq = first_seq;
         let (expected, before_ms) = (self.next_seq, self.now_ms);
         self.notes.check(first_seq == expected, || {
@@ -110,7 +110,7 @@ impl Recount {
         });
     }
 
-    fn end_record(&mut self, count: u32) {
+    pub(super) fn end_record(&mut self, count: u32) {
         let found = self.in_record;
         self.notes.check(found == count, || {
             format!("the record should hold {count} commands and holds {found}")
@@ -123,7 +123,7 @@ impl Recount {
     }
 
     /// Looks at one command and takes its outcome as what happened. Returns its place.
-    fn command(&mut self, entry: &Entry) -> u64 {
+    pub(super) fn command(&mut self, entry: &Entry) -> u64 {
         let seq = self.next_seq;
         self.notes.seq = seq;
         self.noted_before = self.notes.count;

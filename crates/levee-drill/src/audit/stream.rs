@@ -43,8 +43,15 @@ pub(super) struct Entry {
     pub(super) fingerprint: Option<Fingerprint>,
 }
 
+impl Entry {
+    pub(super) fn of(command: Command, outcome: Outcome, fingerprints: &Fingerprints) -> Self {
+        let fingerprint = fingerprints.of(&command);
+        Self { command, outcome, fingerprint }
+    }
+}
+
 /// What is known once everything is read.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Ending {
     pub(super) records: u64,
     pub(super) closed_cleanly: bool,
@@ -64,7 +71,11 @@ impl<'scope> Stream<'scope> {
         let (full_tx, full) = sync_channel(CHUNKS_MAX);
         let (empty, empty_rx) = sync_channel(CHUNKS_MAX);
         let chunks = Chunks { filling: Vec::new(), full: full_tx, empty: empty_rx };
-        Self { full, empty, thread: scope.spawn(move || read(reader, chunks)) }
+        let thread = std::thread::Builder::new()
+            .name("audit-read".into())
+            .spawn_scoped(scope, move || read(reader, chunks))
+            .expect("the system has a thread to spare");
+        Self { full, empty, thread }
     }
 
     /// Shows every event to `look`, some at a time. An error comes after everything that stands
@@ -111,7 +122,7 @@ fn read(mut reader: Reader, mut chunks: Chunks) -> Result<Ending, AuditError> {
 
 fn read_records(reader: &mut Reader, chunks: &mut Chunks) -> Result<Ending, AuditError> {
     let fingerprints = Fingerprints::default();
-    let mut ending = Ending { records: 0, closed_cleanly: false, torn_tail: None };
+    let mut ending = Ending::default();
     while let Some(record) = reader.next_record()? {
         if ending.records == 0 && record.kind != Kind::Genesis {
             return Err(AuditError::NotFromGenesis { first_seq: record.first_seq });
@@ -143,8 +154,7 @@ fn decode(
     chunks.push(Event::BatchBegins { rules_version: batch.rules_version() });
     for entry in batch {
         let (command, outcome) = entry.map_err(undecodable)?;
-        let fingerprint = fingerprints.of(&command);
-        chunks.push(Event::Command(Entry { command, outcome, fingerprint }));
+        chunks.push(Event::Command(Entry::of(command, outcome, fingerprints)));
     }
     Ok(())
 }

@@ -12,6 +12,8 @@ use std::path::Path;
 use levee_core::types::*;
 use levee_journal::{BatchHead, FileJournal, Log, Options, RecordBuffer};
 
+use super::keys::Fingerprints;
+use super::stream::Entry;
 use super::{AuditReport, audit};
 
 /// One record with one command.
@@ -302,6 +304,11 @@ fn resume(stopped_at_ms: u64, outage_ms: u64) -> (Command, Outcome) {
 
 fn activate(version: u16) -> (Command, Outcome) {
     (Command::ActivateRules(ActivateRules { version }), Outcome::RulesActivated)
+}
+
+/// As the journal's stream hands it over.
+fn entry((command, outcome): (Command, Outcome)) -> Entry {
+    Entry::of(command, outcome, &Fingerprints::default())
 }
 
 /// Every kind of command once, without a fault. The comments are sequence numbers.
