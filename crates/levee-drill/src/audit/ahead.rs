@@ -28,11 +28,11 @@ impl Recount {
     }
 
     fn glance_names(&self, entry: &Entry) -> u64 {
-        let request = entry.command.request().map_or(0, |key| self.requests.glance(key));
+        let request = entry.command.request().map_or(0, |_| self.requests.glance(entry.names));
         request
             ^ match &entry.command {
                 Command::ClaimVoucher(ask) => {
-                    self.campaign(ask.campaign).map_or(0, |found| found.users.glance(ask.user))
+                    self.campaign(ask.campaign).map_or(0, |found| found.users.glance(entry.names))
                 }
                 Command::RedeemVoucher(ask) => self.glance_campaign(ask.bill.voucher),
                 Command::LockVoucher(ask) => self.glance_campaign(ask.voucher),
@@ -46,13 +46,13 @@ impl Recount {
     }
 
     fn glance_reference(&self, entry: &Entry) -> u64 {
-        let Some(fingerprint) = entry.fingerprint else { return 0 };
         let (kind, number) = match &entry.command {
             Command::RedeemVoucher(ask) => (ReferenceKind::Redemption, ask.bill.voucher),
             Command::LockVoucher(ask) => (ReferenceKind::Lock, ask.voucher),
             _ => return 0,
         };
         let voucher = self.vouchers.get(number.0);
-        voucher.map_or(0, |voucher| self.references.glance(kind, voucher.campaign, fingerprint))
+        let text = entry.names.reference;
+        voucher.map_or(0, |voucher| self.references.glance(kind, voucher.campaign, text))
     }
 }

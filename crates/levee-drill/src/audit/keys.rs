@@ -5,7 +5,7 @@ use std::hash::BuildHasher;
 
 use levee_core::types::{Command, Reference, RequestKey, UserKey};
 
-use super::keyed::Keyed;
+use super::keyed::{Keyed, Tag};
 
 /// How long a request key must not come again, in milliseconds.
 pub(super) const REQUEST_KEPT_MS: u64 = 72 * 3_600_000;
@@ -21,20 +21,21 @@ pub(super) struct Requests {
 
 impl Requests {
     /// Remembers a key; returns when it was used last, if that is too short a time ago.
-    pub(super) fn used(&mut self, key: RequestKey, now_ms: u64) -> Option<u64> {
+    pub(super) fn used(&mut self, key: RequestKey, names: Names, now_ms: u64) -> Option<u64> {
         if now_ms.saturating_sub(self.young_since_ms) > REQUEST_KEPT_MS {
             self.old = std::mem::take(&mut self.young);
             self.young_since_ms = now_ms;
         }
-        let (used_ms, is_known) = self.young.entry(key.0);
+        let (used_ms, is_known) = self.young.entry(names.request, key.0);
         let before_ms = std::mem::replace(used_ms, now_ms);
-        let before = if is_known { Some(before_ms) } else { self.old.get(&key.0).copied() };
+        let before =
+            if is_known { Some(before_ms) } else { self.old.get(names.request, &key.0).copied() };
         before.filter(|before_ms| now_ms.saturating_sub(*before_ms) <= REQUEST_KEPT_MS)
     }
 
     /// Brings near what [`Self::used`] will look at.
-    pub(super) fn glance(&self, key: RequestKey) -> u64 {
-        self.young.glance(&key.0) ^ self.old.glance(&key.0)
+    pub(super) fn glance(&self, names: Names) -> u64 {
+        self.young.glance(names.request) ^ self.old.glance(names.request)
     }
 }
 
@@ -49,29 +50,65 @@ pub(super) enum ReferenceKind {
 
 /// 128 bits that stand for the text of a reference. Two texts that shared them would show as a
 /// difference where there is none, and hide nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Fingerprint([u64; 2]);
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Fingerprint {
+    head: u64,
+    tail: u64,
+}
 
-/// Makes fingerprints by a hash that is keyed anew in every run, so that nobody can write two
-/// texts with the same.
-#[derive(Debug, Default)]
-pub(super) struct Fingerprints([RandomState; 2]);
+/// Hashes of the names that a command carries; anything where it carries none.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Names {
+    request: Tag,
+    user: Tag,
+    pub(super) reference: Fingerprint,
+}
 
-impl Fingerprints {
-    /// Of the reference that a command carries, if it does.
-    pub(super) fn of(&self, command: &Command) -> Option<Fingerprint> {
-        let reference = match command {
-            Command::RedeemVoucher(ask) => &ask.reference,
-            Command::LockVoucher(ask) => &ask.reference,
-            Command::MoveBudget(ask) => &ask.reference,
-            _ => return None,
-        };
-        Some(self.of_reference(reference))
+/// Hashes names, by keys that are drawn anew in every run: nobody can write a journal whose names
+/// all fall into one place, or two texts that have the same fingerprint.
+#[derive(Debug)]
+pub(super) struct Namer {
+    seeds: [u64; 2],
+    texts: [RandomState; 2],
+}
+
+impl Default for Namer {
+    fn default() -> Self {
+        let texts = [RandomState::new(), RandomState::new()];
+        let seeds = [texts[0].hash_one(0), texts[1].hash_one(0)];
+        Self { seeds, texts }
+    }
+}
+
+impl Namer {
+    pub(super) fn names(&self, command: &Command) -> Names {
+        let mut names = Names::default();
+        if let Some(key) = command.request() {
+            names.request = self.tag(&key.0);
+        }
+        match command {
+            Command::ClaimVoucher(ask) => names.user = self.tag(&ask.user.0),
+            Command::RedeemVoucher(ask) => names.reference = self.fingerprint(&ask.reference),
+            Command::LockVoucher(ask) => names.reference = self.fingerprint(&ask.reference),
+            Command::MoveBudget(ask) => names.reference = self.fingerprint(&ask.reference),
+            _ => {}
+        }
+        names
     }
 
-    fn of_reference(&self, reference: &Reference) -> Fingerprint {
+    /// The product of both halves, folded, as wyhash does (Wang Yi, 2019).
+    fn tag(&self, key: &[u8; 16]) -> Tag {
+        let (head, tail) = key.split_at(8);
+        let half = |bytes: &[u8]| u64::from_le_bytes(bytes.try_into().expect("half of 16 bytes"));
+        let (head, tail) = (half(head) ^ self.seeds[0], half(tail) ^ self.seeds[1]);
+        let product = u128::from(head) * u128::from(tail);
+        let folded = (product ^ (product >> 64)) & 0xffff_ffff;
+        Tag(u32::try_from(folded).expect("masked to 32 bits"))
+    }
+
+    fn fingerprint(&self, reference: &Reference) -> Fingerprint {
         let text = reference.as_str();
-        Fingerprint([self.0[0].hash_one(text), self.0[1].hash_one(text)])
+        Fingerprint { head: self.texts[0].hash_one(text), tail: self.texts[1].hash_one(text) }
     }
 }
 
@@ -82,19 +119,23 @@ pub(super) struct References(Keyed<()>);
 impl References {
     /// Remembers a reference; returns whether it is new.
     pub(super) fn is_new(&mut self, kind: ReferenceKind, campaign: u32, text: Fingerprint) -> bool {
-        let (_, is_known) = self.0.entry(Self::key(kind, campaign, text));
+        let (tag, key) = Self::key(kind, campaign, text);
+        let (_, is_known) = self.0.entry(tag, key);
         !is_known
     }
 
     /// Brings near what [`Self::is_new`] will look at.
     pub(super) fn glance(&self, kind: ReferenceKind, campaign: u32, text: Fingerprint) -> u64 {
-        self.0.glance(&Self::key(kind, campaign, text))
+        self.0.glance(Self::key(kind, campaign, text).0)
     }
 
     /// One text gives another key for each kind and campaign.
-    fn key(kind: ReferenceKind, campaign: u32, Fingerprint([head, tail]): Fingerprint) -> [u8; 16] {
+    fn key(kind: ReferenceKind, campaign: u32, text: Fingerprint) -> (Tag, [u8; 16]) {
         let scope = u64::from(campaign) << 8 | kind as u64;
-        (u128::from(head ^ scope) << 64 | u128::from(tail)).to_le_bytes()
+        // An odd factor keeps scopes apart and spreads them over the bits that become the tag.
+        let head = text.head ^ scope.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let tag = Tag(u32::try_from(head >> 32).expect("the upper half"));
+        (tag, (u128::from(head) << 64 | u128::from(text.tail)).to_le_bytes())
     }
 }
 
@@ -111,15 +152,15 @@ pub(super) struct Users(Keyed<Held>);
 
 impl Users {
     /// Counts one more voucher; returns what the user has with it.
-    pub(super) fn give(&mut self, user: UserKey, face_minor: u32) -> Held {
-        let (held, _) = self.0.entry(user.0);
+    pub(super) fn give(&mut self, user: UserKey, names: Names, face_minor: u32) -> Held {
+        let (held, _) = self.0.entry(names.user, user.0);
         held.vouchers = held.vouchers.saturating_add(1);
         held.face_minor = held.face_minor.saturating_add(face_minor.into());
         *held
     }
 
     /// Brings near what [`Self::give`] will look at.
-    pub(super) fn glance(&self, user: UserKey) -> u64 {
-        self.0.glance(&user.0)
+    pub(super) fn glance(&self, names: Names) -> u64 {
+        self.0.glance(names.user)
     }
 }

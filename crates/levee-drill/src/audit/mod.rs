@@ -84,12 +84,15 @@ pub fn audit_until(
     read(Reader::open(dir)?.up_to_seq(last_seq), visit)
 }
 
+thread_local! { static LOOK_AHEAD: usize = std::env::var("AHEAD").map_or(128, |x| x.parse().expect("n")); }
 fn read(reader: Reader, visit: &mut dyn FnMut(&Fact<'_>)) -> Result<AuditReport, AuditError> {
     let mut recount = Recount::default();
     let ending = std::thread::scope(|scope| {
         Stream::of(reader, scope).each_chunk(|events| {
-            recount.look_ahead(events);
-            events.iter().for_each(|event| recount.event(event, visit));
+            for events in events.chunks(LOOK_AHEAD.with(|x| *x)) {
+                recount.look_ahead(events);
+                events.iter().for_each(|event| recount.event(event, visit));
+            }
         })
     })?;
     Ok(recount.finish(ending))

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use levee_core::types::{CampaignId, CampaignNo, Command, Outcome};
 
 use super::Fact;
-use super::keys::{References, Requests};
+use super::keys::{Names, References, Requests};
 use super::ledger::{Campaign, recount_at_the_end};
 use super::report::{AuditReport, Notes};
 use super::stream::{Ending, Entry, Event};
@@ -133,27 +133,27 @@ impl Recount {
         self.next_seq = seq.saturating_add(1);
         self.commands += 1;
         self.in_record = self.in_record.saturating_add(1);
-        self.request(&entry.command);
+        self.request(&entry.command, entry.names);
         self.by_kind(entry);
         self.last_command_ms = self.now_ms;
         seq
     }
 
     fn by_kind(&mut self, entry: &Entry) {
-        let Entry { command, outcome, fingerprint } = entry;
-        let fingerprint = *fingerprint;
+        let Entry { command, outcome, names } = entry;
+        let names = *names;
         match (command, outcome) {
             (Command::ClaimVoucher(claim), Outcome::Claimed { voucher, face_minor }) => {
-                self.claim(claim, *voucher, *face_minor);
+                self.claim(claim, names, *voucher, *face_minor);
             }
             (Command::LockVoucher(ask), Outcome::Locked { lock, until_ms }) => {
-                self.lock(ask, fingerprint, *lock, *until_ms);
+                self.lock(ask, names, *lock, *until_ms);
             }
             (Command::ReleaseLock(ask), Outcome::Released { voucher_state }) => {
                 self.release(ask.lock, *voucher_state);
             }
             (Command::RedeemVoucher(ask), Outcome::Redeemed { .. }) => {
-                self.redeem(ask, fingerprint, outcome);
+                self.redeem(ask, names, outcome);
             }
             (Command::RollBackRedemption(ask), Outcome::RolledBack { voucher_state }) => {
                 self.roll_back(ask.redemption, *voucher_state);
@@ -168,7 +168,7 @@ impl Recount {
                 self.replace(ask, *version);
             }
             (Command::MoveBudget(ask), Outcome::BudgetMoved(money)) => {
-                self.move_budget(ask, fingerprint, money);
+                self.move_budget(ask, names, money);
             }
             (Command::ChangeCampaignState(ask), Outcome::CampaignStateChanged { state }) => {
                 self.change_state(ask, *state);
@@ -186,7 +186,7 @@ impl Recount {
 
     /// Where one claim is all a user has, claims are idempotent by nature and their key is not
     /// looked at.
-    fn request(&mut self, command: &Command) {
+    fn request(&mut self, command: &Command, names: Names) {
         if let Command::ClaimVoucher(claim) = command {
             let campaign = self.campaign(claim.campaign);
             if campaign.is_none_or(|campaign| campaign.terms.voucher.per_user == 1) {
@@ -194,7 +194,7 @@ impl Recount {
             }
         }
         let Some(key) = command.request() else { return };
-        if let Some(before_ms) = self.requests.used(key, self.now_ms) {
+        if let Some(before_ms) = self.requests.used(key, names, self.now_ms) {
             self.notes.note(format!("request key {key} was used at {before_ms} already"));
         }
     }

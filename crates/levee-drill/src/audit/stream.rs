@@ -7,7 +7,7 @@ use std::thread::{Scope, ScopedJoinHandle};
 use levee_core::types::{BatchReader, Command, Outcome};
 use levee_journal::{Kind, Reader, Record};
 
-use super::keys::{Fingerprint, Fingerprints};
+use super::keys::{Namer, Names};
 use super::report::{AuditError, TornTailReport};
 
 /// Events that are handed over at a time: enough to make the handing over cheap, and few enough to
@@ -39,14 +39,13 @@ pub(super) enum Event {
 pub(super) struct Entry {
     pub(super) command: Command,
     pub(super) outcome: Outcome,
-    /// Of the command's reference, if it carries one.
-    pub(super) fingerprint: Option<Fingerprint>,
+    pub(super) names: Names,
 }
 
 impl Entry {
-    pub(super) fn of(command: Command, outcome: Outcome, fingerprints: &Fingerprints) -> Self {
-        let fingerprint = fingerprints.of(&command);
-        Self { command, outcome, fingerprint }
+    pub(super) fn of(command: Command, outcome: Outcome, namer: &Namer) -> Self {
+        let names = namer.names(&command);
+        Self { command, outcome, names }
     }
 }
 
@@ -121,7 +120,7 @@ fn read(mut reader: Reader, mut chunks: Chunks) -> Result<Ending, AuditError> {
 }
 
 fn read_records(reader: &mut Reader, chunks: &mut Chunks) -> Result<Ending, AuditError> {
-    let fingerprints = Fingerprints::default();
+    let namer = Namer::default();
     let mut ending = Ending::default();
     while let Some(record) = reader.next_record()? {
         if ending.records == 0 && record.kind != Kind::Genesis {
@@ -133,7 +132,7 @@ fn read_records(reader: &mut Reader, chunks: &mut Chunks) -> Result<Ending, Audi
         let holds_commands =
             record.kind == Kind::Batch && (record.count > 0 || !record.payload.is_empty());
         if holds_commands {
-            decode(&record, &fingerprints, chunks)?;
+            decode(&record, &namer, chunks)?;
         }
         chunks.push(Event::RecordEnds { count: record.count });
     }
@@ -144,17 +143,13 @@ fn read_records(reader: &mut Reader, chunks: &mut Chunks) -> Result<Ending, Audi
     Ok(ending)
 }
 
-fn decode(
-    record: &Record<'_>,
-    fingerprints: &Fingerprints,
-    chunks: &mut Chunks,
-) -> Result<(), AuditError> {
+fn decode(record: &Record<'_>, namer: &Namer, chunks: &mut Chunks) -> Result<(), AuditError> {
     let undecodable = |source| AuditError::Undecodable { first_seq: record.first_seq, source };
     let batch = BatchReader::new(record.payload).map_err(undecodable)?;
     chunks.push(Event::BatchBegins { rules_version: batch.rules_version() });
     for entry in batch {
         let (command, outcome) = entry.map_err(undecodable)?;
-        chunks.push(Event::Command(Entry::of(command, outcome, fingerprints)));
+        chunks.push(Event::Command(Entry::of(command, outcome, namer)));
     }
     Ok(())
 }

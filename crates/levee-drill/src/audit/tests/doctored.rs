@@ -65,8 +65,9 @@ fn the_order_of_records() {
     recount.begin_record(1, 100);
     recount.end_record(0);
     recount.begin_record(3, 99);
-    recount.command(&entry(activate(2)));
-    recount.command(&entry(activate(3)));
+    for entry in entries([activate(2), activate(3)]) {
+        recount.command(&entry);
+    }
     recount.end_record(2);
     let report = recount.finish(Ending::default());
     let whats: Vec<&str> = report.differences.iter().map(|found| found.what.as_str()).collect();
@@ -290,8 +291,8 @@ fn an_outage_ends_with_the_first_command() {
     // Two commands of one record, the second of which says that nothing was there before.
     let mut recount = Recount::default();
     recount.begin_record(1, 10_000);
-    for step in [tick(&[], &[], &[]), resume(0, 0), resume(0, 10_000)] {
-        recount.command(&entry(step));
+    for entry in entries([tick(&[], &[], &[]), resume(0, 0), resume(0, 10_000)]) {
+        recount.command(&entry);
     }
     recount.end_record(3);
     let report = recount.finish(Ending::default());

@@ -12,7 +12,7 @@ use std::path::Path;
 use levee_core::types::*;
 use levee_journal::{BatchHead, FileJournal, Log, Options, RecordBuffer};
 
-use super::keys::Fingerprints;
+use super::keys::Namer;
 use super::stream::Entry;
 use super::{AuditReport, audit};
 
@@ -306,9 +306,10 @@ fn activate(version: u16) -> (Command, Outcome) {
     (Command::ActivateRules(ActivateRules { version }), Outcome::RulesActivated)
 }
 
-/// As the journal's stream hands it over.
-fn entry((command, outcome): (Command, Outcome)) -> Entry {
-    Entry::of(command, outcome, &Fingerprints::default())
+/// As the journal's stream hands them over.
+fn entries<const N: usize>(steps: [(Command, Outcome); N]) -> [Entry; N] {
+    let namer = Namer::default();
+    steps.map(|(command, outcome)| Entry::of(command, outcome, &namer))
 }
 
 /// Every kind of command once, without a fault. The comments are sequence numbers.
