@@ -12,7 +12,12 @@ use super::keys::ReferenceKind;
 use super::recount::Recount;
 use super::stream::{Entry, Event};
 
+/// So many events are looked ahead at a time: enough looks that do not wait for each other, and
+/// few enough that what was brought near is near still when its command's turn comes.
+pub(super) const LOOK_AHEAD_EVENTS: usize = 128;
+
 impl Recount {
+    /// Brings near what these events will look up.
     pub(super) fn look_ahead(&self, events: &[Event]) {
         let glance = |look: fn(&Self, &Entry) -> u64| {
             let entries = events.iter().filter_map(|event| match event {

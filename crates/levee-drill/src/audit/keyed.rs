@@ -2,6 +2,10 @@
 //! new key costs one look into memory that is not at hand yet, and growing reads and writes from
 //! front to back.
 
+/// A slot without a record; no place is that high. It is not zero, because the system hands out
+/// memory of zeros page by page twice: for the first look, and for the first write.
+const FREE: u64 = u64::MAX;
+
 /// Slots that a table begins with, as a power of two.
 const BITS_MIN: u32 = 4;
 
@@ -15,7 +19,7 @@ pub(super) struct Tag(pub(super) u32);
 #[derive(Debug)]
 pub(super) struct Keyed<V> {
     /// An open-addressed table with linear probing. The upper half of a slot is the key's tag, the
-    /// lower half one more than its place in `records`; a free slot is 0.
+    /// lower half its place in `records`.
     slots: Vec<u64>,
     /// The table has this power of two of slots, once it has any.
     bits: u32,
@@ -68,7 +72,7 @@ impl<V> Keyed<V> {
         let mut at = self.home(tag);
         loop {
             let slot = self.slots[at];
-            if slot == 0 {
+            if slot == FREE {
                 return Err(at);
             }
             if tag_of(slot) == tag && self.records[place_of(slot)].0 == *key {
@@ -87,11 +91,11 @@ impl<V> Keyed<V> {
     fn grow(&mut self) {
         self.bits = if self.slots.is_empty() { BITS_MIN } else { self.bits + 1 };
         assert!(self.bits < u32::BITS, "more keys than a slot can name");
-        let before = std::mem::replace(&mut self.slots, vec![0; 1 << self.bits]);
+        let before = std::mem::replace(&mut self.slots, vec![FREE; 1 << self.bits]);
         let last = self.slots.len() - 1;
-        for slot in before.into_iter().filter(|slot| *slot != 0) {
+        for slot in before.into_iter().filter(|slot| *slot != FREE) {
             let mut at = self.home(tag_of(slot));
-            while self.slots[at] != 0 {
+            while self.slots[at] != FREE {
                 at = (at + 1) & last;
             }
             self.slots[at] = slot;
@@ -101,7 +105,7 @@ impl<V> Keyed<V> {
 
 fn slot(tag: Tag, place: usize) -> u64 {
     // The table grows no further than to 31 bits, so this fits the lower half.
-    u64::from(tag.0) << 32 | (place as u64 + 1)
+    u64::from(tag.0) << 32 | place as u64
 }
 
 fn tag_of(slot: u64) -> Tag {
@@ -109,5 +113,5 @@ fn tag_of(slot: u64) -> Tag {
 }
 
 fn place_of(slot: u64) -> usize {
-    usize::try_from((slot & 0xffff_ffff) - 1).expect("below 2^32")
+    usize::try_from(slot & 0xffff_ffff).expect("below 2^32")
 }

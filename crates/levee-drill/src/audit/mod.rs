@@ -13,7 +13,9 @@
 //! | `time.rs` | ticks, outages and grace |
 //! | `terms.rs` | what the terms say: discount, hours, what is frozen |
 //! | `ledger.rs` | the buckets of a campaign, and the recount at the end |
-//! | `tables.rs`, `keys.rs` | what was issued, and which names were used |
+//! | `tables.rs` | what was issued, by number |
+//! | `keys.rs`, `keyed.rs` | which names were used, and the table that remembers them |
+//! | `stream.rs`, `ahead.rs` | the journal read on a thread of its own; looking ahead in tables |
 //! | `report.rs` | what comes out |
 
 mod ahead;
@@ -43,6 +45,7 @@ pub use report::{
     TornTailReport,
 };
 
+use ahead::LOOK_AHEAD_EVENTS;
 use recount::Recount;
 use stream::Stream;
 
@@ -84,12 +87,11 @@ pub fn audit_until(
     read(Reader::open(dir)?.up_to_seq(last_seq), visit)
 }
 
-thread_local! { static LOOK_AHEAD: usize = std::env::var("AHEAD").map_or(128, |x| x.parse().expect("n")); }
 fn read(reader: Reader, visit: &mut dyn FnMut(&Fact<'_>)) -> Result<AuditReport, AuditError> {
     let mut recount = Recount::default();
     let ending = std::thread::scope(|scope| {
         Stream::of(reader, scope).each_chunk(|events| {
-            for events in events.chunks(LOOK_AHEAD.with(|x| *x)) {
+            for events in events.chunks(LOOK_AHEAD_EVENTS) {
                 recount.look_ahead(events);
                 events.iter().for_each(|event| recount.event(event, visit));
             }

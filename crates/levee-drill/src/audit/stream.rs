@@ -39,6 +39,7 @@ pub(super) enum Event {
 pub(super) struct Entry {
     pub(super) command: Command,
     pub(super) outcome: Outcome,
+    /// Hashed here already, because the recount has more to do than the reading.
     pub(super) names: Names,
 }
 

@@ -4,6 +4,7 @@ mod clean;
 mod doctored;
 mod doctored_campaigns;
 mod doctored_uses;
+mod keyed;
 mod ledger;
 mod unreadable;
 
