@@ -2,8 +2,8 @@
 //! new key costs one look into memory that is not at hand yet, and growing reads and writes from
 //! front to back.
 
-/// A slot without a record; no place is that high. It is not zero, because the system hands out
-/// memory of zeros page by page twice: for the first look, and for the first write.
+/// A slot without a record; no place is that high. It is not zero, because memory of zeros costs
+/// two page faults a page where it is read before it is written, as a table that grows does.
 const FREE: u64 = u64::MAX;
 
 /// Slots that a table begins with, as a power of two.

@@ -41,7 +41,7 @@ fn keys_that_come_once_and_again() {
 fn tags_that_are_the_same_hide_no_key() {
     check((0..300).chain(0..300), |_| Tag(0));
     check((0..300).chain(0..300), |_| Tag(u32::MAX));
-    check((0..3_000).chain(0..3_000), |number| Tag(number % 16 << 28));
+    check((0..3_000).chain(0..3_000), |number| Tag((number % 16) << 28));
 }
 
 #[test]
