@@ -49,6 +49,7 @@ impl<'a> BatchReader<'a> {
 impl Iterator for BatchReader<'_> {
     type Item = Result<(Command, Outcome), DecodeError>;
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         if self.reader.remaining() == 0 {
             return None;

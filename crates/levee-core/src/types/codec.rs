@@ -40,6 +40,7 @@ impl<'a> Reader<'a> {
 
     /// Bytes not yet read.
     #[must_use]
+    #[inline]
     pub fn remaining(&self) -> usize {
         self.bytes.len() - self.offset
     }
@@ -54,19 +55,21 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// Fewer are left.
+    #[inline]
     pub fn take(&mut self, len: usize) -> Result<&'a [u8], DecodeError> {
-        if len > self.remaining() {
+        let Some(taken) = self.bytes[self.offset..].get(..len) else {
             return Err(self.not("length"));
-        }
-        let taken = &self.bytes[self.offset..self.offset + len];
+        };
         self.offset += len;
         Ok(taken)
     }
 
+    #[cold]
     fn not(&self, what: &'static str) -> DecodeError {
         DecodeError { what, offset: self.offset }
     }
 
+    #[inline]
     fn byte(&mut self) -> Result<u8, DecodeError> {
         Ok(self.take(1)?[0])
     }
@@ -107,22 +110,32 @@ impl Wire for u64 {
         }
         out.push(low_bits(rest));
     }
+    #[inline]
     fn get(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        let mut value = 0_u64;
-        for shift in (0..64).step_by(7) {
-            let byte = reader.byte()?;
-            let part = u64::from(byte & 0x7f);
-            if shift == 63 && part > 1 {
-                return Err(reader.not("integer"));
-            }
-            value |= part << shift;
-            if byte & 0x80 == 0 {
-                // One value, one form: no trailing zero groups.
-                return if byte == 0 && shift > 0 { Err(reader.not("integer")) } else { Ok(value) };
-            }
+        // Most integers are small.
+        match reader.byte()? {
+            byte @ 0..0x80 => Ok(byte.into()),
+            byte => long_integer(reader, byte),
         }
-        Err(reader.not("integer"))
     }
+}
+
+/// An integer of several bytes, behind its first one.
+fn long_integer(reader: &mut Reader<'_>, first: u8) -> Result<u64, DecodeError> {
+    let mut value = u64::from(first & 0x7f);
+    for shift in (7..64).step_by(7) {
+        let byte = reader.byte()?;
+        let part = u64::from(byte & 0x7f);
+        if shift == 63 && part > 1 {
+            return Err(reader.not("integer"));
+        }
+        value |= part << shift;
+        if byte & 0x80 == 0 {
+            // One value, one form: no trailing zero groups.
+            return if byte == 0 { Err(reader.not("integer")) } else { Ok(value) };
+        }
+    }
+    Err(reader.not("integer"))
 }
 
 macro_rules! narrow {
@@ -131,6 +144,7 @@ macro_rules! narrow {
             fn put(&self, out: &mut Vec<u8>) {
                 u64::from(*self).put(out);
             }
+            #[inline]
             fn get(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
                 Self::try_from(u64::get(reader)?).map_err(|_| reader.not("integer"))
             }
@@ -225,6 +239,7 @@ macro_rules! wire_struct {
             fn put(&self, out: &mut Vec<u8>) {
                 $(self.$field.put(out);)*
             }
+            #[inline]
             fn get(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
                 $(let $field = Wire::get(reader)?;)*
                 Ok(Self { $($field),* })
@@ -240,6 +255,7 @@ macro_rules! wire_newtype {
             fn put(&self, out: &mut Vec<u8>) {
                 self.0.put(out);
             }
+            #[inline]
             fn get(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
                 Wire::get(reader).map(Self)
             }
@@ -261,6 +277,7 @@ macro_rules! wire_enum {
                     })*
                 }
             }
+            #[inline]
             fn get(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
                 match reader.byte()? {
                     $($tag => {

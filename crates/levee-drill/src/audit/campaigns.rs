@@ -5,7 +5,7 @@ use levee_core::types::{
     MoveBudget, ReplaceCampaign, StateChange,
 };
 
-use super::keys::ReferenceKind;
+use super::keys::{Names, ReferenceKind};
 use super::ledger::Campaign;
 use super::recount::Recount;
 use super::terms::broken_promise;
@@ -62,7 +62,7 @@ impl Recount {
         campaign.terms = definition.terms.clone();
     }
 
-    pub(super) fn move_budget(&mut self, ask: &MoveBudget, written: &Money) {
+    pub(super) fn move_budget(&mut self, ask: &MoveBudget, names: Names, written: &Money) {
         let Some(number) = self.named(&ask.campaign) else { return };
         let (amount, purpose) = (i128::from(ask.amount_minor), ask.purpose);
         let campaign = &mut self.campaigns[CampaignNo(number).index()];
@@ -96,7 +96,7 @@ impl Recount {
             let recounted = &campaign.money;
             self.notes.note(format!("the journal says {written:?}, recounted {recounted:?}"));
         }
-        self.reference(kind, number, &ask.reference);
+        self.reference(kind, number, &ask.reference, names.reference);
         self.check_sums(number);
     }
 

@@ -1,59 +1,41 @@
 //! Which names were used: request keys for a while, references for good, and what each user got.
 
 use std::collections::hash_map::RandomState;
-use std::collections::{HashMap, HashSet};
-use std::hash::{BuildHasher, BuildHasherDefault, Hasher};
+use std::hash::BuildHasher;
 
-use levee_core::types::{Reference, RequestKey, UserKey};
+use levee_core::types::{Command, Reference, RequestKey, UserKey};
+
+use super::keyed::{Keyed, Tag};
 
 /// How long a request key must not come again, in milliseconds.
 pub(super) const REQUEST_KEPT_MS: u64 = 72 * 3_600_000;
-
-/// For keys that are the output of a keyed hash already: folds their words together.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Fold(u64);
-
-impl Hasher for Fold {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-    fn write(&mut self, bytes: &[u8]) {
-        for word in bytes.chunks(8) {
-            let mut padded = [0; 8];
-            padded[..word.len()].copy_from_slice(word);
-            self.write_u64(u64::from_le_bytes(padded));
-        }
-    }
-    fn write_u64(&mut self, word: u64) {
-        // The odd constant is the golden ratio's; it spreads small campaign numbers over all bits.
-        self.0 = (self.0.rotate_left(23) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    }
-    fn write_u32(&mut self, word: u32) {
-        self.write_u64(word.into());
-    }
-    fn write_usize(&mut self, _len: usize) {}
-}
-
-type FoldMap<K, V> = HashMap<K, V, BuildHasherDefault<Fold>>;
 
 /// Request keys of the last 72 hours at least, with the time at which each was used. Two
 /// generations, so that memory follows the traffic of six days and not the journal's length.
 #[derive(Debug, Default)]
 pub(super) struct Requests {
-    young: FoldMap<[u8; 16], u64>,
-    old: FoldMap<[u8; 16], u64>,
+    young: Keyed<u64>,
+    old: Keyed<u64>,
     young_since_ms: u64,
 }
 
 impl Requests {
     /// Remembers a key; returns when it was used last, if that is too short a time ago.
-    pub(super) fn used(&mut self, key: RequestKey, now_ms: u64) -> Option<u64> {
+    pub(super) fn used(&mut self, key: RequestKey, names: Names, now_ms: u64) -> Option<u64> {
         if now_ms.saturating_sub(self.young_since_ms) > REQUEST_KEPT_MS {
             self.old = std::mem::take(&mut self.young);
             self.young_since_ms = now_ms;
         }
-        let before = self.young.insert(key.0, now_ms).or_else(|| self.old.get(&key.0).copied());
+        let (used_ms, is_known) = self.young.entry(names.request, key.0);
+        let before_ms = std::mem::replace(used_ms, now_ms);
+        let before =
+            if is_known { Some(before_ms) } else { self.old.get(names.request, &key.0).copied() };
         before.filter(|before_ms| now_ms.saturating_sub(*before_ms) <= REQUEST_KEPT_MS)
+    }
+
+    /// Brings near what [`Self::used`] will look at.
+    pub(super) fn glance(&self, names: Names) -> u64 {
+        self.young.glance(names.request) ^ self.old.glance(names.request)
     }
 }
 
@@ -66,23 +48,94 @@ pub(super) enum ReferenceKind {
     Withdrawal,
 }
 
-/// All references, as 128 bits each of a hash that is keyed anew in every run.
-#[derive(Debug, Default)]
-pub(super) struct References {
-    used: HashSet<[u64; 2], BuildHasherDefault<Fold>>,
-    hashers: [RandomState; 2],
+/// 128 bits that stand for the text of a reference. Two texts that shared them would show as a
+/// difference where there is none, and hide nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Fingerprint {
+    head: u64,
+    tail: u64,
 }
+
+/// Hashes of the names that a command carries; anything where it carries none.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Names {
+    request: Tag,
+    user: Tag,
+    pub(super) reference: Fingerprint,
+}
+
+/// Hashes names, by keys that are drawn anew in every run: nobody can write a journal whose names
+/// all fall into one place, or two texts that have the same fingerprint.
+#[derive(Debug)]
+pub(super) struct Namer {
+    seeds: [u64; 2],
+    texts: [RandomState; 2],
+}
+
+impl Default for Namer {
+    fn default() -> Self {
+        let texts = [RandomState::new(), RandomState::new()];
+        let seeds = [texts[0].hash_one(0), texts[1].hash_one(0)];
+        Self { seeds, texts }
+    }
+}
+
+impl Namer {
+    pub(super) fn names(&self, command: &Command) -> Names {
+        let mut names = Names::default();
+        if let Some(key) = command.request() {
+            names.request = self.tag(&key.0);
+        }
+        match command {
+            Command::ClaimVoucher(ask) => names.user = self.tag(&ask.user.0),
+            Command::RedeemVoucher(ask) => names.reference = self.fingerprint(&ask.reference),
+            Command::LockVoucher(ask) => names.reference = self.fingerprint(&ask.reference),
+            Command::MoveBudget(ask) => names.reference = self.fingerprint(&ask.reference),
+            _ => {}
+        }
+        names
+    }
+
+    /// The product of both halves, folded, as wyhash does (Wang Yi, 2019).
+    fn tag(&self, key: &[u8; 16]) -> Tag {
+        let (head, tail) = key.split_at(8);
+        let half = |bytes: &[u8]| u64::from_le_bytes(bytes.try_into().expect("half of 16 bytes"));
+        let (head, tail) = (half(head) ^ self.seeds[0], half(tail) ^ self.seeds[1]);
+        let product = u128::from(head) * u128::from(tail);
+        let folded = (product ^ (product >> 64)) & 0xffff_ffff;
+        Tag(u32::try_from(folded).expect("masked to 32 bits"))
+    }
+
+    fn fingerprint(&self, reference: &Reference) -> Fingerprint {
+        let text = reference.as_str();
+        Fingerprint { head: self.texts[0].hash_one(text), tail: self.texts[1].hash_one(text) }
+    }
+}
+
+/// All references by their fingerprints.
+#[derive(Debug, Default)]
+pub(super) struct References(Keyed<()>);
 
 impl References {
     /// Remembers a reference; returns whether it is new.
-    pub(super) fn is_new(
-        &mut self,
-        kind: ReferenceKind,
-        campaign: u32,
-        reference: &Reference,
-    ) -> bool {
-        let name = (kind, campaign, reference.as_str());
-        self.used.insert([self.hashers[0].hash_one(name), self.hashers[1].hash_one(name)])
+    pub(super) fn is_new(&mut self, kind: ReferenceKind, campaign: u32, text: Fingerprint) -> bool {
+        let (tag, key) = Self::key(kind, campaign, text);
+        let (_, is_known) = self.0.entry(tag, key);
+        !is_known
+    }
+
+    /// Brings near what [`Self::is_new`] will look at.
+    pub(super) fn glance(&self, kind: ReferenceKind, campaign: u32, text: Fingerprint) -> u64 {
+        self.0.glance(Self::key(kind, campaign, text).0)
+    }
+
+    /// One text gives another key for each kind and campaign.
+    fn key(kind: ReferenceKind, campaign: u32, text: Fingerprint) -> (Tag, [u8; 16]) {
+        let scope = u64::from(campaign) << 8 | kind as u64;
+        // An odd factor keeps scopes apart and spreads them over the bits that become the tag.
+        let head = text.head ^ scope.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let tag = Tag(u32::try_from(head >> 32).expect("the upper half"));
+        (tag, (u128::from(head) << 64 | u128::from(text.tail)).to_le_bytes())
     }
 }
 
@@ -93,16 +146,21 @@ pub(super) struct Held {
     pub(super) face_minor: u64,
 }
 
-/// What every user got, by campaign.
+/// What every user got of one campaign.
 #[derive(Debug, Default)]
-pub(super) struct Users(FoldMap<(u32, [u8; 16]), Held>);
+pub(super) struct Users(Keyed<Held>);
 
 impl Users {
     /// Counts one more voucher; returns what the user has with it.
-    pub(super) fn give(&mut self, campaign: u32, user: UserKey, face_minor: u32) -> Held {
-        let held = self.0.entry((campaign, user.0)).or_default();
+    pub(super) fn give(&mut self, user: UserKey, names: Names, face_minor: u32) -> Held {
+        let (held, _) = self.0.entry(names.user, user.0);
         held.vouchers = held.vouchers.saturating_add(1);
         held.face_minor = held.face_minor.saturating_add(face_minor.into());
         *held
+    }
+
+    /// Brings near what [`Self::give`] will look at.
+    pub(super) fn glance(&self, names: Names) -> u64 {
+        self.0.glance(names.user)
     }
 }

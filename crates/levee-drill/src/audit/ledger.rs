@@ -5,6 +5,7 @@
 
 use levee_core::types::{CampaignId, CampaignState, Money, Purpose, Terms, VoucherState};
 
+use super::keys::Users;
 use super::report::{CampaignReport, CountsReport, MoneyReport, Notes, SetAsideReport};
 use super::tables::{Redemption, RedemptionState, Table, Voucher};
 
@@ -19,6 +20,8 @@ pub(super) struct Campaign {
     pub(super) money: MoneyReport,
     pub(super) set_aside: SetAsideReport,
     pub(super) counts: CountsReport,
+    /// What each user got by claims.
+    pub(super) users: Users,
     /// Counted beside the buckets by what happens to vouchers and redemptions.
     pub(super) sums: Sums,
     /// What does not add up, as far as it has been told: one line each, not one a command.
@@ -46,6 +49,7 @@ impl Campaign {
             money: MoneyReport::default(),
             set_aside: SetAsideReport::default(),
             counts: CountsReport::default(),
+            users: Users::default(),
             sums: Sums::default(),
             told: [false; FAULTS],
         }

@@ -13,15 +13,20 @@
 //! | `time.rs` | ticks, outages and grace |
 //! | `terms.rs` | what the terms say: discount, hours, what is frozen |
 //! | `ledger.rs` | the buckets of a campaign, and the recount at the end |
-//! | `tables.rs`, `keys.rs` | what was issued, and which names were used |
+//! | `tables.rs` | what was issued, by number |
+//! | `keys.rs`, `keyed.rs` | which names were used, and the table that remembers them |
+//! | `stream.rs`, `ahead.rs` | the journal read on a thread of its own; looking ahead in tables |
 //! | `report.rs` | what comes out |
 
+mod ahead;
 mod campaigns;
+mod keyed;
 mod keys;
 mod ledger;
 mod recount;
 mod redemptions;
 mod report;
+mod stream;
 mod tables;
 mod terms;
 mod time;
@@ -32,15 +37,17 @@ mod tests;
 
 use std::path::Path;
 
-use levee_core::types::{BatchReader, Command, Outcome};
-use levee_journal::{Kind, Reader};
+use levee_core::types::{Command, Outcome};
+use levee_journal::Reader;
 
 pub use report::{
     AuditError, AuditReport, CampaignReport, CountsReport, Difference, MoneyReport, SetAsideReport,
     TornTailReport,
 };
 
+use ahead::LOOK_AHEAD_EVENTS;
 use recount::Recount;
+use stream::Stream;
 
 /// One command of the journal with what came of it.
 #[derive(Clone, Copy, Debug)]
@@ -80,34 +87,15 @@ pub fn audit_until(
     read(Reader::open(dir)?.up_to_seq(last_seq), visit)
 }
 
-fn read(mut reader: Reader, visit: &mut dyn FnMut(&Fact<'_>)) -> Result<AuditReport, AuditError> {
+fn read(reader: Reader, visit: &mut dyn FnMut(&Fact<'_>)) -> Result<AuditReport, AuditError> {
     let mut recount = Recount::default();
-    let mut records = 0_u64;
-    let mut closed_cleanly = false;
-    while let Some(record) = reader.next_record()? {
-        if records == 0 && record.kind != Kind::Genesis {
-            return Err(AuditError::NotFromGenesis { first_seq: record.first_seq });
-        }
-        records += 1;
-        closed_cleanly = record.kind == Kind::Closed;
-        recount.begin_record(record.first_seq, record.time_ms);
-        if record.kind != Kind::Batch || record.count == 0 && record.payload.is_empty() {
-            recount.end_record(record.count);
-            continue;
-        }
-        let undecodable = |source| AuditError::Undecodable { first_seq: record.first_seq, source };
-        let batch = BatchReader::new(record.payload).map_err(undecodable)?;
-        recount.begin_batch(batch.rules_version());
-        for entry in batch {
-            let (command, outcome) = entry.map_err(undecodable)?;
-            let seq = recount.command(&command, &outcome);
-            visit(&Fact { seq, at_ms: record.time_ms, command: &command, outcome: &outcome });
-        }
-        recount.end_record(record.count);
-    }
-    if records == 0 {
-        return Err(AuditError::Empty);
-    }
-    let torn_tail = reader.torn().map(TornTailReport::of);
-    Ok(recount.finish(records, closed_cleanly, torn_tail))
+    let ending = std::thread::scope(|scope| {
+        Stream::of(reader, scope).each_chunk(|events| {
+            for events in events.chunks(LOOK_AHEAD_EVENTS) {
+                recount.look_ahead(events);
+                events.iter().for_each(|event| recount.event(event, visit));
+            }
+        })
+    })?;
+    Ok(recount.finish(ending))
 }

@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 
 use levee_core::types::{CampaignId, CampaignNo, Command, Outcome};
 
-use super::keys::{References, Requests, Users};
+use super::Fact;
+use super::keys::{Names, References, Requests};
 use super::ledger::{Campaign, recount_at_the_end};
-use super::report::{AuditReport, Notes, TornTailReport};
+use super::report::{AuditReport, Notes};
+use super::stream::{Ending, Entry, Event};
 use super::tables::{Lock, Redemption, Table, Voucher};
 use super::time::Outage;
 
@@ -22,7 +24,7 @@ pub(super) struct Recount {
     pub(super) vouchers: Table<Voucher>,
     pub(super) locks: Table<Lock>,
     pub(super) redemptions: Table<Redemption>,
-    pub(super) users: Users,
+    pub(super) requests: Requests,
     pub(super) references: References,
     pub(super) outages: Vec<Outage>,
     /// Time of the record that is being looked at.
@@ -33,7 +35,6 @@ pub(super) struct Recount {
     /// Time of the last command, be it in the same record.
     pub(super) last_command_ms: u64,
     pub(super) rules_version: u16,
-    requests: Requests,
     next_seq: u64,
     commands: u64,
     record_seq: u64,
@@ -53,7 +54,6 @@ impl Default for Recount {
             vouchers: Table::new("voucher"),
             locks: Table::new("lock"),
             redemptions: Table::new("redemption"),
-            users: Users::default(),
             references: References::default(),
             outages: Vec::new(),
             now_ms: 0,
@@ -73,6 +73,20 @@ impl Default for Recount {
 }
 
 impl Recount {
+    /// Takes the next event of the journal; a command is shown to `visit`, too.
+    pub(super) fn event(&mut self, event: &Event, visit: &mut dyn FnMut(&Fact<'_>)) {
+        match event {
+            Event::RecordBegins { first_seq, at_ms } => self.begin_record(*first_seq, *at_ms),
+            Event::BatchBegins { rules_version } => self.begin_batch(*rules_version),
+            Event::Command(entry) => {
+                let seq = self.command(entry);
+                let Entry { command, outcome, .. } = entry;
+                visit(&Fact { seq, at_ms: self.now_ms, command, outcome });
+            }
+            Event::RecordEnds { count } => self.end_record(*count),
+        }
+    }
+
     /// The reader refuses what is out of order already; counted here once more.
     pub(super) fn begin_record(&mut self, first_seq: u64, at_ms: u64) {
         self.notes.seq = first_seq;
@@ -89,7 +103,7 @@ impl Recount {
         self.rules_changed_in_record = false;
     }
 
-    pub(super) fn begin_batch(&mut self, rules_version: u16) {
+    fn begin_batch(&mut self, rules_version: u16) {
         let expected = self.rules_version;
         self.notes.check(rules_version == expected, || {
             format!("decided by rules {rules_version}, though rules {expected} hold")
@@ -109,7 +123,7 @@ impl Recount {
     }
 
     /// Looks at one command and takes its outcome as what happened. Returns its place.
-    pub(super) fn command(&mut self, command: &Command, outcome: &Outcome) -> u64 {
+    pub(super) fn command(&mut self, entry: &Entry) -> u64 {
         let seq = self.next_seq;
         self.notes.seq = seq;
         self.noted_before = self.notes.count;
@@ -119,24 +133,28 @@ impl Recount {
         self.next_seq = seq.saturating_add(1);
         self.commands += 1;
         self.in_record = self.in_record.saturating_add(1);
-        self.request(command);
-        self.by_kind(command, outcome);
+        self.request(&entry.command, entry.names);
+        self.by_kind(entry);
         self.last_command_ms = self.now_ms;
         seq
     }
 
-    fn by_kind(&mut self, command: &Command, outcome: &Outcome) {
+    fn by_kind(&mut self, entry: &Entry) {
+        let Entry { command, outcome, names } = entry;
+        let names = *names;
         match (command, outcome) {
             (Command::ClaimVoucher(claim), Outcome::Claimed { voucher, face_minor }) => {
-                self.claim(claim, *voucher, *face_minor);
+                self.claim(claim, names, *voucher, *face_minor);
             }
             (Command::LockVoucher(ask), Outcome::Locked { lock, until_ms }) => {
-                self.lock(ask, *lock, *until_ms);
+                self.lock(ask, names, *lock, *until_ms);
             }
             (Command::ReleaseLock(ask), Outcome::Released { voucher_state }) => {
                 self.release(ask.lock, *voucher_state);
             }
-            (Command::RedeemVoucher(ask), Outcome::Redeemed { .. }) => self.redeem(ask, outcome),
+            (Command::RedeemVoucher(ask), Outcome::Redeemed { .. }) => {
+                self.redeem(ask, names, outcome);
+            }
             (Command::RollBackRedemption(ask), Outcome::RolledBack { voucher_state }) => {
                 self.roll_back(ask.redemption, *voucher_state);
             }
@@ -150,7 +168,7 @@ impl Recount {
                 self.replace(ask, *version);
             }
             (Command::MoveBudget(ask), Outcome::BudgetMoved(money)) => {
-                self.move_budget(ask, money);
+                self.move_budget(ask, names, money);
             }
             (Command::ChangeCampaignState(ask), Outcome::CampaignStateChanged { state }) => {
                 self.change_state(ask, *state);
@@ -168,7 +186,7 @@ impl Recount {
 
     /// Where one claim is all a user has, claims are idempotent by nature and their key is not
     /// looked at.
-    fn request(&mut self, command: &Command) {
+    fn request(&mut self, command: &Command, names: Names) {
         if let Command::ClaimVoucher(claim) = command {
             let campaign = self.campaign(claim.campaign);
             if campaign.is_none_or(|campaign| campaign.terms.voucher.per_user == 1) {
@@ -176,7 +194,7 @@ impl Recount {
             }
         }
         let Some(key) = command.request() else { return };
-        if let Some(before_ms) = self.requests.used(key, self.now_ms) {
+        if let Some(before_ms) = self.requests.used(key, names, self.now_ms) {
             self.notes.note(format!("request key {key} was used at {before_ms} already"));
         }
     }
@@ -209,12 +227,7 @@ impl Recount {
         }
     }
 
-    pub(super) fn finish(
-        mut self,
-        records: u64,
-        closed_cleanly: bool,
-        torn_tail: Option<TornTailReport>,
-    ) -> AuditReport {
+    pub(super) fn finish(mut self, ending: Ending) -> AuditReport {
         let last_seq = self.next_seq.saturating_sub(1);
         self.notes.seq = last_seq;
         recount_at_the_end(&self.campaigns, &self.vouchers, &self.redemptions, &mut self.notes);
@@ -226,9 +239,9 @@ impl Recount {
             from: "genesis",
             campaigns: self.campaigns.iter().map(|campaign| campaign.report(self.now_ms)).collect(),
             last_seq,
-            records,
-            closed_cleanly,
-            torn_tail,
+            records: ending.records,
+            closed_cleanly: ending.closed_cleanly,
+            torn_tail: ending.torn_tail,
         }
     }
 }

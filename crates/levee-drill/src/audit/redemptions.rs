@@ -4,14 +4,14 @@ use levee_core::types::{
     BILL_MINOR_MAX, CampaignNo, LockNo, Outcome, RedeemVoucher, RedemptionNo, VoucherState,
 };
 
-use super::keys::ReferenceKind;
+use super::keys::{Names, ReferenceKind};
 use super::recount::Recount;
 use super::tables::{LockState, Redemption, RedemptionState, Voucher};
 use super::terms::{discount_minor, is_in_hours, not_applicable};
 use super::vouchers::or_expected;
 
 impl Recount {
-    pub(super) fn redeem(&mut self, ask: &RedeemVoucher, outcome: &Outcome) {
+    pub(super) fn redeem(&mut self, ask: &RedeemVoucher, names: Names, outcome: &Outcome) {
         let Outcome::Redeemed { redemption: number, discount_minor, rest_minor, rollback_until_ms } =
             *outcome
         else {
@@ -28,7 +28,8 @@ impl Recount {
         self.check_owner(bill.voucher, &voucher, bill.user);
         self.check_usable(ask, &voucher);
         self.check_bill(ask, &voucher, discount_minor);
-        self.reference(ReferenceKind::Redemption, voucher.campaign, &ask.reference);
+        let kind = ReferenceKind::Redemption;
+        self.reference(kind, voucher.campaign, &ask.reference, names.reference);
 
         let face = voucher.face_minor;
         let terms = &self.campaigns[CampaignNo(voucher.campaign).index()].terms.voucher;

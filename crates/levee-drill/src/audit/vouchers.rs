@@ -5,13 +5,19 @@ use levee_core::types::{
     UserKey, VoucherNo, VoucherState,
 };
 
-use super::keys::ReferenceKind;
+use super::keys::{Fingerprint, Names, ReferenceKind};
 use super::recount::Recount;
 use super::tables::{Lock, LockState, Voucher};
 use super::terms::all_conditions_met;
 
 impl Recount {
-    pub(super) fn claim(&mut self, ask: &ClaimVoucher, number: VoucherNo, face_minor: u32) {
+    pub(super) fn claim(
+        &mut self,
+        ask: &ClaimVoucher,
+        names: Names,
+        number: VoucherNo,
+        face_minor: u32,
+    ) {
         let now_ms = self.now_ms;
         if let Some(what) = self.vouchers.misnumbered(number.0) {
             self.notes.note(what);
@@ -48,7 +54,7 @@ impl Recount {
         notes.check(face_minor == promised, || {
             format!("a face of {face_minor}, where the terms say {promised}")
         });
-        let held = self.users.give(ask.campaign.0, ask.user, face_minor);
+        let held = campaign.users.give(ask.user, names, face_minor);
         let per_user = u32::from(terms.voucher.per_user);
         notes.check(held.vouchers <= per_user, || {
             format!("voucher {} of a user who may have {per_user}", held.vouchers)
@@ -111,12 +117,18 @@ impl Recount {
         self.notes.check(voucher.user == user, || format!("voucher {number} is another user's"));
     }
 
-    pub(super) fn reference(&mut self, kind: ReferenceKind, campaign: u32, reference: &Reference) {
-        let is_new = self.references.is_new(kind, campaign, reference);
+    pub(super) fn reference(
+        &mut self,
+        kind: ReferenceKind,
+        campaign: u32,
+        reference: &Reference,
+        text: Fingerprint,
+    ) {
+        let is_new = self.references.is_new(kind, campaign, text);
         self.notes.check(is_new, || format!("{kind:?} reference {reference:?} was used already"));
     }
 
-    pub(super) fn lock(&mut self, ask: &LockVoucher, number: LockNo, until_ms: u64) {
+    pub(super) fn lock(&mut self, ask: &LockVoucher, names: Names, number: LockNo, until_ms: u64) {
         let now_ms = self.now_ms;
         if let Some(what) = self.locks.misnumbered(number.0) {
             self.notes.note(what);
@@ -137,7 +149,7 @@ impl Recount {
         self.notes.check(state == VoucherState::Live, || {
             format!("voucher {} was locked, though it was {state:?}", ask.voucher)
         });
-        self.reference(ReferenceKind::Lock, voucher.campaign, &ask.reference);
+        self.reference(ReferenceKind::Lock, voucher.campaign, &ask.reference, names.reference);
 
         let lock = Lock { voucher: ask.voucher, at_ms: now_ms, until_ms, state: LockState::Held };
         // A second lock of a locked voucher, if the journal says so, takes the first one's place.

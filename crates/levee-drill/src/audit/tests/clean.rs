@@ -274,3 +274,23 @@ fn what_is_allowed_is_no_difference() {
         &[],
     );
 }
+
+#[test]
+fn differences_keep_their_order_over_many_chunks() {
+    let mut story = clean_story();
+    story.end(4);
+    let total = 2_000;
+    for number in 0..total {
+        // Everyone has a voucher already from the second round on, and soon the budget is gone.
+        let of = u8::try_from(number % 250).unwrap();
+        let (command, outcome) = claim(of, number);
+        story.add(1_000 + u64::from(number), command, outcome);
+    }
+    let report = story.audit();
+    let seqs: Vec<u64> = report.differences.iter().map(|found| found.seq).collect();
+    assert!(seqs.is_sorted() && seqs.len() == super::super::report::DIFFERENCES_MAX);
+    // Four are affordable; each later claim overspends, and from the 251st on repeats.
+    assert_eq!(seqs[0], 9);
+    assert_eq!(report.difference_count, u64::from(total - 4) + u64::from(total - 250));
+    assert_eq!(report.commands, 4 + u64::from(total));
+}

@@ -1,6 +1,7 @@
 //! Records, claims, rules and time, doctored in one place at a time.
 
 use super::super::recount::Recount;
+use super::super::stream::Ending;
 use super::*;
 
 #[test]
@@ -64,12 +65,11 @@ fn the_order_of_records() {
     recount.begin_record(1, 100);
     recount.end_record(0);
     recount.begin_record(3, 99);
-    let (command, outcome) = activate(2);
-    recount.command(&command, &outcome);
-    let (command, outcome) = activate(3);
-    recount.command(&command, &outcome);
+    for entry in entries([activate(2), activate(3)]) {
+        recount.command(&entry);
+    }
     recount.end_record(2);
-    let report = recount.finish(2, false, None);
+    let report = recount.finish(Ending::default());
     let whats: Vec<&str> = report.differences.iter().map(|found| found.what.as_str()).collect();
     assert_eq!(
         whats,
@@ -291,11 +291,11 @@ fn an_outage_ends_with_the_first_command() {
     // Two commands of one record, the second of which says that nothing was there before.
     let mut recount = Recount::default();
     recount.begin_record(1, 10_000);
-    for (command, outcome) in [tick(&[], &[], &[]), resume(0, 0), resume(0, 10_000)] {
-        recount.command(&command, &outcome);
+    for entry in entries([tick(&[], &[], &[]), resume(0, 0), resume(0, 10_000)]) {
+        recount.command(&entry);
     }
     recount.end_record(3);
-    let report = recount.finish(1, false, None);
+    let report = recount.finish(Ending::default());
     let found: Vec<_> =
         report.differences.iter().map(|found| (found.seq, found.what.as_str())).collect();
     assert_eq!(found, [(3, "an outage of 0 ms is written down as 10000")]);

@@ -4,6 +4,7 @@ mod clean;
 mod doctored;
 mod doctored_campaigns;
 mod doctored_uses;
+mod keyed;
 mod ledger;
 mod unreadable;
 
@@ -12,6 +13,8 @@ use std::path::Path;
 use levee_core::types::*;
 use levee_journal::{BatchHead, FileJournal, Log, Options, RecordBuffer};
 
+use super::keys::Namer;
+use super::stream::Entry;
 use super::{AuditReport, audit};
 
 /// One record with one command.
@@ -302,6 +305,12 @@ fn resume(stopped_at_ms: u64, outage_ms: u64) -> (Command, Outcome) {
 
 fn activate(version: u16) -> (Command, Outcome) {
     (Command::ActivateRules(ActivateRules { version }), Outcome::RulesActivated)
+}
+
+/// As the journal's stream hands them over.
+fn entries<const N: usize>(steps: [(Command, Outcome); N]) -> [Entry; N] {
+    let namer = Namer::default();
+    steps.map(|(command, outcome)| Entry::of(command, outcome, &namer))
 }
 
 /// Every kind of command once, without a fault. The comments are sequence numbers.

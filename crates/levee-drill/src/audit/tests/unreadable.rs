@@ -107,3 +107,60 @@ fn the_first_segments_are_gone() {
     let error = audit(dir.path(), &mut |_| {}).unwrap_err();
     assert!(matches!(error, AuditError::NotFromGenesis { .. }), "{error}");
 }
+
+/// A journal of more commands than any chunk holds, several a record; the last record is `bad`.
+fn long_journal(dir: &Path, bad: &[u8]) -> u64 {
+    const RECORDS: u32 = 40;
+    const IN_RECORD: u32 = 50;
+    let options = Options { segment_bytes: 256 * 1024, reserve_bytes: 0, quota_bytes: None };
+    let mut journal = FileJournal::create(dir, options, [7; 16], b"", 1).unwrap();
+    let (command, outcome) = tick(&[], &[], &[]);
+    let mut first_seq = 1;
+    for record in 0..=RECORDS {
+        let mut payload = Vec::new();
+        put_batch_start(1, &mut payload);
+        (0..IN_RECORD).for_each(|_| put_entry(&command, &outcome, &mut payload));
+        if record == RECORDS {
+            payload.extend_from_slice(bad);
+        }
+        let mut buffer = RecordBuffer::new();
+        buffer.extend_from_slice(&payload);
+        let head = BatchHead { first_seq, count: IN_RECORD, time_ms: 2 };
+        journal.append(head, &mut buffer).unwrap();
+        first_seq += u64::from(IN_RECORD);
+    }
+    first_seq - 1
+}
+
+#[test]
+fn everything_before_a_bad_place_is_shown() {
+    // What is wrong, and the commands before it: those of the bad record count, too.
+    let dir = tempfile::tempdir().unwrap();
+    let commands = long_journal(dir.path(), &[255]);
+    let mut seen = Vec::new();
+    let error = audit(dir.path(), &mut |fact| seen.push(fact.seq)).unwrap_err();
+    let first = commands - 49;
+    assert!(matches!(error, AuditError::Undecodable { first_seq, .. } if first_seq == first));
+    assert!(seen.iter().copied().eq(1..=commands), "{} of {commands}", seen.len());
+
+    let dir = tempfile::tempdir().unwrap();
+    let commands = long_journal(dir.path(), &[]);
+    let file = dir.path().join("journal/0000000001.seg");
+    let mut bytes = fs::read(&file).unwrap();
+    let damaged = places(&bytes)[31];
+    bytes[damaged + 60] ^= 1;
+    fs::write(&file, bytes).unwrap();
+    seen.clear();
+    let error = audit(dir.path(), &mut |fact| seen.push(fact.seq)).unwrap_err();
+    assert!(matches!(error, AuditError::Journal(_)), "{error}");
+    // The genesis is the first record, so 30 with commands stand before the 32nd.
+    assert!(seen.iter().copied().eq(1..=30 * 50), "{} of {commands}", seen.len());
+}
+
+#[test]
+#[should_panic(expected = "enough seen")]
+fn a_visitor_may_panic() {
+    let dir = tempfile::tempdir().unwrap();
+    long_journal(dir.path(), &[]);
+    let _ = audit(dir.path(), &mut |fact| assert!(fact.seq < 700, "enough seen"));
+}

@@ -1,0 +1,63 @@
+//! What a chunk of commands will look up is looked at before, all of it at once.
+//!
+//! The tables of a long journal are far larger than any cache, so almost every look-up waits for
+//! memory. Command by command these waits would stand in a row; here they overlap, because no
+//! look depends on another. Nothing is changed or decided.
+
+use std::hint::black_box;
+
+use levee_core::types::{Command, VoucherNo};
+
+use super::keys::ReferenceKind;
+use super::recount::Recount;
+use super::stream::{Entry, Event};
+
+/// So many events are looked ahead at a time: enough looks that do not wait for each other, and
+/// few enough that what was brought near is near still when its command's turn comes.
+pub(super) const LOOK_AHEAD_EVENTS: usize = 128;
+
+impl Recount {
+    /// Brings near what these events will look up.
+    pub(super) fn look_ahead(&self, events: &[Event]) {
+        let glance = |look: fn(&Self, &Entry) -> u64| {
+            let entries = events.iter().filter_map(|event| match event {
+                Event::Command(entry) => Some(entry),
+                _ => None,
+            });
+            // Some use must be made of what was read, or the compiler would not read it.
+            black_box(entries.fold(0, |sum, entry| sum ^ look(self, entry)));
+        };
+        glance(Self::glance_names);
+        // A reference belongs to a campaign, which the voucher knows.
+        glance(Self::glance_reference);
+    }
+
+    fn glance_names(&self, entry: &Entry) -> u64 {
+        let request = entry.command.request().map_or(0, |_| self.requests.glance(entry.names));
+        request
+            ^ match &entry.command {
+                Command::ClaimVoucher(ask) => {
+                    self.campaign(ask.campaign).map_or(0, |found| found.users.glance(entry.names))
+                }
+                Command::RedeemVoucher(ask) => self.glance_campaign(ask.bill.voucher),
+                Command::LockVoucher(ask) => self.glance_campaign(ask.voucher),
+                Command::RevokeVoucher(ask) => self.glance_campaign(ask.voucher),
+                _ => 0,
+            }
+    }
+
+    fn glance_campaign(&self, number: VoucherNo) -> u64 {
+        self.vouchers.get(number.0).map_or(0, |voucher| voucher.campaign.into())
+    }
+
+    fn glance_reference(&self, entry: &Entry) -> u64 {
+        let (kind, number) = match &entry.command {
+            Command::RedeemVoucher(ask) => (ReferenceKind::Redemption, ask.bill.voucher),
+            Command::LockVoucher(ask) => (ReferenceKind::Lock, ask.voucher),
+            _ => return 0,
+        };
+        let voucher = self.vouchers.get(number.0);
+        let text = entry.names.reference;
+        voucher.map_or(0, |voucher| self.references.glance(kind, voucher.campaign, text))
+    }
+}
