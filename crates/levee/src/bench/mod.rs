@@ -1,10 +1,12 @@
 //! `levee bench`: figures of this machine, as text and as JSON.
 
 mod claims;
+mod cold;
 mod day;
 mod http;
 mod inbox;
 mod load;
+mod recover;
 mod rush;
 mod stage;
 
@@ -31,6 +33,8 @@ enum Cmd {
     Claims(claims::Args),
     /// Day one: everyone claims and redeems, with every retry, and the journal is audited.
     Day(day::Args),
+    /// A restart after so many claims: from the journal alone, and from a snapshot.
+    Recover(recover::Args),
     /// Claims a second over HTTP on loopback, interleaved with a bare hyper hello.
     Http(http::Args),
     /// The bare hyper hello that `bench http` compares with.
@@ -42,6 +46,7 @@ pub(crate) fn run(args: &Args) -> Result<Ending> {
     match &args.command {
         Cmd::Claims(args) => claims::run(args),
         Cmd::Day(args) => day::run(args),
+        Cmd::Recover(args) => recover::run(args),
         Cmd::Http(args) => http::run(args),
         Cmd::Hello => http::hello(),
     }
