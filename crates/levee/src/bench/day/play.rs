@@ -87,6 +87,16 @@ pub(super) struct Seen {
     pub(super) wrong_kept: Vec<String>,
 }
 
+/// Between two states of the generator of the drawings (splitmix64).
+const DRAW_STEP: u64 = 0x9e37_79b9_7f4a_7c15;
+
+/// A place below `len`, which is below 2^32 (Lemire 2019, without his last step: a bias of 2^-32 is
+/// none here).
+fn place_of(drawn: u64, len: usize) -> usize {
+    let place = ((mix(drawn) >> 32) * len as u64) >> 32;
+    usize::try_from(place).expect("below a length")
+}
+
 pub(super) struct Play<'a> {
     stage: &'a Stage,
     campaign: CampaignNo,
@@ -204,7 +214,7 @@ impl<'a> Play<'a> {
         while self.asks.len() < VECTOR
             && let Some(next) = self.claims.soon.pop()
         {
-            self.put(next, NONE, asked_us);
+            self.put(next, asked_us);
         }
         self.fill_later(asked_us, self.next_user == self.users, |play| &mut play.claims);
         while self.asks.len() + 1 < VECTOR && self.next_user < self.users {
@@ -220,11 +230,12 @@ impl<'a> Play<'a> {
         while self.asks.len() < VECTOR
             && let Some(next) = self.redemptions.soon.pop()
         {
-            self.put(next, NONE, asked_us);
+            self.put(next, asked_us);
         }
         let over = self.next_user == self.users && self.through.is_empty();
         self.fill_later(asked_us, over, |play| &mut play.redemptions);
         // In no order that the claims had: any of those who may.
+        self.look_ahead();
         while self.asks.len() + 1 < VECTOR && !self.through.is_empty() {
             let place = self.draw(self.through.len());
             let (user, number) = self.through.swap_remove(place);
@@ -241,31 +252,41 @@ impl<'a> Play<'a> {
             let len = line(self).later.len();
             let place = self.draw(len);
             let next = line(self).later.swap_remove(place);
-            self.put(next, NONE, asked_us);
+            self.put(next, asked_us);
             left -= 1;
         }
     }
 
-    /// Below `len`, which is below 2^32 (Lemire 2019, without his last step: a bias of 2^-32 is
-    /// none here).
     fn draw(&mut self, len: usize) -> usize {
-        self.drawn = self.drawn.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        ((mix(self.drawn) >> 32) * len as u64 >> 32) as usize
+        self.drawn = self.drawn.wrapping_add(DRAW_STEP);
+        place_of(self.drawn, len)
+    }
+
+    /// Looks at those who will be drawn next: loads that wait for nothing go on at once, while each
+    /// drawing would wait for its own.
+    fn look_ahead(&self) {
+        let len = self.through.len();
+        let mut drawn = self.drawn;
+        let users = (0..len.min(VECTOR)).map(|taken| {
+            drawn = drawn.wrapping_add(DRAW_STEP);
+            self.through[place_of(drawn, len - taken)].0
+        });
+        std::hint::black_box(users.fold(0, |all, user| all ^ user));
     }
 
     /// An ask for the first time, and the same again if it is tapped twice.
     fn put_first(&mut self, next: Next, manner: Manner, again: Kind, asked_us: u64) {
-        let slot = self.put(next, NONE, asked_us);
+        let slot = self.put(next, asked_us);
         if manner == Manner::TappedTwice {
-            let twin = self.put(Next { kind: again, ..next }, NONE, asked_us);
+            let twin = self.put(Next { kind: again, ..next }, asked_us);
             self.slots[slot as usize].twin = twin;
         }
     }
 
-    fn put(&mut self, next: Next, twin: u32, asked_us: u64) -> u32 {
+    fn put(&mut self, next: Next, asked_us: u64) -> u32 {
         let Next { kind, user, number, first } = next;
         let slot = self.free.pop().expect("a vector's worth was free");
-        self.slots[slot as usize] = Slot { kind, user, number, twin, asked_us, first };
+        self.slots[slot as usize] = Slot { kind, user, number, twin: NONE, asked_us, first };
         self.seen.retries += u64::from(kind.is_retry());
         let ask = Ask { ticket: u64::from(slot), body: AskBody::Command(self.command(next)) };
         self.asks.push(ask);
