@@ -1,0 +1,111 @@
+//! Redis at its fastest: few connections, many claims under way on each, nothing in between.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+use super::redis::Redis;
+use super::resp::{self, Connection, Value};
+use super::rounds::{Sample, quantile};
+
+pub(super) const CONNECTIONS: u64 = 4;
+/// Claims under way on one connection.
+pub(super) const DEPTH: u64 = 512;
+
+/// What one connection saw.
+struct Seen {
+    claims: u64,
+    /// Microseconds, and how many answers came after so long.
+    latencies: Vec<(u64, u64)>,
+}
+
+/// A fresh campaign, a run, and the account.
+pub(super) fn run(redis: &mut Redis<'_>, length: Duration) -> Result<Sample> {
+    redis.clear()?;
+    let started = Instant::now();
+    let (socket, script) = (redis.socket.as_path(), redis.script.as_str());
+    let all: Vec<Seen> = std::thread::scope(|scope| {
+        let drivers: Vec<_> = (0..CONNECTIONS)
+            .map(|number| scope.spawn(move || drive(socket, script, number, started, length)))
+            .collect();
+        drivers
+            .into_iter()
+            .map(|driver| driver.join().expect("a driver returns its errors"))
+            .collect::<Result<_>>()
+    })?;
+    let seconds = started.elapsed().as_secs_f64();
+    let claims: u64 = all.iter().map(|seen| seen.claims).sum();
+    redis.check_account(claims)?;
+    let mut latencies: Vec<(u64, u64)> = all.into_iter().flat_map(|seen| seen.latencies).collect();
+    #[expect(clippy::cast_precision_loss, reason = "figures for people")]
+    let mut ms = |share| quantile(&mut latencies, share) as f64 / 1_000.0;
+    let (p50_ms, p99_ms) = (ms(0.5), ms(0.99));
+    #[expect(clippy::cast_precision_loss, reason = "a figure for people")]
+    let per_s = claims as f64 / seconds;
+    Ok(Sample { per_s, p50_ms, p99_ms })
+}
+
+fn drive(
+    socket: &Path,
+    script: &str,
+    connection: u64,
+    started: Instant,
+    length: Duration,
+) -> Result<Seen> {
+    let mut redis = Connection::open(socket)?;
+    let mut seen = Seen { claims: 0, latencies: Vec::new() };
+    let mut out = Vec::new();
+    let mut number = connection << 48;
+    while started.elapsed() < length {
+        out.clear();
+        for _ in 0..DEPTH {
+            let user = user(number);
+            number += 1;
+            let words: [&[u8]; 7] =
+                [b"EVALSHA", script.as_bytes(), b"2", b"users", b"budget", &user, b"1"];
+            resp::encode(&mut out, &words);
+        }
+        let asked = Instant::now();
+        redis.send(&out)?;
+        let mut together = 0;
+        for _ in 0..DEPTH {
+            match resp::decode(&mut redis.incoming)? {
+                Value::Integer(voucher) if voucher > 0 => together += 1,
+                other => bail!("Redis answered {other:?} to a first claim"),
+            }
+            // Answers that were read together came together.
+            if redis.incoming.buffer().is_empty() {
+                let us = u64::try_from(asked.elapsed().as_micros());
+                seen.latencies.push((us.context("a run is short")?, together));
+                together = 0;
+            }
+        }
+        seen.claims += DEPTH;
+    }
+    Ok(seen)
+}
+
+/// Spreads numbers over all users of 16 bytes (splitmix64, Steele et al. 2014); two numbers never
+/// give the same user.
+fn user(number: u64) -> [u8; 16] {
+    let mix = |mut z: u64| {
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    };
+    let seed = number.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(1);
+    (u128::from(mix(seed)) << 64 | u128::from(mix(!seed))).to_le_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn users_are_distinct() {
+        let numbers = (0..4).flat_map(|connection| (0..1_000).map(move |n| (connection << 48) + n));
+        let users: std::collections::BTreeSet<[u8; 16]> = numbers.map(user).collect();
+        assert_eq!(users.len(), 4_000);
+    }
+}
