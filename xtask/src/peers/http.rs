@@ -13,22 +13,24 @@ pub(super) struct Request<'a> {
     pub(super) path: &'a str,
     /// The bearer key, if any.
     pub(super) key: Option<&'a str>,
+    /// The path is the request's own key too: it is posted to once.
+    pub(super) once: bool,
     pub(super) body: &'a str,
 }
 
 /// Sends one request on a connection of its own; returns status and body.
 pub(super) fn send(address: &str, request: &Request<'_>) -> Result<(u16, String)> {
-    let Request { method, path, key, body } = request;
+    let Request { method, path, key, once, body } = request;
     let mut text = format!("{method} {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n");
     if let Some(key) = key {
         text.push_str(&format!("authorization: Bearer {key}\r\n"));
     }
+    if *once {
+        text.push_str(&format!("idempotency-key: {path}\r\n"));
+    }
     if *method == "POST" {
-        // A path that is posted to once is its own request key.
-        text.push_str(&format!(
-            "idempotency-key: {path}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n",
-            body.len()
-        ));
+        let len = body.len();
+        text.push_str(&format!("content-type: application/json\r\ncontent-length: {len}\r\n"));
     }
     text.push_str(&format!("\r\n{body}"));
     let ask = || -> Result<(u16, String)> {

@@ -101,9 +101,8 @@ impl Policy {
                 Ok(policy)
             }
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-                let forbids = std::fs::read_to_string(POLICY).is_ok_and(|text| {
-                    text.lines().any(|line| line.trim() == "exit 101")
-                });
+                let forbids = std::fs::read_to_string(POLICY)
+                    .is_ok_and(|text| text.lines().any(|line| line.trim() == "exit 101"));
                 if !forbids {
                     bail!(
                         "{POLICY} is there and may allow services to be started; install \

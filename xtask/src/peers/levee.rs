@@ -67,7 +67,8 @@ impl<'a> Levee<'a> {
             ("/v1/campaigns/bench/open", json!({})),
         ] {
             let key = Some("dev-operator");
-            let request = Request { method: "POST", path, key, body: &body.to_string() };
+            let body = body.to_string();
+            let request = Request { method: "POST", path, key, once: true, body: &body };
             let (status, answer) = http::send(&address, &request)?;
             ensure!((200..300).contains(&status), "levee answers {status} to {path}: {answer}");
         }
@@ -77,7 +78,8 @@ impl<'a> Levee<'a> {
     /// As much money is reserved as claims were answered, and each costs one.
     pub(super) fn check_account(address: &str, answers: u64) -> Result<()> {
         let path = "/v1/campaigns/bench";
-        let request = Request { method: "GET", path, key: Some("dev-operator"), body: "" };
+        let key = Some("dev-operator");
+        let request = Request { method: "GET", path, key, once: false, body: "" };
         let (_, body) = http::send(address, &request)?;
         let campaign: Value = serde_json::from_str(&body).context("a campaign is JSON")?;
         let reserved = find(&campaign, "reserved_minor").and_then(Value::as_u64);
@@ -110,7 +112,11 @@ impl<'a> Levee<'a> {
     /// How many users keep `bench claims` busy for so long; this run is its warm-up too.
     pub(super) fn users_for(&self, length: Duration) -> Result<u32> {
         let users = self.bench_claims(USERS_FIRST)?.per_s * length.as_secs_f64();
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "within bounds")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "within bounds"
+        )]
         let users = users.clamp(f64::from(USERS_FIRST), f64::from(USERS_MAX)) as u32;
         Ok(users)
     }

@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 
 use super::install;
-use super::resp::Connection;
+use super::resp::{Connection, Value};
 use super::scratch::{Running, Scratch};
 
 /// Enough for any run; a voucher costs one.
@@ -120,7 +120,7 @@ impl<'a> Redis<'a> {
         let left = connection.call(&["GET", "budget"])?.integer()?;
         ensure!(left == BUDGET - users, "{name}: {users} vouchers cost {}", BUDGET - left);
         let numbers = connection.call(&["HVALS", "users"])?.list()?;
-        let mut numbers: Vec<i64> = numbers.iter().map(|v| v.integer()).collect::<Result<_>>()?;
+        let mut numbers: Vec<i64> = numbers.iter().map(Value::integer).collect::<Result<_>>()?;
         numbers.sort_unstable();
         ensure!(
             numbers.iter().zip(1..).all(|(number, expected)| *number == expected),

@@ -1,6 +1,6 @@
 //! The few words of Redis's protocol that the comparison needs: commands out, values in.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;

@@ -98,10 +98,7 @@ mod tests {
     #[test]
     fn everyone_takes_every_place() {
         let orders: Vec<Vec<usize>> = (0..5).map(|round| order(4, round)).collect();
-        assert_eq!(
-            orders,
-            [[0, 1, 2, 3], [3, 2, 1, 0], [1, 2, 3, 0], [0, 3, 2, 1], [2, 3, 0, 1]]
-        );
+        assert_eq!(orders, [[0, 1, 2, 3], [3, 2, 1, 0], [1, 2, 3, 0], [0, 3, 2, 1], [2, 3, 0, 1]]);
         assert!(order(0, 3).is_empty());
     }
 

@@ -134,7 +134,11 @@ impl<'a> Running<'a> {
             self.check()?;
             if started.elapsed() > START_LIMIT {
                 let limit = START_LIMIT.as_secs();
-                bail!("{} does not answer after {limit} s; it printed:\n{}", self.name, self.said());
+                bail!(
+                    "{} does not answer after {limit} s; it printed:\n{}",
+                    self.name,
+                    self.said()
+                );
             }
             std::thread::sleep(Duration::from_millis(20));
         }
@@ -226,7 +230,8 @@ mod tests {
         let scratch = Scratch::new().unwrap();
         let path = scratch.path().to_owned();
         let mut server =
-            Running::start(&scratch, "a", sh("echo a listens on http://b:1 c; exec sleep 60")).unwrap();
+            Running::start(&scratch, "a", sh("echo a listens on http://b:1 c; exec sleep 60"))
+                .unwrap();
         assert_eq!(server.address().unwrap(), "b:1");
         let pid = server.child.id();
         drop(server);
