@@ -35,7 +35,7 @@ impl Machine {
             processor: field(&read("/proc/cpuinfo"), "model name"),
             memory_gib: kib.map_or(0, |kib| kib >> 20),
             kernel: say("uname", &["-r"]),
-            file_system: say("stat", &["-f", "-c", "%T", &scratch.to_string_lossy()]),
+            file_system: file_system(&say("df", &["-PT", &scratch.to_string_lossy()])),
             versions: packages.iter().map(version).collect(),
         }
     }
@@ -64,6 +64,12 @@ impl Machine {
     }
 }
 
+/// The type in the second line of `df -PT`.
+fn file_system(df: &str) -> String {
+    let kind = df.lines().nth(1).and_then(|line| line.split_whitespace().nth(1));
+    kind.unwrap_or("unknown").to_owned()
+}
+
 /// The first value under a name in the kernel's `name : value` files.
 fn field(text: &str, name: &str) -> String {
     let lines = text.lines().filter_map(|line| line.split_once(':'));
@@ -80,5 +86,7 @@ mod tests {
         let text = "processor\t: 0\nmodel name\t: A: B\nprocessor\t: 1\nmodel name\t: C\n";
         assert_eq!(field(text, "model name"), "A: B");
         assert_eq!(field(text, "flags"), "unknown");
+        assert_eq!(file_system("Filesystem Type 1\n/dev/a ext4 5\n"), "ext4");
+        assert_eq!(file_system("unknown"), "unknown");
     }
 }

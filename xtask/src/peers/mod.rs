@@ -44,6 +44,9 @@ const AXUM: Aim = Aim { goal: 2.0, must: 1.5 };
 const NGINX: Aim = Aim { goal: 3.0, must: 2.0 };
 const HELLO: Aim = Aim { goal: 0.75, must: 0.60 };
 
+/// Connections with which Redis is tried without HTTP. With the most of them it has as many claims
+/// under way as Levee's own bench.
+const PIPELINED_TRIALS: [u64; 3] = [4, 16, 32];
 /// Connections to Redis and threads with which the axum peer is tried.
 const AXUM_TRIALS: [(usize, usize); 5] = [(1, 1), (2, 1), (1, 2), (2, 2), (4, 2)];
 
@@ -62,8 +65,8 @@ pub(crate) fn run(arguments: impl IntoIterator<Item = String>) -> Result<()> {
     let levee = Levee::new(binary, &scratch);
     let machine = Machine::look(&root, scratch.path());
     println!("{}", machine.line());
-    let in_process = claims(&root, &scratch, &levee, &options)?;
     let mut trials = Vec::new();
+    let in_process = claims(&root, &scratch, &levee, &options, &mut trials)?;
     let (over_http, checked) = claims_over_http(
         &Place { root: &root, scratch: &scratch, axum: &axum },
         &levee,
@@ -88,17 +91,24 @@ pub(crate) fn run(arguments: impl IntoIterator<Item = String>) -> Result<()> {
 }
 
 /// Durable claims without HTTP.
-fn claims(root: &Path, scratch: &Scratch, levee: &Levee<'_>, options: &Options) -> Result<Contest> {
+fn claims(
+    root: &Path,
+    scratch: &Scratch,
+    levee: &Levee<'_>,
+    options: &Options,
+    trials: &mut Vec<Trial>,
+) -> Result<Contest> {
     let mut always = Redis::start(root, scratch, "redis-always", Sync::Always)?;
     let mut everysec = Redis::start(root, scratch, "redis-everysec", Sync::EverySecond)?;
-    println!("durable claims without HTTP: warm-up");
+    println!("durable claims without HTTP: the fastest load on Redis, and warm-up");
     let users = levee.users_for(options.length())?;
-    pipelined::run(&mut always, options.length() / 4)?;
-    pipelined::run(&mut everysec, options.length() / 4)?;
-    let samples = play(options, 3, |system| match system {
+    let connections = fastest_load(&mut always, options.trial_length(), trials)?;
+    pipelined::run(&mut everysec, connections, options.trial_length())?;
+    let who = ["Levee", "always", "everysec"];
+    let samples = play(options, &who, |system| match system {
         0 => levee.bench_claims(users),
-        1 => pipelined::run(&mut always, options.length()),
-        _ => pipelined::run(&mut everysec, options.length()),
+        1 => pipelined::run(&mut always, connections, options.length()),
+        _ => pipelined::run(&mut everysec, connections, options.length()),
     })?;
     let names = [
         ("Levee", None),
@@ -106,7 +116,7 @@ fn claims(root: &Path, scratch: &Scratch, levee: &Levee<'_>, options: &Options) 
         ("Redis, Lua, everysec (may lose a second)", None),
     ];
     let names = names.map(|(name, aim)| (name.to_owned(), aim));
-    let (connections, depth) = (pipelined::CONNECTIONS, pipelined::DEPTH);
+    let depth = pipelined::DEPTH;
     Ok(Contest {
         title: format!(
             "Durable claims a second, each by another user, without HTTP: median of {} rounds; \
@@ -116,6 +126,36 @@ fn claims(root: &Path, scratch: &Scratch, levee: &Levee<'_>, options: &Options) 
         ),
         entries: entries(names, samples),
     })
+}
+
+/// How many connections let Redis answer most claims, each number tried there and back.
+fn fastest_load(redis: &mut Redis<'_>, length: Duration, trials: &mut Vec<Trial>) -> Result<u64> {
+    let mut rates = PIPELINED_TRIALS.map(|connections| (connections, Vec::new()));
+    for _ in 0..2 {
+        for (connections, rates) in &mut rates {
+            rates.push(pipelined::run(redis, *connections, length)?.per_s);
+        }
+        rates.reverse();
+    }
+    let rates = rates.map(|(connections, rates)| (connections, rounds::median(rates)));
+    let best = rates.iter().max_by(|(_, a), (_, b)| a.total_cmp(b)).map_or(4, |(best, _)| *best);
+    for (connections, per_s) in rates {
+        trials.push(Trial {
+            name: "Redis always".to_owned(),
+            settings: sites::count(connections, "connection"),
+            per_s,
+            chosen: connections == best,
+        });
+    }
+    show(trials);
+    Ok(best)
+}
+
+fn show(trials: &[Trial]) {
+    for trial in trials {
+        let chosen = if trial.chosen { "  <- chosen" } else { "" };
+        println!("  {:>9.0}/s  {}, {}{chosen}", trial.per_s, trial.name, trial.settings);
+    }
 }
 
 /// What the stacks are started from.
@@ -139,7 +179,7 @@ fn claims_over_http(
     let hello = Site::open("hyper hello", running, address, Account::Nobody)?;
 
     println!("claims over HTTP: the fastest settings of the peers");
-    let trial = (options.length() / 2).max(Duration::from_millis(200));
+    let (trial, before) = (options.trial_length(), trials.len());
     let redis = Redis::start(root, scratch, "redis-nginx", Sync::Always)?;
     let cores = std::thread::available_parallelism().map_or(2, usize::from);
     let candidates = [1, cores.max(2)]
@@ -154,23 +194,21 @@ fn claims_over_http(
         .map(|(connections, threads)| stacks::axum(axum, scratch, &redis, *connections, *threads))
         .collect::<Result<_>>()?;
     let axum = Site::fastest(levee, "axum + Redis always", redis, candidates, trial, trials)?;
-    for trial in &*trials {
-        let chosen = if trial.chosen { "  <- chosen" } else { "" };
-        println!("  {:>9.0}/s  {}, {}{chosen}", trial.per_s, trial.name, trial.settings);
-    }
+    show(&trials[before..]);
 
     let mut sites = [ours, axum, nginx, hello];
     println!("claims over HTTP: warm-up");
     for site in &mut sites {
         site.run(levee, options.length() / 4)?;
     }
-    let samples = play(options, sites.len(), |system| sites[system].run(levee, options.length()))?;
+    let samples = play(options, &["Levee", "axum", "nginx", "hello"], |system| {
+        sites[system].run(levee, options.length())
+    })?;
     let aims = [None, Some(AXUM), Some(NGINX), Some(HELLO)];
     let mut checked = Vec::new();
     let mut names = Vec::new();
     for (site, aim) in sites.iter_mut().zip(aims) {
-        let claims = site.check_account()?;
-        if claims > 0 {
+        if let Some(claims) = site.check_account()? {
             checked.push(format!("{claims} at {}", site.name));
         }
         names.push((site.name.clone(), aim));
@@ -194,15 +232,15 @@ fn claims_over_http(
 /// Lets every system run once a round; returns the samples of each.
 fn play(
     options: &Options,
-    count: usize,
+    names: &[&str],
     mut run: impl FnMut(usize) -> Result<Sample>,
 ) -> Result<Vec<Vec<Sample>>> {
-    let mut samples = vec![Vec::new(); count];
+    let mut samples = vec![Vec::new(); names.len()];
     for round in 0..options.rounds {
         print!("round {}:", round + 1);
-        for system in rounds::order(count, round) {
+        for system in rounds::order(names.len(), round) {
             let sample = run(system)?;
-            print!(" {:.0}", sample.per_s);
+            print!("  {} {:.0}", names[system], sample.per_s);
             // Shows progress, which is no reason to fail.
             let _ = std::io::stdout().flush();
             samples[system].push(sample);

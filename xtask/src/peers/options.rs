@@ -14,8 +14,8 @@ Runs Levee beside what it replaces, in turns on this machine, and prints Levee's
   --rounds N     rounds, in each of which every system runs once (default 5)
   --json FILE    also write the figures, round by round
 
-Durable claims without HTTP: Redis with a Lua script (appendfsync always, and everysec), driven by
-4 connections with 512 claims under way on each; and `levee bench claims`.
+Durable claims without HTTP: Redis with a Lua script (appendfsync always, and everysec), with 512
+claims under way on each of 4, 16 or 32 connections; and `levee bench claims`.
 One claim a request over 256 HTTP connections: Levee; nginx with Lua and Redis; axum with Redis; and
 a bare hyper server that answers hello. All meet the load generator of `levee bench http`.
 
@@ -39,6 +39,11 @@ pub(super) struct Options {
 impl Options {
     pub(super) fn length(&self) -> Duration {
         Duration::from_secs_f64(self.seconds)
+    }
+
+    /// Of a run that only finds the fastest settings.
+    pub(super) fn trial_length(&self) -> Duration {
+        Duration::from_secs_f64((self.seconds / 2.0).max(0.2))
     }
 }
 

@@ -3,13 +3,12 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, ensure};
 
 use super::redis::Redis;
-use super::resp::{self, Connection, Value};
+use super::resp::{self, Connection};
 use super::rounds::{Sample, quantile};
 
-pub(super) const CONNECTIONS: u64 = 4;
 /// Claims under way on one connection.
 pub(super) const DEPTH: u64 = 512;
 
@@ -21,12 +20,12 @@ struct Seen {
 }
 
 /// A fresh campaign, a run, and the account.
-pub(super) fn run(redis: &mut Redis<'_>, length: Duration) -> Result<Sample> {
+pub(super) fn run(redis: &mut Redis<'_>, connections: u64, length: Duration) -> Result<Sample> {
     redis.clear()?;
     let started = Instant::now();
     let (socket, script) = (redis.socket.as_path(), redis.script.as_str());
     let all: Vec<Seen> = std::thread::scope(|scope| {
-        let drivers: Vec<_> = (0..CONNECTIONS)
+        let drivers: Vec<_> = (0..connections)
             .map(|number| scope.spawn(move || drive(socket, script, number, started, length)))
             .collect();
         drivers
@@ -55,25 +54,24 @@ fn drive(
 ) -> Result<Seen> {
     let mut redis = Connection::open(socket)?;
     let mut seen = Seen { claims: 0, latencies: Vec::new() };
-    let mut out = Vec::new();
+    let (head, tail) = around_user(script);
+    let (mut out, mut line) = (Vec::new(), Vec::new());
     let mut number = connection << 48;
     while started.elapsed() < length {
         out.clear();
         for _ in 0..DEPTH {
-            let user = user(number);
+            out.extend_from_slice(&head);
+            out.extend_from_slice(&user(number));
+            out.extend_from_slice(&tail);
             number += 1;
-            let words: [&[u8]; 7] =
-                [b"EVALSHA", script.as_bytes(), b"2", b"users", b"budget", &user, b"1"];
-            resp::encode(&mut out, &words);
         }
         let asked = Instant::now();
         redis.send(&out)?;
         let mut together = 0;
         for _ in 0..DEPTH {
-            match resp::decode(&mut redis.incoming)? {
-                Value::Integer(voucher) if voucher > 0 => together += 1,
-                other => bail!("Redis answered {other:?} to a first claim"),
-            }
+            let voucher = resp::decode_number(&mut redis.incoming, &mut line)?;
+            ensure!(voucher > 0, "Redis answered {voucher} to a first claim");
+            together += 1;
             // Answers that were read together came together.
             if redis.incoming.buffer().is_empty() {
                 let us = u64::try_from(asked.elapsed().as_micros());
@@ -84,6 +82,16 @@ fn drive(
         seen.claims += DEPTH;
     }
     Ok(seen)
+}
+
+/// What comes before and after the user in every command; only the user changes.
+fn around_user(script: &str) -> (Vec<u8>, Vec<u8>) {
+    let mut whole = Vec::new();
+    let words: [&[u8]; 7] =
+        [b"EVALSHA", script.as_bytes(), b"2", b"users", b"budget", &[b'@'; 16], b"1"];
+    resp::encode(&mut whole, &words);
+    let at = whole.iter().position(|byte| *byte == b'@').expect("the user is there");
+    (whole[..at].to_vec(), whole[at + 16..].to_vec())
 }
 
 /// Spreads numbers over all users of 16 bytes (splitmix64, Steele et al. 2014); two numbers never
@@ -101,6 +109,15 @@ fn user(number: u64) -> [u8; 16] {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_the_user_changes() {
+        let (head, tail) = around_user("0123");
+        let whole = [head, vec![b'u'; 16], tail].concat();
+        let expected = "*7\r\n$7\r\nEVALSHA\r\n$4\r\n0123\r\n$1\r\n2\r\n$5\r\nusers\r\n$6\r\n\
+                        budget\r\n$16\r\nuuuuuuuuuuuuuuuu\r\n$1\r\n1\r\n";
+        assert_eq!(String::from_utf8(whole).unwrap(), expected);
+    }
 
     #[test]
     fn users_are_distinct() {

@@ -89,6 +89,15 @@ pub(super) fn decode(from: &mut impl BufRead) -> Result<Value> {
     })
 }
 
+/// Reads a number into a line that is used again and again: the path of the load.
+pub(super) fn decode_number(from: &mut impl BufRead, line: &mut Vec<u8>) -> Result<i64> {
+    line.clear();
+    from.read_until(b'\n', line)?;
+    let number = line.strip_prefix(b":").and_then(|rest| rest.strip_suffix(b"\r\n"));
+    let number = number.and_then(|digits| std::str::from_utf8(digits).ok()?.parse().ok());
+    number.with_context(|| format!("Redis answered {:?}", String::from_utf8_lossy(line)))
+}
+
 /// A connection to one Redis.
 pub(super) struct Connection {
     stream: UnixStream,
@@ -157,6 +166,11 @@ mod tests {
 
     #[test]
     fn numbers_are_understood() {
+        let (mut from, mut line) = (&b":12\r\n:-1\r\n-ERR no\r\n"[..], Vec::new());
+        assert_eq!(decode_number(&mut from, &mut line).unwrap(), 12);
+        assert_eq!(decode_number(&mut from, &mut line).unwrap(), -1);
+        let error = decode_number(&mut from, &mut line).unwrap_err().to_string();
+        assert_eq!(error, "Redis answered \"-ERR no\\r\\n\"");
         assert_eq!(Value::Bytes(b"12".to_vec()).integer().unwrap(), 12);
         assert!(Value::Nothing.integer().is_err());
     }

@@ -105,13 +105,13 @@ impl<'a> Site<'a> {
     }
 
     /// That the answers are what the account says; returns how many claims that were.
-    pub(super) fn check_account(&mut self) -> Result<u64> {
+    pub(super) fn check_account(&mut self) -> Result<Option<u64>> {
         match &mut self.account {
-            Account::Nobody => {}
+            Account::Nobody => return Ok(None),
             Account::Levee => Levee::check_account(&self.address, self.claims)?,
             Account::Redis(redis) => redis.check_account(self.claims)?,
         }
-        Ok(self.claims)
+        Ok(Some(self.claims))
     }
 
     /// The work that everybody must do: look at the key, parse the body, once a user.
@@ -139,6 +139,11 @@ impl<'a> Site<'a> {
         self.claims += 1;
         self.check_account().map(|_| ())
     }
+}
+
+/// A number of things in words.
+pub(super) fn count(number: u64, thing: &str) -> String {
+    format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
 }
 
 fn rate(rates: &[f64]) -> f64 {

@@ -10,6 +10,7 @@ use anyhow::{Context, Result, bail, ensure};
 use super::install;
 use super::redis::Redis;
 use super::scratch::{Running, Scratch};
+use super::sites::count;
 use crate::workspace::Workspace;
 use crate::{process, tools};
 
@@ -66,7 +67,7 @@ pub(super) fn nginx<'a>(
         let up = running.wait_for(|_| (pid.exists()).then(|| TcpStream::connect(&address).ok()));
         match up {
             Ok(_) => {
-                let settings = format!("{workers} workers");
+                let settings = count(workers as u64, "worker");
                 return Ok(Started { running, address, settings });
             }
             Err(error) if error.to_string().contains("Address already in use") => {
@@ -119,7 +120,8 @@ pub(super) fn axum<'a>(
     let name = format!("axum-{connections}-{threads}");
     let mut running = Running::start(scratch, &name, command)?;
     let address = running.address()?;
-    let settings = format!("{connections} connections, {threads} threads");
+    let settings =
+        [count(connections as u64, "connection"), count(threads as u64, "thread")].join(", ");
     Ok(Started { running, address, settings })
 }
 
