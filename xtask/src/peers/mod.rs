@@ -34,6 +34,7 @@ use contest::{Contest, Entry};
 use levee::Levee;
 use machine::Machine;
 use options::Options;
+use pipelined::Pipes;
 use redis::{Redis, Sync};
 use rounds::{Aim, Sample};
 use scratch::Scratch;
@@ -44,9 +45,6 @@ const AXUM: Aim = Aim { goal: 2.0, must: 1.5 };
 const NGINX: Aim = Aim { goal: 3.0, must: 2.0 };
 const HELLO: Aim = Aim { goal: 0.75, must: 0.60 };
 
-/// Connections with which Redis is tried without HTTP. With the most of them it has as many claims
-/// under way as Levee's own bench.
-const PIPELINED_TRIALS: [u64; 3] = [4, 16, 32];
 /// Connections to Redis and threads with which the axum peer is tried.
 const AXUM_TRIALS: [(usize, usize); 5] = [(1, 1), (2, 1), (1, 2), (2, 2), (4, 2)];
 
@@ -65,8 +63,8 @@ pub(crate) fn run(arguments: impl IntoIterator<Item = String>) -> Result<()> {
     let levee = Levee::new(binary, &scratch);
     let machine = Machine::look(&root, scratch.path());
     println!("{}", machine.line());
+    let in_process = claims(&root, &scratch, &levee, &options)?;
     let mut trials = Vec::new();
-    let in_process = claims(&root, &scratch, &levee, &options, &mut trials)?;
     let (over_http, checked) = claims_over_http(
         &Place { root: &root, scratch: &scratch, axum: &axum },
         &levee,
@@ -91,64 +89,36 @@ pub(crate) fn run(arguments: impl IntoIterator<Item = String>) -> Result<()> {
 }
 
 /// Durable claims without HTTP.
-fn claims(
-    root: &Path,
-    scratch: &Scratch,
-    levee: &Levee<'_>,
-    options: &Options,
-    trials: &mut Vec<Trial>,
-) -> Result<Contest> {
+fn claims(root: &Path, scratch: &Scratch, levee: &Levee<'_>, options: &Options) -> Result<Contest> {
     let mut always = Redis::start(root, scratch, "redis-always", Sync::Always)?;
     let mut everysec = Redis::start(root, scratch, "redis-everysec", Sync::EverySecond)?;
-    println!("durable claims without HTTP: the fastest load on Redis, and warm-up");
+    println!("durable claims without HTTP: warm-up");
     let users = levee.users_for(options.length())?;
-    let connections = fastest_load(&mut always, options.trial_length(), trials)?;
-    pipelined::run(&mut everysec, connections, options.trial_length())?;
-    let who = ["Levee", "always", "everysec"];
+    for redis in [&mut always, &mut everysec] {
+        pipelined::run(redis, Pipes::FEW, options.length() / 4)?;
+    }
+    let who = ["Levee", "always", "always+", "everysec"];
     let samples = play(options, &who, |system| match system {
         0 => levee.bench_claims(users),
-        1 => pipelined::run(&mut always, connections, options.length()),
-        _ => pipelined::run(&mut everysec, connections, options.length()),
+        1 => pipelined::run(&mut always, Pipes::FEW, options.length()),
+        2 => pipelined::run(&mut always, Pipes::AS_LEVEE, options.length()),
+        _ => pipelined::run(&mut everysec, Pipes::FEW, options.length()),
     })?;
+    let (few, many) = (Pipes::FEW, Pipes::AS_LEVEE);
     let names = [
-        ("Levee", None),
-        ("Redis, Lua, appendfsync always", Some(REDIS_ALWAYS)),
-        ("Redis, Lua, everysec (may lose a second)", None),
+        (format!("Levee, {} under way", pipelined::LEVEE_UNDER_WAY), None),
+        (format!("Redis + Lua, always, {few}"), Some(REDIS_ALWAYS)),
+        (format!("Redis + Lua, always, {many}"), Some(REDIS_ALWAYS)),
+        (format!("Redis + Lua, everysec (may lose a second), {few}"), None),
     ];
-    let names = names.map(|(name, aim)| (name.to_owned(), aim));
-    let depth = pipelined::DEPTH;
     Ok(Contest {
         title: format!(
-            "Durable claims a second, each by another user, without HTTP: median of {} rounds; \
-             Levee with {users} users a round, Redis for {} s over {connections} connections with \
-             {depth} claims under way on each",
+            "Durable claims a second, each by another user, without HTTP: median of {} rounds of \
+             about {} s (Levee: {users} users)",
             options.rounds, options.seconds
         ),
         entries: entries(names, samples),
     })
-}
-
-/// How many connections let Redis answer most claims, each number tried there and back.
-fn fastest_load(redis: &mut Redis<'_>, length: Duration, trials: &mut Vec<Trial>) -> Result<u64> {
-    let mut rates = PIPELINED_TRIALS.map(|connections| (connections, Vec::new()));
-    for _ in 0..2 {
-        for (connections, rates) in &mut rates {
-            rates.push(pipelined::run(redis, *connections, length)?.per_s);
-        }
-        rates.reverse();
-    }
-    let rates = rates.map(|(connections, rates)| (connections, rounds::median(rates)));
-    let best = rates.iter().max_by(|(_, a), (_, b)| a.total_cmp(b)).map_or(4, |(best, _)| *best);
-    for (connections, per_s) in rates {
-        trials.push(Trial {
-            name: "Redis always".to_owned(),
-            settings: sites::count(connections, "connection"),
-            per_s,
-            chosen: connections == best,
-        });
-    }
-    show(trials);
-    Ok(best)
 }
 
 fn show(trials: &[Trial]) {
@@ -179,7 +149,7 @@ fn claims_over_http(
     let hello = Site::open("hyper hello", running, address, Account::Nobody)?;
 
     println!("claims over HTTP: the fastest settings of the peers");
-    let (trial, before) = (options.trial_length(), trials.len());
+    let trial = options.trial_length();
     let redis = Redis::start(root, scratch, "redis-nginx", Sync::Always)?;
     let cores = std::thread::available_parallelism().map_or(2, usize::from);
     let candidates = [1, cores.max(2)]
@@ -194,7 +164,7 @@ fn claims_over_http(
         .map(|(connections, threads)| stacks::axum(axum, scratch, &redis, *connections, *threads))
         .collect::<Result<_>>()?;
     let axum = Site::fastest(levee, "axum + Redis always", redis, candidates, trial, trials)?;
-    show(&trials[before..]);
+    show(trials);
 
     let mut sites = [ours, axum, nginx, hello];
     println!("claims over HTTP: warm-up");

@@ -1,5 +1,6 @@
 //! Redis at its fastest: few connections, many claims under way on each, nothing in between.
 
+use std::fmt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -9,8 +10,29 @@ use super::redis::Redis;
 use super::resp::{self, Connection};
 use super::rounds::{Sample, quantile};
 
-/// Claims under way on one connection.
-pub(super) const DEPTH: u64 = 512;
+/// What `levee bench claims` has under way at most, unless told otherwise.
+pub(super) const LEVEE_UNDER_WAY: u64 = 16_384;
+
+/// How a load reaches Redis.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pipes {
+    connections: u64,
+    /// Claims under way on each.
+    depth: u64,
+}
+
+impl Pipes {
+    /// Enough to keep Redis busy, with short waits.
+    pub(super) const FEW: Pipes = Pipes { connections: 4, depth: 512 };
+    /// As many claims under way as Levee has.
+    pub(super) const AS_LEVEE: Pipes = Pipes { connections: LEVEE_UNDER_WAY / 512, depth: 512 };
+}
+
+impl fmt::Display for Pipes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} x {} under way", self.connections, self.depth)
+    }
+}
 
 /// What one connection saw.
 struct Seen {
@@ -20,13 +42,15 @@ struct Seen {
 }
 
 /// A fresh campaign, a run, and the account.
-pub(super) fn run(redis: &mut Redis<'_>, connections: u64, length: Duration) -> Result<Sample> {
+pub(super) fn run(redis: &mut Redis<'_>, pipes: Pipes, length: Duration) -> Result<Sample> {
     redis.clear()?;
     let started = Instant::now();
     let (socket, script) = (redis.socket.as_path(), redis.script.as_str());
     let all: Vec<Seen> = std::thread::scope(|scope| {
-        let drivers: Vec<_> = (0..connections)
-            .map(|number| scope.spawn(move || drive(socket, script, number, started, length)))
+        let drivers: Vec<_> = (0..pipes.connections)
+            .map(|number| {
+                scope.spawn(move || drive(socket, script, number, pipes.depth, (started, length)))
+            })
             .collect();
         drivers
             .into_iter()
@@ -49,8 +73,8 @@ fn drive(
     socket: &Path,
     script: &str,
     connection: u64,
-    started: Instant,
-    length: Duration,
+    depth: u64,
+    (started, length): (Instant, Duration),
 ) -> Result<Seen> {
     let mut redis = Connection::open(socket)?;
     let mut seen = Seen { claims: 0, latencies: Vec::new() };
@@ -59,7 +83,7 @@ fn drive(
     let mut number = connection << 48;
     while started.elapsed() < length {
         out.clear();
-        for _ in 0..DEPTH {
+        for _ in 0..depth {
             out.extend_from_slice(&head);
             out.extend_from_slice(&user(number));
             out.extend_from_slice(&tail);
@@ -68,7 +92,7 @@ fn drive(
         let asked = Instant::now();
         redis.send(&out)?;
         let mut together = 0;
-        for _ in 0..DEPTH {
+        for _ in 0..depth {
             let voucher = resp::decode_number(&mut redis.incoming, &mut line)?;
             ensure!(voucher > 0, "Redis answered {voucher} to a first claim");
             together += 1;
@@ -79,7 +103,7 @@ fn drive(
                 together = 0;
             }
         }
-        seen.claims += DEPTH;
+        seen.claims += depth;
     }
     Ok(seen)
 }
