@@ -67,8 +67,13 @@ impl<'a> Redis<'a> {
         Ok(redis)
     }
 
+    /// An error when it runs no more.
+    pub(super) fn check(&mut self) -> Result<()> {
+        self.running.check()
+    }
+
     pub(super) fn connect(&mut self) -> Result<Connection> {
-        self.running.check()?;
+        self.check()?;
         Connection::open(&self.socket)
     }
 
