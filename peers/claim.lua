@@ -1,16 +1,22 @@
--- One claim: a voucher a user, never over budget. Every peer that keeps its account in Redis runs
--- this script, so it is written for speed: a claim that succeeds costs four calls, two of them
--- writes, and one that does not succeed writes nothing.
+#!lua name=peers
+
+-- One claim: a voucher a user, never over budget. Every peer that keeps its account in Redis calls
+-- this function, so it is written for speed: a claim that succeeds costs four calls, two of them
+-- writes, and one that does not succeed writes nothing. It is a function of Redis 7 rather than a
+-- script, because `FCALL claim` is shorter than `EVALSHA` with its hash: Redis reads 16 KiB a
+-- connection at a time and syncs its log after each round of reading.
 --
--- KEYS: the hash from user to voucher number, the budget that is left.
--- ARGV: the user, the face of a voucher.
+-- keys: the hash from user to voucher number, the budget that is left.
+-- args: the user, the face of a voucher.
 -- Returns the voucher's number from 1 upwards; the negative number of the voucher that the user has
 -- already; 0 when the budget does not suffice.
-local number = redis.call('HLEN', KEYS[1]) + 1
-if tonumber(redis.call('GET', KEYS[2])) >= tonumber(ARGV[2])
-    and redis.call('HSETNX', KEYS[1], ARGV[1], number) == 1 then
-    redis.call('DECRBY', KEYS[2], ARGV[2])
-    return number
-end
-local had = redis.call('HGET', KEYS[1], ARGV[1])
-return had and -tonumber(had) or 0
+redis.register_function('claim', function(keys, args)
+    local number = redis.call('HLEN', keys[1]) + 1
+    if tonumber(redis.call('GET', keys[2])) >= tonumber(args[2])
+        and redis.call('HSETNX', keys[1], args[1], number) == 1 then
+        redis.call('DECRBY', keys[2], args[2])
+        return number
+    end
+    local had = redis.call('HGET', keys[1], args[1])
+    return had and -tonumber(had) or 0
+end)

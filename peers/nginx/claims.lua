@@ -1,12 +1,11 @@
--- One claim a request: bearer key, JSON body, one Lua script in Redis over a pooled connection, and
+-- One claim a request: bearer key, JSON body, one Lua function in Redis over a pooled connection, and
 -- no answer before Redis has answered. The few lines of Redis's protocol that this needs are
 -- written out, which is faster than a general client.
 
 local cjson = require "cjson.safe"
 
--- What stays the same in every call; `claim_script` is set in nginx.conf.
-local HEAD = "*7\r\n$7\r\nEVALSHA\r\n$40\r\n" .. claim_script
-    .. "\r\n$1\r\n2\r\n$5\r\nusers\r\n$6\r\nbudget\r\n$"
+-- What stays the same in every call.
+local HEAD = "*7\r\n$5\r\nFCALL\r\n$5\r\nclaim\r\n$1\r\n2\r\n$5\r\nusers\r\n$6\r\nbudget\r\n$"
 local TAIL = "\r\n$1\r\n1\r\n"
 
 local function answer(status, body)

@@ -1,6 +1,6 @@
 //! A peer that Levee is measured beside: what a good engineer builds in a day with axum and Redis.
 //!
-//! One claim a request: bearer key, JSON body, one Lua script in Redis, and no answer before Redis
+//! One claim a request: bearer key, JSON body, one Lua function in Redis, and no answer before Redis
 //! has answered. Connections to Redis are multiplexed, so claims that wait together travel
 //! together; how many connections and threads there are is for whoever measures to choose.
 
@@ -18,10 +18,6 @@ use redis::AsyncConnectionConfig;
 use redis::aio::MultiplexedConnection;
 use serde::Deserialize;
 
-/// Faster here than the system's allocator.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 type Fault = Box<dyn std::error::Error + Send + Sync>;
 
 /// What all handlers share.
@@ -29,7 +25,6 @@ struct Shared {
     connections: Vec<MultiplexedConnection>,
     /// Whose turn it is.
     next: AtomicUsize,
-    script: String,
 }
 
 #[derive(Deserialize)]
@@ -37,20 +32,20 @@ struct Claim {
     user_id: String,
 }
 
-/// Arguments: the address of Redis as a URL, the script's hash, connections, threads.
+/// Arguments: the address of Redis as a URL, connections, threads.
 fn main() -> Result<(), Fault> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [redis, script, connections, threads] = arguments.as_slice() else {
-        return Err("usage: axum-redis REDIS_URL SCRIPT_SHA CONNECTIONS THREADS".into());
+    let [redis, connections, threads] = arguments.as_slice() else {
+        return Err("usage: axum-redis REDIS_URL CONNECTIONS THREADS".into());
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(threads.parse()?)
         .enable_all()
         .build()?;
-    runtime.block_on(serve(redis, script, connections.parse()?))
+    runtime.block_on(serve(redis, connections.parse()?))
 }
 
-async fn serve(redis: &str, script: &str, count: usize) -> Result<(), Fault> {
+async fn serve(redis: &str, count: usize) -> Result<(), Fault> {
     let client = redis::Client::open(redis)?;
     // A slow disk is no reason to give up, and a timer for every claim costs something.
     let config = AsyncConnectionConfig::new().set_response_timeout(None);
@@ -58,7 +53,7 @@ async fn serve(redis: &str, script: &str, count: usize) -> Result<(), Fault> {
     for _ in 0..count.max(1) {
         connections.push(client.get_multiplexed_async_connection_with_config(&config).await?);
     }
-    let shared = Shared { connections, next: AtomicUsize::new(0), script: script.to_owned() };
+    let shared = Shared { connections, next: AtomicUsize::new(0) };
     let routes = Router::new()
         .route("/v1/campaigns/bench/claims", post(claim))
         .layer(from_fn(with_key))
@@ -85,8 +80,8 @@ async fn with_key(request: Request, next: Next) -> Response {
 async fn claim(State(shared): State<Arc<Shared>>, Json(claim): Json<Claim>) -> Response {
     let turn = shared.next.fetch_add(1, Relaxed) % shared.connections.len();
     let mut connection = shared.connections[turn].clone();
-    let mut command = redis::cmd("EVALSHA");
-    command.arg(&shared.script).arg(2).arg("users").arg("budget").arg(&claim.user_id).arg(1);
+    let mut command = redis::cmd("FCALL");
+    command.arg("claim").arg(2).arg("users").arg("budget").arg(&claim.user_id).arg(1);
     let answer: Result<i64, _> = command.query_async(&mut connection).await;
     let (status, body) = match answer {
         Ok(0) => (StatusCode::CONFLICT, r#"{"code":"budget_exhausted"}"#.to_owned()),

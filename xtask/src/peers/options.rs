@@ -14,7 +14,7 @@ Runs Levee beside what it replaces, in turns on this machine, and prints Levee's
   --rounds N     rounds, in each of which every system runs once (default 5)
   --json FILE    also write the figures, round by round
 
-Durable claims without HTTP: Redis with a Lua script (appendfsync always, and everysec), with 512
+Durable claims without HTTP: Redis with a Lua function (appendfsync always, and everysec), with 512
 claims under way on each of 4 connections, and of 32, which is what Levee has; `levee bench claims`.
 One claim a request over 256 HTTP connections: Levee; nginx with Lua and Redis; axum with Redis; and
 a bare hyper server that answers hello. All meet the load generator of `levee bench http`.

@@ -1,4 +1,4 @@
-//! One Redis of this run: its settings, the claim script, and what its account must say.
+//! One Redis of this run: its settings, the claim function, and what its account must say.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -35,8 +35,6 @@ pub(super) struct Redis<'a> {
     running: Running<'a>,
     sync: Sync,
     pub(super) socket: PathBuf,
-    /// The claim script's hash.
-    pub(super) script: String,
 }
 
 impl<'a> Redis<'a> {
@@ -60,9 +58,10 @@ impl<'a> Redis<'a> {
         let file = root.join("peers/claim.lua");
         let text = std::fs::read_to_string(&file);
         let text = text.with_context(|| format!("read {}", file.display()))?;
-        let script = connection.call(&["SCRIPT", "LOAD", &text])?.text()?;
-        let mut redis = Redis { name: name.to_owned(), running, sync, socket, script };
-        redis.check_script(&mut connection)?;
+        let loaded = connection.call(&["FUNCTION", "LOAD", &text]);
+        loaded.context("peers/claim.lua needs Redis 7 or newer")?;
+        let mut redis = Redis { name: name.to_owned(), running, sync, socket };
+        Self::check_function(&mut connection)?;
         redis.clear()?;
         Ok(redis)
     }
@@ -85,14 +84,14 @@ impl<'a> Redis<'a> {
         Ok(())
     }
 
-    /// The script itself: once a user, never over budget, and a refusal changes nothing.
-    fn check_script(&self, connection: &mut Connection) -> Result<()> {
+    /// The function itself: once a user, never over budget, and a refusal changes nothing.
+    fn check_function(connection: &mut Connection) -> Result<()> {
         connection.call(&["SET", "budget", "5"])?;
         // User, what is answered, what is left. A voucher costs two.
         for (user, expected, left) in
             [("a", 1, 3), ("a", -1, 3), ("b", 2, 1), ("c", 0, 1), ("a", -1, 1)]
         {
-            let claim = ["EVALSHA", &self.script, "2", "users", "budget", user, "2"];
+            let claim = ["FCALL", "claim", "2", "users", "budget", user, "2"];
             let answer = connection.call(&claim)?.integer()?;
             let budget = connection.call(&["GET", "budget"])?.integer()?;
             ensure!(

@@ -50,7 +50,6 @@ pub(super) fn nginx<'a>(
                 ("FOLDER", &text(&folder)),
                 ("MODULES", &install::nginx_modules()?),
                 ("PEERS", &text(&root.join("peers"))),
-                ("SCRIPT", &redis.script),
                 ("REDIS", &text(&redis.socket)),
                 ("PORT", &port.to_string()),
             ],
@@ -116,7 +115,7 @@ pub(super) fn axum<'a>(
 ) -> Result<Started<'a>> {
     let mut command = Command::new(binary);
     command.arg(format!("redis+unix://{}", redis.socket.display()));
-    command.args([&redis.script, &connections.to_string(), &threads.to_string()]);
+    command.args([connections.to_string(), threads.to_string()]);
     let name = format!("axum-{connections}-{threads}");
     let mut running = Running::start(scratch, &name, command)?;
     let address = running.address()?;
