@@ -96,7 +96,9 @@ fn cargo(root: &Path, arguments: &[&str]) -> Result<Done> {
 }
 
 fn format(root: &Path) -> Result<Done> {
-    cargo(root, &["fmt", "--all", "--", "--check"])
+    cargo(root, &["fmt", "--all", "--", "--check"])?;
+    // A workspace of its own; it is compiled by `cargo xtask peers` alone, for its dependencies.
+    cargo(root, &["fmt", "--manifest-path", "peers/axum-redis/Cargo.toml", "--", "--check"])
 }
 
 fn clippy(root: &Path) -> Result<Done> {

@@ -1,5 +1,6 @@
 //! `levee bench`: figures of this machine, as text and as JSON.
 
+mod against;
 mod claims;
 mod http;
 mod load;
@@ -26,6 +27,9 @@ enum Cmd {
     Claims(claims::Args),
     /// Claims a second over HTTP on loopback, interleaved with a bare hyper hello.
     Http(http::Args),
+    /// The load of `bench http` on any server, for comparisons.
+    #[command(hide = true)]
+    Against(against::Args),
     /// The bare hyper hello that `bench http` compares with.
     #[command(hide = true)]
     Hello,
@@ -35,6 +39,7 @@ pub(crate) fn run(args: &Args) -> Result<Ending> {
     match &args.command {
         Cmd::Claims(args) => claims::run(args),
         Cmd::Http(args) => http::run(args),
+        Cmd::Against(args) => against::run(args),
         Cmd::Hello => http::hello(),
     }
 }
