@@ -1,0 +1,356 @@
+//! Loss of power, death of the process and failing calls at every step of a journal's life with
+//! snapshots and archive, on a simulated disk: whatever survives, recovery finds all that was
+//! acknowledged, in order, nothing that was not appended, and goes on. And again when the recovery
+//! itself is interrupted.
+//!
+//! What the disk promises stands in `src/sim/mod.rs`. Seeds decide what survives: a failure prints
+//! the seed, and `LEVEE_SEED=<seed>` plays it again.
+
+#![allow(clippy::unwrap_used, reason = "a panic is the failure report")]
+
+mod common;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use common::caller::{Caller, DIR, Entry, snapshots};
+use common::{options, payload};
+use levee_journal::FileJournal;
+use levee_journal::sim::{Moment, SimDisk, Survival};
+
+const SURVIVALS: [Survival; 4] =
+    [Survival::Nothing, Survival::Everything, Survival::Some, Survival::Torn];
+
+/// What the caller of a journal does.
+#[derive(Clone, Copy, Debug)]
+enum Action {
+    Create,
+    /// A batch with this many bytes of payload.
+    Append(usize),
+    /// A snapshot with this many bytes of padding, its verification, pruning and archiving.
+    Snapshot(usize),
+    Close,
+    /// Nothing is closed or dropped in order.
+    Die,
+    Reopen,
+}
+
+/// Segments are of 64 KiB: the larger batches fill them by two or three, and each snapshot lets
+/// some be archived from the second on.
+const LIFE: &[Action] = &[
+    Action::Create,
+    Action::Append(0),
+    Action::Append(700),
+    Action::Append(30_000),
+    Action::Append(30_000),
+    Action::Append(20_000),
+    Action::Snapshot(1_000),
+    Action::Append(44_000),
+    Action::Append(2_300),
+    Action::Append(60_000),
+    Action::Snapshot(300_000),
+    Action::Append(900),
+    Action::Die,
+    Action::Reopen,
+    Action::Append(63_000),
+    Action::Append(100),
+    Action::Snapshot(0),
+    Action::Append(5_000),
+    Action::Close,
+    Action::Reopen,
+    Action::Append(30_000),
+    Action::Append(31_000),
+    Action::Snapshot(10),
+    Action::Append(400),
+];
+
+/// What must be found after a crash.
+#[derive(Clone, Debug, Default)]
+struct Truth {
+    /// Creation was acknowledged.
+    is_created: bool,
+    /// All that was ever handed over, in order; of the last one nobody may know.
+    appended: Vec<Entry>,
+    /// How many of them were acknowledged.
+    acknowledged: usize,
+}
+
+/// One caller's life, and what is known of it.
+struct Life {
+    disk: SimDisk,
+    caller: Option<Caller>,
+    truth: Truth,
+    /// The step of the disk that fails.
+    fails_at: u64,
+}
+
+impl Life {
+    fn new(fails_at: u64) -> Self {
+        let disk = SimDisk::new();
+        disk.fail_at(fails_at);
+        Self { disk, caller: None, truth: Truth::default(), fails_at }
+    }
+
+    /// Does one action. After a failure the process has ended, or may try the same again.
+    fn act(&mut self, action: Action) -> Result<(), Box<dyn std::error::Error>> {
+        match (action, self.caller.as_mut()) {
+            (Action::Create, _) => {
+                self.caller = Some(Caller::create(&self.disk)?);
+                self.truth.is_created = true;
+            }
+            (Action::Append(len), Some(caller)) => {
+                let batch = caller.batch(len, 1);
+                self.truth.appended.push(batch.entry);
+                caller.append(batch)?;
+                self.truth.acknowledged = self.truth.appended.len();
+            }
+            (Action::Snapshot(padding), Some(caller)) => caller.snapshot(padding)?,
+            (Action::Close, Some(caller)) => {
+                caller.close()?;
+                self.caller = None;
+            }
+            (Action::Die, Some(_)) => {
+                // What it had open still belongs to the old disk.
+                let disk = self.disk.after_kill();
+                disk.fail_at(self.fails_at);
+                self.disk = disk;
+                self.caller = None;
+            }
+            (Action::Reopen, None) => {
+                let caller = Caller::recover(&self.disk)?.expect("a journal was created");
+                self.truth.is_found(&caller);
+                self.caller = Some(caller);
+            }
+            (action, _) => panic!("{action:?} at the wrong time"),
+        }
+        Ok(())
+    }
+}
+
+impl Truth {
+    /// Compares what recovery found; from then on all of it was told to somebody.
+    #[track_caller]
+    fn is_found(&mut self, caller: &Caller) {
+        let found = &caller.state;
+        let (least, most) = (self.acknowledged, self.appended.len());
+        assert!(found.len() >= least, "{least} were acknowledged, {} found", found.len());
+        assert!(found.len() <= most, "{most} were appended, {} found", found.len());
+        assert!(*found == self.appended[..found.len()], "not what was appended");
+        self.appended.truncate(found.len());
+        self.acknowledged = found.len();
+    }
+}
+
+/// Chance for the checks; the disk has its own.
+struct Chance {
+    seed: u64,
+    draws: u64,
+    /// Of how many moments of a recovery one is a second crash.
+    second_every: u64,
+}
+
+impl Chance {
+    fn new(second_every: u64) -> Self {
+        let seed = std::env::var("LEVEE_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(7);
+        println!("LEVEE_SEED={seed} plays this again");
+        Self { seed, draws: 0, second_every }
+    }
+
+    fn draw(&mut self) -> u64 {
+        self.draws += 1;
+        let bytes = payload(self.seed.wrapping_mul(1_000_003) + self.draws, 16);
+        u64::from_le_bytes(bytes[8..].try_into().unwrap())
+    }
+}
+
+/// What is left of a disk after each kind of crash.
+fn crashes<'a>(
+    disk: &'a SimDisk,
+    chance: &mut Chance,
+) -> impl Iterator<Item = (String, SimDisk)> + use<'a> {
+    let seed = chance.draw();
+    let lost = SURVIVALS.into_iter().map(move |survival| {
+        let disk = disk.after_power_loss(survival, seed);
+        (format!("power lost, {survival:?} survives by seed {seed}"), disk)
+    });
+    lost.chain(std::iter::once_with(|| ("the process dies".to_owned(), disk.after_kill())))
+}
+
+/// Recovers and goes on, on a disk after a crash. `depth`: how many crashes more may follow.
+fn check(disk: &SimDisk, mut truth: Truth, depth: u32, chance: &mut Chance) {
+    if depth > 0 {
+        disk.keep_moments();
+    }
+    for seq in snapshots(disk).list().unwrap() {
+        let verified = snapshots(disk).verify(seq);
+        assert!(verified.is_ok(), "a finished snapshot is not whole: {verified:?}");
+    }
+    let recovered = Caller::recover(disk).unwrap();
+    check_moments(disk, &truth, depth, chance);
+    let mut caller = if let Some(caller) = recovered {
+        truth.is_found(&caller);
+        caller
+    } else {
+        assert!(!truth.is_created, "the journal is gone");
+        let caller = Caller::create(disk).unwrap();
+        check_moments(disk, &truth, depth, chance);
+        truth = Truth { is_created: true, ..Truth::default() };
+        caller
+    };
+    // It goes on, in this segment and in the next.
+    for len in [800, 50_000] {
+        let batch = caller.batch(len, 2 + u64::from(depth));
+        truth.appended.push(batch.entry);
+        caller.append(batch).unwrap();
+        check_moments(disk, &truth, depth, chance);
+        truth.acknowledged = truth.appended.len();
+    }
+    drop(caller);
+    let again = Caller::recover(&disk.after_power_loss(Survival::Nothing, 0)).unwrap();
+    truth.is_found(&again.expect("there was a journal before"));
+}
+
+/// The second crash: at some of the moments since the last call.
+fn check_moments(disk: &SimDisk, truth: &Truth, depth: u32, chance: &mut Chance) {
+    if depth == 0 {
+        return;
+    }
+    for Moment { step, disk } in disk.take_moments() {
+        if !chance.draw().is_multiple_of(chance.second_every) {
+            continue;
+        }
+        let pick = usize::try_from(chance.draw() % 5).unwrap();
+        let (what, disk) = crashes(&disk, chance).nth(pick).unwrap();
+        told(&format!("then again after `{step}`: {what}"), || {
+            check(&disk, truth.clone(), depth - 1, chance);
+        });
+    }
+}
+
+/// Says where in a life a check failed.
+fn told(what: &str, check: impl FnOnce()) {
+    struct Told<'a>(&'a str);
+    impl Drop for Told<'_> {
+        fn drop(&mut self) {
+            if std::thread::panicking() {
+                eprintln!("{}", self.0);
+            }
+        }
+    }
+    let told = Told(what);
+    check();
+    drop(told);
+}
+
+/// Plays a life and crashes after each of its steps; returns how many crashes that were.
+fn crash_everywhere(chance: &mut Chance) -> usize {
+    let mut life = Life::new(u64::MAX);
+    let mut count = 0;
+    for (index, action) in LIFE.iter().enumerate() {
+        life.disk.keep_moments();
+        let mut truth = life.truth.clone();
+        life.act(*action).unwrap();
+        // Nothing of this action was acknowledged before its last step.
+        truth.appended.clone_from(&life.truth.appended);
+        let mut moments = life.disk.take_moments();
+        moments.push(Moment { step: "nothing more".to_owned(), disk: life.disk.clone() });
+        let last = moments.len() - 1;
+        for (place, Moment { step, disk }) in moments.into_iter().enumerate() {
+            if place == last {
+                truth = life.truth.clone();
+            }
+            for (what, disk) in crashes(&disk, chance) {
+                let what = format!("action {index}, {action:?}, after `{step}`: {what}");
+                told(&what, || check(&disk, truth.clone(), 1, chance));
+                count += 1;
+            }
+        }
+    }
+    check_whole(&life);
+    count
+}
+
+/// At the end of a life: the archive holds the rest, and snapshots that go bad take nothing along.
+fn check_whole(life: &Life) {
+    let disk = life.disk.after_kill();
+    let (journal, recovered) =
+        FileJournal::open_on(Arc::new(disk.clone()), Path::new(DIR), options()).unwrap();
+    assert_eq!((recovered.first_seq, recovered.torn), (1, None));
+    drop(journal);
+    let kept = snapshots(&disk).list().unwrap();
+    assert_eq!(kept.len(), 2);
+    // First the newest goes bad, then both.
+    for seq in kept {
+        let path = PathBuf::from(DIR).join(format!("snapshots/{seq:020}.snap"));
+        disk.flip_bit(&path, snapshots(&disk).bytes(seq).unwrap() / 2, 3).unwrap();
+        assert!(snapshots(&disk).verify(seq).is_err());
+        let caller = Caller::recover(&disk).unwrap().unwrap();
+        life.truth.clone().is_found(&caller);
+    }
+}
+
+#[test]
+fn a_crash_after_every_step() {
+    let count = crash_everywhere(&mut Chance::new(12));
+    assert!(count > 800, "only {count} crashes");
+}
+
+#[test]
+#[ignore = "slow: many seeds, and a second crash after every step of every recovery"]
+fn many_crashes_after_every_step() {
+    let mut chance = Chance::new(1);
+    for _ in 0..5 {
+        crash_everywhere(&mut chance);
+        chance.seed += 1;
+        println!("LEVEE_SEED={}", chance.seed);
+    }
+}
+
+/// Each call fails once. The journal is poisoned or goes on, and nothing acknowledged is lost,
+/// then or when power is lost on top of it.
+#[test]
+fn a_failure_at_every_step() {
+    let mut chance = Chance::new(u64::MAX);
+    for step in 0.. {
+        let mut life = Life::new(step);
+        told(&format!("step {step} fails"), || live_with_a_failure(&mut life, &mut chance));
+        if life.disk.steps() <= step {
+            assert!(step > 140, "only {step} steps");
+            break;
+        }
+    }
+}
+
+fn live_with_a_failure(life: &mut Life, chance: &mut Chance) {
+    for action in LIFE {
+        let Err(error) = life.act(*action) else { continue };
+        told(&format!("in {action:?}, {error}"), || {
+            for (what, disk) in crashes(&life.disk, chance) {
+                told(&what, || check(&disk, life.truth.clone(), 0, chance));
+            }
+            match action {
+                Action::Reopen | Action::Snapshot(_) => life.act(*action).unwrap(),
+                Action::Create => match Caller::recover(&life.disk).unwrap() {
+                    // All but the acknowledgement was there.
+                    Some(caller) => {
+                        life.truth.is_created = true;
+                        life.caller = Some(caller);
+                    }
+                    None => life.act(Action::Create).unwrap(),
+                },
+                // Poisoned: only a restart helps.
+                Action::Append(_) | Action::Close => {
+                    life.caller = None;
+                    life.act(Action::Reopen).unwrap();
+                }
+                Action::Die => panic!("dying cannot fail"),
+            }
+        });
+        if let Action::Close = action {
+            life.act(Action::Close).unwrap();
+        }
+    }
+    for (what, disk) in crashes(&life.disk, chance) {
+        told(&what, || check(&disk, life.truth.clone(), 0, chance));
+    }
+}
