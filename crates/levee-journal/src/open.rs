@@ -167,8 +167,7 @@ fn open(
 
     let mut walk = Walk::new(folder.clone())?;
     if let Some(seq) = after {
-        let next = seq.saturating_add(1);
-        walk.seek(next, next)?;
+        walk.seek(seq.saturating_add(1))?;
     }
     let mut genesis = None;
     while let Some(found) = walk.next()? {
