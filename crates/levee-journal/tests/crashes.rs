@@ -16,6 +16,7 @@ use std::sync::Arc;
 use common::caller::{Caller, DIR, Entry, snapshots};
 use common::{options, payload};
 use levee_journal::FileJournal;
+use levee_journal::disk::Disk;
 use levee_journal::sim::{Moment, SimDisk, Survival};
 
 const SURVIVALS: [Survival; 4] =
@@ -73,6 +74,10 @@ struct Truth {
     appended: Vec<Entry>,
     /// How many of them were acknowledged.
     acknowledged: usize,
+    /// Last sequence numbers of the finished snapshots, newest first.
+    snapshots: Vec<u64>,
+    /// How many segments were archived.
+    archived: usize,
 }
 
 /// One caller's life, and what is known of it.
@@ -104,7 +109,11 @@ impl Life {
                 caller.append(batch)?;
                 self.truth.acknowledged = self.truth.appended.len();
             }
-            (Action::Snapshot(padding), Some(caller)) => caller.snapshot(padding)?,
+            (Action::Snapshot(padding), Some(caller)) => {
+                caller.snapshot(padding)?;
+                self.truth.snapshots = snapshots(&self.disk).list()?;
+                self.truth.archived = archived(&self.disk);
+            }
             (Action::Close, Some(caller)) => {
                 caller.close()?;
                 self.caller = None;
@@ -139,6 +148,22 @@ impl Truth {
         self.appended.truncate(found.len());
         self.acknowledged = found.len();
     }
+
+    /// Compares what is there besides the records. Of the snapshots the oldest may have had to go,
+    /// if there is a newer one.
+    #[track_caller]
+    fn is_kept(&self, disk: &SimDisk) {
+        let found = snapshots(disk).list().unwrap();
+        let newest = self.snapshots.first();
+        assert!(newest.is_none_or(|newest| found.contains(newest)), "the last snapshot is gone");
+        let (least, most) = (self.snapshots.len(), found.len());
+        assert!(most >= least, "there were {least} snapshots, and {most} are left");
+        assert!(archived(disk) >= self.archived, "segments have left the archive");
+    }
+}
+
+fn archived(disk: &SimDisk) -> usize {
+    disk.list(&Path::new(DIR).join("archive")).map_or(0, |names| names.len())
 }
 
 /// Chance for the checks; the disk has its own.
@@ -179,10 +204,13 @@ fn crashes<'a>(
 /// Recovers and goes on, on a disk after a crash. `depth`: how many crashes more may follow.
 fn check(disk: &SimDisk, mut truth: Truth, depth: u32, chance: &mut Chance) {
     if depth > 0 {
+        check_failing_recovery(disk, &truth, depth, chance);
         disk.keep_moments();
     }
-    for seq in snapshots(disk).list().unwrap() {
-        let verified = snapshots(disk).verify(seq);
+    truth.is_kept(disk);
+    truth.snapshots = snapshots(disk).list().unwrap();
+    for seq in &truth.snapshots {
+        let verified = snapshots(disk).verify(*seq);
         assert!(verified.is_ok(), "a finished snapshot is not whole: {verified:?}");
     }
     let recovered = Caller::recover(disk).unwrap();
@@ -197,6 +225,9 @@ fn check(disk: &SimDisk, mut truth: Truth, depth: u32, chance: &mut Chance) {
         truth = Truth { is_created: true, ..Truth::default() };
         caller
     };
+    // What recovery found and did is on the disk before anything builds on it.
+    let again = recover_after_power_loss(disk);
+    assert!(again.state == caller.state && !again.was_torn, "recovery was not durable");
     // It goes on, in this segment and in the next.
     for len in [800, 50_000] {
         let batch = caller.batch(len, 2 + u64::from(depth));
@@ -206,8 +237,26 @@ fn check(disk: &SimDisk, mut truth: Truth, depth: u32, chance: &mut Chance) {
         truth.acknowledged = truth.appended.len();
     }
     drop(caller);
-    let again = Caller::recover(&disk.after_power_loss(Survival::Nothing, 0)).unwrap();
-    truth.is_found(&again.expect("there was a journal before"));
+    truth.is_found(&recover_after_power_loss(disk));
+    truth.is_kept(&disk.after_power_loss(Survival::Nothing, 0));
+}
+
+/// What is there without all that was not synced.
+fn recover_after_power_loss(disk: &SimDisk) -> Caller {
+    let disk = disk.after_power_loss(Survival::Nothing, 0);
+    Caller::recover(&disk).unwrap().expect("there was a journal before")
+}
+
+/// A recovery of which one call fails, and then another on what it has left.
+fn check_failing_recovery(disk: &SimDisk, truth: &Truth, depth: u32, chance: &mut Chance) {
+    let disk = disk.after_kill();
+    let step = disk.steps() + chance.draw() % 12;
+    disk.fail_at(step);
+    if let Err(error) = Caller::recover(&disk) {
+        told(&format!("then recovery fails: {error}"), || {
+            check(&disk, truth.clone(), depth - 1, chance);
+        });
+    }
 }
 
 /// The second crash: at some of the moments since the last call.

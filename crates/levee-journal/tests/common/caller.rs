@@ -5,7 +5,7 @@ use std::error::Error;
 use std::path::Path;
 use std::sync::Arc;
 
-use levee_journal::sim::SimDisk;
+use levee_journal::sim::{SimDisk, Survival};
 use levee_journal::{
     AppendError, BatchHead, FileJournal, Kind, Log, RecordBuffer, SnapshotError, SnapshotHead,
     Snapshots,
@@ -37,11 +37,7 @@ pub(crate) struct Entry {
 
 impl Entry {
     fn new(first_seq: u64, time_ms: u64, payload: &[u8]) -> Self {
-        let digest = payload.chunks(8).fold(payload.len() as u64, |digest, chunk| {
-            let mut word = [0; 8];
-            word[..chunk.len()].copy_from_slice(chunk);
-            digest.rotate_left(5).wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ u64::from_le_bytes(word)
-        });
+        let digest = (payload.len() as u64) << 32 | u64::from(crc32c::crc32c(payload));
         Self { first_seq, time_ms, digest }
     }
 
@@ -68,9 +64,12 @@ pub(crate) struct Batch {
 
 #[derive(Debug)]
 pub(crate) struct Caller {
+    disk: SimDisk,
     pub(crate) journal: FileJournal,
     snapshots: Snapshots,
     pub(crate) state: Vec<Entry>,
+    /// Recovery dropped a torn record.
+    pub(crate) was_torn: bool,
 }
 
 pub(crate) fn snapshots(disk: &SimDisk) -> Snapshots {
@@ -86,7 +85,8 @@ impl Caller {
         let port = Arc::new(disk.clone());
         let journal =
             FileJournal::create_on(port, Path::new(DIR), options(), INSTALLATION, GENESIS, 1_000)?;
-        Ok(Self { journal, snapshots: snapshots(disk), state: Vec::new() })
+        let (disk, snapshots) = (disk.clone(), snapshots(disk));
+        Ok(Self { disk, journal, snapshots, state: Vec::new(), was_torn: false })
     }
 
     /// None when there is no journal yet.
@@ -123,7 +123,8 @@ impl Caller {
         }
         assert_eq!(recovered.last_seq, last_seq(&state));
         assert_eq!(journal.durable().get(), recovered.last_seq);
-        Ok(Some(Self { journal, snapshots, state }))
+        let was_torn = recovered.torn.is_some();
+        Ok(Some(Self { disk: disk.clone(), journal, snapshots, state, was_torn }))
     }
 
     /// The next batch; `salt` makes it one that was never appended before.
@@ -178,6 +179,8 @@ impl Caller {
             writer.block(STATE, &pieces)?;
         }
         writer.finish()?;
+        let disk = self.disk.after_power_loss(Survival::Nothing, 0);
+        assert!(snapshots(&disk).verify(seq).is_ok(), "finished, but not durable");
         assert_eq!(self.snapshots.verify(seq)?, head);
         self.snapshots.prune(2)?;
         if let [_, older] = self.snapshots.list()?[..] {
