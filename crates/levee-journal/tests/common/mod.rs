@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a panic is the failure report")]
 
 pub(crate) mod caller;
+pub(crate) mod life;
 pub(crate) mod sound;
 
 use std::fs;
