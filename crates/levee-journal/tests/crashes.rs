@@ -16,8 +16,8 @@ use std::sync::Arc;
 use common::caller::{Caller, DIR, snapshots};
 use common::life::{Action, LIFE, Life, Truth};
 use common::{options, payload};
-use levee_journal::FileJournal;
 use levee_journal::sim::{Moment, SimDisk, Survival};
+use levee_journal::{FileJournal, Log};
 
 const SURVIVALS: [Survival; 4] =
     [Survival::Nothing, Survival::Everything, Survival::Some, Survival::Torn];
@@ -204,11 +204,57 @@ fn a_crash_after_every_step() {
 #[ignore = "slow: many seeds, and a second crash after every step of every recovery"]
 fn many_crashes_after_every_step() {
     let mut chance = Chance::new(1);
-    for _ in 0..5 {
+    for _ in 0..3 {
         crash_everywhere(&mut chance);
         chance.seed += 1;
         println!("LEVEE_SEED={}", chance.seed);
     }
+}
+
+/// A record that was to be the first of its segment is torn, and the process dies at every step of
+/// clearing it away: the next recovery sees what this one had written, and has to make it durable.
+#[test]
+fn a_recovery_that_dies_at_every_step() {
+    let mut life = Life::new(u64::MAX);
+    for action in [Action::Create, Action::Append(44_000)] {
+        life.act(action).unwrap();
+    }
+    let mut truth = life.truth.clone();
+    life.disk.keep_moments();
+    life.act(Action::Append(31_000)).unwrap();
+    truth.appended.clone_from(&life.truth.appended);
+    let mut torn = 0;
+    for Moment { step, disk } in life.disk.take_moments() {
+        for seed in 0..4 {
+            let disk = disk.after_power_loss(Survival::Torn, seed);
+            disk.keep_moments();
+            torn += usize::from(Caller::recover(&disk).unwrap().unwrap().was_torn);
+            for Moment { step: again, disk } in disk.take_moments() {
+                let what = format!("torn by seed {seed} after `{step}`, dies after `{again}`");
+                told(&what, || check(&disk, truth.clone(), 0, &mut Chance::new(u64::MAX)));
+            }
+        }
+    }
+    assert_eq!(torn, 4, "not as many torn records as seeds");
+}
+
+/// A segment is not archived before a durable record stands behind it, so that the journal's
+/// folder alone always tells where the journal ends.
+#[test]
+fn the_last_record_is_never_archived() {
+    let mut failed = 0;
+    for step in 0..20 {
+        let mut life = Life::new(u64::MAX);
+        life.act(Action::Create).unwrap();
+        life.act(Action::Append(44_000)).unwrap();
+        life.disk.fail_at(life.disk.steps() + step);
+        if life.act(Action::Append(31_000)).is_err() {
+            failed += 1;
+            let caller = life.caller.unwrap();
+            assert_eq!(caller.journal.trimmer().truncate_before(u64::MAX).unwrap(), 0);
+        }
+    }
+    assert_eq!(failed, 2, "neither write nor sync failed");
 }
 
 /// Each call fails once. The journal is poisoned or goes on, and nothing acknowledged is lost,
