@@ -85,9 +85,9 @@ impl Contents {
         if len > self.durable_len {
             self.durable_len = len;
         }
-        if self.durable_len == self.bytes.len() {
-            self.lens.clear();
-        }
+        // Reading takes no cut: a greater length that the file had may still be the one that is
+        // found.
+        self.lens.retain(|len| *len > self.durable_len);
     }
 
     pub(super) fn sync_all(&mut self) {
