@@ -111,6 +111,14 @@ impl Contents {
         self.written_to = 0;
     }
 
+    /// Whether nothing of it can be lost.
+    pub(super) fn is_settled(&self) -> bool {
+        let is_durable = self.durable_len == self.bytes.len();
+        let has_pending = !self.pending.is_empty() || !self.lens.is_empty();
+        // What a failed sync forgot is not pending, and still not durable.
+        is_durable && !has_pending && self.durable.starts_with(&self.bytes)
+    }
+
     /// The file after a loss of power.
     pub(super) fn survived(&self, survival: Survival, rng: &mut Rng) -> Self {
         let mut durable = self.durable.clone();
