@@ -1,28 +1,35 @@
 //! `levee bench claims`: a generator in this process, the real engine, a real journal, and no reply
-//! before its sync.
+//! before its sync; on demand with a snapshot in the middle.
 
 use std::path::PathBuf;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Condvar, Mutex};
-use std::time::Instant;
 
-use anyhow::{Context, Result, bail, ensure};
-use levee_api::port::{Ask, AskBody, Deliver, Origin, Priority, Reply, Submit};
-use levee_core::types::{
-    CampaignId, CampaignNo, ChangeCampaignState, ClaimVoucher, Command, CreateCampaign, Direction,
-    MoveBudget, Purpose, Reference, RequestKey, StateChange, UserKey,
-};
-use levee_engine::{Engine, EngineConfig, Keys, SystemClock};
+use anyhow::{Result, ensure};
+use hdrhistogram::Histogram;
+use levee_api::port::Submit;
+use levee_api::vitals::Vitals;
+use levee_engine::SnapshotPlan;
 use serde::Serialize;
 
-use super::{AckMs, latencies, resident_bytes, write_json};
+use super::rush::Rush;
+use super::stage::{Campaign, Folder, Stage, config, no_snapshots};
+use super::{AckMs, each_of, latencies, per_s, report, resident_bytes};
 use crate::Ending;
+
+/// What a voucher is worth; the sums play no part here.
+const FACE_MINOR: u32 = 1;
+
+/// Claims of a campaign of its own that go before, in multiples of what may be under way: buffers
+/// have their size then, and what grows afterwards grows with claims.
+const WARM_UP_ROUNDS: u32 = 8;
+
+/// What a claim takes in the journal, about: tells when half of them are in it.
+const JOURNAL_BYTES_PER_CLAIM: u64 = 27;
 
 #[derive(clap::Args)]
 pub(super) struct Args {
     /// Distinct users, each claiming once.
-    #[arg(long, default_value_t = 10_000_000)]
+    #[arg(long, default_value_t = 10_000_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000_000))]
     users: u32,
     /// Claims handed over at a time, as a gate thread does once a turn.
     #[arg(long, default_value_t = 512)]
@@ -30,6 +37,9 @@ pub(super) struct Args {
     /// Claims under way at most.
     #[arg(long, default_value_t = 16_384)]
     in_flight: u32,
+    /// Take a snapshot in the middle of the run, and tell how long claims took during it.
+    #[arg(long)]
+    snapshot: bool,
     /// Where the journal is written [default: a temporary folder].
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
@@ -44,215 +54,160 @@ struct Figures {
     seconds: f64,
     claims_per_s: f64,
     ack_ms: AckMs,
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    snapshot: Option<SnapshotFigures>,
+    /// Records of vouchers, the index of users that is made when the campaign is funded, marks of
+    /// the tables' pages: everything that is in memory because there are claims. Buffers of the
+    /// journal, the queue and this bench have their size before, and are not in it; a table grows by
+    /// 2 MiB, and eight such pieces stand ready before and after.
     bytes_per_claim: f64,
     journal_bytes_per_claim: f64,
     records: u64,
 }
 
-/// What has been acknowledged.
-struct Acked {
-    count: Mutex<u64>,
-    changed: Condvar,
-    /// Replies are looked at by the generator's side, not on the engine's thread.
-    replies: SyncSender<(Instant, Vec<(u64, Reply)>)>,
-}
-
-impl Deliver for Acked {
-    fn deliver(&self, replies: Vec<(u64, Reply)>) {
-        *self.count.lock().expect("nothing panics with it") += replies.len() as u64;
-        self.changed.notify_one();
-        // The receiver lives until all have come.
-        let _ = self.replies.send((Instant::now(), replies));
-    }
+/// How the snapshot in the middle showed.
+#[derive(Debug, Serialize)]
+struct SnapshotFigures {
+    before_snapshot_ms: AckMs,
+    during_snapshot_ms: AckMs,
+    claims_during_snapshot: u64,
+    /// From its beginning to when its file was whole and verified.
+    snapshot_seconds: f64,
+    snapshot_bytes: u64,
+    /// It was whole before the last claim; otherwise it went on after the run.
+    snapshot_within_run: bool,
 }
 
 pub(super) fn run(args: &Args) -> Result<Ending> {
     ensure!(args.vector > 0 && args.in_flight >= args.vector, "--in-flight is below --vector");
-    let temporary = tempfile::tempdir()?;
-    let data = args.data.clone().unwrap_or_else(|| temporary.path().to_path_buf());
-    let keys = Keys { pseudonym: &[1; 32], code: &[2; 32] };
-    let mut config = EngineConfig::new(&data, [3; 16]);
-    config.queue_capacity = args.in_flight as usize;
-    let engine = Engine::start(&config, keys, |_| SystemClock)?;
-    let (replies, received) = sync_channel(1 << 16);
-    let acked = Arc::new(Acked { count: Mutex::new(0), changed: Condvar::new(), replies });
-    let origin = engine.register(Arc::clone(&acked) as Arc<dyn Deliver>);
-    let campaign = open_campaign(&engine, origin, &received, u64::from(args.users))?;
-    *acked.count.lock().expect("nothing panics with it") = 0;
+    let folder = Folder::new(args.data.as_ref())?;
+    let warm_up = args.users.min(args.in_flight.saturating_mul(WARM_UP_ROUNDS));
+    let plan = if args.snapshot {
+        let claims = u64::from(args.users / 2 + warm_up);
+        let journal_bytes = claims * JOURNAL_BYTES_PER_CLAIM;
+        SnapshotPlan { journal_bytes, at_stop: false, ..SnapshotPlan::default() }
+    } else {
+        no_snapshots()
+    };
+    let stage = Stage::start(&config(&folder.path, args.in_flight, plan))?;
+    let vitals = stage.engine.vitals();
 
+    let before = Campaign {
+        id: "warm-up",
+        face_minor: FACE_MINOR,
+        rollback_within: "PT0S",
+        users: warm_up,
+        request: 1,
+    };
+    let campaign = Campaign { id: "bench", users: args.users, request: 11, ..before };
+    let (vector, in_flight) = (args.vector, args.in_flight);
+    let number = stage.create_campaign(&before)?;
+    let mut rush =
+        Rush { stage: &stage, campaign: number, face_minor: FACE_MINOR, vector, in_flight };
+    stage.fund_and_open(&before)?;
+    rush.run(args.users..args.users + warm_up, 0, |_, _| {})?;
+
+    rush.campaign = stage.create_campaign(&campaign)?;
     let memory_before = resident_bytes("self")?;
-    let journal_before = engine.vitals().journal_bytes.load(Relaxed);
-    let records_before = engine.vitals().records.load(Relaxed);
-    let started = Instant::now();
-    let users = args.users;
-    let watcher = std::thread::spawn(move || watch(&received, users, started));
-    generate(args, &engine, origin, campaign, &acked, started)?;
-    let (histogram, last) = watcher.join().expect("the watcher returns its errors")?;
-    let seconds = last.duration_since(started).as_secs_f64();
+    stage.fund_and_open(&campaign)?;
+    let journal_before = vitals.journal_bytes.load(Relaxed);
+    let records_before = vitals.records.load(Relaxed);
+    let mut seen = Seen::new(plan.journal_bytes);
+    let seconds = rush.run(0..args.users, warm_up, |us, count| seen.note(vitals, us, count))?;
+    let snapshot_within_run = vitals.snapshots.load(Relaxed) > 0;
 
     let memory = resident_bytes("self")?.saturating_sub(memory_before);
-    let journal = engine.vitals().journal_bytes.load(Relaxed) - journal_before;
-    let records = engine.vitals().records.load(Relaxed) - records_before;
-    engine.stop()?;
-    #[expect(clippy::cast_precision_loss, reason = "figures for people")]
-    let each = |bytes: u64| bytes as f64 / f64::from(args.users);
+    let journal = vitals.journal_bytes.load(Relaxed) - journal_before;
+    let records = vitals.records.load(Relaxed) - records_before;
+    stage.engine.stop()?;
+    let mut snapshot = None;
+    if args.snapshot {
+        ensure!(vitals.snapshots.load(Relaxed) > 0, "no snapshot was taken: use more users");
+        #[expect(clippy::cast_precision_loss, reason = "milliseconds of a snapshot")]
+        let snapshot_seconds = vitals.snapshot_ms.load(Relaxed) as f64 / 1_000.0;
+        snapshot = Some(SnapshotFigures {
+            before_snapshot_ms: AckMs::of(&seen.before),
+            during_snapshot_ms: AckMs::of(&seen.during),
+            claims_during_snapshot: seen.during.len(),
+            snapshot_seconds,
+            snapshot_bytes: vitals.snapshot_bytes.load(Relaxed),
+            snapshot_within_run,
+        });
+    }
     let figures = Figures {
         users: args.users,
         seconds,
-        claims_per_s: f64::from(args.users) / seconds,
-        ack_ms: AckMs::of(&histogram),
-        bytes_per_claim: each(memory),
-        journal_bytes_per_claim: each(journal),
+        claims_per_s: per_s(u64::from(args.users), seconds),
+        ack_ms: AckMs::of(&seen.all()?),
+        snapshot,
+        bytes_per_claim: each_of(memory, args.users),
+        journal_bytes_per_claim: each_of(journal, args.users),
         records,
     };
-    if args.json.as_ref().is_some_and(|file| file.as_os_str() == "-") {
-        println!("{}", serde_json::to_string_pretty(&figures)?);
-        return Ok(Ending::Good);
-    }
-    write_json(args.json.as_ref(), &figures)?;
+    report(args.json.as_ref(), &figures, print)?;
+    Ok(Ending::Good)
+}
+
+fn print(figures: &Figures) {
     println!(
         "{} users in {:.2} s: {:.0} durable claims/s in {} records",
         figures.users, figures.seconds, figures.claims_per_s, figures.records
     );
-    let ack = figures.ack_ms;
-    println!(
-        "acknowledged after {:.3} ms (p50), {:.3} (p99), {:.3} (p999), {:.3} (max)",
-        ack.p50, ack.p99, ack.p999, ack.max
-    );
+    println!("acknowledged after {}", figures.ack_ms);
+    if let Some(snapshot) = &figures.snapshot {
+        println!("  before the snapshot {}", snapshot.before_snapshot_ms);
+        println!(
+            "  during the snapshot {}, {} claims",
+            snapshot.during_snapshot_ms, snapshot.claims_during_snapshot
+        );
+        println!(
+            "a snapshot of {} bytes in {:.2} s{}",
+            snapshot.snapshot_bytes,
+            snapshot.snapshot_seconds,
+            if snapshot.snapshot_within_run { "" } else { ", which ended after the run" }
+        );
+    } else {
+        println!("no snapshot was taken (--snapshot takes one)");
+    }
     println!(
         "{:.1} bytes of memory and {:.1} bytes of journal a claim",
         figures.bytes_per_claim, figures.journal_bytes_per_claim
     );
-    Ok(Ending::Good)
 }
 
-/// A ticket carries when its vector was handed over: microseconds since the start.
-fn generate(
-    args: &Args,
-    engine: &Engine,
-    origin: Origin,
-    campaign: CampaignNo,
-    acked: &Acked,
-    started: Instant,
-) -> Result<()> {
-    let mut asks = Vec::with_capacity(args.vector as usize);
-    let mut user = 0_u32;
-    while user < args.users {
-        let until = args.users.min(user + args.vector);
-        let arrived = Instant::now();
-        let ticket = micros(arrived, started);
-        for number in user..until {
-            let claim = ClaimVoucher {
-                campaign,
-                terms_version: 1,
-                conditions_met: 0,
-                user: pseudonym(number),
-                request: None,
-            };
-            let body = AskBody::Command(Command::ClaimVoucher(claim));
-            asks.push(Ask { ticket, body });
-        }
-        let mut count = acked.count.lock().expect("nothing panics with it");
-        while u64::from(until) > *count + u64::from(args.in_flight) {
-            if let Some(fault) = engine.fault() {
-                return Err(fault.into());
-            }
-            count = acked.changed.wait(count).expect("nothing panics with it");
-        }
-        drop(count);
-        if let Err(failure) = engine.submit(origin, Priority::Claim, arrived, &mut asks) {
-            bail!("the engine took no more: {failure:?}");
-        }
-        user = until;
+/// Latencies by where the snapshot stood when the replies were looked at.
+struct Seen {
+    before: Histogram<u64>,
+    during: Histogram<u64>,
+    after: Histogram<u64>,
+    /// The engine begins the snapshot with the first batch behind so many bytes of journal.
+    due_bytes: u64,
+}
+
+impl Seen {
+    fn new(due_bytes: u64) -> Self {
+        Self { before: latencies(), during: latencies(), after: latencies(), due_bytes }
     }
-    Ok(())
-}
 
-/// Spreads numbers over all pseudonyms, as the keyed hash does (splitmix64, Steele et al. 2014).
-fn pseudonym(number: u32) -> UserKey {
-    let mix = |mut z: u64| {
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    };
-    let seed = u64::from(number).wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(1);
-    let (head, tail) = (mix(seed), mix(!seed));
-    UserKey((u128::from(head) << 64 | u128::from(tail)).to_le_bytes())
-}
-
-fn micros(at: Instant, started: Instant) -> u64 {
-    u64::try_from(at.duration_since(started).as_micros()).unwrap_or(u64::MAX)
-}
-
-type Watched = Result<(hdrhistogram::Histogram<u64>, Instant)>;
-
-/// Checks that every claim was granted, and notes when.
-fn watch(
-    received: &Receiver<(Instant, Vec<(u64, Reply)>)>,
-    users: u32,
-    started: Instant,
-) -> Watched {
-    let mut histogram = latencies();
-    let mut left = users as usize;
-    let mut last = started;
-    while left > 0 {
-        let (at, replies) = received.recv().context("the engine ended early")?;
-        let now = micros(at, started);
-        for (ticket, reply) in &replies {
-            let Reply::Done { repeated: false, .. } = reply else {
-                bail!("a claim was answered with {reply:?}");
-            };
-            histogram.record((now - ticket).max(1))?;
-        }
-        left -= replies.len();
-        last = at;
+    /// Once a run of replies: three loads, and one place in a histogram.
+    fn note(&mut self, vitals: &Vitals, us: u64, count: u64) {
+        let begun = vitals.snapshot_queued_bytes.load(Relaxed) > 0
+            || vitals.journal_bytes.load(Relaxed) >= self.due_bytes;
+        let histogram = if vitals.snapshots.load(Relaxed) > 0 {
+            &mut self.after
+        } else if begun {
+            &mut self.during
+        } else {
+            &mut self.before
+        };
+        histogram.saturating_record_n(us, count);
     }
-    Ok((histogram, last))
-}
 
-/// A campaign with a voucher of one fen for everyone.
-fn open_campaign(
-    engine: &Engine,
-    origin: Origin,
-    received: &Receiver<(Instant, Vec<(u64, Reply)>)>,
-    users: u64,
-) -> Result<CampaignNo> {
-    let document = serde_json::json!({
-        "id": "bench", "name": "Bench", "currency": "CNY",
-        "opens_at": "2020-01-01T00:00:00Z", "closes_at": "2100-01-01T00:00:00Z",
-        "voucher": {"kind": "amount_off", "face_minor": 1, "valid_for": "P7D"}
-    });
-    let definition = levee_api::document::compile_json(document.to_string().as_bytes())?;
-    let id = CampaignId::new("bench").expect("a good id");
-    let commands = [
-        Command::CreateCampaign(Box::new(CreateCampaign {
-            request: RequestKey([1; 16]),
-            definition,
-        })),
-        Command::MoveBudget(MoveBudget {
-            request: RequestKey([2; 16]),
-            campaign: id.clone(),
-            direction: Direction::Fund,
-            purpose: Purpose::Vouchers,
-            amount_minor: users,
-            reference: Reference::new("bench").expect("short"),
-        }),
-        Command::ChangeCampaignState(ChangeCampaignState {
-            request: RequestKey([3; 16]),
-            campaign: id,
-            change: StateChange::Open,
-            reason: String::new(),
-        }),
-    ];
-    for command in commands {
-        let arrived = Instant::now();
-        let body = AskBody::Command(command);
-        let mut asks = vec![Ask { ticket: 0, body }];
-        if let Err(failure) = engine.submit(origin, Priority::Status, arrived, &mut asks) {
-            bail!("the engine took nothing: {failure:?}");
+    fn all(&self) -> Result<Histogram<u64>> {
+        let mut all = latencies();
+        for part in [&self.before, &self.during, &self.after] {
+            all.add(part)?;
         }
-        let (_, replies) = received.recv().context("the engine ended early")?;
-        ensure!(matches!(replies[0].1, Reply::Done { .. }), "refused: {:?}", replies[0].1);
+        Ok(all)
     }
-    Ok(CampaignNo(0))
 }

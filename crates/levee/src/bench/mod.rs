@@ -3,8 +3,12 @@
 mod against;
 mod claims;
 mod http;
+mod inbox;
 mod load;
+mod rush;
+mod stage;
 
+use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -71,6 +75,23 @@ impl AckMs {
     }
 }
 
+impl fmt::Display for AckMs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { p50, p99, p999, max } = self;
+        write!(f, "{p50:.3} ms (p50), {p99:.3} (p99), {p999:.3} (p999), {max:.3} (max)")
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "figures for people")]
+fn each_of(bytes: u64, users: u32) -> f64 {
+    bytes as f64 / f64::from(users)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "figures for people")]
+fn per_s(count: u64, seconds: f64) -> f64 {
+    count as f64 / seconds
+}
+
 /// Resident memory of a process in bytes.
 fn resident_bytes(pid: &str) -> Result<u64> {
     let status = fs::read_to_string(Path::new("/proc").join(pid).join("status"))?;
@@ -87,4 +108,15 @@ fn write_json(file: Option<&PathBuf>, figures: &impl Serialize) -> Result<()> {
         }
         None => Ok(()),
     }
+}
+
+/// As JSON alone where it goes to the output, as text and perhaps as a file otherwise.
+fn report<F: Serialize>(json: Option<&PathBuf>, figures: &F, print: fn(&F)) -> Result<()> {
+    if json.is_some_and(|file| file.as_os_str() == "-") {
+        println!("{}", serde_json::to_string_pretty(figures)?);
+        return Ok(());
+    }
+    write_json(json, figures)?;
+    print(figures);
+    Ok(())
 }
