@@ -2,6 +2,7 @@
 
 mod against;
 mod claims;
+mod day;
 mod http;
 mod inbox;
 mod load;
@@ -29,6 +30,8 @@ pub(crate) struct Args {
 enum Cmd {
     /// Durable claims a second through the engine in process, each user once.
     Claims(claims::Args),
+    /// Day one: everyone claims and redeems, with every retry, and the journal is audited.
+    Day(day::Args),
     /// Claims a second over HTTP on loopback, interleaved with a bare hyper hello.
     Http(http::Args),
     /// The load of `bench http` on any server, for comparisons.
@@ -42,6 +45,7 @@ enum Cmd {
 pub(crate) fn run(args: &Args) -> Result<Ending> {
     match &args.command {
         Cmd::Claims(args) => claims::run(args),
+        Cmd::Day(args) => day::run(args),
         Cmd::Http(args) => http::run(args),
         Cmd::Against(args) => against::run(args),
         Cmd::Hello => http::hello(),
@@ -90,6 +94,11 @@ fn each_of(bytes: u64, users: u32) -> f64 {
 #[expect(clippy::cast_precision_loss, reason = "figures for people")]
 fn per_s(count: u64, seconds: f64) -> f64 {
     count as f64 / seconds
+}
+
+/// A number that was made of 32 bits.
+fn narrow(number: u64) -> u32 {
+    u32::try_from(number).expect("made of 32 bits")
 }
 
 /// Resident memory of a process in bytes.

@@ -1,0 +1,41 @@
+//! What was acknowledged, and what the journal holds: two sums over the same facts, from the two
+//! ends of the engine. They are equal when every first answer is in the journal as it was given, and
+//! nothing else is.
+
+use levee_core::types::Outcome;
+
+use super::super::stage::mix;
+
+/// An order-independent sum over answers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Tally {
+    count: u64,
+    sum: u64,
+}
+
+impl Tally {
+    pub(super) fn add(&mut self, mark: u64) {
+        self.count += 1;
+        self.sum = self.sum.wrapping_add(mark);
+    }
+}
+
+/// An answer in 64 bits: its place in the journal, its time, and all it says. `None` for what no
+/// user asks for.
+pub(super) fn mark(seq: u64, at_ms: u64, outcome: &Outcome) -> Option<u64> {
+    let (kind, number, amounts, until_ms) = match *outcome {
+        Outcome::Claimed { voucher, face_minor } => (1, voucher.0, [face_minor, 0], 0),
+        Outcome::Redeemed { redemption, discount_minor, rest_minor, rollback_until_ms } => {
+            (2, redemption.0, [discount_minor, rest_minor], rollback_until_ms)
+        }
+        Outcome::RolledBack { voucher_state } => (3, voucher_state as u32, [0, 0], 0),
+        _ => return None,
+    };
+    let amounts = u64::from(amounts[0]) << 32 | u64::from(amounts[1]);
+    let words = [u64::from(number) << 8 | kind, seq, at_ms, amounts, until_ms];
+    Some(words.into_iter().fold(0_u64, |mark, word| {
+        // One product a word; the last mixing makes every bit count.
+        (mark.rotate_left(29) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+    }))
+    .map(mix)
+}
