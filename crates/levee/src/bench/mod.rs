@@ -6,6 +6,7 @@ mod day;
 mod http;
 mod inbox;
 mod load;
+mod pace;
 mod rush;
 mod stage;
 
@@ -107,6 +108,16 @@ fn resident_bytes(pid: &str) -> Result<u64> {
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let kib = line.and_then(|line| line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok());
     Ok(kib.context("no VmRSS in /proc/PID/status")? * 1_024)
+}
+
+/// Processor time of a process so far, in microseconds; the kernel counts in hundredths of a second.
+fn cpu_us(pid: &str) -> Result<f64> {
+    let stat = fs::read_to_string(Path::new("/proc").join(pid).join("stat"))?;
+    // Behind the name, which may hold anything: state is the 3rd field, user and system time the
+    // 14th and 15th.
+    let fields = stat.rsplit(')').next().unwrap_or("").split_whitespace().skip(11).take(2);
+    let ticks: Vec<u32> = fields.map(str::parse).collect::<Result<_, _>>()?;
+    Ok(ticks.into_iter().map(f64::from).sum::<f64>() * 10_000.0)
 }
 
 fn write_json(file: Option<&PathBuf>, figures: &impl Serialize) -> Result<()> {
