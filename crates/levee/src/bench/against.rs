@@ -11,6 +11,7 @@ use anyhow::{Result, ensure};
 use serde::Serialize;
 
 use super::load::{Load, Seen};
+use super::pace::Pace;
 use super::{AckMs, write_json};
 use crate::Ending;
 
@@ -89,8 +90,8 @@ async fn drive(args: &Args) -> Result<(Seen, Seen)> {
         }
     };
     let length = Duration::from_secs_f64(args.seconds);
-    let warm_up = load.run(length / 4, &request).await?;
-    Ok((warm_up, load.run(length, &request).await?))
+    let warm_up = load.run(Pace::closed(length / 4), &request).await?;
+    Ok((warm_up, load.run(Pace::closed(length), &request).await?))
 }
 
 fn write_claim(out: &mut Vec<u8>, host: &str, number: u64) {
