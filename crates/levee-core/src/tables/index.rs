@@ -39,7 +39,8 @@ const SEGMENTS_PER_CHUNK: usize = CHUNK_BYTES / SEGMENT_BYTES;
 const PLANNED: usize = BUCKETS * SLOTS * 4 / 5;
 
 /// A segment with so many entries is split before it takes another one.
-const FULL: u32 = (BUCKETS * SLOTS * 9 / 10) as u32;
+const FULL: u32 = 9_216;
+const _: () = assert!(FULL as usize == BUCKETS * SLOTS * 9 / 10);
 
 /// An index with at most so many entries is made anew when more are planned: some tens of
 /// milliseconds. A larger one grows a segment at a time.
@@ -62,11 +63,13 @@ pub(crate) trait Keys {
 }
 
 #[inline]
+#[expect(clippy::cast_possible_truncation, reason = "the lowest bits are meant")]
 fn home(hash: u64) -> usize {
     hash as usize % BUCKETS
 }
 
 #[inline]
+#[expect(clippy::cast_possible_truncation, reason = "sixteen bits are meant")]
 fn tag(hash: u64) -> u16 {
     (hash >> 10) as u16
 }
@@ -150,6 +153,7 @@ impl HashIndex {
     }
 
     #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "below the directory's length")]
     fn place(&self, hash: u64) -> usize {
         ((u128::from(hash) * self.directory.len() as u128) >> 64) as usize
     }

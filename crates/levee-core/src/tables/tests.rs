@@ -11,7 +11,8 @@ use super::table::{Capture, PAGE_BYTES, Pages, Table};
 /// Sixteen records a page, so that short runs reach several.
 type Record = [u64; 32];
 
-const PER_PAGE: u32 = (PAGE_BYTES / size_of::<Record>()) as u32;
+const PER_PAGE: u32 = 16;
+const _: () = assert!(PER_PAGE as usize * size_of::<Record>() == PAGE_BYTES);
 
 fn record(value: u64) -> Record {
     let mut record = [value; 32];
@@ -40,6 +41,9 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
+/// What was there when the snapshot began, its span, and its number of pages.
+type Running = (BTreeMap<u32, u64>, (u32, u32), u32);
+
 /// A table, the same as a plain map, and the snapshot that runs.
 struct Pair {
     table: Table<Record>,
@@ -47,7 +51,7 @@ struct Pair {
     plain: BTreeMap<u32, u64>,
     first: u32,
     len: u32,
-    running: Option<(BTreeMap<u32, u64>, (u32, u32), u32)>,
+    running: Option<Running>,
     pages: Vec<Pages>,
 }
 

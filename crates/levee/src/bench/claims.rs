@@ -19,8 +19,8 @@ use crate::Ending;
 /// What a voucher is worth; the sums play no part here.
 const FACE_MINOR: u32 = 1;
 
-/// Claims of a campaign of its own that go before, in multiples of what may be under way: buffers
-/// have their size then, and what grows afterwards grows with claims.
+/// Rounds of claims before the campaign is open, each as many as may be under way and all refused:
+/// vectors and replies have their memory then, and nothing is in the tables yet.
 const WARM_UP_ROUNDS: u32 = 8;
 
 /// What a claim takes in the journal, about: tells when half of them are in it.
@@ -56,10 +56,11 @@ struct Figures {
     ack_ms: AckMs,
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     snapshot: Option<SnapshotFigures>,
-    /// Records of vouchers, the index of users that is made when the campaign is funded, marks of
-    /// the tables' pages: everything that is in memory because there are claims. Buffers of the
-    /// journal, the queue and this bench have their size before, and are not in it; a table grows by
-    /// 2 MiB, and eight such pieces stand ready before and after.
+    /// Growth of the resident memory from before the campaign is funded. In it: records of vouchers,
+    /// the index of users, which is made with the funding, marks of the tables' pages, and buffers
+    /// for three records of the journal, which do not grow with claims but have no size before.
+    /// Not in it: queue, replies and this bench, which have theirs by then, and the pieces of memory
+    /// that stand ready for the tables before and after.
     bytes_per_claim: f64,
     journal_bytes_per_claim: f64,
     records: u64,
@@ -81,39 +82,38 @@ struct SnapshotFigures {
 pub(super) fn run(args: &Args) -> Result<Ending> {
     ensure!(args.vector > 0 && args.in_flight >= args.vector, "--in-flight is below --vector");
     let folder = Folder::new(args.data.as_ref())?;
-    let warm_up = args.users.min(args.in_flight.saturating_mul(WARM_UP_ROUNDS));
     let plan = if args.snapshot {
-        let claims = u64::from(args.users / 2 + warm_up);
-        let journal_bytes = claims * JOURNAL_BYTES_PER_CLAIM;
+        let journal_bytes = u64::from(args.users / 2) * JOURNAL_BYTES_PER_CLAIM;
         SnapshotPlan { journal_bytes, at_stop: false, ..SnapshotPlan::default() }
     } else {
         no_snapshots()
     };
     let stage = Stage::start(&config(&folder.path, args.in_flight, plan))?;
     let vitals = stage.engine.vitals();
-
-    let before = Campaign {
-        id: "warm-up",
+    let campaign = Campaign {
+        id: "bench",
         face_minor: FACE_MINOR,
         rollback_within: "PT0S",
-        users: warm_up,
+        users: args.users,
         request: 1,
     };
-    let campaign = Campaign { id: "bench", users: args.users, request: 11, ..before };
-    let (vector, in_flight) = (args.vector, args.in_flight);
-    let number = stage.create_campaign(&before)?;
-    let mut rush =
-        Rush { stage: &stage, campaign: number, face_minor: FACE_MINOR, vector, in_flight };
-    stage.fund_and_open(&before)?;
-    rush.run(args.users..args.users + warm_up, 0, |_, _| {})?;
+    let rush = Rush {
+        stage: &stage,
+        campaign: stage.create_campaign(&campaign)?,
+        face_minor: FACE_MINOR,
+        vector: args.vector,
+        in_flight: args.in_flight,
+    };
+    for _ in 0..WARM_UP_ROUNDS {
+        rush.knock()?;
+    }
 
-    rush.campaign = stage.create_campaign(&campaign)?;
     let memory_before = resident_bytes("self")?;
     stage.fund_and_open(&campaign)?;
     let journal_before = vitals.journal_bytes.load(Relaxed);
     let records_before = vitals.records.load(Relaxed);
     let mut seen = Seen::new(plan.journal_bytes);
-    let seconds = rush.run(0..args.users, warm_up, |us, count| seen.note(vitals, us, count))?;
+    let seconds = rush.run(0..args.users, |us, count| seen.note(vitals, us, count))?;
     let snapshot_within_run = vitals.snapshots.load(Relaxed) > 0;
 
     let memory = resident_bytes("self")?.saturating_sub(memory_before);

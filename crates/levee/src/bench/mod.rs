@@ -2,11 +2,13 @@
 
 mod against;
 mod claims;
+mod cold;
 mod day;
 mod http;
 mod inbox;
 mod load;
 mod pace;
+mod recover;
 mod rush;
 mod stage;
 
@@ -33,6 +35,8 @@ enum Cmd {
     Claims(claims::Args),
     /// Day one: everyone claims and redeems, with every retry, and the journal is audited.
     Day(day::Args),
+    /// A restart after so many claims: from the journal alone, and from a snapshot.
+    Recover(recover::Args),
     /// Claims a second over HTTP on loopback, interleaved with a bare hyper hello.
     Http(http::Args),
     /// The load of `bench http` on any server, for comparisons.
@@ -47,6 +51,7 @@ pub(crate) fn run(args: &Args) -> Result<Ending> {
     match &args.command {
         Cmd::Claims(args) => claims::run(args),
         Cmd::Day(args) => day::run(args),
+        Cmd::Recover(args) => recover::run(args),
         Cmd::Http(args) => http::run(args),
         Cmd::Against(args) => against::run(args),
         Cmd::Hello => http::hello(),

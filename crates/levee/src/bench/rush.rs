@@ -8,9 +8,9 @@
 use std::ops::Range;
 use std::time::Instant;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 use levee_api::port::{Ask, AskBody, Priority, Reply};
-use levee_core::types::{CampaignNo, ClaimVoucher, Command, Outcome};
+use levee_core::types::{CampaignNo, ClaimVoucher, Command, Outcome, Refusal};
 
 use super::inbox::Delivery;
 use super::stage::{Stage, micros, pseudonym};
@@ -47,24 +47,49 @@ struct Progress {
 }
 
 impl Rush<'_> {
-    /// Lets these users claim, who get the vouchers from `first_voucher` on. `each` is told of every
+    /// As many claims as may be under way, before the campaign is open: all are refused.
+    ///
+    /// # Errors
+    /// One is not, or the engine failed.
+    pub(super) fn knock(&self) -> Result<()> {
+        let mut asks = Vec::new();
+        let mut under_way = 0;
+        for first in (0..self.in_flight).step_by(self.vector as usize) {
+            let users = first..self.in_flight.min(first + self.vector);
+            under_way += users.len();
+            asks.extend(users.map(|user| {
+                let body = AskBody::Command(claim(self.campaign, user));
+                Ask { ticket: 0, body }
+            }));
+            self.stage.submit(Priority::Claim, Instant::now(), &mut asks)?;
+        }
+        let mut came = Vec::new();
+        while under_way > 0 {
+            self.stage.inbox.wait(&self.stage.engine, &mut came)?;
+            for (_, reply) in came.drain(..).flat_map(|delivery| delivery.replies) {
+                ensure!(
+                    matches!(reply, Reply::Refused(Refusal::CampaignNotOpen)),
+                    "a claim before the opening was answered with {reply:?}"
+                );
+                under_way -= 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets these users claim, the first of the engine, who get its vouchers from 0 on. `each` is told of every
     /// run of replies to one vector: microseconds from the ask to the acknowledgement, and how many.
     /// Returns the seconds from the first ask to the last acknowledgement.
     ///
     /// # Errors
     /// A reply is not the one that must come, or the engine failed.
-    pub(super) fn run(
-        &self,
-        users: Range<u32>,
-        first_voucher: u32,
-        mut each: impl FnMut(u64, u64),
-    ) -> Result<f64> {
+    pub(super) fn run(&self, users: Range<u32>, mut each: impl FnMut(u64, u64)) -> Result<f64> {
         let started = Instant::now();
         let next_user = users.start;
         let mut progress =
             Progress { started, users, next_user, acknowledged: 0, asks: Vec::new() };
         let count = progress.users.end - progress.users.start;
-        let mut next_voucher = first_voucher;
+        let mut next_voucher = 0;
         let mut last = started;
         let mut came = Vec::new();
         self.ask(&mut progress)?;

@@ -1,5 +1,6 @@
 //! The binary as its users meet it: real processes, real sockets, real files, killed and starved.
 
+mod benches;
 mod commands;
 mod crashes;
 mod disk;

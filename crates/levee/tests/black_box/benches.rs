@@ -1,0 +1,112 @@
+//! The benches, small: what they check holds, and their figures have the names that others read.
+//! How fast they are is no test.
+
+use serde_json::Value;
+
+use crate::harness::{levee, path, text};
+
+/// Runs a bench to a good end and returns its figures, which have these names.
+#[track_caller]
+fn check(arguments: &str, names: &[&str]) -> Value {
+    let words: Vec<&str> = ["bench"].into_iter().chain(arguments.split(' ')).collect();
+    let output = levee(&[&words[..], &["--json"]].concat());
+    assert_eq!(output.status.code(), Some(0), "{arguments}: {}", text(&output));
+    let figures: Value = serde_json::from_slice(&output.stdout).expect("JSON alone");
+    for name in names {
+        let value = name.split('.').fold(&figures, |value, name| &value[name]);
+        assert!(value.is_number() || value.is_boolean(), "{arguments}: {name} in {figures}");
+    }
+    figures
+}
+
+#[test]
+fn a_day_comes_to_a_clean_audit_with_its_counts() {
+    let figures = check(
+        "day --users 20000 --seed 7",
+        &[
+            "seconds",
+            "users",
+            "commands",
+            "retries",
+            "audit.ok",
+            "audit.seconds",
+            "audit.commands",
+            "play_seconds",
+            "commands_per_s",
+            "ack_ms.p50",
+            "ack_ms.max",
+            "bytes_per_user",
+            "journal_bytes_per_user",
+        ],
+    );
+    let audit = &figures["audit"];
+    assert_eq!((&audit["ok"], &figures["wrong_answers"]), (&true.into(), &0.into()), "{figures}");
+    let counts = &audit["counts"];
+    let count = |name: &str| counts[name].as_u64().expect("a count");
+    assert_eq!(count("claims"), 20_000);
+    assert_eq!(count("vouchers_redeemed") + count("vouchers_live"), 20_000, "{counts}");
+    // Some are rolled back, asked twice, or shown again: the seed decides which.
+    assert!((1..400).contains(&count("vouchers_live")), "{counts}");
+    let number = |name: &str| figures[name].as_u64().expect("a number");
+    assert!((2_000..3_500).contains(&number("retries")), "{figures}");
+    assert!(number("commands") > 40_000 + number("retries"), "{figures}");
+}
+
+#[test]
+fn a_day_is_drawn_by_its_seed_and_its_journal_can_be_kept() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let data = folder.path().join("data");
+    let arguments = format!("day --users 3000 --seed 5 --data {}", path(&data));
+    let kept = check(&arguments, &[]);
+    let drawn = check("day --users 3000 --seed 5", &[]);
+    for name in ["commands", "retries"] {
+        assert_eq!(kept[name], drawn[name], "{name}");
+    }
+    assert_eq!(kept["audit"]["counts"], drawn["audit"]["counts"]);
+    let audit = levee(&["audit", path(&data)]);
+    assert!(audit.status.success(), "{}", text(&audit));
+    // Figures of somebody's journal would mean nothing.
+    let again = levee(&["bench", "day", "--users", "10", "--data", path(&data)]);
+    assert_eq!(again.status.code(), Some(3), "{}", text(&again));
+    assert!(text(&again).contains("holds a journal already"), "{}", text(&again));
+}
+
+#[test]
+fn an_engine_comes_back_from_its_journal_and_from_a_snapshot() {
+    let names = [
+        "replay_commands_per_s",
+        "snapshot_bytes",
+        "snapshot_seconds",
+        "restart_ms",
+        "memory_bytes",
+        "cold",
+    ];
+    for arguments in ["recover --users 20000", "recover --users 20000 --cold"] {
+        let figures = check(arguments, &names);
+        assert_eq!(figures["repeats_checked"], 1_000, "{figures}");
+        assert!(figures["replay_commands"].as_u64() > Some(20_000), "{figures}");
+        assert!(figures["restart_commands"].as_u64() < Some(100), "{figures}");
+    }
+}
+
+#[test]
+fn claims_are_measured_without_and_with_a_snapshot() {
+    let names = [
+        "claims_per_s",
+        "ack_ms.p50",
+        "ack_ms.p99",
+        "ack_ms.p999",
+        "ack_ms.max",
+        "bytes_per_claim",
+        "journal_bytes_per_claim",
+    ];
+    let figures = check("claims --users 20000", &names);
+    assert!(figures["during_snapshot_ms"].is_null(), "{figures}");
+    // Few under way, so that the middle of so short a run lies many batches before its end.
+    let arguments = "claims --users 60000 --vector 256 --in-flight 1024 --snapshot";
+    let figures = check(arguments, &names);
+    for part in ["before_snapshot_ms", "during_snapshot_ms"] {
+        assert!(figures[part]["p999"].is_number(), "{part} in {figures}");
+    }
+    assert!(figures["snapshot_bytes"].as_u64() > Some(0), "{figures}");
+}
