@@ -250,7 +250,7 @@ impl<'a> Play<'a> {
     /// none here).
     fn draw(&mut self, len: usize) -> usize {
         self.drawn = self.drawn.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        ((mix(self.drawn) >> 32) * len as u64 >> 32) as usize
+        (((mix(self.drawn) >> 32) * len as u64) >> 32) as usize
     }
 
     /// An ask for the first time, and the same again if it is tapped twice.

@@ -93,7 +93,7 @@ const MANNERS: [(Manner, u64); 6] = [
 
 /// The manner that 16 drawn bits choose.
 fn manner(drawn: u64, among: &[(Manner, u64)]) -> Manner {
-    let mut place = drawn * 1_000 >> 16;
+    let mut place = (drawn * 1_000) >> 16;
     for (manner, per_mille) in among {
         if place < *per_mille {
             return *manner;
