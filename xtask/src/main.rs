@@ -6,6 +6,7 @@
 //! these checks still build when the code they check does not.
 
 mod markdown;
+mod peers;
 mod process;
 mod readme;
 mod repo;
@@ -22,6 +23,7 @@ pub(crate) const COMMANDS: &[(&str, &str)] = &[
     ("test", "everything the build server runs: format, lints, tidy, licences, tests, README"),
     ("tidy", "the project's own rules: imports, documents, file length, unsafe, words"),
     ("readme", "runs the marked commands of README.md against a freshly built server"),
+    ("peers", "Levee beside Redis, nginx and axum on this machine; `--help` says more"),
     ("help", "this text"),
 ];
 
@@ -31,6 +33,7 @@ fn main() -> ExitCode {
         "test" => test::run(),
         "tidy" => tidy::run().map(|()| ExitCode::SUCCESS),
         "readme" => readme::run().map(|()| ExitCode::SUCCESS),
+        "peers" => peers::run(std::env::args().skip(2)).map(|()| ExitCode::SUCCESS),
         "help" | "--help" | "-h" => {
             println!("{}", usage());
             Ok(ExitCode::SUCCESS)

@@ -24,6 +24,7 @@ const STEPS: &[(&str, Step)] = &[
     ("tidy", |_| tidy::run().map(|()| Done::Passed)),
     ("dependencies", dependencies),
     ("tests", tests),
+    ("sanitizer", sanitizer),
     ("doc tests", doc_tests),
     ("README", |_| readme::run().map(|()| Done::Passed)),
 ];
@@ -96,7 +97,9 @@ fn cargo(root: &Path, arguments: &[&str]) -> Result<Done> {
 }
 
 fn format(root: &Path) -> Result<Done> {
-    cargo(root, &["fmt", "--all", "--", "--check"])
+    cargo(root, &["fmt", "--all", "--", "--check"])?;
+    // A workspace of its own; it is compiled by `cargo xtask peers` alone, for its dependencies.
+    cargo(root, &["fmt", "--manifest-path", "peers/axum-redis/Cargo.toml", "--", "--check"])
 }
 
 fn clippy(root: &Path) -> Result<Done> {
@@ -120,6 +123,20 @@ fn tests(root: &Path) -> Result<Done> {
         return cargo(root, &["nextest", "run", "--workspace"]);
     }
     cargo(root, &["test", "--workspace", "--lib", "--bins", "--tests", "--examples"])
+}
+
+/// The page store, which has `unsafe` in it, with every access to memory checked.
+fn sanitizer(root: &Path) -> Result<Done> {
+    const TARGET: &str = "x86_64-unknown-linux-gnu";
+    if !cfg!(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu")) {
+        return Ok(Done::Skipped("it is run on x86_64 Linux"));
+    }
+    let mut command = process::cargo(root);
+    // The flag is no stable one; the compiler is, and its sanitizer comes with it.
+    command.env("RUSTC_BOOTSTRAP", "1").env("RUSTFLAGS", "-Zsanitizer=address");
+    command.env("CARGO_TARGET_DIR", root.join("target/sanitizer"));
+    command.args(["test", "--package", "levee-core", "--lib", "--target", TARGET, "tables::"]);
+    process::check(&mut command).map(|()| Done::Passed)
 }
 
 /// Examples in documentation, which nextest does not run.

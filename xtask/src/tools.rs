@@ -33,7 +33,7 @@ pub(crate) fn prepare(root: &Path) {
         return;
     }
     let packages = missing.join(" ");
-    if on_path("apt-get") && is_root(root) {
+    if can_install(root) {
         println!("installing {packages}");
         if apt_get(root, &missing) {
             return;
@@ -42,7 +42,13 @@ pub(crate) fn prepare(root: &Path) {
     println!("missing: {packages}; on Debian: `sudo apt-get install -y {packages}`");
 }
 
-fn apt_get(root: &Path, packages: &[&str]) -> bool {
+/// Whether installing Debian's packages is ours to do.
+pub(crate) fn can_install(root: &Path) -> bool {
+    on_path("apt-get") && is_root(root)
+}
+
+/// Installs packages, and says whether that worked.
+pub(crate) fn apt_get(root: &Path, packages: &[&str]) -> bool {
     let install = || {
         process::check(
             process::command(root, "apt-get")
@@ -57,11 +63,11 @@ fn apt_get(root: &Path, packages: &[&str]) -> bool {
             && install().is_ok())
 }
 
-fn on_path(program: &str) -> bool {
+pub(crate) fn on_path(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
 }
 
-fn is_root(root: &Path) -> bool {
+pub(crate) fn is_root(root: &Path) -> bool {
     process::output(process::command(root, "id").arg("-u")).is_ok_and(|id| id.trim() == "0")
 }

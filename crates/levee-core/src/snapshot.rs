@@ -333,7 +333,7 @@ impl Restore {
         }
         let State { vouchers, users, locks, requests, references, store, held, .. } =
             &mut self.state;
-        users.plan(self.users_planned as usize, store);
+        users.plan(self.users_planned as usize, vouchers, store);
         users.rebuild(vouchers, store);
         requests.rebuild(store);
         references.rebuild(store);

@@ -13,7 +13,9 @@ use levee_api::pseudonym::fingerprint;
 use levee_api::vitals::{Phase, Vitals};
 use levee_core::types::{ActivateRules, Command, ResumeService};
 use levee_core::{RuleBook, State};
-use levee_journal::{FileJournal, InstallationId, Log, Options, SnapshotHead, Snapshots};
+use levee_journal::{
+    FileJournal, InstallationId, Log, OpenError, Options, SnapshotHead, Snapshots,
+};
 
 use crate::decider::{Decider, JUMP_MS_MAX};
 use crate::finisher::Finisher;
@@ -150,6 +152,8 @@ impl Engine {
         let genesis = genesis(keys);
         let opened = if FileJournal::exists(&config.data) {
             open(config, genesis, &shared.vitals)?
+        } else if let Some(seq) = Snapshots::new(&config.data).list()?.first() {
+            return Err(StartError::JournalLost { seq: *seq });
         } else {
             create(config, genesis)?
         };
@@ -302,7 +306,11 @@ fn open(config: &EngineConfig, genesis: Vec<u8>, vitals: &Vitals) -> Result<Open
     }
     let found = newest_snapshot(&snapshots, config.rules, vitals)?;
     let after_seq = found.as_ref().map_or(0, |(head, _)| head.last_seq);
-    let (journal, recovered) = FileJournal::open_after(&config.data, config.journal, after_seq)?;
+    let opened = FileJournal::open_after(&config.data, config.journal, after_seq);
+    let (journal, recovered) = opened.map_err(|error| match error {
+        OpenError::NotCreated { .. } if after_seq > 0 => StartError::JournalLost { seq: after_seq },
+        error => error.into(),
+    })?;
     let installation = recovered.installation;
     let first_genesis = recovered.genesis.as_ref();
     let first_genesis = first_genesis.or(found.as_ref().map(|(head, _)| &head.genesis));

@@ -17,6 +17,15 @@ pub enum StartError {
     /// The folder of snapshots cannot be read.
     #[error(transparent)]
     Snapshot(#[from] SnapshotError),
+    /// There are snapshots and no journal.
+    #[error(
+        "this data folder has a snapshot up to sequence number {seq} and no journal: put the journal \
+         back. Begun anew, everyone could claim again"
+    )]
+    JournalLost {
+        /// Of the newest snapshot.
+        seq: u64,
+    },
     /// A snapshot of another journal lies in the folder.
     #[error(
         "the snapshot in this data folder belongs to another installation than its journal: move \

@@ -140,7 +140,7 @@ fn apply_again(state: &mut State, batch: &Decoded) -> Result<(), StartError> {
 ///
 /// # Errors
 /// The folder cannot be listed.
-pub(crate) fn newest_snapshot(
+pub fn newest_snapshot(
     snapshots: &Snapshots,
     book: RuleBook,
     vitals: &Vitals,

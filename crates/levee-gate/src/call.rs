@@ -34,7 +34,7 @@ pub(crate) struct Call {
     pub(crate) worker: Rc<Worker>,
     pub(crate) connection: Rc<Connection>,
     pub(crate) head: hyper::http::request::Parts,
-    pub(crate) body: Option<Incoming>,
+    pub(crate) body: Option<RequestBody>,
     /// Place in [`ROUTES`].
     pub(crate) route: usize,
     /// Where in the path its parameter is.
@@ -43,7 +43,43 @@ pub(crate) struct Call {
     pub(crate) key: Option<Rc<Key>>,
 }
 
+/// What comes behind a head.
+#[derive(Debug)]
+pub(crate) enum RequestBody {
+    /// All of it is here.
+    Whole(Bytes),
+    /// hyper has it, as it comes.
+    Coming(Incoming),
+}
+
+impl RequestBody {
+    pub(crate) fn is_empty(&self) -> bool {
+        match self {
+            Self::Whole(bytes) => bytes.is_empty(),
+            Self::Coming(body) => body.is_end_stream(),
+        }
+    }
+
+    /// Its length in bytes is at least this.
+    fn len_min(&self) -> u64 {
+        match self {
+            Self::Whole(bytes) => bytes.len() as u64,
+            Self::Coming(body) => body.size_hint().lower(),
+        }
+    }
+}
+
 impl Call {
+    pub(crate) fn new(
+        worker: Rc<Worker>,
+        connection: Rc<Connection>,
+        head: hyper::http::request::Parts,
+        body: RequestBody,
+    ) -> Self {
+        let route = ROUTES.len();
+        Self { worker, connection, head, body: Some(body), route, param: 0..0, key: None }
+    }
+
     pub(crate) fn route(&self) -> &'static Route {
         &ROUTES[self.route]
     }
@@ -125,10 +161,18 @@ impl Call {
             let detail = format!("The limit is {len_max} bytes.");
             Trouble::new(Code::ContentTooLarge).with_detail(detail)
         };
-        if body.size_hint().lower() > len_max as u64 {
+        if body.len_min() > len_max as u64 {
             // Not begun: whoever waits for `100 Continue` keeps the body.
             return Err(too_large().closing());
         }
+        let body = match body {
+            RequestBody::Coming(body) => body,
+            RequestBody::Whole(bytes) => {
+                let bytes = std::mem::take(bytes);
+                self.body = None;
+                return Ok(bytes);
+            }
+        };
         self.connection.enter(Phase::Body, &self.worker);
         let mut first = Bytes::new();
         let mut all = BytesMut::new();

@@ -10,6 +10,7 @@ use std::rc::Rc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll, Waker};
 
+use bytes::Bytes;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -20,6 +21,7 @@ use crate::config::{HEAD_LEN_MAX, HEADERS_MAX};
 use crate::framing::{Framing, Smuggling};
 use crate::serve::serve;
 use crate::socket::Socket;
+use crate::whole::{Onward, serve_whole};
 use crate::worker::Worker;
 
 /// What is read of a client that does not stop sending, in pieces of 4 KiB.
@@ -122,6 +124,10 @@ impl Connection {
         self.wake();
     }
 
+    pub(crate) fn is_closing(&self) -> bool {
+        self.closing.get()
+    }
+
     /// Ends a phase whose time is over.
     pub(crate) fn look_at_clock(&self, tick: u32) {
         if self.deadline_tick.get() <= tick {
@@ -136,7 +142,7 @@ impl Connection {
         }
     }
 
-    fn keep_waker(&self, cx: &Context<'_>) {
+    pub(crate) fn keep_waker(&self, cx: &Context<'_>) {
         let mut waker = self.waker.borrow_mut();
         if !waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
             *waker = Some(cx.waker().clone());
@@ -153,7 +159,10 @@ pub(crate) async fn serve_connection(worker: Rc<Worker>, stream: TcpStream) {
     // A connection that was accepted while the gate began to stop.
     connection.closing.set(worker.hub.draining.load(Relaxed));
 
-    let ended = speak_http(&worker, &connection).await;
+    let ended = match serve_whole(&worker, &connection).await {
+        Onward::Ended(ended) => ended,
+        Onward::Hyper(read) => speak_http(&worker, &connection, read).await,
+    };
     // Closed with unread bytes, it would be reset, and the last answer with it.
     if matches!(ended, Ended::Broken) || connection.framing.borrow().in_body() {
         linger(&worker, &connection).await;
@@ -173,8 +182,8 @@ impl Drop for Listed {
     }
 }
 
-/// How hyper's part came to an end.
-enum Ended {
+/// How speaking HTTP came to an end.
+pub(crate) enum Ended {
     /// As it should.
     Well,
     /// With something that is no HTTP, or a fault of the socket.
@@ -183,8 +192,8 @@ enum Ended {
     Overdue,
 }
 
-async fn speak_http(worker: &Rc<Worker>, connection: &Rc<Connection>) -> Ended {
-    let socket = Socket::new(Rc::clone(connection), Rc::clone(worker));
+async fn speak_http(worker: &Rc<Worker>, connection: &Rc<Connection>, read: Bytes) -> Ended {
+    let socket = Socket::new(Rc::clone(connection), Rc::clone(worker), read);
     let service = service_fn(|request| serve(Rc::clone(worker), Rc::clone(connection), request));
     let mut http = pin!(
         http1::Builder::new()

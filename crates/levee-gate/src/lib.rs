@@ -3,6 +3,7 @@
 //! - [`start`] opens a gate on a listener; [`Gate::drain`] closes it.
 //! - `routes` is the one table that everything served comes from; `serve` holds the checks that all
 //!   routes share, `handlers` what each does.
+//! - `whole` reads and answers the plain requests, which are nearly all; hyper does the others.
 //! - `worker` is a thread with an event loop; nothing that a request touches leaves it, save for
 //!   the asks and replies that `desk` exchanges with the engine in vectors.
 //!
@@ -28,6 +29,7 @@ mod serve;
 mod slab;
 mod socket;
 mod trouble;
+mod whole;
 mod worker;
 
 pub use config::{GateConfig, Ports};

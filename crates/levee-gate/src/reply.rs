@@ -72,6 +72,16 @@ pub(crate) enum ReplyBody {
     },
 }
 
+impl ReplyBody {
+    /// All of it, unless it is still being made.
+    pub(crate) fn whole(&self) -> Option<&Bytes> {
+        match self {
+            Self::Whole(bytes) => Some(bytes),
+            Self::Stream { .. } => None,
+        }
+    }
+}
+
 /// A request that is being answered: counted, and known to its connection, until it is dropped.
 pub(crate) struct UnderWay {
     connection: Rc<Connection>,

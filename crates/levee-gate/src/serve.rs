@@ -14,7 +14,7 @@ use hyper::header::{
 use hyper::{Method, Request, Response, StatusCode};
 use levee_api::problem::Code;
 
-use crate::call::Call;
+use crate::call::{Call, RequestBody};
 use crate::connection::{Connection, Phase};
 use crate::handlers;
 use crate::keys::{Key, hash};
@@ -36,20 +36,23 @@ pub(crate) async fn serve(
 ) -> Result<Response<ReplyBody>, Infallible> {
     let under_way = UnderWay::new(Rc::clone(&connection), Rc::clone(&worker));
     let (head, body) = request.into_parts();
-    let route = ROUTES.len();
-    let mut call =
-        Call { worker, connection, head, body: Some(body), route, param: 0..0, key: None };
-
-    let answer = match admit(&mut call) {
-        Ok(()) => handlers::answer(&mut call).await,
-        Err(trouble) => Err(trouble),
-    };
-    let close = answer.as_ref().is_err_and(Trouble::closes) || !drained(&mut call).await;
-    let mut response = respond(&mut call, answer, close);
+    let mut call = Call::new(worker, connection, head, RequestBody::Coming(body));
+    let admitted = admit(&mut call);
+    let mut response = answer(&mut call, admitted).await;
     if let ReplyBody::Stream { under_way: lasting, .. } = response.body_mut() {
         *lasting = Some(under_way);
     }
     Ok(response)
+}
+
+/// Has the handler answer a request that passed the checks.
+pub(crate) async fn answer(call: &mut Call, checked: Result<(), Trouble>) -> Response<ReplyBody> {
+    let answer = match checked {
+        Ok(()) => handlers::answer(call).await,
+        Err(trouble) => Err(trouble),
+    };
+    let close = answer.as_ref().is_err_and(Trouble::closes) || !drained(call).await;
+    respond(call, answer, close)
 }
 
 fn admit(call: &mut Call) -> Result<(), Trouble> {
@@ -57,6 +60,12 @@ fn admit(call: &mut Call) -> Result<(), Trouble> {
         let trouble = Trouble::new(Code::BadRequest).with_detail(wrong.detail());
         return Err(trouble.closing());
     }
+    find_route(call)?;
+    check(call)
+}
+
+/// Which route it is, and where the path's parameter is.
+pub(crate) fn find_route(call: &mut Call) -> Result<(), Trouble> {
     let path = call.head.uri.path();
     let (place, param) = match call.worker.hub.router.find(&call.head.method, path) {
         Found::Route(place, param) => (place, param),
@@ -68,7 +77,12 @@ fn admit(call: &mut Call) -> Result<(), Trouble> {
     let from = param.as_ptr().addr().saturating_sub(path.as_ptr().addr());
     call.param = if param.is_empty() { 0..0 } else { from..from + param.len() };
     call.route = place;
-    let route = &ROUTES[place];
+    Ok(())
+}
+
+/// Who asks, and whether the head is what the route takes.
+pub(crate) fn check(call: &mut Call) -> Result<(), Trouble> {
+    let route = call.route();
 
     if !route.roles.is_empty() {
         let key = authenticate(call)?;
@@ -109,7 +123,7 @@ fn check_content_type(call: &Call) -> Result<(), Trouble> {
         Input::OptionalJson { .. } => ("application/json", true),
         Input::Ndjson => ("application/x-ndjson", false),
     };
-    let empty = call.body.as_ref().is_none_or(Body::is_end_stream);
+    let empty = call.body.as_ref().is_none_or(RequestBody::is_empty);
     let Some(value) = call.header(&CONTENT_TYPE)? else {
         if optional && empty {
             return Ok(());
@@ -127,7 +141,8 @@ fn check_content_type(call: &Call) -> Result<(), Trouble> {
 
 /// Reads a body that no handler wanted, where it is short; whether the connection can go on.
 async fn drained(call: &mut Call) -> bool {
-    let Some(mut body) = call.body.take() else { return true };
+    // What came whole is read already.
+    let Some(RequestBody::Coming(mut body)) = call.body.take() else { return true };
     if body.is_end_stream() {
         return true;
     }

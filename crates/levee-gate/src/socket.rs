@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
+use bytes::Bytes;
 use levee_api::problem::Code;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
@@ -17,11 +18,13 @@ use crate::worker::Worker;
 pub(crate) struct Socket {
     connection: Rc<Connection>,
     worker: Rc<Worker>,
+    /// Read before hyper came.
+    read: Bytes,
 }
 
 impl Socket {
-    pub(crate) fn new(connection: Rc<Connection>, worker: Rc<Worker>) -> Self {
-        Self { connection, worker }
+    pub(crate) fn new(connection: Rc<Connection>, worker: Rc<Worker>, read: Bytes) -> Self {
+        Self { connection, worker, read }
     }
 
     /// The problem document for a head that hyper refused without asking anyone. It closes the
@@ -59,10 +62,17 @@ impl Socket {
 
 impl AsyncRead for Socket {
     fn poll_read(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if !self.read.is_empty() {
+            let len = self.read.len().min(buffer.remaining());
+            let piece = self.read.split_to(len);
+            buffer.put_slice(&piece);
+            self.connection.has_read(&piece, &self.worker);
+            return Poll::Ready(Ok(()));
+        }
         let before = buffer.filled().len();
         let read = Pin::new(&mut *self.connection.stream.borrow_mut()).poll_read(cx, buffer);
         let new = &buffer.filled()[before..];

@@ -122,11 +122,13 @@ impl From<Refusal> for Trouble {
 
 impl From<Failure> for Trouble {
     fn from(failure: Failure) -> Self {
-        Self::new(match failure {
-            Failure::Overloaded => Code::Overloaded,
-            Failure::StorageFull => Code::StorageFull,
-            Failure::Stopping | Failure::Recovering => Code::Unavailable,
-            Failure::Quarantined => Code::InternalError,
-        })
+        match failure {
+            Failure::Overloaded => Self::new(Code::Overloaded),
+            Failure::StorageFull => Self::new(Code::StorageFull),
+            Failure::Stopping => Self::new(Code::Unavailable),
+            Failure::Recovering => Self::new(Code::Unavailable)
+                .with_detail("The engine still reads its journal; /readyz says how far it is."),
+            Failure::Quarantined => Self::new(Code::InternalError),
+        }
     }
 }

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use levee_api::problem::Code;
@@ -17,7 +17,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
-use crate::config::{GateConfig, Ports};
+use crate::config::{GateConfig, HEAD_LEN_MAX, Ports};
 use crate::connection::{Connection, Phase, serve_connection};
 use crate::desk::Desk;
 use crate::directory::Directory;
@@ -72,6 +72,11 @@ pub(crate) struct Worker {
     tick: Cell<u32>,
     request_ids: Cell<u64>,
     turned_away: Cell<usize>,
+    /// What is read goes here first, and what is written is put together here.
+    pub(crate) scratch: RefCell<Vec<u8>>,
+    pub(crate) out: Cell<Vec<u8>>,
+    /// As answers say it.
+    pub(crate) date: RefCell<String>,
 }
 
 impl Worker {
@@ -90,8 +95,12 @@ impl Worker {
             tick: Cell::new(1),
             request_ids: Cell::new(0),
             turned_away: Cell::new(0),
+            scratch: RefCell::new(vec![0; HEAD_LEN_MAX]),
+            out: Cell::default(),
+            date: RefCell::default(),
         };
         worker.refresh_keys();
+        worker.refresh_date();
         Rc::new(worker)
     }
 
@@ -168,7 +177,12 @@ impl Worker {
                 connection.look_at_clock(tick);
             }
             self.refresh_keys();
+            self.refresh_date();
         }
+    }
+
+    fn refresh_date(&self) {
+        *self.date.borrow_mut() = httpdate::fmt_http_date(SystemTime::now());
     }
 
     async fn accept_until_drain(self: &Rc<Self>, listener: TcpListener) {

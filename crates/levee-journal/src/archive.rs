@@ -25,13 +25,25 @@ pub(crate) struct Archive {
     freed: Freed,
     /// Oldest first. Locked for moments only: the appender waits for it.
     finished: Mutex<VecDeque<Finished>>,
-    /// Held while segments move; whether the journal is gone.
-    gone: Mutex<bool>,
+    moves: Mutex<Moves>,
+}
+
+/// Locked while segments move.
+#[derive(Debug, Default)]
+struct Moves {
+    /// The journal was dropped.
+    is_over: bool,
+    /// Segments have moved, and their folders were not synced: a sync may have failed.
+    is_unsynced: bool,
 }
 
 impl Archive {
     fn finished(&self) -> MutexGuard<'_, VecDeque<Finished>> {
         self.finished.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn moves(&self) -> MutexGuard<'_, Moves> {
+        self.moves.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn oldest_before(&self, seq: u64) -> Option<u64> {
@@ -42,8 +54,8 @@ impl Archive {
 
 impl Trim for Archive {
     fn truncate_before(&self, seq: u64) -> Result<usize, ArchiveError> {
-        let gone = self.gone.lock().unwrap_or_else(PoisonError::into_inner);
-        if *gone {
+        let mut moves = self.moves();
+        if moves.is_over {
             return Ok(0);
         }
         let mut moved = 0;
@@ -56,16 +68,20 @@ impl Trim for Archive {
                 break;
             }
             self.finished().pop_front();
+            moves.is_unsynced = true;
             moved += 1;
         }
         if moved > 0 {
             self.freed.retry_now();
-            // A rename is one step, but whether the sync of one folder makes its other half
-            // durable is not written anywhere.
+        }
+        if moves.is_unsynced {
+            // What is told to be archived stays there. A rename is one step on the file systems
+            // that we know, so either sync would do; POSIX promises each for its own folder only.
             for dir in [self.folder.archive(), self.folder.journal()] {
                 let synced = self.folder.disk.sync_dir(&dir);
                 synced.map_err(|source| ArchiveError { file: dir, source })?;
             }
+            moves.is_unsynced = false;
         }
         result.map(|()| moved)
     }
@@ -79,7 +95,7 @@ pub(crate) struct ArchiveOwner(Arc<Archive>);
 impl ArchiveOwner {
     pub(crate) fn new(folder: Folder, freed: Freed, finished: VecDeque<Finished>) -> Self {
         let finished = Mutex::new(finished);
-        Self(Arc::new(Archive { folder, freed, finished, gone: Mutex::new(false) }))
+        Self(Arc::new(Archive { folder, freed, finished, moves: Mutex::default() }))
     }
 
     /// Adds a segment behind which a durable record stands.
@@ -95,6 +111,6 @@ impl ArchiveOwner {
 impl Drop for ArchiveOwner {
     fn drop(&mut self) {
         // Waits for one that is moving segments now.
-        *self.0.gone.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.0.moves().is_over = true;
     }
 }

@@ -83,13 +83,11 @@ pub enum OpenError {
     /// A snapshot contains more than the journal: the journal is older, or another one's, or its
     /// end was lost. Nothing was changed.
     #[error(
-        "a snapshot has seen sequence {seq}, but the journal in {} ends with {last_seq}: put the \
-         whole journal back, or if it is lost for good, move the snapshot away and accept the loss",
-        dir.display()
+        "a snapshot has seen more than this journal: it contains sequence {seq}, and the journal \
+         ends with {last_seq}; put the whole journal back, or if that is lost for good, move the \
+         snapshot away and accept the loss"
     )]
     Behind {
-        /// The data folder.
-        dir: PathBuf,
         /// The sequence that the snapshot contains.
         seq: u64,
         /// The last one of the journal.

@@ -41,7 +41,8 @@ pub trait Log: Send {
     fn close(&mut self, time_ms: u64) -> Result<(), AppendError>;
 
     /// The records that are durable now and reach sequence number `seq` or lie beyond it, those
-    /// without commands (genesis, closed) included.
+    /// without commands (genesis, closed) included. What is wholly before `seq` is read as little
+    /// as the backend can.
     ///
     /// # Errors
     /// [`OpenError::Removed`] when `seq` is no longer kept (it may also come as the first item),

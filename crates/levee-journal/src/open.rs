@@ -167,8 +167,7 @@ fn open(
 
     let mut walk = Walk::new(folder.clone())?;
     if let Some(seq) = after {
-        let next = seq.saturating_add(1);
-        walk.seek(next, next)?;
+        walk.seek(seq.saturating_add(1))?;
     }
     let mut genesis = None;
     while let Some(found) = walk.next()? {
@@ -181,7 +180,7 @@ fn open(
     else {
         return Err(match after {
             // Not a folder to create a journal in.
-            Some(seq @ 1..) => OpenError::Behind { dir: folder.dir.clone(), seq, last_seq: 0 },
+            Some(seq @ 1..) => OpenError::Behind { seq, last_seq: 0 },
             _ => not_created(),
         });
     };
@@ -191,7 +190,7 @@ fn open(
     }
     let last_seq = chain.next_seq - 1;
     if let Some(seq) = after.filter(|seq| *seq > last_seq) {
-        return Err(OpenError::Behind { dir: folder.dir.clone(), seq, last_seq });
+        return Err(OpenError::Behind { seq, last_seq });
     }
 
     erase_torn(&folder, &walk)?;

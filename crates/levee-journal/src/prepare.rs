@@ -246,7 +246,7 @@ impl Preparer {
     /// The next empty segment; waits while one is being made. `Err` says why none can be made.
     pub(crate) fn take(&self) -> Result<Spare, String> {
         let mut state = self.shared.lock();
-        if self.thread.is_none() {
+        if self.thread.is_none() && state.spares.is_empty() {
             let mut is_made = true;
             while is_made && state.spares.len() < SPARES {
                 (state, is_made) = self.shared.make_next(state);

@@ -45,14 +45,16 @@ impl Reader {
     }
 
     /// Begins with the first record that reaches `seq` or lies beyond it instead, without reading
-    /// the segments before. Call it before the first record is read.
+    /// the segments before. Of records without commands directly before `seq` the last ones may
+    /// be there too. Call it before the first record is read.
     ///
     /// # Errors
     /// When a segment cannot be read. That `seq` is no longer kept comes as the first item.
     pub fn from_seq(mut self, seq: u64) -> Result<Self, OpenError> {
-        // One that begins with `seq` is not the first to look at: records without commands, which
-        // stand before it, may be in the segment before.
-        self.walk.seek(seq.saturating_sub(1), seq)?;
+        // From the first command on is from the genesis record on.
+        if seq > 1 {
+            self.walk.seek(seq)?;
+        }
         self.from_seq = seq;
         Ok(self)
     }

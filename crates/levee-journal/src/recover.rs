@@ -54,13 +54,11 @@ pub(crate) fn remove_empty(folder: &Folder) -> Result<(), OpenError> {
             "the creation of this journal was interrupted; nothing was acknowledged; starting anew"
         );
     }
-    // From the last, so that a crash meanwhile leaves no gap.
+    // From the last, so that a crash meanwhile leaves no gap. What is deleted is durable together
+    // with the first segment, which comes next in the same folder.
     for segment in walk.segments.iter().rev() {
         let (path, _) = folder.open_segment(segment.ordinal, Access::Read)?;
         folder.disk.remove(&path).map_err(io_error("delete", &path))?;
-    }
-    for dir in [folder.journal(), folder.archive()] {
-        folder.sync(&dir)?;
     }
     Ok(())
 }
@@ -79,8 +77,18 @@ pub(crate) fn erase_torn(folder: &Folder, walk: &Walk) -> Result<(), OpenError> 
         let (path, file) = folder.open_segment(dirt.ordinal, Access::Write)?;
         let len = usize::try_from(dirt.bytes.end - dirt.bytes.start)
             .expect("dirt lies within a segment that was held in memory");
-        file.write_all_at(&vec![0; len], dirt.bytes.start).map_err(io_error("write", &path))?;
-        file.sync_data().map_err(io_error("sync", &path))?;
+        let mut remains = vec![0; len];
+        file.read_exact_at(&mut remains, dirt.bytes.start).map_err(io_error("read", &path))?;
+        let erased = file
+            .write_all_at(&vec![0; len], dirt.bytes.start)
+            .map_err(io_error("write", &path))
+            .and_then(|()| file.sync_data().map_err(io_error("sync", &path)));
+        if erased.is_err() {
+            // The kernel may show zeros from now on where the disk holds the remains, and the next
+            // start would leave them there. It must see them again.
+            let _ = file.write_all_at(&remains, dirt.bytes.start);
+        }
+        erased?;
     }
     Ok(())
 }
@@ -133,6 +141,8 @@ pub(crate) fn take_over(folder: &Folder, walk: &Walk, last: &Place) -> Result<Se
         if index == last.segment {
             current = Some(Current { segment: spare, at: last.bytes.end });
         } else {
+            // An earlier recovery may have died between erasing something here and its sync.
+            spare.file.sync_data().map_err(io_error("sync", &spare.path))?;
             spares.push_back(spare);
         }
     }

@@ -130,11 +130,11 @@ impl Walk {
         self.bound = bound;
     }
 
-    /// Goes to the last segment whose first record begins with `begins_max` or before, without
-    /// reading those before it. That records from `seq` on are there is checked by the walk.
-    pub(crate) fn seek(&mut self, begins_max: u64, seq: u64) -> Result<(), OpenError> {
+    /// Goes to the last segment whose first record begins with `seq` or before, without reading
+    /// those before it. Whether the records from `seq` on are there, the walk finds out.
+    pub(crate) fn seek(&mut self, seq: u64) -> Result<(), OpenError> {
         self.from_seq = Some(seq);
-        let begins_in_time = |first_seq: u64| first_seq <= begins_max;
+        let begins_in_time = |first_seq: u64| first_seq <= seq;
         for index in (1..self.segments.len()).rev() {
             if !peek_first_seq(&self.folder, self.segments[index].ordinal)?
                 .is_some_and(begins_in_time)

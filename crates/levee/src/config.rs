@@ -4,7 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
+use levee_engine::SnapshotPlan;
 use levee_gate::GateConfig;
 use levee_journal::Options;
 use serde::Deserialize;
@@ -19,6 +20,7 @@ pub(crate) struct Config {
     pub(crate) listen: Option<String>,
     pub(crate) journal: JournalConfig,
     pub(crate) engine: EngineSection,
+    pub(crate) snapshots: SnapshotSection,
     pub(crate) gate: GateSection,
 }
 
@@ -35,6 +37,22 @@ pub(crate) struct JournalConfig {
 pub(crate) struct EngineSection {
     pub(crate) queue_capacity: Option<usize>,
 }
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct SnapshotSection {
+    journal_bytes: Option<u64>,
+    every_s: Option<u64>,
+    at_stop: Option<bool>,
+    bytes_per_s: Option<u64>,
+    queue_bytes: Option<usize>,
+}
+
+/// The least that makes sense: below it a snapshot would follow the other, or never end.
+const SNAPSHOT_JOURNAL_BYTES_MIN: u64 = 1 << 20;
+const SNAPSHOT_EVERY_S_MIN: u64 = 10;
+const SNAPSHOT_BYTES_PER_S_MIN: u64 = 1 << 20;
+const SNAPSHOT_QUEUE_BYTES_MIN: usize = 1 << 20;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -63,6 +81,27 @@ impl Config {
             reserve_bytes: self.journal.reserve_bytes.unwrap_or(defaults.reserve_bytes),
             quota_bytes: self.journal.quota_bytes.or(defaults.quota_bytes),
         }
+    }
+
+    /// When snapshots are taken.
+    pub(crate) fn snapshot_plan(&self) -> Result<SnapshotPlan> {
+        let (section, defaults) = (&self.snapshots, SnapshotPlan::default());
+        let plan = SnapshotPlan {
+            journal_bytes: section.journal_bytes.unwrap_or(defaults.journal_bytes),
+            every: section.every_s.map_or(defaults.every, Duration::from_secs),
+            at_stop: section.at_stop.unwrap_or(defaults.at_stop),
+            bytes_per_s: section.bytes_per_s.unwrap_or(defaults.bytes_per_s),
+            queue_bytes: section.queue_bytes.unwrap_or(defaults.queue_bytes),
+        };
+        for (name, is, least) in [
+            ("journal_bytes", plan.journal_bytes, SNAPSHOT_JOURNAL_BYTES_MIN),
+            ("every_s", plan.every.as_secs(), SNAPSHOT_EVERY_S_MIN),
+            ("bytes_per_s", plan.bytes_per_s, SNAPSHOT_BYTES_PER_S_MIN),
+            ("queue_bytes", plan.queue_bytes as u64, SNAPSHOT_QUEUE_BYTES_MIN as u64),
+        ] {
+            ensure!(is >= least, "snapshots.{name} is {is}, and must be at least {least}");
+        }
+        Ok(plan)
     }
 
     pub(crate) fn gate_config(&self) -> GateConfig {

@@ -4,9 +4,11 @@ use std::io::{IsTerminal, stderr};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use levee_api::code::Codes;
 use levee_api::port::Submit;
 use levee_api::pseudonym::PseudonymKey;
@@ -34,8 +36,8 @@ const SEGMENT_BYTES_DEV: u64 = 8 * 1024 * 1024;
 /// Open files that are not connections: segments, keys, exports, what the runtime needs.
 const FILES_RESERVED: u64 = 128;
 
-/// How often a fault of the engine is looked for.
-const FAULT_LOOK: Duration = Duration::from_millis(20);
+/// How often the end of the recovery and a fault of the engine are looked for.
+const LOOK: Duration = Duration::from_millis(20);
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -50,7 +52,7 @@ pub(crate) struct Args {
     /// dev-viewer.
     #[arg(long)]
     dev: bool,
-    /// A TOML file with sections journal, engine and gate; flags go before it.
+    /// A TOML file with sections journal, engine, snapshots and gate; flags go before it.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Let journal time run so many times faster than real time, for rehearsals.
@@ -129,21 +131,23 @@ pub(crate) fn run(args: &Args) -> Result<Ending> {
     }
 
     check_rehearsal(args, &data)?;
-    let signals = Signals::take()?;
+    let mut signals = Signals::take()?;
     let secrets = Secrets::load_or_create(&data)?;
     let mut installation = [0; 16];
     getrandom::fill(&mut installation).context("the system gives no randomness")?;
     let mut engine_config = EngineConfig::new(&data, installation);
     engine_config.journal = config.journal_options();
+    engine_config.snapshots = config.snapshot_plan()?;
     if temporary.is_some() {
         engine_config.journal.segment_bytes = SEGMENT_BYTES_DEV;
+        // Its data is gone at the end.
+        engine_config.snapshots.at_stop = false;
     }
     engine_config.accept_time = args.accept_time;
     if let Some(capacity) = config.engine.queue_capacity {
         engine_config.queue_capacity = capacity.max(1);
     }
-    let keys = Keys { pseudonym: &secrets.pseudonym, code: &secrets.code };
-    let engine = Arc::new(start_engine(args, &engine_config, keys)?);
+    let engine = Arc::new(Engine::new(engine_config));
 
     let key_file = key::file(&data);
     let ring = if args.dev { KeyRing::dev() } else { KeyRing::open(&key_file)? };
@@ -156,7 +160,20 @@ pub(crate) fn run(args: &Args) -> Result<Ending> {
     };
     let mut gate_config = config.gate_config();
     limit_connections(&mut gate_config);
+    // Before the engine, so that whoever asks is told how far it is.
     let gate = levee_gate::start(listener, gate_config, ports)?;
+    let opening = {
+        let (engine, speed, start_at) = (Arc::clone(&engine), args.speed, args.clock);
+        let rehearsal = args.is_rehearsal().then_some((speed, start_at));
+        thread::spawn(move || open_engine(&engine, &secrets, rehearsal))
+    };
+    if signals.come_before(|| opening.is_finished()) {
+        // Nothing was promised to anyone, and reading may take long.
+        tracing::info!("stopped while recovering; nothing is lost");
+        gate.drain();
+        std::process::exit(0);
+    }
+    opening.join().map_err(|_| anyhow!("the thread that recovers has panicked"))??;
     println!("levee listens on http://{address} with data in {}", data.display());
     if args.dev {
         println!("keys: dev-operator, dev-app, dev-outlet, dev-viewer");
@@ -182,6 +199,24 @@ impl Signals {
         drop(guard);
         Ok(Self { runtime, terminate, interrupt })
     }
+
+    /// Waits for a signal or until `is_over`; whether a signal came.
+    fn come_before(&mut self, is_over: impl Fn() -> bool) -> bool {
+        let Self { runtime, terminate, interrupt } = self;
+        runtime.block_on(async {
+            loop {
+                tokio::select! {
+                    _ = terminate.recv() => return true,
+                    _ = interrupt.recv() => return true,
+                    () = tokio::time::sleep(LOOK) => {
+                        if is_over() {
+                            return false;
+                        }
+                    }
+                }
+            }
+        })
+    }
 }
 
 /// Raises the limit of open files to what is allowed, and keeps connections so far below it that
@@ -204,41 +239,39 @@ fn limit_connections(config: &mut GateConfig) {
     }
 }
 
-fn start_engine(args: &Args, config: &EngineConfig, keys: Keys<'_>) -> Result<Engine> {
+/// Recovers what is there and starts to work.
+fn open_engine(
+    engine: &Engine,
+    secrets: &Secrets,
+    rehearsal: Option<(f64, Option<Instant>)>,
+) -> Result<()> {
     let started = std::time::Instant::now();
-    let engine = if args.is_rehearsal() {
-        Engine::start(config, keys, |last_ms| {
-            let start_ms = args.clock.map_or_else(|| SystemClock.now_ms(), |clock| clock.ms);
-            ScaledClock::new(start_ms.max(last_ms), args.speed)
-        })?
+    let keys = Keys { pseudonym: &secrets.pseudonym, code: &secrets.code };
+    if let Some((speed, start_at)) = rehearsal {
+        engine.open(keys, |last_ms| {
+            let start_ms = start_at.map_or_else(|| SystemClock.now_ms(), |clock| clock.ms);
+            ScaledClock::new(start_ms.max(last_ms), speed)
+        })?;
     } else {
-        Engine::start(config, keys, |_| SystemClock)?
-    };
-    let replayed = engine.vitals().replayed.load(std::sync::atomic::Ordering::Relaxed);
-    if replayed > 0 {
-        tracing::info!(commands = replayed, elapsed = ?started.elapsed(), "journal replayed, every outcome the same");
+        engine.open(keys, |_| SystemClock)?;
     }
-    Ok(engine)
+    let vitals = engine.vitals();
+    let (snapshot, replayed) = (vitals.snapshot_seq.load(Relaxed), vitals.replayed.load(Relaxed));
+    if snapshot > 0 || replayed > 0 {
+        tracing::info!(
+            snapshot,
+            replayed,
+            elapsed = ?started.elapsed(),
+            "recovered from a snapshot and the commands after it, every outcome the same"
+        );
+    }
+    Ok(())
 }
 
 /// Until a signal or a fault; then in order: no new connections, requests under way, the queue, the
 /// journal's end.
 fn wait(engine: &Engine, gate: Gate, mut signals: Signals) -> Ending {
-    let Signals { runtime, terminate, interrupt } = &mut signals;
-    let signalled = runtime.block_on(async {
-        loop {
-            tokio::select! {
-                _ = terminate.recv() => return true,
-                _ = interrupt.recv() => return true,
-                () = tokio::time::sleep(FAULT_LOOK) => {
-                    if engine.fault().is_some() {
-                        return false;
-                    }
-                }
-            }
-        }
-    });
-    if !signalled {
+    if !signals.come_before(|| engine.fault().is_some()) {
         // Requests that wait for the engine will never be answered: the end must be at once. The
         // fault has been logged where it happened.
         return Ending::Failed;

@@ -277,10 +277,20 @@ replies! {
         ready: bool,
         /// `recovering`, `ready`, `stopping` or `failed`.
         phase: String,
-        /// Commands replayed so far.
-        replayed: u64,
+        /// How far the engine's recovery is, or was when it ended.
+        progress: RecoveryProgress,
         /// Last durable place in the journal.
         durable_seq: u64,
+    }
+    /// How far an engine's recovery is: first a snapshot is read, then what the journal holds after
+    /// it.
+    RecoveryProgress {
+        /// Bytes of the snapshot read so far.
+        restored_bytes: u64,
+        /// Its size; 0 without one.
+        restore_bytes: u64,
+        /// Commands of the journal applied again so far.
+        replayed: u64,
     }
 }
 

@@ -132,10 +132,11 @@ impl State {
         campaign.assert_sound();
         let money = campaign.money;
         let face = u64::from(campaign.definition.terms.voucher.kind.face_minor());
-        // As many users as there may be vouchers; only an index without entries is made larger.
+        // As many users as there may be vouchers, besides those who have some.
         if budget.direction == Direction::Fund {
             let users = (campaign.available_for_vouchers_minor() / face).min(USERS_PLANNED_MAX);
-            self.users.plan(usize::try_from(users).expect("bounded"), &mut self.store);
+            let users = usize::try_from(users).expect("bounded") + self.users.len();
+            self.users.plan(users, &self.vouchers, &mut self.store);
         }
 
         let outcome = Outcome::BudgetMoved(Box::new(money));

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use bytemuck::{Pod, Zeroable};
 
 use super::chunk::Store;
-use super::index::HashIndex;
+use super::index::{HashIndex, Keys};
 use super::table::Table;
 use crate::hash::hash_of;
 use crate::types::{CampaignNo, LockNo, Money, Outcome, RedemptionNo, VoucherNo, Wire};
@@ -91,6 +91,17 @@ impl AnswerRow {
     }
 }
 
+impl Keys for Table<AnswerRow> {
+    #[inline]
+    fn hash(&self, number: u32) -> u64 {
+        hash_of(&self[number as usize].key)
+    }
+
+    fn prefetch(&self, number: u32) {
+        Table::prefetch(self, number);
+    }
+}
+
 /// Answers by 16-byte key, in the order of arrival.
 #[derive(Debug)]
 pub(crate) struct Answers {
@@ -138,9 +149,7 @@ impl Answers {
     }
 
     fn put_in_index(&mut self, number: u32, store: &mut Store) {
-        let rows = &self.rows;
-        let rehash = |number: u32| hash_of(&rows[number as usize].key);
-        self.index.insert(rehash(number), number, rehash, store);
+        self.index.insert(self.rows.hash(number), number, &self.rows, store);
     }
 
     /// Forgets up to `limit` answers given before `before_ms`; oldest first.
@@ -168,7 +177,7 @@ impl Answers {
 
     /// Fills the index, which is empty, from the records.
     pub(crate) fn rebuild(&mut self, store: &mut Store) {
-        self.index.plan((self.rows.len() - self.rows.first()) as usize, store);
+        self.index.plan((self.rows.len() - self.rows.first()) as usize, &self.rows, store);
         for number in self.rows.first()..self.rows.len() {
             self.put_in_index(number, store);
         }

@@ -39,18 +39,37 @@ const SEGMENTS_PER_CHUNK: usize = CHUNK_BYTES / SEGMENT_BYTES;
 const PLANNED: usize = BUCKETS * SLOTS * 4 / 5;
 
 /// A segment with so many entries is split before it takes another one.
-const FULL: u32 = (BUCKETS * SLOTS * 9 / 10) as u32;
+const FULL: u32 = 9_216;
+const _: () = assert!(FULL as usize == BUCKETS * SLOTS * 9 / 10);
+
+/// An index with at most so many entries is made anew when more are planned: some tens of
+/// milliseconds. A larger one grows a segment at a time.
+const REPLANNED_MAX: usize = 1 << 20;
+
+/// How far ahead records are brought near while entries move.
+const AHEAD: usize = 16;
 
 /// Longest directory, in segments. Keys whose hashes agree in more bits than it can tell apart are
 /// kept aside; with keyed hashes that never comes.
 const DIRECTORY_MAX: usize = 1 << 22;
 
+/// The records whose numbers an index holds.
+pub(crate) trait Keys {
+    /// The hash of a record's key.
+    fn hash(&self, number: u32) -> u64;
+
+    /// Begins to bring a record near.
+    fn prefetch(&self, number: u32);
+}
+
 #[inline]
+#[expect(clippy::cast_possible_truncation, reason = "the lowest bits are meant")]
 fn home(hash: u64) -> usize {
     hash as usize % BUCKETS
 }
 
 #[inline]
+#[expect(clippy::cast_possible_truncation, reason = "sixteen bits are meant")]
 fn tag(hash: u64) -> u16 {
     (hash >> 10) as u16
 }
@@ -92,20 +111,36 @@ impl HashIndex {
         }
     }
 
-    /// Makes room for so many entries, if there are none yet; an index with entries grows by itself,
-    /// a segment at a time.
-    pub(crate) fn plan(&mut self, entries: usize, store: &mut Store) {
+    /// Makes room for so many entries in all, if there are not many yet; an index with many grows by
+    /// itself, a segment at a time.
+    pub(crate) fn plan(&mut self, entries: usize, keys: &impl Keys, store: &mut Store) {
         let segments = entries.div_ceil(PLANNED).clamp(1, self.directory_max);
-        let empty = self.segments.iter().all(|segment| segment.len == 0);
-        if !empty || segments <= self.segments.len() {
+        if segments <= self.segments.len() || self.len() > REPLANNED_MAX || !self.aside.is_empty() {
             return;
         }
-        while self.segments.len() < segments {
-            self.add_segment(0, store);
+        let mut planned = Self::with_directory_max(self.directory_max);
+        while planned.segments.len() < segments {
+            planned.add_segment(0, store);
         }
-        self.segments.iter_mut().for_each(|segment| segment.depth = 0);
-        self.directory = (0..number_of(segments)).collect();
-        self.depth = 0;
+        planned.directory = (0..number_of(segments)).collect();
+        let numbers = (0..number_of(self.segments.len())).flat_map(|old| self.numbers_in(old));
+        let numbers: Vec<u32> = numbers.collect();
+        for (place, number) in numbers.iter().enumerate() {
+            numbers.get(place + AHEAD).inspect(|ahead| keys.prefetch(**ahead));
+            planned.insert(keys.hash(*number), *number, keys, store);
+        }
+        core::mem::swap(self, &mut planned);
+        planned.chunks.into_iter().for_each(|chunk| store.give_back(chunk));
+    }
+
+    fn numbers_in(&self, segment: u32) -> impl Iterator<Item = u32> {
+        let buckets = self.buckets(segment).iter();
+        buckets.flat_map(|bucket| bucket.numbers[..usize::from(bucket.len)].iter().copied())
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        let in_segments: usize = self.segments.iter().map(|segment| segment.len as usize).sum();
+        in_segments + self.aside.len()
     }
 
     fn add_segment(&mut self, depth: u32, store: &mut Store) -> u32 {
@@ -118,6 +153,7 @@ impl HashIndex {
     }
 
     #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "below the directory's length")]
     fn place(&self, hash: u64) -> usize {
         ((u128::from(hash) * self.directory.len() as u128) >> 64) as usize
     }
@@ -169,27 +205,24 @@ impl HashIndex {
             }
             at = (at + 1) % BUCKETS;
         }
+        if self.aside.is_empty() {
+            return None;
+        }
         let mut aside = self.aside.range((hash, 0)..=(hash, u32::MAX));
         aside.find(|(_, number)| is_it(*number)).map(|(_, number)| *number)
     }
 
-    /// Adds a number under a hash; `rehash` gives the hash of a number that is here.
-    pub(crate) fn insert(
-        &mut self,
-        hash: u64,
-        number: u32,
-        rehash: impl Fn(u32) -> u64,
-        store: &mut Store,
-    ) {
+    /// Adds a number under a hash.
+    pub(crate) fn insert(&mut self, hash: u64, number: u32, keys: &impl Keys, store: &mut Store) {
         if self.directory.is_empty() {
-            self.plan(1, store);
+            self.plan(1, keys, store);
         }
         let segment = loop {
             let segment = self.directory[self.place(hash)];
             if self.segments[segment as usize].len < FULL {
                 break segment;
             }
-            if !self.split(hash, &rehash, store) {
+            if !self.split(hash, keys, store) {
                 self.aside.insert((hash, number));
                 return;
             }
@@ -249,7 +282,7 @@ impl HashIndex {
 
     /// Splits the segment of a hash; false where the directory cannot tell more hashes apart.
     #[cold]
-    fn split(&mut self, hash: u64, rehash: &impl Fn(u32) -> u64, store: &mut Store) -> bool {
+    fn split(&mut self, hash: u64, keys: &impl Keys, store: &mut Store) -> bool {
         let old = self.directory[self.place(hash)];
         let depth = self.segments[old as usize].depth;
         if depth == self.depth {
@@ -267,14 +300,12 @@ impl HashIndex {
         let middle = from + span / 2;
         self.directory[middle..from + span].fill(new);
 
-        let mut entries = Vec::with_capacity(FULL as usize);
-        for bucket in self.buckets(old) {
-            entries.extend_from_slice(&bucket.numbers[..usize::from(bucket.len)]);
-        }
+        let numbers: Vec<u32> = self.numbers_in(old).collect();
         self.buckets_mut(old).fill(Bucket::zeroed());
         let mut lens = [0; 2];
-        for number in entries {
-            let hash = rehash(number);
+        for (place, number) in numbers.iter().copied().enumerate() {
+            numbers.get(place + AHEAD).inspect(|ahead| keys.prefetch(**ahead));
+            let hash = keys.hash(number);
             let upper = self.place(hash) >= middle;
             lens[usize::from(upper)] += 1;
             put(self.buckets_mut(if upper { new } else { old }), hash, number);

@@ -1,13 +1,24 @@
 //! From a user to the newest voucher; older ones follow by [`Voucher::previous_of_user`].
 
 use super::chunk::Store;
-use super::index::HashIndex;
+use super::index::{HashIndex, Keys};
 use super::{Table, Voucher};
 use crate::hash::hash_of;
 use crate::types::{UserKey, VoucherNo};
 
 /// How far ahead of the insertion the index is brought near while it is made anew.
 const AHEAD: u32 = 32;
+
+impl Keys for Table<Voucher> {
+    #[inline]
+    fn hash(&self, number: u32) -> u64 {
+        hash_of(&self[number as usize].user.0)
+    }
+
+    fn prefetch(&self, number: u32) {
+        Table::prefetch(self, number);
+    }
+}
 
 /// Holds numbers only; the keys stand in the records.
 #[derive(Debug, Default)]
@@ -19,9 +30,14 @@ pub(crate) struct UserIndex {
 
 impl UserIndex {
     /// Room for so many users, so that growth does not fall into the rush.
-    pub(crate) fn plan(&mut self, users: usize, store: &mut Store) {
+    pub(crate) fn plan(&mut self, users: usize, vouchers: &Table<Voucher>, store: &mut Store) {
         self.planned = self.planned.max(u32::try_from(users).unwrap_or(u32::MAX));
-        self.index.plan(users, store);
+        self.index.plan(users, vouchers, store);
+    }
+
+    /// How many users there are.
+    pub(crate) fn len(&self) -> usize {
+        self.index.len()
     }
 
     pub(crate) fn planned(&self) -> u32 {
@@ -47,11 +63,10 @@ impl UserIndex {
 
     /// Makes a voucher the newest of its user, in the place of the one before it, if any.
     pub(crate) fn set(&mut self, voucher: VoucherNo, vouchers: &Table<Voucher>, store: &mut Store) {
-        let hash = |number: u32| hash_of(&vouchers[number as usize].user.0);
-        let record = &vouchers[voucher.index()];
-        match record.previous_of_user() {
-            Some(before) => self.index.replace(hash(voucher.0), before.0, voucher.0),
-            None => self.index.insert(hash(voucher.0), voucher.0, hash, store),
+        let hash = vouchers.hash(voucher.0);
+        match vouchers[voucher.index()].previous_of_user() {
+            Some(before) => self.index.replace(hash, before.0, voucher.0),
+            None => self.index.insert(hash, voucher.0, vouchers, store),
         }
     }
 

@@ -63,6 +63,8 @@ pub(crate) struct Bench {
 pub(crate) fn config(data: &Path) -> EngineConfig {
     let mut config = EngineConfig::new(data, [3; 16]);
     config.journal = Options { segment_bytes: 256 * 1024, reserve_bytes: 0, ..Options::default() };
+    // Tests of the journal replay all of it.
+    config.snapshots.at_stop = false;
     config
 }
 

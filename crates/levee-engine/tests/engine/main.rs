@@ -3,3 +3,4 @@
 mod harness;
 mod recovery;
 mod running;
+mod snapshots;

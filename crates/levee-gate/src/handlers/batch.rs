@@ -22,7 +22,7 @@ use levee_api::wire::ClaimRequest;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
 
-use crate::call::Call;
+use crate::call::{Call, RequestBody};
 use crate::handlers::claims::{Asked, Attempt};
 use crate::json;
 use crate::reply::{Answer, Reply};
@@ -72,7 +72,8 @@ pub(crate) async fn claim_batch(call: &mut Call) -> Answer {
     let body = call.body.take();
     tokio::task::spawn_local(async move {
         let _running = running;
-        if let Some(body) = body {
+        // Bodies of lines are never waited for whole.
+        if let Some(RequestBody::Coming(body)) = body {
             batch.run(body).await;
         }
     });

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use bytes::Bytes;
+use levee_api::port::Failure;
 use levee_api::problem::Code;
+use levee_api::vitals::Phase;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::call::Call;
@@ -30,6 +32,10 @@ pub(crate) async fn export(call: &mut Call) -> Answer {
         }
     };
     let hub = Arc::clone(&call.worker.hub);
+    if hub.ports.submit.vitals().phase() == Phase::Recovering {
+        // What is durable is not known yet: an empty answer would say that nothing is.
+        return Err(Failure::Recovering.into());
+    }
     if hub.exports.fetch_add(1, Relaxed) >= EXPORTS_MAX {
         hub.exports.fetch_sub(1, Relaxed);
         return Err(Trouble::new(Code::Overloaded).with_detail("Too many exports are under way."));

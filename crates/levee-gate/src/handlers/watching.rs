@@ -7,7 +7,7 @@ use bytes::Bytes;
 use hyper::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use levee_api::port::{Answer, CampaignView, LIST_MAX, Priority, Query};
 use levee_api::vitals::Phase;
-use levee_api::wire::ReadyBody;
+use levee_api::wire::{ReadyBody, RecoveryProgress};
 use tokio::time::{Instant, timeout};
 
 use crate::call::Call;
@@ -44,7 +44,11 @@ pub(crate) fn ready(call: &Call) -> Reply {
     let body = ReadyBody {
         ready,
         phase: metrics::phase_name(phase).to_owned(),
-        replayed: vitals.replayed.load(Relaxed),
+        progress: RecoveryProgress {
+            restored_bytes: vitals.restored_bytes.load(Relaxed),
+            restore_bytes: vitals.restore_bytes.load(Relaxed),
+            replayed: vitals.replayed.load(Relaxed),
+        },
         durable_seq: vitals.durable_seq.load(Relaxed),
     };
     Reply::json(if ready { 200 } else { 503 }, &body)

@@ -12,4 +12,5 @@ mod mutants;
 mod strictness;
 mod vouchers;
 mod watching;
+mod ways;
 mod wire;

@@ -2,9 +2,10 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
+use levee_api::port::{Failure, Submit};
 use levee_api::problem::Code;
 use levee_api::vitals::Phase;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::bench::{Bench, request, wait_until};
 use crate::engine::ENDLESS;
@@ -15,12 +16,46 @@ fn health_and_readiness_are_told_apart() {
     let bench = Bench::new();
     assert_eq!(bench.ask("GET /readyz", "", "", "").json()["ready"], true);
     bench.engine.set_phase(Phase::Recovering);
+    let vitals = bench.engine.vitals();
+    vitals.restore_bytes.store(4_000, Relaxed);
+    vitals.restored_bytes.store(3_000, Relaxed);
+    vitals.replayed.store(7, Relaxed);
     let got = bench.ask("GET /readyz", "", "", "");
-    assert_eq!((got.status, got.json()["phase"].as_str()), (503, Some("recovering")));
+    assert_eq!(got.status, 503);
+    let progress = json!({"restored_bytes": 3_000, "restore_bytes": 4_000, "replayed": 7});
+    let expected =
+        json!({"ready": false, "phase": "recovering", "progress": progress, "durable_seq": 0});
+    assert_eq!(got.json(), expected);
     assert_eq!(bench.ask("GET /healthz", "", "", "").status, 200);
     // Numbers can be had meanwhile.
     let got = bench.ask("GET /metrics", "", "", "");
     assert!(got.body.contains("levee_engine_phase{phase=\"recovering\"} 1\n"));
+    assert!(got.body.contains("levee_engine_restored_bytes 3000\n"));
+}
+
+#[test]
+fn who_comes_while_the_engine_recovers_is_told_when_to_come_again() {
+    let bench = Bench::new();
+    bench.engine.set_phase(Phase::Recovering);
+    *bench.engine.refuses.lock().unwrap() = Some(Failure::Recovering);
+    let claim = "{\"user_id\":\"u\"}";
+    for (line, role, body) in [
+        ("POST /v1/campaigns/spring/claims", "app", claim),
+        ("POST /v1/campaigns/spring/claims/batch", "app", claim),
+        ("GET /v1/campaigns/spring", "viewer", ""),
+        ("GET /v1/wallet", "app", ""),
+        // It has none to show yet, which is not the same as an empty one.
+        ("GET /v1/audit/export", "operator", ""),
+    ] {
+        let kind = if line.ends_with("batch") { "x-ndjson" } else { "json" };
+        let headers = format!("Content-Type: application/{kind}\r\nLevee-User: u\r\n");
+        let got = bench.ask(line, role, &headers, body);
+        let retry = got.header("retry-after");
+        assert_eq!((got.brief().as_str(), retry), ("503 unavailable", Some("1")), "{line}");
+    }
+    *bench.engine.refuses.lock().unwrap() = None;
+    bench.engine.set_phase(Phase::Ready);
+    assert_eq!(bench.ask("GET /v1/audit/export", "operator", "", "").status, 200);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The port through which this crate uses a file system. Everything that durability rests on goes
 //! through it, so that the same code runs on a real disk ([`RealDisk`]) and on a simulated one
-//! that fails and loses power wherever a test wants. No rule about
+//! ([`sim`](crate::sim)) that fails and loses power wherever a test wants. No rule about
 //! journals or snapshots lives here.
 //!
 //! Calls cost microseconds at least, so they go through `dyn`.

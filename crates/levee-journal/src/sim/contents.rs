@@ -85,9 +85,9 @@ impl Contents {
         if len > self.durable_len {
             self.durable_len = len;
         }
-        if self.durable_len == self.bytes.len() {
-            self.lens.clear();
-        }
+        // Reading takes no cut: a greater length that the file had may still be the one that is
+        // found.
+        self.lens.retain(|len| *len > self.durable_len);
     }
 
     pub(super) fn sync_all(&mut self) {
@@ -109,6 +109,14 @@ impl Contents {
             }
         }
         self.written_to = 0;
+    }
+
+    /// Whether nothing of it can be lost.
+    pub(super) fn is_settled(&self) -> bool {
+        let is_durable = self.durable_len == self.bytes.len();
+        let has_pending = !self.pending.is_empty() || !self.lens.is_empty();
+        // What a failed sync forgot is not pending, and still not durable.
+        is_durable && !has_pending && self.durable.starts_with(&self.bytes)
     }
 
     /// The file after a loss of power.

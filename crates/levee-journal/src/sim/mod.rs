@@ -121,8 +121,14 @@ impl SimDisk {
     pub fn after_power_loss(&self, survival: Survival, seed: u64) -> Self {
         let state = self.state();
         let mut rng = Rng::new(seed);
-        let files =
-            state.files.iter().map(|file| Arc::new(file.survived(survival, &mut rng))).collect();
+        let survived = |file: &Arc<Contents>| {
+            // Most files of a disk: not to be copied each time.
+            if file.is_settled() {
+                return Arc::clone(file);
+            }
+            Arc::new(file.survived(survival, &mut rng))
+        };
+        let files = state.files.iter().map(survived).collect();
         let names = state.names.survived(survival, &mut rng);
         Self::of(State {
             names,

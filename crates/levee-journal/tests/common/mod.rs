@@ -3,6 +3,8 @@
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 #![allow(clippy::unwrap_used, reason = "a panic is the failure report")]
 
+pub(crate) mod caller;
+pub(crate) mod life;
 pub(crate) mod sound;
 
 use std::fs;

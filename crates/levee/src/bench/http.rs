@@ -22,7 +22,8 @@ use levee_api::client::Client;
 use serde::Serialize;
 
 use super::load::{Load, Seen};
-use super::{AckMs, latencies, resident_bytes, write_json};
+use super::pace::Pace;
+use super::{AckMs, cpu_us, latencies, resident_bytes, write_json};
 use crate::Ending;
 use crate::server::Server;
 
@@ -51,9 +52,21 @@ struct Figures {
     share_of_hello: f64,
     shares: Vec<f64>,
     ack_ms: AckMs,
+    /// At half of the claims a second, counted from when each should have gone out.
+    half_load_ms: AckMs,
     hello_ms: AckMs,
+    /// Processor time of both ends for one request, in microseconds.
+    cpu_us_per_claim: CpuUs,
+    cpu_us_per_hello: CpuUs,
     bytes_per_claim: f64,
     journal_bytes_per_claim: f64,
+}
+
+/// Processor time: less moody than what passes on the wall clock.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+struct CpuUs {
+    server: f64,
+    generator: f64,
 }
 
 pub(super) fn run(args: &Args) -> Result<Ending> {
@@ -69,10 +82,20 @@ pub(super) fn run(args: &Args) -> Result<Ending> {
         "{:.0} claims/s over {} connections, {:.0} hello/s: {:.2} of a bare hyper hello",
         figures.claims_per_s, figures.connections, figures.hello_per_s, figures.share_of_hello
     );
-    for (name, ms) in [("acknowledged", figures.ack_ms), ("hello", figures.hello_ms)] {
+    for (name, ms) in [
+        ("acknowledged", figures.ack_ms),
+        ("acknowledged at half of that load", figures.half_load_ms),
+        ("hello", figures.hello_ms),
+    ] {
         println!(
             "{name} after {:.3} ms (p50), {:.3} (p99), {:.3} (p999), {:.3} (max)",
             ms.p50, ms.p99, ms.p999, ms.max
+        );
+    }
+    for (name, us) in [("claim", figures.cpu_us_per_claim), ("hello", figures.cpu_us_per_hello)] {
+        println!(
+            "a {name} takes {:.1} us of the server, {:.1} of the generator",
+            us.server, us.generator
         );
     }
     println!(
@@ -114,46 +137,91 @@ async fn measure(args: &Args) -> Result<Figures> {
 
     let length = Duration::from_secs_f64(args.seconds);
     // A run of each to warm up: connections, caches, the first pages.
-    claims.run(length / 4, &claim).await?;
-    hellos.run(length / 4, &greet).await?;
+    claims.run(Pace::closed(length / 4), &claim).await?;
+    hellos.run(Pace::closed(length / 4), &greet).await?;
     let memory_before = resident_bytes(&levee.pid().to_string())?;
     let journal_before = journal_bytes(&levee.address).await?;
-    let (mut with_claims, mut with_hello) = (Vec::new(), Vec::new());
+    let (mut with_claims, mut with_hello) = (Runs::of(&levee), Runs::of(&hello));
     for pair in 0..args.pairs {
         if pair % 2 == 0 {
-            with_claims.push(claims.run(length, &claim).await?);
-            with_hello.push(hellos.run(length, &greet).await?);
+            with_claims.add(claims.run(Pace::closed(length), &claim)).await?;
+            with_hello.add(hellos.run(Pace::closed(length), &greet)).await?;
         } else {
-            with_hello.push(hellos.run(length, &greet).await?);
-            with_claims.push(claims.run(length, &claim).await?);
+            with_hello.add(hellos.run(Pace::closed(length), &greet)).await?;
+            with_claims.add(claims.run(Pace::closed(length), &claim)).await?;
         }
     }
     let memory = resident_bytes(&levee.pid().to_string())?.saturating_sub(memory_before);
     let journal = journal_bytes(&levee.address).await? - journal_before;
-    let answers: u64 = with_claims.iter().map(|seen| seen.answers).sum();
-    let shares: Vec<f64> =
-        with_claims.iter().zip(&with_hello).map(|(a, b)| a.per_s() / b.per_s()).collect();
+    let pairs = with_claims.seen.iter().zip(&with_hello.seen);
+    let shares: Vec<f64> = pairs.map(|(claims, hello)| claims.per_s() / hello.per_s()).collect();
     #[expect(clippy::cast_precision_loss, reason = "figures for people")]
-    let each = |bytes: u64| bytes as f64 / answers as f64;
+    let each = |bytes: u64| bytes as f64 / with_claims.answers();
+    let claims_per_s = with_claims.per_s();
+    let half_load = claims.run(Pace::open(length, claims_per_s / 2.0), &claim).await?;
     Ok(Figures {
         connections: args.connections,
-        claims_per_s: median(with_claims.iter().map(Seen::per_s).collect()),
-        hello_per_s: median(with_hello.iter().map(Seen::per_s).collect()),
+        claims_per_s,
+        hello_per_s: with_hello.per_s(),
         share_of_hello: median(shares.clone()),
         shares,
-        ack_ms: merged(&with_claims)?,
-        hello_ms: merged(&with_hello)?,
+        ack_ms: with_claims.latencies()?,
+        half_load_ms: AckMs::of(&half_load.latencies),
+        hello_ms: with_hello.latencies()?,
+        cpu_us_per_claim: with_claims.cpu_us(),
+        cpu_us_per_hello: with_hello.cpu_us(),
         bytes_per_claim: each(memory),
         journal_bytes_per_claim: each(journal),
     })
 }
 
-fn merged(runs: &[Seen]) -> Result<AckMs> {
-    let mut all = latencies();
-    for run in runs {
-        all.add(&run.latencies)?;
+/// Runs against one server.
+struct Runs {
+    server: String,
+    seen: Vec<Seen>,
+    /// Of all of them.
+    cpu_us: CpuUs,
+}
+
+impl Runs {
+    fn of(server: &Server) -> Self {
+        Self { server: server.pid().to_string(), seen: Vec::new(), cpu_us: CpuUs::default() }
     }
-    Ok(AckMs::of(&all))
+
+    async fn add(&mut self, run: impl Future<Output = Result<Seen>>) -> Result<()> {
+        let server = self.server.clone();
+        let so_far = || anyhow::Ok((cpu_us(&server)?, cpu_us("self")?));
+        let before = so_far()?;
+        self.seen.push(run.await?);
+        let after = so_far()?;
+        self.cpu_us.server += after.0 - before.0;
+        self.cpu_us.generator += after.1 - before.1;
+        Ok(())
+    }
+
+    fn answers(&self) -> f64 {
+        #[expect(clippy::cast_precision_loss, reason = "a figure for people")]
+        let answers = self.seen.iter().map(|seen| seen.answers).sum::<u64>() as f64;
+        answers
+    }
+
+    /// The median run's.
+    fn per_s(&self) -> f64 {
+        median(self.seen.iter().map(Seen::per_s).collect())
+    }
+
+    fn cpu_us(&self) -> CpuUs {
+        let CpuUs { server, generator } = self.cpu_us;
+        CpuUs { server: server / self.answers(), generator: generator / self.answers() }
+    }
+
+    fn latencies(&self) -> Result<AckMs> {
+        let mut all = latencies();
+        for run in &self.seen {
+            all.add(&run.latencies)?;
+        }
+        Ok(AckMs::of(&all))
+    }
 }
 
 fn median(mut values: Vec<f64>) -> f64 {

@@ -1,7 +1,7 @@
-//! A closed-loop load over keep-alive connections: as little work for an answer as possible,
-//! because the generator shares the processors with what it measures.
+//! A load over keep-alive connections: as little work for an answer as possible, because the
+//! generator shares the processors with what it measures.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
 use hdrhistogram::Histogram;
@@ -9,6 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::latencies;
+use super::pace::Pace;
 
 /// What one run saw.
 pub(super) struct Seen {
@@ -44,10 +45,10 @@ impl Load {
         Ok(Self { connections, status: status.as_bytes() })
     }
 
-    /// Keeps every connection busy with requests that `request` writes.
+    /// Sends requests that `request` writes when they are due.
     pub(super) async fn run(
         &mut self,
-        length: Duration,
+        pace: Pace,
         request: &(impl Fn(&mut Vec<u8>) + Clone + 'static),
     ) -> Result<Seen> {
         let local = tokio::task::LocalSet::new();
@@ -58,7 +59,7 @@ impl Load {
             .into_iter()
             .map(|connection| {
                 let request = request.clone();
-                local.spawn_local(drive(connection, started, length, status, request))
+                local.spawn_local(drive(connection, pace.clone(), status, request))
             })
             .collect();
         let mut seen = Seen { answers: 0, seconds: 0.0, latencies: latencies() };
@@ -79,18 +80,16 @@ impl Load {
 
 async fn drive(
     mut connection: TcpStream,
-    started: Instant,
-    length: Duration,
+    pace: Pace,
     status: &'static [u8],
     request: impl Fn(&mut Vec<u8>),
 ) -> Result<(TcpStream, Histogram<u64>)> {
     let mut latencies = latencies();
     let mut outgoing = Vec::with_capacity(1_024);
     let mut incoming = vec![0; 8 * 1_024];
-    while started.elapsed() < length {
+    while let Some(due) = pace.next().await {
         outgoing.clear();
         request(&mut outgoing);
-        let asked = Instant::now();
         connection.write_all(&outgoing).await?;
         let mut len = 0;
         loop {
@@ -107,7 +106,7 @@ async fn drive(
         if !incoming.starts_with(status) {
             bail!("unexpected answer: {}", String::from_utf8_lossy(&incoming[..len]));
         }
-        latencies.record(u64::try_from(asked.elapsed().as_micros())?.max(1))?;
+        latencies.record(u64::try_from(due.elapsed().as_micros())?.max(1))?;
     }
     Ok((connection, latencies))
 }

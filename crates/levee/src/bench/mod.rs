@@ -1,11 +1,13 @@
 //! `levee bench`: figures of this machine, as text and as JSON.
 
+mod against;
 mod claims;
 mod cold;
 mod day;
 mod http;
 mod inbox;
 mod load;
+mod pace;
 mod recover;
 mod rush;
 mod stage;
@@ -37,6 +39,9 @@ enum Cmd {
     Recover(recover::Args),
     /// Claims a second over HTTP on loopback, interleaved with a bare hyper hello.
     Http(http::Args),
+    /// The load of `bench http` on any server, for comparisons.
+    #[command(hide = true)]
+    Against(against::Args),
     /// The bare hyper hello that `bench http` compares with.
     #[command(hide = true)]
     Hello,
@@ -48,6 +53,7 @@ pub(crate) fn run(args: &Args) -> Result<Ending> {
         Cmd::Day(args) => day::run(args),
         Cmd::Recover(args) => recover::run(args),
         Cmd::Http(args) => http::run(args),
+        Cmd::Against(args) => against::run(args),
         Cmd::Hello => http::hello(),
     }
 }
@@ -107,6 +113,16 @@ fn resident_bytes(pid: &str) -> Result<u64> {
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let kib = line.and_then(|line| line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok());
     Ok(kib.context("no VmRSS in /proc/PID/status")? * 1_024)
+}
+
+/// Processor time of a process so far, in microseconds; the kernel counts in hundredths of a second.
+fn cpu_us(pid: &str) -> Result<f64> {
+    let stat = fs::read_to_string(Path::new("/proc").join(pid).join("stat"))?;
+    // Behind the name, which may hold anything: state is the 3rd field, user and system time the
+    // 14th and 15th.
+    let fields = stat.rsplit(')').next().unwrap_or("").split_whitespace().skip(11).take(2);
+    let ticks: Vec<u32> = fields.map(str::parse).collect::<Result<_, _>>()?;
+    Ok(ticks.into_iter().map(f64::from).sum::<f64>() * 10_000.0)
 }
 
 fn write_json(file: Option<&PathBuf>, figures: &impl Serialize) -> Result<()> {

@@ -33,8 +33,8 @@ pub(super) fn mark(seq: u64, at_ms: u64, outcome: &Outcome) -> Option<u64> {
     };
     let amounts = u64::from(amounts[0]) << 32 | u64::from(amounts[1]);
     let words = [u64::from(number) << 8 | kind, seq, at_ms, amounts, until_ms];
-    // One product a word; the last mixing makes every bit count.
     let mark = words.into_iter().fold(0_u64, |mark, word| {
+        // One product a word; the last mixing makes every bit count.
         (mark.rotate_left(29) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15)
     });
     Some(mix(mark))
