@@ -97,9 +97,18 @@ impl Codes {
     /// As shown to people: `ABCD-EFGH-JKMN-PQ`.
     #[must_use]
     pub fn voucher(&self, number: VoucherNo) -> String {
+        self.voucher_text(number).iter().map(|byte| char::from(*byte)).collect()
+    }
+
+    /// As [`Self::voucher`], without an allocation.
+    #[must_use]
+    pub fn voucher_text(&self, number: VoucherNo) -> [u8; CODE_LEN + 3] {
         let code = self.encode(self.vouchers.seal(number.0));
-        let text = std::str::from_utf8(&code).expect("the alphabet is ASCII");
-        [&text[..4], &text[4..8], &text[8..12], &text[12..]].join("-")
+        let mut text = [b'-'; CODE_LEN + 3];
+        for (group, out) in code.chunks(4).zip(text.chunks_mut(5)) {
+            out[..group.len()].copy_from_slice(group);
+        }
+        text
     }
 
     /// `None` for anything that this installation did not issue. Takes codes with or without

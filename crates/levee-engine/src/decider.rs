@@ -17,6 +17,7 @@ use levee_core::types::{Command, Tick};
 use levee_core::{Chunk, State};
 use levee_journal::Room;
 
+use crate::arrivals::Arrivals;
 use crate::queue::Handover;
 use crate::sequencer::{Batch, Broken, Sequencer};
 use crate::shared::Shared;
@@ -99,6 +100,7 @@ impl<C: Clock> Decider<C> {
     pub(crate) fn run(mut self) {
         let mut taken = Taken::default();
         let mut delays = Delays::default();
+        let (mut arrivals, mut taken_at) = (Arrivals::default(), Instant::now());
         let mut ask_ns = ASK_NS_GUESSED;
         let mut ticker = Ticker::new(Instant::now());
         let mut last_clock_ms = self.clock.now_ms();
@@ -110,12 +112,15 @@ impl<C: Clock> Decider<C> {
                 if self.snapshots.is_running() {
                     until = until.min(Instant::now() + SWEEP_PAUSE);
                 }
-                let wanted = self.batch_wanted(ask_ns);
+                let (wanted, gather) = (self.batch_wanted(ask_ns), arrivals.gather());
                 let Taken { handovers, spent, .. } = &mut taken;
                 let (queue, vitals) = (&self.shared.queue, &self.shared.vitals);
-                if queue.take(wanted, until, handovers, spent, vitals) {
+                if queue.take(wanted, gather, until, handovers, spent, vitals) {
                     return self.snapshots.finish(self.sequencer.state_mut());
                 }
+                let asks = handovers.iter().map(|handover| handover.asks.len()).sum();
+                let now = Instant::now();
+                arrivals.note(asks, now - std::mem::replace(&mut taken_at, now));
             }
             let clock_ms = self.clock.now_ms();
             let jump_ms = clock_ms.saturating_sub(last_clock_ms);

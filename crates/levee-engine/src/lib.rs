@@ -7,6 +7,7 @@
 //!
 //! What must not live here: rules about money or vouchers, HTTP, files other than `crash/`.
 
+mod arrivals;
 mod clock;
 mod decider;
 mod engine;

@@ -2,12 +2,14 @@
 //!
 //! The engine waits here for a reason to begin a batch: something waits and the journal has nothing
 //! to do, or so much waits that deciding over it takes about as long as the sync under way. So a
-//! slow disk makes batches larger, and never many small ones behind each other.
+//! slow disk makes batches larger, and never many small ones behind each other. A fast one would
+//! make them small, and every batch costs its wakes, a write and a sync: where much arrives, the
+//! engine therefore lets a moment pass before it begins (see `arrivals`).
 
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use levee_api::port::{Ask, Failure, Origin, Priority};
 use levee_api::vitals::Vitals;
@@ -36,6 +38,8 @@ struct Lanes {
     taking: Taking,
     /// The journal has nothing to do.
     idle: bool,
+    /// It has nothing to do, but what arrives in a moment is waited for.
+    gathering: bool,
     /// As many asks make a batch while it has; None while nobody waits here.
     wanted: Option<usize>,
     spent: Vec<Vec<Ask>>,
@@ -51,7 +55,7 @@ enum Taking {
 
 impl Lanes {
     fn is_enough(&self, wanted: usize) -> bool {
-        self.len >= wanted || self.idle && self.len > 0
+        self.len >= wanted || self.idle && self.len > 0 && !self.gathering
     }
 }
 
@@ -71,6 +75,7 @@ impl Queue {
             len: 0,
             taking: Taking::NotYet,
             idle: true,
+            gathering: false,
             wanted: None,
             spent: Vec::new(),
         };
@@ -120,12 +125,14 @@ impl Queue {
         }
     }
 
-    /// Waits until there is reason for a batch, the queue is stopped, or `until`; then takes whole
-    /// vectors, first priority first, until they hold `wanted` asks. Gives the vectors of `spent`
-    /// back to gates. Says whether the queue is stopped and empty.
+    /// Waits until there is reason for a batch, the queue is stopped, or `until`; where the reason
+    /// is an idle journal, for as long as `gather` says as well. Then takes whole vectors, first
+    /// priority first, until they hold `wanted` asks. Gives the vectors of `spent` back to gates.
+    /// Says whether the queue is stopped and empty.
     pub(crate) fn take(
         &self,
         wanted: usize,
+        gather: Duration,
         until: Instant,
         taken: &mut VecDeque<Handover>,
         spent: &mut Vec<Vec<Ask>>,
@@ -134,15 +141,14 @@ impl Queue {
         let mut lanes = self.lock();
         let room = SPENT_MAX.saturating_sub(lanes.spent.len());
         lanes.spent.extend(spent.drain(..).take(room));
-        while !lanes.is_enough(wanted) && lanes.taking != Taking::NoMore {
-            let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return false;
-            }
-            lanes.wanted = Some(wanted);
-            let waited = self.filled.wait_timeout(lanes, left);
-            lanes = waited.unwrap_or_else(PoisonError::into_inner).0;
-            lanes.wanted = None;
+        lanes = self.wait(lanes, wanted, until);
+        if !gather.is_zero() && lanes.is_enough(wanted) {
+            lanes.gathering = true;
+            lanes = self.wait(lanes, wanted, Instant::now() + gather);
+            lanes.gathering = false;
+        }
+        if !lanes.is_enough(wanted) && lanes.taking != Taking::NoMore {
+            return false;
         }
         let lanes = &mut *lanes;
         let mut count = 0;
@@ -161,11 +167,31 @@ impl Queue {
         lanes.taking == Taking::NoMore && lanes.len == 0 && taken.is_empty()
     }
 
+    /// Until there is reason for a batch, the queue is stopped, or `until`.
+    fn wait<'q>(
+        &'q self,
+        mut lanes: MutexGuard<'q, Lanes>,
+        wanted: usize,
+        until: Instant,
+    ) -> MutexGuard<'q, Lanes> {
+        while !lanes.is_enough(wanted) && lanes.taking != Taking::NoMore {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            lanes.wanted = Some(wanted);
+            let waited = self.filled.wait_timeout(lanes, left);
+            lanes = waited.unwrap_or_else(PoisonError::into_inner).0;
+            lanes.wanted = None;
+        }
+        lanes
+    }
+
     /// The journal has nothing to do.
     pub(crate) fn set_idle(&self) {
         let mut lanes = self.lock();
         lanes.idle = true;
-        let wake = lanes.wanted.is_some() && lanes.len > 0;
+        let wake = lanes.wanted.is_some_and(|wanted| lanes.is_enough(wanted));
         drop(lanes);
         if wake {
             self.filled.notify_one();
@@ -190,5 +216,43 @@ impl Queue {
 fn publish(lanes: &Lanes, vitals: &Vitals) {
     for (count, waiting) in lanes.counts.iter().zip(&vitals.waiting) {
         waiting.store(*count as u64, Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use levee_api::port::{AskBody, Query};
+
+    use super::*;
+
+    #[test]
+    fn gathering_ends_when_enough_waits_or_the_queue_stops() {
+        let hour = Duration::from_secs(3_600);
+        for stopped in [false, true] {
+            let (queue, vitals) = (Queue::new(10), Vitals::default());
+            queue.open();
+            let push = |count: u64| {
+                let query = Query::Campaigns { after: None, limit: 1 };
+                let ask = |ticket| Ask { ticket, body: AskBody::Query(query.clone()) };
+                let mut asks = (0..count).map(ask).collect();
+                queue.push(Origin(0), Priority::Claim, Instant::now(), &mut asks, &vitals)
+            };
+            push(1).expect("room");
+            let mut taken = VecDeque::new();
+            std::thread::scope(|scope| {
+                scope.spawn(|| {
+                    let until = Instant::now() + hour;
+                    queue.take(4, hour, until, &mut taken, &mut Vec::new(), &vitals)
+                });
+                push(1).expect("room");
+                if stopped {
+                    queue.stop();
+                } else {
+                    push(2).expect("room");
+                }
+            });
+            let asks = taken.iter().map(|handover| handover.asks.len()).sum::<usize>();
+            assert_eq!(asks, if stopped { 2 } else { 4 });
+        }
     }
 }

@@ -28,7 +28,7 @@ pub(crate) fn claim(facts: &ClaimFacts, codes: &Codes) -> Vec<u8> {
 /// The fields `voucher` and `seq`, for replies that have others beside them.
 pub(crate) fn put_claim_fields(facts: &ClaimFacts, codes: &Codes, out: &mut Vec<u8>) {
     out.extend_from_slice(b"\"voucher\":{\"code\":\"");
-    out.extend_from_slice(codes.voucher(facts.voucher).as_bytes());
+    out.extend_from_slice(&codes.voucher_text(facts.voucher));
     out.extend_from_slice(b"\",\"face_minor\":");
     put_number(u64::from(facts.face_minor), out);
     out.extend_from_slice(b",\"valid_from\":\"");
