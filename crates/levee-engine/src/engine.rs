@@ -13,6 +13,7 @@ use levee_api::pseudonym::fingerprint;
 use levee_api::vitals::{Phase, Vitals};
 use levee_core::types::{ActivateRules, Command, ResumeService};
 use levee_core::{RuleBook, State};
+use levee_journal::disk::{Disk, RealDisk};
 use levee_journal::{
     FileJournal, InstallationId, Log, OpenError, Options, SnapshotHead, Snapshots,
 };
@@ -55,6 +56,8 @@ pub struct Keys<'a> {
 pub struct EngineConfig {
     /// The data folder.
     pub data: PathBuf,
+    /// The file system that the journal is on.
+    pub disk: Arc<dyn Disk>,
     /// How the journal uses its disk.
     pub journal: Options,
     /// Most asks that wait; more are turned away.
@@ -75,6 +78,7 @@ impl EngineConfig {
     pub fn new(data: &Path, installation: InstallationId) -> Self {
         Self {
             data: data.to_path_buf(),
+            disk: Arc::new(RealDisk),
             journal: Options::default(),
             queue_capacity: 1 << 16,
             accept_time: false,
@@ -150,7 +154,7 @@ impl Engine {
             return Err(StartError::SegmentTooSmall { bytes, least: SEGMENT_BYTES_MIN });
         }
         let genesis = genesis(keys);
-        let opened = if FileJournal::exists(&config.data) {
+        let opened = if FileJournal::exists_on(Arc::clone(&config.disk), &config.data) {
             open(config, genesis, &shared.vitals)?
         } else if let Some(seq) = Snapshots::new(&config.data).list()?.first() {
             return Err(StartError::JournalLost { seq: *seq });
@@ -289,7 +293,8 @@ fn genesis(keys: Keys<'_>) -> Vec<u8> {
 fn create(config: &EngineConfig, genesis: Vec<u8>) -> Result<Opened, StartError> {
     // The genesis record has no time of its own: journal time begins with the first command.
     let installation = config.installation;
-    let journal = FileJournal::create(&config.data, config.journal, installation, &genesis, 0)?;
+    let (disk, data) = (Arc::clone(&config.disk), &config.data);
+    let journal = FileJournal::create_on(disk, data, config.journal, installation, &genesis, 0)?;
     let state = empty_state(config.rules);
     let first = activation(&state, config.rules).into_iter().collect();
     let head = SnapshotHead { installation, last_seq: 0, time_ms: 0, genesis };
@@ -306,7 +311,8 @@ fn open(config: &EngineConfig, genesis: Vec<u8>, vitals: &Vitals) -> Result<Open
     }
     let found = newest_snapshot(&snapshots, config.rules, vitals)?;
     let after_seq = found.as_ref().map_or(0, |(head, _)| head.last_seq);
-    let opened = FileJournal::open_after(&config.data, config.journal, after_seq);
+    let (disk, data) = (Arc::clone(&config.disk), &config.data);
+    let opened = FileJournal::open_after_on(disk, data, config.journal, after_seq);
     let (journal, recovered) = opened.map_err(|error| match error {
         OpenError::NotCreated { .. } if after_seq > 0 => StartError::JournalLost { seq: after_seq },
         error => error.into(),

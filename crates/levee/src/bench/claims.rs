@@ -2,7 +2,9 @@
 //! before its sync; on demand with a snapshot in the middle.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use hdrhistogram::Histogram;
@@ -12,12 +14,18 @@ use levee_engine::SnapshotPlan;
 use serde::Serialize;
 
 use super::rush::Rush;
+use super::slow_disk::SlowDisk;
 use super::stage::{Campaign, Folder, Stage, config, no_snapshots};
 use super::{AckMs, each_of, latencies, per_s, report, resident_bytes};
 use crate::Ending;
 
 /// What a voucher is worth; the sums play no part here.
 const FACE_MINOR: u32 = 1;
+
+/// A longer sync needs more claims under way: with fewer, every claim waits for one sync and the
+/// engine for the claims.
+const IN_FLIGHT: u32 = 16_384;
+const IN_FLIGHT_DELAYED: u32 = 65_536;
 
 /// Rounds of claims before the campaign is open, each as many as may be under way and all refused:
 /// vectors and replies have their memory then, and nothing is in the tables yet.
@@ -34,9 +42,13 @@ pub(super) struct Args {
     /// Claims handed over at a time, as a gate thread does once a turn.
     #[arg(long, default_value_t = 512)]
     vector: u32,
-    /// Claims under way at most.
-    #[arg(long, default_value_t = 16_384)]
-    in_flight: u32,
+    /// Claims under way at most [default: 16384, or 65536 with --sync-delay-ms].
+    #[arg(long)]
+    in_flight: Option<u32>,
+    /// Let each sync of the journal take at least so long, as on a slower disk or behind a
+    /// replication.
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=60_000))]
+    sync_delay_ms: u64,
     /// Take a snapshot in the middle of the run, and tell how long claims took during it.
     #[arg(long)]
     snapshot: bool,
@@ -51,6 +63,7 @@ pub(super) struct Args {
 #[derive(Debug, Serialize)]
 struct Figures {
     users: u32,
+    sync_delay_ms: u64,
     seconds: f64,
     claims_per_s: f64,
     ack_ms: AckMs,
@@ -80,7 +93,10 @@ struct SnapshotFigures {
 }
 
 pub(super) fn run(args: &Args) -> Result<Ending> {
-    ensure!(args.vector > 0 && args.in_flight >= args.vector, "--in-flight is below --vector");
+    let delayed = args.sync_delay_ms > 0;
+    let in_flight = if delayed { IN_FLIGHT_DELAYED } else { IN_FLIGHT };
+    let in_flight = args.in_flight.unwrap_or(in_flight);
+    ensure!(args.vector > 0 && in_flight >= args.vector, "--in-flight is below --vector");
     let folder = Folder::new(args.data.as_ref())?;
     let plan = if args.snapshot {
         let journal_bytes = u64::from(args.users / 2) * JOURNAL_BYTES_PER_CLAIM;
@@ -88,7 +104,11 @@ pub(super) fn run(args: &Args) -> Result<Ending> {
     } else {
         no_snapshots()
     };
-    let stage = Stage::start(&config(&folder.path, args.in_flight, plan))?;
+    let mut config = config(&folder.path, in_flight, plan);
+    if delayed {
+        config.disk = Arc::new(SlowDisk::new(Duration::from_millis(args.sync_delay_ms)));
+    }
+    let stage = Stage::start(&config)?;
     let vitals = stage.engine.vitals();
     let campaign = Campaign {
         id: "bench",
@@ -102,7 +122,7 @@ pub(super) fn run(args: &Args) -> Result<Ending> {
         campaign: stage.create_campaign(&campaign)?,
         face_minor: FACE_MINOR,
         vector: args.vector,
-        in_flight: args.in_flight,
+        in_flight,
     };
     for _ in 0..WARM_UP_ROUNDS {
         rush.knock()?;
@@ -136,6 +156,7 @@ pub(super) fn run(args: &Args) -> Result<Ending> {
     }
     let figures = Figures {
         users: args.users,
+        sync_delay_ms: args.sync_delay_ms,
         seconds,
         claims_per_s: per_s(u64::from(args.users), seconds),
         ack_ms: AckMs::of(&seen.all()?),
@@ -153,6 +174,9 @@ fn print(figures: &Figures) {
         "{} users in {:.2} s: {:.0} durable claims/s in {} records",
         figures.users, figures.seconds, figures.claims_per_s, figures.records
     );
+    if figures.sync_delay_ms > 0 {
+        println!("every sync took {} ms or more, by request", figures.sync_delay_ms);
+    }
     println!("acknowledged after {}", figures.ack_ms);
     if let Some(snapshot) = &figures.snapshot {
         println!("  before the snapshot {}", snapshot.before_snapshot_ms);

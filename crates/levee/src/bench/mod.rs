@@ -10,6 +10,7 @@ mod load;
 mod pace;
 mod recover;
 mod rush;
+mod slow_disk;
 mod stage;
 
 use std::fmt;

@@ -102,6 +102,9 @@ fn claims_are_measured_without_and_with_a_snapshot() {
     ];
     let figures = check("claims --users 20000", &names);
     assert!(figures["during_snapshot_ms"].is_null(), "{figures}");
+    let figures = check("claims --users 20000 --sync-delay-ms 5", &names);
+    // A claim waits for its sync, however fast the disk is.
+    assert!(figures["ack_ms"]["p50"].as_f64() > Some(4.9), "{figures}");
     // Few under way, so that the middle of so short a run lies many batches before its end.
     let arguments = "claims --users 60000 --vector 256 --in-flight 1024 --snapshot";
     let figures = check(arguments, &names);
