@@ -122,6 +122,10 @@ impl<C: Clock> Decider<C> {
                 let now = Instant::now();
                 arrivals.note(asks, now - std::mem::replace(&mut taken_at, now));
             }
+            // Before the clock is read: what is decided afterwards is decided at that time.
+            if !self.snapshots.wait_for_room() {
+                return;
+            }
             let clock_ms = self.clock.now_ms();
             let jump_ms = clock_ms.saturating_sub(last_clock_ms);
             if jump_ms > jump_ms_max(&self.clock) && !self.accept_time {
@@ -140,9 +144,6 @@ impl<C: Clock> Decider<C> {
                 if own.is_empty() && ticker.due(now, next_due_ms, clock_ms) {
                     own.push(Command::Tick(Tick { limit: TICK_LIMIT }));
                 }
-            }
-            if !self.snapshots.wait_for_room() {
-                return;
             }
             if own.is_empty() && taken.is_empty() {
                 self.snapshots.go_on(self.sequencer.state_mut());

@@ -179,8 +179,9 @@ impl Engine {
         let (recycle, recycled) = channel();
         let (chunks, memory) = memory::start()?;
         let store = (Snapshots::new(&config.data), head, journal.trimmer());
-        let snapshot_seq = shared.vitals.snapshot_seq.load(Relaxed);
-        let (snapshots, writing) = snapshots(shared, config.snapshots, snapshot_seq, store);
+        let vitals = &shared.vitals;
+        let known = (vitals.snapshot_seq.load(Relaxed), vitals.replayed.load(Relaxed));
+        let (snapshots, writing) = snapshots(shared, config.snapshots, known, store);
         let decider = Decider {
             shared: Arc::clone(shared),
             clock,

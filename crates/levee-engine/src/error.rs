@@ -122,6 +122,9 @@ pub enum SnapshotTrouble {
     /// It makes no state of this build.
     #[error(transparent)]
     Restore(#[from] RestoreError),
+    /// What it holds contradicts itself.
+    #[error("its checksums are right, and its records contradict each other")]
+    Contents,
     /// Its parts stand in no order that this build knows.
     #[error("its parts are in an order that this build does not know")]
     Order,

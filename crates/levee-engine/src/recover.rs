@@ -41,13 +41,17 @@ pub fn replay(
             for record in records {
                 // Whoever applies is gone after an error of its own.
                 let Some(batch) = decode(record, after_seq).transpose() else { continue };
-                if to_apply.send(batch).is_err() {
+                let is_last = batch.is_err();
+                if to_apply.send(batch).is_err() || is_last {
                     return;
                 }
             }
         });
         decoder.map_err(|cause| StartError::File { path: "thread decode".into(), cause })?;
-        apply_all(&decoded, state, vitals)
+        let applied = apply_all(&decoded, state, vitals);
+        // After an error the other thread must not wait for room.
+        drop(decoded);
+        applied
     })
 }
 
@@ -175,7 +179,9 @@ fn restore(
     vitals.restore_bytes.store(snapshots.bytes(last_seq)?, Relaxed);
     let mut reader = snapshots.open(last_seq)?;
     let head = reader.head().clone();
-    let state = read_state(&mut reader, empty_state(book), vitals)?;
+    // Checksums tell damage, not a fault of whoever wrote it; that must not stop a start.
+    let read = || read_state(&mut reader, empty_state(book), vitals);
+    let state = catch_unwind(AssertUnwindSafe(read)).unwrap_or(Err(SnapshotTrouble::Contents))?;
     if state.last_seq() != last_seq || state.last_ms() != head.time_ms {
         return Err(SnapshotTrouble::Order);
     }

@@ -24,6 +24,9 @@ const QUEUE_SHORT_BYTES: usize = 4 << 20;
 /// After a failure the next snapshot is tried this much later.
 const RETRY: Duration = Duration::from_secs(60);
 
+/// So many commands replayed at a start call for a snapshot.
+const REPLAYED_MANY: u64 = 1_000_000;
+
 /// How often the writing thread looks whether the snapshot's last command is durable.
 const DURABLE_LOOK: Duration = Duration::from_millis(1);
 
@@ -114,11 +117,12 @@ pub(crate) struct SnapshotWriting {
     outbox: Arc<Outbox>,
 }
 
-/// Both sides. `last_seq` is that of the newest snapshot, 0 without one.
+/// Both sides. `last_seq` is that of the newest snapshot, 0 without one; `replayed` is how many
+/// commands the start replayed.
 pub(crate) fn snapshots(
     shared: &Arc<Shared>,
     plan: SnapshotPlan,
-    last_seq: u64,
+    (last_seq, replayed): (u64, u64),
     (snapshots, head, trim): (Snapshots, SnapshotHead, Arc<dyn Trim>),
 ) -> (Snapshotter, SnapshotWriting) {
     let outbox = Arc::new(Outbox {
@@ -131,7 +135,10 @@ pub(crate) fn snapshots(
         plan,
         outbox: Arc::clone(&outbox),
         running: false,
-        next_at: Instant::now() + plan.every,
+        // A start that had much to replay is followed by a snapshot, so that a server which is
+        // killed again and again does not replay more and more.
+        next_at: Instant::now()
+            + if replayed > REPLAYED_MANY { Duration::ZERO } else { plan.every },
         next_bytes: plan.journal_bytes,
         last_seq,
         pages: Vec::new(),
@@ -164,6 +171,9 @@ impl Snapshotter {
 
     /// Between two batches: begins a snapshot that is due, or goes on with the one that runs.
     pub(crate) fn go_on(&mut self, state: &mut State) {
+        if self.has_failed(state) {
+            return;
+        }
         if !self.running {
             if self.is_due(state) {
                 self.begin(state);
@@ -171,14 +181,8 @@ impl Snapshotter {
             return;
         }
         state.take_pages(&mut self.pages);
-        let (queued, failed) = self.hand_over();
-        if failed {
-            self.running = false;
-            state.end_snapshot();
-            self.next_at = Instant::now() + RETRY;
-            self.next_bytes = u64::MAX;
-            self.last_seq = 0;
-        } else if queued < QUEUE_SHORT_BYTES {
+        let queued = self.hand_over();
+        if queued < QUEUE_SHORT_BYTES {
             let whole = state.sweep(SWEEP_PAGES);
             state.take_pages(&mut self.pages);
             self.hand_over();
@@ -186,6 +190,21 @@ impl Snapshotter {
                 self.end(state);
             }
         }
+    }
+
+    /// Whether the last one failed, at whatever point; then the next is tried later.
+    fn has_failed(&mut self, state: &mut State) -> bool {
+        if !std::mem::take(&mut self.outbox.lock().failed) {
+            return false;
+        }
+        if std::mem::take(&mut self.running) {
+            state.end_snapshot();
+            self.pages.clear();
+        }
+        self.next_at = Instant::now() + RETRY;
+        self.next_bytes = u64::MAX;
+        self.last_seq = 0;
+        true
     }
 
     fn is_due(&self, state: &State) -> bool {
@@ -209,8 +228,8 @@ impl Snapshotter {
         self.outbox.filled.notify_one();
     }
 
-    /// Hands the copied pages over; returns how many bytes wait, and whether writing failed.
-    fn hand_over(&mut self) -> (usize, bool) {
+    /// Hands the copied pages over; returns how many bytes wait.
+    fn hand_over(&mut self) -> usize {
         let mut waiting = self.outbox.lock();
         if waiting.failed {
             self.pages.clear();
@@ -219,11 +238,11 @@ impl Snapshotter {
             waiting.bytes += pages.bytes.len();
             waiting.pieces.push_back(Piece::Pages(pages));
         }
-        let (bytes, failed) = (waiting.bytes, waiting.failed);
+        let bytes = waiting.bytes;
         drop(waiting);
         self.shared.vitals.snapshot_queued_bytes.store(bytes as u64, Relaxed);
         self.outbox.filled.notify_one();
-        (bytes, failed)
+        bytes
     }
 
     fn end(&mut self, state: &mut State) {
@@ -239,6 +258,9 @@ impl Snapshotter {
         self.outbox.lock().ending = true;
         self.outbox.filled.notify_one();
         self.drive(state);
+        if self.shared.has_failed() || self.running {
+            return;
+        }
         if self.plan.at_stop && state.last_seq() > self.last_seq {
             let mut waiting = self.outbox.lock();
             while waiting.busy && !self.shared.has_failed() {
@@ -246,13 +268,15 @@ impl Snapshotter {
                 waiting = waited.unwrap_or_else(PoisonError::into_inner).0;
             }
             drop(waiting);
-            self.begin(state);
-            self.drive(state);
+            if !self.shared.has_failed() {
+                self.begin(state);
+                self.drive(state);
+            }
         }
     }
 
     fn drive(&mut self, state: &mut State) {
-        while self.running && self.wait_for_room() {
+        while self.running && !self.shared.has_failed() && self.wait_for_room() {
             self.go_on(state);
             if self.running && self.outbox.lock().bytes >= QUEUE_SHORT_BYTES {
                 std::thread::sleep(DURABLE_LOOK);
@@ -327,6 +351,8 @@ impl SnapshotWriting {
     /// Writes one snapshot. `None` when the engine ended before it was whole.
     fn write(&mut self, rest: &Rest) -> Result<Option<u64>, SnapshotError> {
         (self.head.last_seq, self.head.time_ms) = (rest.last_seq(), rest.last_ms());
+        // What a killed process left half-written takes space, and this one needs as much.
+        self.snapshots.prune(2)?;
         let encoded = rest.encode();
         let expected = rest.pages() * PAGE_BYTES as u64 + encoded.len() as u64;
         let mut writer = self.snapshots.create(&self.head, expected)?;
@@ -362,14 +388,19 @@ impl SnapshotWriting {
         }
         let bytes = writer.finish()?;
         self.snapshots.verify(rest.last_seq())?;
-        self.snapshots.prune(2)?;
-        // The older of the two needs all that follows it.
-        if let [_, older, ..] = self.snapshots.list()?[..]
-            && let Err(error) = self.trim.truncate_before(older + 1)
-        {
-            tracing::warn!(%error, "the journal's older segments stay where they are");
+        if let Err(error) = self.clear_away() {
+            tracing::warn!(%error, "older snapshots and segments stay where they are");
         }
         Ok(Some(bytes))
+    }
+
+    /// The older of two snapshots needs all that follows it; what lies before goes.
+    fn clear_away(&self) -> Result<(), Box<dyn std::error::Error>> {
+        self.snapshots.prune(2)?;
+        if let [_, older, ..] = self.snapshots.list()?[..] {
+            self.trim.truncate_before(older + 1)?;
+        }
+        Ok(())
     }
 }
 

@@ -51,6 +51,8 @@ pub(crate) struct SnapshotSection {
 /// The least that makes sense: below it a snapshot would follow the other, or never end.
 const SNAPSHOT_JOURNAL_BYTES_MIN: u64 = 1 << 20;
 const SNAPSHOT_EVERY_S_MIN: u64 = 10;
+/// A year is as good as never.
+const SNAPSHOT_EVERY_MAX: Duration = Duration::from_secs(366 * 24 * 3_600);
 const SNAPSHOT_BYTES_PER_S_MIN: u64 = 1 << 20;
 const SNAPSHOT_QUEUE_BYTES_MIN: usize = 1 << 20;
 
@@ -93,6 +95,12 @@ impl Config {
             bytes_per_s: section.bytes_per_s.unwrap_or(defaults.bytes_per_s),
             queue_bytes: section.queue_bytes.unwrap_or(defaults.queue_bytes),
         };
+        ensure!(
+            plan.every <= SNAPSHOT_EVERY_MAX,
+            "snapshots.every_s is {}, and must be at most {}",
+            plan.every.as_secs(),
+            SNAPSHOT_EVERY_MAX.as_secs()
+        );
         for (name, is, least) in [
             ("journal_bytes", plan.journal_bytes, SNAPSHOT_JOURNAL_BYTES_MIN),
             ("every_s", plan.every.as_secs(), SNAPSHOT_EVERY_S_MIN),

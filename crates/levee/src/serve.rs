@@ -167,10 +167,12 @@ pub(crate) fn run(args: &Args) -> Result<Ending> {
         let rehearsal = args.is_rehearsal().then_some((speed, start_at));
         thread::spawn(move || open_engine(&engine, &secrets, rehearsal))
     };
-    if signals.come_before(|| opening.is_finished()) {
+    let signalled = signals.come_before(|| opening.is_finished());
+    if signalled && !opening.is_finished() {
         // Nothing was promised to anyone, and reading may take long.
         tracing::info!("stopped while recovering; nothing is lost");
         gate.drain();
+        drop(temporary);
         std::process::exit(0);
     }
     opening.join().map_err(|_| anyhow!("the thread that recovers has panicked"))??;
@@ -180,7 +182,7 @@ pub(crate) fn run(args: &Args) -> Result<Ending> {
     } else if keys::list(&key_file)?.is_empty() {
         println!("no API keys yet: levee key create --role operator --data {}", data.display());
     }
-    Ok(wait(&engine, gate, signals))
+    Ok(wait(&engine, gate, signals, signalled))
 }
 
 /// The signals that end a server, taken before it says that it is there.
@@ -270,8 +272,8 @@ fn open_engine(
 
 /// Until a signal or a fault; then in order: no new connections, requests under way, the queue, the
 /// journal's end.
-fn wait(engine: &Engine, gate: Gate, mut signals: Signals) -> Ending {
-    if !signals.come_before(|| engine.fault().is_some()) {
+fn wait(engine: &Engine, gate: Gate, mut signals: Signals, signalled: bool) -> Ending {
+    if !signalled && !signals.come_before(|| engine.fault().is_some()) {
         // Requests that wait for the engine will never be answered: the end must be at once. The
         // fault has been logged where it happened.
         return Ending::Failed;

@@ -13,8 +13,8 @@ use crate::types::{
 /// Most that one campaign may ever be funded with: sums stay far inside 64 bits.
 const FUNDED_MINOR_MAX: u64 = 1 << 60;
 
-/// Users for whom the index gets room when money comes in: 8 bytes each. What goes beyond grows it
-/// a segment at a time.
+/// Users for whom the index gets room when money comes in: 8 bytes each, a tenth of a second for as
+/// many as this. What goes beyond grows it a segment at a time.
 const USERS_PLANNED_MAX: u64 = 1 << 27;
 
 impl State {
@@ -132,8 +132,9 @@ impl State {
         campaign.assert_sound();
         let money = campaign.money;
         let face = u64::from(campaign.definition.terms.voucher.kind.face_minor());
-        // As many users as there may be vouchers, besides those who have some.
-        if budget.direction == Direction::Fund {
+        // As many users as there may be vouchers, besides those who have some. Before the campaign is
+        // open: in its rush the index grows a segment at a time.
+        if campaign.state == CampaignState::Draft && budget.direction == Direction::Fund {
             let users = (campaign.available_for_vouchers_minor() / face).min(USERS_PLANNED_MAX);
             let users = usize::try_from(users).expect("bounded") + self.users.len();
             self.users.plan(users, &self.vouchers, &mut self.store);

@@ -81,6 +81,19 @@ fn a_change_of_the_rules_stops_at_the_first_outcome_that_differs() {
     start(&config(&data), 61_000).expect("the right rules still start");
 }
 
+/// However much follows: whoever reads ahead must not keep a start from failing.
+#[test]
+fn a_difference_ends_a_long_replay() {
+    let (_folder, data) = folder();
+    make_journal(&data);
+    for time in 0..30 {
+        let bench = start(&config(&data), 100_000 + time * 1_000).expect("starts");
+        bench.engine.stop().expect("ends well");
+    }
+    let rounded_up = planted(|_, bill_minor| bill_minor.div_ceil(10));
+    assert!(matches!(digest(&data, rounded_up), Err(StartError::Differs { .. })));
+}
+
 fn first_redemption(data: &Path) -> u64 {
     for record in Reader::open(data).expect("there") {
         let record = record.expect("good");
