@@ -10,7 +10,7 @@ use std::time::Duration;
 const MOMENT: Duration = Duration::from_micros(300);
 
 /// As many asks must be likely to come within the moment.
-const WORTH: u64 = 8;
+const WORTH: u64 = 16;
 
 /// How densely asks arrived lately.
 #[derive(Debug, Default)]
@@ -57,8 +57,8 @@ mod tests {
     fn only_where_much_arrives_a_batch_waits() {
         check(&[], false);
         check(&[(1, 300)], false);
-        check(&[(7, 300)], false);
-        check(&[(9, 300)], true);
+        check(&[(15, 300)], false);
+        check(&[(17, 300)], true);
         check(&[(40, 500)], true);
         // Two who ask shortly after each other are not many.
         check(&[(1, 10), (1, 400)], false);
