@@ -55,6 +55,8 @@ struct Figures {
     /// At half of the claims a second, counted from when each should have gone out.
     half_load_ms: AckMs,
     hello_ms: AckMs,
+    /// At as many a second as claims in `half_load_ms`: what the machine itself takes.
+    hello_at_that_load_ms: AckMs,
     /// Processor time of both ends for one request, in microseconds.
     cpu_us_per_claim: CpuUs,
     cpu_us_per_hello: CpuUs,
@@ -86,6 +88,7 @@ pub(super) fn run(args: &Args) -> Result<Ending> {
         ("acknowledged", figures.ack_ms),
         ("acknowledged at half of that load", figures.half_load_ms),
         ("hello", figures.hello_ms),
+        ("hello at half of the claims' load", figures.hello_at_that_load_ms),
     ] {
         println!(
             "{name} after {:.3} ms (p50), {:.3} (p99), {:.3} (p999), {:.3} (max)",
@@ -159,6 +162,7 @@ async fn measure(args: &Args) -> Result<Figures> {
     let each = |bytes: u64| bytes as f64 / with_claims.answers();
     let claims_per_s = with_claims.per_s();
     let half_load = claims.run(Pace::open(length, claims_per_s / 2.0), &claim).await?;
+    let hello_there = hellos.run(Pace::open(length, claims_per_s / 2.0), &greet).await?;
     Ok(Figures {
         connections: args.connections,
         claims_per_s,
@@ -168,6 +172,7 @@ async fn measure(args: &Args) -> Result<Figures> {
         ack_ms: with_claims.latencies()?,
         half_load_ms: AckMs::of(&half_load.latencies),
         hello_ms: with_hello.latencies()?,
+        hello_at_that_load_ms: AckMs::of(&hello_there.latencies),
         cpu_us_per_claim: with_claims.cpu_us(),
         cpu_us_per_hello: with_hello.cpu_us(),
         bytes_per_claim: each(memory),
