@@ -1,16 +1,19 @@
 //! Whether a batch that could begin should let a moment pass first.
 //!
 //! A batch costs three wakes of threads, a write and a sync, whatever its size: about what thirty
-//! claims cost by themselves. Where asks come so densely that a moment brings many more, waiting for
-//! them gains more than it delays; where they do not, nobody waits.
+//! claims cost by themselves. Where asks come so densely that a moment brings several more, waiting
+//! for them gains more than it delays; where they do not, nobody waits. Far from full load it gains
+//! most: there every batch would be of a few asks, and a machine that is half asked would be wholly
+//! busy with wakes and syncs, so that whoever shares it (a host with its own limit of processor
+//! time, for one) stops it for milliseconds.
 
 use std::time::Duration;
 
 /// How long a batch waits for more at most: little beside what a reply takes when so much arrives.
-const MOMENT: Duration = Duration::from_micros(300);
+const MOMENT: Duration = Duration::from_micros(600);
 
 /// As many asks must be likely to come within the moment.
-const WORTH: u64 = 16;
+const WORTH: u64 = 8;
 
 /// How densely asks arrived lately.
 #[derive(Debug, Default)]
@@ -57,8 +60,8 @@ mod tests {
     fn only_where_much_arrives_a_batch_waits() {
         check(&[], false);
         check(&[(1, 300)], false);
-        check(&[(15, 300)], false);
-        check(&[(17, 300)], true);
+        check(&[(7, 600)], false);
+        check(&[(9, 600)], true);
         check(&[(40, 500)], true);
         // Two who ask shortly after each other are not many.
         check(&[(1, 10), (1, 400)], false);

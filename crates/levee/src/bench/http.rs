@@ -59,6 +59,7 @@ struct Figures {
     hello_at_that_load_ms: AckMs,
     /// Processor time of both ends for one request, in microseconds.
     cpu_us_per_claim: CpuUs,
+    cpu_us_per_claim_at_half_load: CpuUs,
     cpu_us_per_hello: CpuUs,
     bytes_per_claim: f64,
     journal_bytes_per_claim: f64,
@@ -95,7 +96,11 @@ pub(super) fn run(args: &Args) -> Result<Ending> {
             ms.p50, ms.p99, ms.p999, ms.max
         );
     }
-    for (name, us) in [("claim", figures.cpu_us_per_claim), ("hello", figures.cpu_us_per_hello)] {
+    for (name, us) in [
+        ("claim", figures.cpu_us_per_claim),
+        ("claim at half of that load", figures.cpu_us_per_claim_at_half_load),
+        ("hello", figures.cpu_us_per_hello),
+    ] {
         println!(
             "a {name} takes {:.1} us of the server, {:.1} of the generator",
             us.server, us.generator
@@ -161,7 +166,9 @@ async fn measure(args: &Args) -> Result<Figures> {
     #[expect(clippy::cast_precision_loss, reason = "figures for people")]
     let each = |bytes: u64| bytes as f64 / with_claims.answers();
     let claims_per_s = with_claims.per_s();
-    let half_load = claims.run(Pace::open(length, claims_per_s / 2.0), &claim).await?;
+    let mut at_half = Runs::of(&levee);
+    let half_load = claims.run(Pace::open(length, claims_per_s / 2.0), &claim);
+    at_half.add(half_load).await?;
     let hello_there = hellos.run(Pace::open(length, claims_per_s / 2.0), &greet).await?;
     Ok(Figures {
         connections: args.connections,
@@ -170,10 +177,11 @@ async fn measure(args: &Args) -> Result<Figures> {
         share_of_hello: median(shares.clone()),
         shares,
         ack_ms: with_claims.latencies()?,
-        half_load_ms: AckMs::of(&half_load.latencies),
+        half_load_ms: at_half.latencies()?,
         hello_ms: with_hello.latencies()?,
         hello_at_that_load_ms: AckMs::of(&hello_there.latencies),
         cpu_us_per_claim: with_claims.cpu_us(),
+        cpu_us_per_claim_at_half_load: at_half.cpu_us(),
         cpu_us_per_hello: with_hello.cpu_us(),
         bytes_per_claim: each(memory),
         journal_bytes_per_claim: each(journal),
