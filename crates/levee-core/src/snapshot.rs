@@ -7,6 +7,7 @@ use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use crate::handlers::USERS_PLANNED_MAX;
 use crate::state::{Campaign, Outage, SetAside, State};
 use crate::tables::{Budgets, Capture, Chunk, LAYOUT, LockState, Pages};
 use crate::types::{CampaignNo, Command, DecodeError, Definition, LockNo, Reader, Wire};
@@ -263,14 +264,15 @@ pub struct Restore {
 }
 
 impl Restore {
-    /// Begins with an empty state and the rest of a snapshot.
+    /// Begins with an empty state and the rest of a snapshot, whose pages hold at most `bytes_max`
+    /// bytes: no memory is taken for more.
     ///
     /// # Errors
     /// The rest is none of this build.
     ///
     /// # Panics
     /// When the state is not empty.
-    pub fn new(mut state: State, rest: &[u8]) -> Result<Self, RestoreError> {
+    pub fn new(mut state: State, rest: &[u8], bytes_max: u64) -> Result<Self, RestoreError> {
         assert_eq!(state.last_seq, 0, "a snapshot is put into an empty state");
         let mut reader = Reader::new(rest);
         let reader = &mut reader;
@@ -282,7 +284,7 @@ impl Restore {
         state.last_ms = Wire::get(reader)?;
         let version = u16::get(reader)?;
         state.rules = state.book.get(version).ok_or(RestoreError::Rules(version))?;
-        let users_planned = Wire::get(reader)?;
+        let users_planned = u32::get(reader)?;
         let mut spans = Vec::new();
         for _ in 0..usize::get(reader)? {
             spans.push((u32::get(reader)?, u32::get(reader)?));
@@ -296,6 +298,13 @@ impl Restore {
         let wrong = |what| RestoreError::Rest(DecodeError { what, offset: reader.offset() });
         let in_order = |(first, len): &(u32, u32)| first <= len && *len < u32::MAX;
         if reader.remaining() > 0 || spans.len() != 5 || !spans.iter().all(in_order) {
+            return Err(wrong("list of tables"));
+        }
+        let bytes = state.captures().into_iter().zip(&spans);
+        let bytes = bytes.map(|(table, span)| table.bytes_of(*span)).sum::<u64>();
+        // A plan counts those who have vouchers besides those who may come.
+        let planned_max = USERS_PLANNED_MAX + u64::from(spans[0].1);
+        if bytes > bytes_max || u64::from(users_planned) > planned_max {
             return Err(wrong("list of tables"));
         }
         let State { vouchers, redemptions, locks, requests, references, store, .. } = &mut state;

@@ -140,7 +140,7 @@ fn apply_again(state: &mut State, batch: &Decoded) -> Result<(), StartError> {
 }
 
 /// The newest snapshot that is whole and of this build, with the state in it. Those that are not are
-/// named and passed over.
+/// named and passed over; damaged ones are set aside, so that they do not count as kept.
 ///
 /// # Errors
 /// The folder cannot be listed.
@@ -163,6 +163,11 @@ pub fn newest_snapshot(
                     %error,
                     "a snapshot cannot be used; going on with the one before it, or the journal alone"
                 );
+                if error.is_damage()
+                    && let Err(error) = snapshots.set_aside(last_seq)
+                {
+                    tracing::warn!(seq = last_seq, %error, "the damaged snapshot stays where it is");
+                }
             }
         }
     }
@@ -176,11 +181,12 @@ fn restore(
     book: RuleBook,
     vitals: &Vitals,
 ) -> Result<(SnapshotHead, State), SnapshotTrouble> {
-    vitals.restore_bytes.store(snapshots.bytes(last_seq)?, Relaxed);
+    let bytes = snapshots.bytes(last_seq)?;
+    vitals.restore_bytes.store(bytes, Relaxed);
     let mut reader = snapshots.open(last_seq)?;
     let head = reader.head().clone();
     // Checksums tell damage, not a fault of whoever wrote it; that must not stop a start.
-    let read = || read_state(&mut reader, empty_state(book), vitals);
+    let read = || read_state(&mut reader, empty_state(book), bytes, vitals);
     let state = catch_unwind(AssertUnwindSafe(read)).unwrap_or(Err(SnapshotTrouble::Contents))?;
     if state.last_seq() != last_seq || state.last_ms() != head.time_ms {
         return Err(SnapshotTrouble::Order);
@@ -198,6 +204,7 @@ pub(crate) fn empty_state(book: RuleBook) -> State {
 fn read_state(
     reader: &mut SnapshotReader,
     state: State,
+    bytes_max: u64,
     vitals: &Vitals,
 ) -> Result<State, SnapshotTrouble> {
     let mut rest = Vec::new();
@@ -211,7 +218,7 @@ fn read_state(
         }
         // The rest stands before all pages.
         if let Some(state) = empty.take() {
-            restore = Some(Restore::new(state, &rest)?);
+            restore = Some(Restore::new(state, &rest, bytes_max)?);
         }
         let restore = restore.as_mut().ok_or(SnapshotTrouble::Order)?;
         let table = u8::try_from(block.tag).map_err(|_| SnapshotTrouble::Order)?;
@@ -221,7 +228,7 @@ fn read_state(
     let restore = match (restore, empty) {
         (Some(restore), _) => restore,
         // Without users there are no pages.
-        (None, Some(state)) => Restore::new(state, &rest)?,
+        (None, Some(state)) => Restore::new(state, &rest, bytes_max)?,
         (None, None) => return Err(SnapshotTrouble::Order),
     };
     Ok(restore.finish()?)

@@ -387,7 +387,12 @@ impl SnapshotWriting {
             std::thread::sleep(DURABLE_LOOK);
         }
         let bytes = writer.finish()?;
-        self.snapshots.verify(rest.last_seq())?;
+        if let Err(error) = self.snapshots.verify(rest.last_seq()) {
+            if matches!(error, SnapshotError::Damaged { .. }) {
+                self.snapshots.set_aside(rest.last_seq())?;
+            }
+            return Err(error);
+        }
         if let Err(error) = self.clear_away() {
             tracing::warn!(%error, "older snapshots and segments stay where they are");
         }

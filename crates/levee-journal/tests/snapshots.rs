@@ -179,6 +179,25 @@ fn every_byte_flipped_and_every_cut() {
     check_refused(&snapshots, &file, &[&original[..], &[0]].concat(), "a byte more");
 }
 
+#[test]
+fn a_damaged_one_that_was_set_aside_does_not_count() {
+    let dir = tempdir().unwrap();
+    let snapshots = Snapshots::new(dir.path());
+    let aside = path(dir.path(), 3).with_extension("snap.damaged");
+    for seq in [1, 2, 3] {
+        write(&snapshots, seq, &[(1, 10)]);
+    }
+    snapshots.set_aside(3).unwrap();
+    assert_eq!(snapshots.list().unwrap(), [2, 1]);
+    assert!(aside.exists(), "to be looked at");
+    assert!(matches!(snapshots.set_aside(3), Err(SnapshotError::Io { .. })), "it is gone");
+    assert_eq!(snapshots.prune(3).unwrap(), 0);
+    assert!(aside.exists(), "fewer are there than are kept");
+    assert_eq!(snapshots.prune(2).unwrap(), 0, "both good ones are kept");
+    assert_eq!(snapshots.list().unwrap(), [2, 1]);
+    assert!(!aside.exists(), "two good ones are there");
+}
+
 /// Each block is whole, and stands where it does not belong.
 #[test]
 fn blocks_in_the_wrong_place_are_refused() {

@@ -15,7 +15,7 @@ const FUNDED_MINOR_MAX: u64 = 1 << 60;
 
 /// Users for whom the index gets room when money comes in: 8 bytes each, a tenth of a second for as
 /// many as this. What goes beyond grows it a segment at a time.
-const USERS_PLANNED_MAX: u64 = 1 << 27;
+pub(crate) const USERS_PLANNED_MAX: u64 = 1 << 27;
 
 impl State {
     pub(crate) fn campaign_no(&self, id: &CampaignId) -> Result<CampaignNo, Refusal> {

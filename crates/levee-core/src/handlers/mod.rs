@@ -6,6 +6,7 @@ mod locks;
 mod redemptions;
 mod time;
 
+pub(crate) use self::campaigns::USERS_PLANNED_MAX;
 use sha2::{Digest, Sha256};
 
 use crate::state::{Effect, State};

@@ -187,6 +187,9 @@ pub(crate) trait Capture {
     /// First record and number of records.
     fn span(&self) -> (u32, u32);
 
+    /// How many bytes the pages of a table of such records take.
+    fn bytes_of(&self, span: (u32, u32)) -> u64;
+
     /// Copies up to `limit` further pages out; returns what is left of the limit.
     fn sweep(&mut self, limit: u32) -> u32;
 
@@ -219,6 +222,12 @@ impl<T: Pod> Capture for Table<T> {
 
     fn span(&self) -> (u32, u32) {
         (self.first, self.len)
+    }
+
+    fn bytes_of(&self, (first, len): (u32, u32)) -> u64 {
+        let gone = first as usize / Self::PER_CHUNK * PAGES_PER_CHUNK;
+        let pages = (len as usize).div_ceil(Self::PER_PAGE).saturating_sub(gone);
+        (pages * PAGE_BYTES) as u64
     }
 
     fn sweep(&mut self, mut limit: u32) -> u32 {

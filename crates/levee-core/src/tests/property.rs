@@ -11,7 +11,7 @@ use super::model::Model;
 use super::{DAY, request, user};
 use crate::query::{Answer, Query};
 use crate::types::*;
-use crate::{PAGE_BYTES, Restore, RuleBook, State, Verdict};
+use crate::{PAGE_BYTES, Restore, RestoreError, RuleBook, State, Verdict};
 
 struct Both {
     state: State,
@@ -283,8 +283,12 @@ impl Both {
         self.state.end_snapshot();
         assert_eq!(rest.pages(), pages.iter().map(|p| (p.bytes.len() / PAGE_BYTES) as u64).sum());
 
-        let mut restore = Restore::new(State::new(RuleBook::RELEASED), &rest.encode())
-            .expect("the rest of a snapshot");
+        let (bytes, rest) = (rest.pages() * PAGE_BYTES as u64, rest.encode());
+        let anew = |bytes_max| Restore::new(State::new(RuleBook::RELEASED), &rest, bytes_max);
+        if bytes > 0 {
+            assert!(matches!(anew(bytes - 1), Err(RestoreError::Rest(_))), "more than there is");
+        }
+        let mut restore = anew(bytes).expect("the rest of a snapshot");
         for pages in &pages {
             restore.put(pages.table, pages.first, &pages.bytes).expect("belongs there");
         }

@@ -107,6 +107,8 @@ fn a_damaged_snapshot_falls_back_to_the_older_and_then_to_the_journal() {
     let (digest, seq, replayed) = snapshot_digest(&data);
     assert_eq!((digest, seq), (expected, older));
     assert!(replayed > 0, "what the older one lacks is replayed");
+    let kept = Snapshots::new(&data).list().expect("there");
+    assert_eq!(kept, [older], "a damaged one does not count as kept");
     start(&config(&data), 2_000).expect("starts").engine.stop().expect("ends well");
 
     damage(&data, older);

@@ -30,6 +30,8 @@ use crate::disk::{Access, Disk, RealDisk};
 use error::io_error;
 
 const SUFFIX: &str = ".snap";
+/// What was found damaged and is no snapshot any more.
+const DAMAGED_SUFFIX: &str = ".snap.damaged";
 const UNFINISHED_SUFFIX: &str = ".snap.tmp";
 
 /// The snapshots of one data folder, whether there are any or not.
@@ -143,9 +145,21 @@ impl Snapshots {
         Ok(reader.head().clone())
     }
 
+    /// Gives a snapshot that turned out to be damaged another name, under which it can be looked
+    /// at: it is not listed any more, and does not count as one that is kept.
+    ///
+    /// # Errors
+    /// [`SnapshotError::Io`]; it may have either name then.
+    pub fn set_aside(&self, last_seq: u64) -> Result<(), SnapshotError> {
+        let (from, to) = (self.path(last_seq, SUFFIX), self.path(last_seq, DAMAGED_SUFFIX));
+        self.disk.rename(&from, &to).map_err(io_error("rename", &from))?;
+        let dir = self.dir();
+        self.disk.sync_dir(&dir).map_err(io_error("sync the folder", &dir))
+    }
+
     /// Deletes all finished snapshots but the newest `keep`, oldest first, and what interrupted
-    /// ones left; returns how many finished ones went. Not while one is being written: its file
-    /// would go too.
+    /// ones left; where `keep` are there, also those that were set aside. Returns how many finished
+    /// ones went. Not while one is being written: its file would go too.
     ///
     /// After a crash one that was deleted may be there again; the next call deletes it again.
     ///
@@ -157,6 +171,11 @@ impl Snapshots {
             remove(self.path(seq, UNFINISHED_SUFFIX))?;
         }
         let seqs = self.list()?;
+        if seqs.len() >= keep {
+            for seq in self.list_with(DAMAGED_SUFFIX)? {
+                remove(self.path(seq, DAMAGED_SUFFIX))?;
+            }
+        }
         let obsolete = seqs.get(keep..).unwrap_or_default();
         for seq in obsolete.iter().rev() {
             remove(self.path(*seq, SUFFIX))?;
