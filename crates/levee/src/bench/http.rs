@@ -23,7 +23,7 @@ use serde::Serialize;
 
 use super::load::{Load, Seen};
 use super::pace::Pace;
-use super::{AckMs, cpu_us, latencies, resident_bytes, write_json};
+use super::{AckMs, cpu_us, latencies, resident_bytes, stolen_us, write_json};
 use crate::Ending;
 use crate::server::Server;
 
@@ -61,6 +61,10 @@ struct Figures {
     cpu_us_per_claim: CpuUs,
     cpu_us_per_claim_at_half_load: CpuUs,
     cpu_us_per_hello: CpuUs,
+    /// Share of the processors' time that the host kept to itself in the runs with claims, and in
+    /// the one at half load: whoever waited then waited for the machine.
+    stolen_share: f64,
+    stolen_share_at_half_load: f64,
     bytes_per_claim: f64,
     journal_bytes_per_claim: f64,
 }
@@ -106,6 +110,11 @@ pub(super) fn run(args: &Args) -> Result<Ending> {
             us.server, us.generator
         );
     }
+    println!(
+        "the machine's host kept {:.1}% of the processors' time, {:.1}% at half of that load",
+        figures.stolen_share * 100.0,
+        figures.stolen_share_at_half_load * 100.0
+    );
     println!(
         "{:.1} bytes of memory and {:.1} bytes of journal a claim",
         figures.bytes_per_claim, figures.journal_bytes_per_claim
@@ -183,6 +192,8 @@ async fn measure(args: &Args) -> Result<Figures> {
         cpu_us_per_claim: with_claims.cpu_us(),
         cpu_us_per_claim_at_half_load: at_half.cpu_us(),
         cpu_us_per_hello: with_hello.cpu_us(),
+        stolen_share: with_claims.stolen_share(),
+        stolen_share_at_half_load: at_half.stolen_share(),
         bytes_per_claim: each(memory),
         journal_bytes_per_claim: each(journal),
     })
@@ -194,21 +205,24 @@ struct Runs {
     seen: Vec<Seen>,
     /// Of all of them.
     cpu_us: CpuUs,
+    stolen_us: f64,
 }
 
 impl Runs {
     fn of(server: &Server) -> Self {
-        Self { server: server.pid().to_string(), seen: Vec::new(), cpu_us: CpuUs::default() }
+        let server = server.pid().to_string();
+        Self { server, seen: Vec::new(), cpu_us: CpuUs::default(), stolen_us: 0.0 }
     }
 
     async fn add(&mut self, run: impl Future<Output = Result<Seen>>) -> Result<()> {
         let server = self.server.clone();
-        let so_far = || anyhow::Ok((cpu_us(&server)?, cpu_us("self")?));
+        let so_far = || anyhow::Ok((cpu_us(&server)?, cpu_us("self")?, stolen_us()?));
         let before = so_far()?;
         self.seen.push(run.await?);
         let after = so_far()?;
         self.cpu_us.server += after.0 - before.0;
         self.cpu_us.generator += after.1 - before.1;
+        self.stolen_us += after.2 - before.2;
         Ok(())
     }
 
@@ -226,6 +240,14 @@ impl Runs {
     fn cpu_us(&self) -> CpuUs {
         let CpuUs { server, generator } = self.cpu_us;
         CpuUs { server: server / self.answers(), generator: generator / self.answers() }
+    }
+
+    fn stolen_share(&self) -> f64 {
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        let seconds = self.seen.iter().map(|seen| seen.seconds).sum::<f64>();
+        #[expect(clippy::cast_precision_loss, reason = "a figure for people")]
+        let all_us = seconds * 1e6 * processors as f64;
+        self.stolen_us / all_us
     }
 
     fn latencies(&self) -> Result<AckMs> {
