@@ -265,7 +265,8 @@ pub struct Restore {
 
 impl Restore {
     /// Begins with an empty state and the rest of a snapshot, whose pages hold at most `bytes_max`
-    /// bytes: no memory is taken for more.
+    /// bytes: no memory is taken for more pages. The index is made for as many users as were
+    /// planned, at most as many as funding plans for.
     ///
     /// # Errors
     /// The rest is none of this build.

@@ -22,7 +22,7 @@ use crate::decider::{Decider, JUMP_MS_MAX};
 use crate::finisher::Finisher;
 use crate::quarantine::Quarantine;
 use crate::queue::Queue;
-use crate::recover::{empty_state, newest_snapshot, replay};
+use crate::recover::{empty_state, newest_snapshot, replay, set_damaged_aside};
 use crate::sequencer::Sequencer;
 use crate::shared::Shared;
 use crate::snapshots::snapshots;
@@ -330,6 +330,7 @@ fn open(config: &EngineConfig, genesis: Vec<u8>, vitals: &Vitals) -> Result<Open
         None => empty_state(config.rules),
     };
     let state = replay(journal.read_from(after_seq + 1)?, state, vitals)?;
+    set_damaged_aside(&snapshots, after_seq);
     let last_ms = recovered.last_time_ms.max(state.last_ms());
     let mut first = Vec::new();
     if state.last_seq() > 0 {

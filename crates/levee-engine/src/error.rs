@@ -130,18 +130,6 @@ pub enum SnapshotTrouble {
     Order,
 }
 
-impl SnapshotTrouble {
-    /// Whether no build could ever use it: it is not another version's, and reading it again makes
-    /// nothing better.
-    pub(crate) fn is_damage(&self) -> bool {
-        match self {
-            Self::File(error) => matches!(error, SnapshotError::Damaged { .. }),
-            Self::Restore(RestoreError::Layout(_) | RestoreError::Rules(_)) | Self::Order => false,
-            Self::Restore(_) | Self::Contents => true,
-        }
-    }
-}
-
 /// Why an engine stopped by itself. What it had not acknowledged may be lost; what it had is not.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Fault {

@@ -10,7 +10,9 @@ use std::thread;
 use levee_api::vitals::Vitals;
 use levee_core::types::{BatchReader, Command, Outcome};
 use levee_core::{Restore, RuleBook, State, Verdict};
-use levee_journal::{Kind, OpenError, OwnedRecord, SnapshotHead, SnapshotReader, Snapshots};
+use levee_journal::{
+    Kind, OpenError, OwnedRecord, SnapshotError, SnapshotHead, SnapshotReader, Snapshots,
+};
 
 use crate::memory::ready_chunk;
 use crate::snapshots::REST_TAG;
@@ -140,7 +142,7 @@ fn apply_again(state: &mut State, batch: &Decoded) -> Result<(), StartError> {
 }
 
 /// The newest snapshot that is whole and of this build, with the state in it. Those that are not are
-/// named and passed over; damaged ones are set aside, so that they do not count as kept.
+/// named and passed over.
 ///
 /// # Errors
 /// The folder cannot be listed.
@@ -163,16 +165,29 @@ pub fn newest_snapshot(
                     %error,
                     "a snapshot cannot be used; going on with the one before it, or the journal alone"
                 );
-                if error.is_damage()
-                    && let Err(error) = snapshots.set_aside(last_seq)
-                {
-                    tracing::warn!(seq = last_seq, %error, "the damaged snapshot stays where it is");
-                }
             }
         }
     }
     vitals.restore_bytes.store(0, Relaxed);
     Ok(None)
+}
+
+/// Sets aside what was passed over because it is damaged, so that it does not count as kept. Only
+/// for who holds the journal and has made the state without them: a start that fails must leave all
+/// as it was, another build may know better, and a disk may read the second time what it did not
+/// the first.
+pub(crate) fn set_damaged_aside(snapshots: &Snapshots, used_seq: u64) {
+    let set_aside = || {
+        for last_seq in snapshots.list()?.into_iter().filter(|last_seq| *last_seq > used_seq) {
+            if let Err(SnapshotError::Damaged { .. }) = snapshots.verify(last_seq) {
+                snapshots.set_aside(last_seq)?;
+            }
+        }
+        Ok::<_, SnapshotError>(())
+    };
+    if let Err(error) = set_aside() {
+        tracing::warn!(%error, "a damaged snapshot stays where it is");
+    }
 }
 
 fn restore(

@@ -388,8 +388,10 @@ impl SnapshotWriting {
         }
         let bytes = writer.finish()?;
         if let Err(error) = self.snapshots.verify(rest.last_seq()) {
-            if matches!(error, SnapshotError::Damaged { .. }) {
-                self.snapshots.set_aside(rest.last_seq())?;
+            if matches!(error, SnapshotError::Damaged { .. })
+                && let Err(error) = self.snapshots.set_aside(rest.last_seq())
+            {
+                tracing::warn!(%error, "a damaged snapshot stays where it is");
             }
             return Err(error);
         }

@@ -184,18 +184,21 @@ fn a_damaged_one_that_was_set_aside_does_not_count() {
     let dir = tempdir().unwrap();
     let snapshots = Snapshots::new(dir.path());
     let aside = path(dir.path(), 3).with_extension("snap.damaged");
-    for seq in [1, 2, 3] {
+    for seq in [1, 2, 3, 4] {
         write(&snapshots, seq, &[(1, 10)]);
     }
+    let newest = path(dir.path(), 4).with_extension("snap.damaged");
     snapshots.set_aside(3).unwrap();
+    snapshots.set_aside(4).unwrap();
     assert_eq!(snapshots.list().unwrap(), [2, 1]);
     assert!(aside.exists(), "to be looked at");
     assert!(matches!(snapshots.set_aside(3), Err(SnapshotError::Io { .. })), "it is gone");
     assert_eq!(snapshots.prune(3).unwrap(), 0);
-    assert!(aside.exists(), "fewer are there than are kept");
+    assert!(!aside.exists(), "they do not pile up");
+    assert!(newest.exists(), "fewer are there than are kept");
     assert_eq!(snapshots.prune(2).unwrap(), 0, "both good ones are kept");
     assert_eq!(snapshots.list().unwrap(), [2, 1]);
-    assert!(!aside.exists(), "two good ones are there");
+    assert!(!newest.exists(), "two good ones are there");
 }
 
 /// Each block is whole, and stands where it does not belong.

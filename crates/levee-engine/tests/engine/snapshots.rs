@@ -107,9 +107,14 @@ fn a_damaged_snapshot_falls_back_to_the_older_and_then_to_the_journal() {
     let (digest, seq, replayed) = snapshot_digest(&data);
     assert_eq!((digest, seq), (expected, older));
     assert!(replayed > 0, "what the older one lacks is replayed");
-    let kept = Snapshots::new(&data).list().expect("there");
-    assert_eq!(kept, [older], "a damaged one does not count as kept");
-    start(&config(&data), 2_000).expect("starts").engine.stop().expect("ends well");
+    let listed = || Snapshots::new(&data).list().expect("there");
+    let wrong = Keys { code: &[9; 32], ..KEYS };
+    let refused = levee_engine::Engine::start(&config(&data), wrong, |_| HandClock::at(2_000));
+    assert!(refused.is_err());
+    assert_eq!(listed(), [newest, older], "a start that fails leaves all as it was");
+    let bench = start(&config(&data), 2_000).expect("starts");
+    assert!(!listed().contains(&newest), "a damaged one does not count as kept");
+    bench.engine.stop().expect("ends well");
 
     damage(&data, older);
     let bench = start(&config(&data), 3_000).expect("starts from the journal alone");

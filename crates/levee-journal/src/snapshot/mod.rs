@@ -158,8 +158,8 @@ impl Snapshots {
     }
 
     /// Deletes all finished snapshots but the newest `keep`, oldest first, and what interrupted
-    /// ones left; where `keep` are there, also those that were set aside. Returns how many finished
-    /// ones went. Not while one is being written: its file would go too.
+    /// ones left; of those that were set aside the newest stays until `keep` are there. Returns how
+    /// many finished ones went. Not while one is being written: its file would go too.
     ///
     /// After a crash one that was deleted may be there again; the next call deletes it again.
     ///
@@ -171,10 +171,9 @@ impl Snapshots {
             remove(self.path(seq, UNFINISHED_SUFFIX))?;
         }
         let seqs = self.list()?;
-        if seqs.len() >= keep {
-            for seq in self.list_with(DAMAGED_SUFFIX)? {
-                remove(self.path(seq, DAMAGED_SUFFIX))?;
-            }
+        let damaged_kept = usize::from(seqs.len() < keep);
+        for seq in self.list_with(DAMAGED_SUFFIX)?.into_iter().skip(damaged_kept) {
+            remove(self.path(seq, DAMAGED_SUFFIX))?;
         }
         let obsolete = seqs.get(keep..).unwrap_or_default();
         for seq in obsolete.iter().rev() {

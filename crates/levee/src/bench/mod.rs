@@ -131,8 +131,10 @@ fn cpu_us(pid: &str) -> Result<f64> {
 fn stolen_us() -> Result<f64> {
     let stat = fs::read_to_string("/proc/stat")?;
     let ticks = stat.lines().next().and_then(|line| line.split_whitespace().nth(8));
-    let ticks: u32 = ticks.context("no stolen time in /proc/stat")?.parse()?;
-    Ok(f64::from(ticks) * 10_000.0)
+    let ticks: u64 = ticks.context("no stolen time in /proc/stat")?.parse()?;
+    #[expect(clippy::cast_precision_loss, reason = "a figure for people")]
+    let us = ticks as f64 * 10_000.0;
+    Ok(us)
 }
 
 fn write_json(file: Option<&PathBuf>, figures: &impl Serialize) -> Result<()> {
