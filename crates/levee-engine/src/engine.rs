@@ -15,17 +15,17 @@ use levee_core::types::{ActivateRules, Command, ResumeService};
 use levee_core::{RuleBook, State};
 use levee_journal::disk::{Disk, RealDisk};
 use levee_journal::{
-    FileJournal, InstallationId, Log, OpenError, Options, SnapshotHead, Snapshots,
+    FileJournal, InstallationId, KeptSnapshots, Log, OpenError, Options, SnapshotHead, Snapshots,
 };
 
 use crate::decider::{Decider, JUMP_MS_MAX};
 use crate::finisher::Finisher;
 use crate::quarantine::Quarantine;
 use crate::queue::Queue;
-use crate::recover::{empty_state, newest_snapshot, replay, set_damaged_aside};
+use crate::recover::{empty_state, newest_snapshot, replay};
 use crate::sequencer::Sequencer;
 use crate::shared::Shared;
-use crate::snapshots::snapshots;
+use crate::snapshots::{Store, snapshots};
 use crate::{Clock, Fault, JournalExport, SnapshotPlan, StartError, memory};
 
 /// Room beside a batch's payload for its last command and the record's own bytes: a campaign with
@@ -178,8 +178,17 @@ impl Engine {
         let (to_log, batches) = sync_channel(window.saturating_sub(1));
         let (recycle, recycled) = channel();
         let (chunks, memory) = memory::start()?;
-        let store = (Snapshots::new(&config.data), head, journal.trimmer());
         let vitals = &shared.vitals;
+        let files = Snapshots::new(&config.data);
+        let restored = Some(vitals.snapshot_seq.load(Relaxed)).filter(|seq| *seq > 0);
+        let store = Store {
+            kept: KeptSnapshots::new(files.clone(), restored),
+            snapshots: files,
+            head,
+            bytes_left: config.journal.reserve_bytes + 2 * config.journal.segment_bytes,
+            trim: journal.trimmer(),
+            _lock: journal.lock(),
+        };
         let known = (vitals.snapshot_seq.load(Relaxed), vitals.replayed.load(Relaxed));
         let (snapshots, writing) = snapshots(shared, config.snapshots, known, store);
         let decider = Decider {
@@ -330,7 +339,6 @@ fn open(config: &EngineConfig, genesis: Vec<u8>, vitals: &Vitals) -> Result<Open
         None => empty_state(config.rules),
     };
     let state = replay(journal.read_from(after_seq + 1)?, state, vitals)?;
-    set_damaged_aside(&snapshots, after_seq);
     let last_ms = recovered.last_time_ms.max(state.last_ms());
     let mut first = Vec::new();
     if state.last_seq() > 0 {

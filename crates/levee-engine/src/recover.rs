@@ -10,9 +10,7 @@ use std::thread;
 use levee_api::vitals::Vitals;
 use levee_core::types::{BatchReader, Command, Outcome};
 use levee_core::{Restore, RuleBook, State, Verdict};
-use levee_journal::{
-    Kind, OpenError, OwnedRecord, SnapshotError, SnapshotHead, SnapshotReader, Snapshots,
-};
+use levee_journal::{Kind, OpenError, OwnedRecord, SnapshotHead, SnapshotReader, Snapshots};
 
 use crate::memory::ready_chunk;
 use crate::snapshots::REST_TAG;
@@ -170,24 +168,6 @@ pub fn newest_snapshot(
     }
     vitals.restore_bytes.store(0, Relaxed);
     Ok(None)
-}
-
-/// Sets aside what was passed over because it is damaged, so that it does not count as kept. Only
-/// for who holds the journal and has made the state without them: a start that fails must leave all
-/// as it was, another build may know better, and a disk may read the second time what it did not
-/// the first.
-pub(crate) fn set_damaged_aside(snapshots: &Snapshots, used_seq: u64) {
-    let set_aside = || {
-        for last_seq in snapshots.list()?.into_iter().filter(|last_seq| *last_seq > used_seq) {
-            if let Err(SnapshotError::Damaged { .. }) = snapshots.verify(last_seq) {
-                snapshots.set_aside(last_seq)?;
-            }
-        }
-        Ok::<_, SnapshotError>(())
-    };
-    if let Err(error) = set_aside() {
-        tracing::warn!(%error, "a damaged snapshot stays where it is");
-    }
 }
 
 fn restore(

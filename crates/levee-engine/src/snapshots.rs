@@ -10,7 +10,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use levee_core::{PAGE_BYTES, Pages, Rest, State};
-use levee_journal::{BLOCK_BYTES_MAX, SnapshotError, SnapshotHead, Snapshots, Trim};
+use levee_journal::disk::DiskLock;
+use levee_journal::{BLOCK_BYTES_MAX, KeptSnapshots, SnapshotError, SnapshotHead, Snapshots, Trim};
 
 use crate::shared::Shared;
 
@@ -109,12 +110,24 @@ pub(crate) struct Snapshotter {
 /// The writing thread's side.
 pub(crate) struct SnapshotWriting {
     pub(crate) shared: Arc<Shared>,
-    pub(crate) snapshots: Snapshots,
-    /// With the sequence number and time of each snapshot filled in.
-    pub(crate) head: SnapshotHead,
-    pub(crate) trim: Arc<dyn Trim>,
+    store: Store,
     plan: SnapshotPlan,
     outbox: Arc<Outbox>,
+}
+
+/// Where snapshots go, and what they need of the journal.
+pub(crate) struct Store {
+    pub(crate) snapshots: Snapshots,
+    pub(crate) kept: KeptSnapshots,
+    /// With the sequence number and time of each snapshot filled in.
+    pub(crate) head: SnapshotHead,
+    /// Bytes of disk that stay free: the journal's reserve, and segments for the time until this
+    /// snapshot is whole.
+    pub(crate) bytes_left: u64,
+    pub(crate) trim: Arc<dyn Trim>,
+    /// The one of the stop is written when the journal is closed already; until then the folder is
+    /// nobody else's.
+    pub(crate) _lock: DiskLock,
 }
 
 /// Both sides. `last_seq` is that of the newest snapshot, 0 without one; `replayed` is how many
@@ -123,7 +136,7 @@ pub(crate) fn snapshots(
     shared: &Arc<Shared>,
     plan: SnapshotPlan,
     (last_seq, replayed): (u64, u64),
-    (snapshots, head, trim): (Snapshots, SnapshotHead, Arc<dyn Trim>),
+    store: Store,
 ) -> (Snapshotter, SnapshotWriting) {
     let outbox = Arc::new(Outbox {
         waiting: Mutex::default(),
@@ -143,8 +156,7 @@ pub(crate) fn snapshots(
         last_seq,
         pages: Vec::new(),
     };
-    let writing =
-        SnapshotWriting { shared: Arc::clone(shared), snapshots, head, trim, plan, outbox };
+    let writing = SnapshotWriting { shared: Arc::clone(shared), store, plan, outbox };
     (snapshotter, writing)
 }
 
@@ -350,12 +362,13 @@ impl SnapshotWriting {
 
     /// Writes one snapshot. `None` when the engine ended before it was whole.
     fn write(&mut self, rest: &Rest) -> Result<Option<u64>, SnapshotError> {
-        (self.head.last_seq, self.head.time_ms) = (rest.last_seq(), rest.last_ms());
+        let Store { snapshots, head, bytes_left, .. } = &mut self.store;
+        (head.last_seq, head.time_ms) = (rest.last_seq(), rest.last_ms());
         // What a killed process left half-written takes space, and this one needs as much.
-        self.snapshots.prune(2)?;
+        snapshots.clear_unfinished()?;
         let encoded = rest.encode();
         let expected = rest.pages() * PAGE_BYTES as u64 + encoded.len() as u64;
-        let mut writer = self.snapshots.create(&self.head, expected)?;
+        let mut writer = snapshots.create(head, expected, *bytes_left)?;
         for part in encoded.chunks(BLOCK_BYTES_MAX / 2) {
             writer.block(REST_TAG, &[part])?;
         }
@@ -387,14 +400,7 @@ impl SnapshotWriting {
             std::thread::sleep(DURABLE_LOOK);
         }
         let bytes = writer.finish()?;
-        if let Err(error) = self.snapshots.verify(rest.last_seq()) {
-            if matches!(error, SnapshotError::Damaged { .. })
-                && let Err(error) = self.snapshots.set_aside(rest.last_seq())
-            {
-                tracing::warn!(%error, "a damaged snapshot stays where it is");
-            }
-            return Err(error);
-        }
+        self.store.kept.admit(rest.last_seq())?;
         if let Err(error) = self.clear_away() {
             tracing::warn!(%error, "older snapshots and segments stay where they are");
         }
@@ -402,10 +408,9 @@ impl SnapshotWriting {
     }
 
     /// The older of two snapshots needs all that follows it; what lies before goes.
-    fn clear_away(&self) -> Result<(), Box<dyn std::error::Error>> {
-        self.snapshots.prune(2)?;
-        if let [_, older, ..] = self.snapshots.list()?[..] {
-            self.trim.truncate_before(older + 1)?;
+    fn clear_away(&mut self) -> Result<(), Box<dyn std::error::Error>> {
+        if let Some(from_seq) = self.store.kept.clear_away()? {
+            self.store.trim.truncate_before(from_seq)?;
         }
         Ok(())
     }

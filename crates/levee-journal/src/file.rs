@@ -37,7 +37,7 @@ pub struct FileJournal {
     pub(crate) room: Room,
     pub(crate) preparer: Preparer,
     /// Last, so that the folder is free only when all else is done.
-    pub(crate) _lock: DiskLock,
+    pub(crate) lock: DiskLock,
 }
 
 /// Whether appends are taken.
@@ -49,6 +49,12 @@ pub(crate) enum Acceptance {
 }
 
 impl FileJournal {
+    /// Keeps others from the folder for as long as it lives, also when the journal is closed.
+    #[must_use]
+    pub fn lock(&self) -> DiskLock {
+        DiskLock::clone(&self.lock)
+    }
+
     /// The most payload that one record can hold, in bytes.
     #[must_use]
     pub fn payload_bytes_max(&self) -> u64 {

@@ -29,7 +29,7 @@
 //! snapshots/00000000000000000077.snap.tmp  one that is being written
 //! ```
 //!
-//! [`Snapshots`] keeps the last two: how, stands in `snapshot/mod.rs`.
+//! [`KeptSnapshots`] keeps the last two: how, stands in `snapshot/mod.rs`.
 
 mod archive;
 mod buffer;
@@ -61,6 +61,7 @@ pub use options::Options;
 pub use reader::Reader;
 pub use recover::Recovered;
 pub use snapshot::{
-    BLOCK_BYTES_MAX, Block, SnapshotError, SnapshotHead, SnapshotReader, SnapshotWriter, Snapshots,
+    BLOCK_BYTES_MAX, Block, KeptSnapshots, SnapshotError, SnapshotHead, SnapshotReader,
+    SnapshotWriter, Snapshots,
 };
 pub use walk::TornTail;

@@ -287,7 +287,7 @@ impl Parts {
             durable: DurableSeq::new(last_seq),
             room,
             preparer,
-            _lock: self.lock,
+            lock: self.lock,
         })
     }
 }

@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 
 use common::{INSTALLATION, names, payload};
 use levee_journal::{
-    BLOCK_BYTES_MAX, SnapshotError, SnapshotHead, SnapshotReader, SnapshotWriter, Snapshots,
+    BLOCK_BYTES_MAX, KeptSnapshots, SnapshotError, SnapshotHead, SnapshotReader, SnapshotWriter,
+    Snapshots,
 };
 use tempfile::tempdir;
 
@@ -36,7 +37,7 @@ fn put(writer: &mut SnapshotWriter, shape: &Shape) {
 }
 
 fn write(snapshots: &Snapshots, last_seq: u64, shape: &Shape) -> u64 {
-    let mut writer = snapshots.create(&head(last_seq), 4_096).unwrap();
+    let mut writer = snapshots.create(&head(last_seq), 4_096, 0).unwrap();
     put(&mut writer, shape);
     writer.finish().unwrap()
 }
@@ -59,7 +60,8 @@ fn what_is_written_is_read_again() {
     let dir = tempdir().unwrap();
     let snapshots = Snapshots::new(dir.path());
     assert!(snapshots.list().unwrap().is_empty());
-    assert_eq!(snapshots.prune(2).unwrap(), 0);
+    snapshots.clear_unfinished().unwrap();
+    assert_eq!(snapshots.prune(&[]).unwrap(), 0);
     let large: Vec<(u32, usize)> = (1..40).map(|tag| (tag, 256 * 1024)).collect();
     let shapes: [&Shape; 5] = [
         &[],
@@ -87,7 +89,7 @@ fn only_finished_snapshots_are_there() {
     let dir = tempdir().unwrap();
     let snapshots = Snapshots::new(dir.path());
     let folder = dir.path().join("snapshots");
-    let mut writer = snapshots.create(&head(5), 1 << 20).unwrap();
+    let mut writer = snapshots.create(&head(5), 1 << 20, 0).unwrap();
     put(&mut writer, &[(1, 300_000)]);
     assert_eq!(names(&folder), ["00000000000000000005.snap.tmp"]);
     assert!(snapshots.list().unwrap().is_empty());
@@ -99,7 +101,7 @@ fn only_finished_snapshots_are_there() {
 
     // One that is taken again replaces the first when it is finished, not before.
     let small = write(&snapshots, 5, &[(1, 10)]);
-    let mut writer = snapshots.create(&head(5), 0).unwrap();
+    let mut writer = snapshots.create(&head(5), 0, 0).unwrap();
     put(&mut writer, &[(1, 10), (2, 20)]);
     let written = writer.written_bytes();
     assert_eq!(snapshots.bytes(5).unwrap(), small);
@@ -109,7 +111,7 @@ fn only_finished_snapshots_are_there() {
 }
 
 #[test]
-fn the_oldest_and_the_unfinished_are_pruned() {
+fn the_others_and_the_unfinished_are_deleted() {
     let dir = tempdir().unwrap();
     let snapshots = Snapshots::new(dir.path());
     for last_seq in [9, 10, 1_000] {
@@ -118,13 +120,16 @@ fn the_oldest_and_the_unfinished_are_pruned() {
     for name in ["00000000000000000001.snap.tmp", "notes.snap", "5.snap"] {
         fs::write(dir.path().join("snapshots").join(name), b"half").unwrap();
     }
-    for (keep, pruned, left) in
-        [(3, 0, vec![1_000, 10, 9]), (2, 1, vec![1_000, 10]), (5, 0, vec![1_000, 10])]
-    {
-        assert_eq!(snapshots.prune(keep).unwrap(), pruned);
+    for (kept, pruned, left) in [
+        (&[9, 10, 11, 1_000][..], 0, vec![1_000, 10, 9]),
+        (&[1_000, 9], 1, vec![1_000, 9]),
+        (&[], 2, vec![]),
+    ] {
+        assert_eq!(snapshots.prune(kept).unwrap(), pruned);
         assert_eq!(snapshots.list().unwrap(), left);
     }
-    assert_eq!(snapshots.prune(0).unwrap(), 2);
+    assert_eq!(names(&dir.path().join("snapshots")).len(), 3);
+    snapshots.clear_unfinished().unwrap();
     assert_eq!(names(&dir.path().join("snapshots")), ["5.snap", "notes.snap"]);
 }
 
@@ -133,9 +138,9 @@ fn what_a_reader_would_not_take_is_refused() {
     let dir = tempdir().unwrap();
     let snapshots = Snapshots::new(dir.path());
     let genesis = vec![0; 1024 * 1024 + 1];
-    let error = snapshots.create(&SnapshotHead { genesis, ..head(1) }, 0).unwrap_err();
+    let error = snapshots.create(&SnapshotHead { genesis, ..head(1) }, 0, 0).unwrap_err();
     assert!(matches!(error, SnapshotError::GenesisTooLarge { .. }), "{error}");
-    let mut writer = snapshots.create(&head(1), 0).unwrap();
+    let mut writer = snapshots.create(&head(1), 0, 0).unwrap();
     let half = vec![0; BLOCK_BYTES_MAX / 2];
     let error = writer.block(1, &[&half, &half, &[0]]).unwrap_err();
     assert!(matches!(error, SnapshotError::BlockTooLarge { .. }), "{error}");
@@ -180,25 +185,47 @@ fn every_byte_flipped_and_every_cut() {
 }
 
 #[test]
-fn a_damaged_one_that_was_set_aside_does_not_count() {
+fn only_what_was_read_back_is_kept() {
     let dir = tempdir().unwrap();
     let snapshots = Snapshots::new(dir.path());
-    let aside = path(dir.path(), 3).with_extension("snap.damaged");
-    for seq in [1, 2, 3, 4] {
+    let all = [1, 2, 3, 4];
+    for seq in all {
         write(&snapshots, seq, &[(1, 10)]);
     }
-    let newest = path(dir.path(), 4).with_extension("snap.damaged");
-    snapshots.set_aside(3).unwrap();
-    snapshots.set_aside(4).unwrap();
-    assert_eq!(snapshots.list().unwrap(), [2, 1]);
-    assert!(aside.exists(), "to be looked at");
-    assert!(matches!(snapshots.set_aside(3), Err(SnapshotError::Io { .. })), "it is gone");
-    assert_eq!(snapshots.prune(3).unwrap(), 0);
-    assert!(!aside.exists(), "they do not pile up");
-    assert!(newest.exists(), "fewer are there than are kept");
-    assert_eq!(snapshots.prune(2).unwrap(), 0, "both good ones are kept");
-    assert_eq!(snapshots.list().unwrap(), [2, 1]);
-    assert!(!newest.exists(), "two good ones are there");
+    let mut kept = KeptSnapshots::new(snapshots.clone(), Some(2));
+    assert_eq!(kept.clear_away().unwrap(), None);
+    assert_eq!(snapshots.list().unwrap(), [4, 3, 2, 1], "of the others nothing is known");
+
+    write(&snapshots, 5, &[(1, 10)]);
+    let file = path(dir.path(), 5);
+    let mut bytes = fs::read(&file).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&file, bytes).unwrap();
+    assert!(matches!(kept.admit(5), Err(SnapshotError::Damaged { .. })));
+    assert!(!file.exists(), "retries do not pile up");
+    assert_eq!(kept.clear_away().unwrap(), None);
+    assert_eq!(snapshots.list().unwrap(), [4, 3, 2, 1], "it replaces nothing");
+
+    write(&snapshots, 6, &[(1, 10)]);
+    kept.admit(6).unwrap();
+    assert_eq!(kept.clear_away().unwrap(), Some(3));
+    assert_eq!(snapshots.list().unwrap(), [6, 2], "the two that were seen to be good");
+    write(&snapshots, 7, &[(1, 10)]);
+    kept.admit(7).unwrap();
+    assert_eq!(kept.clear_away().unwrap(), Some(7));
+    assert_eq!(snapshots.list().unwrap(), [7, 6]);
+}
+
+#[test]
+fn a_snapshot_leaves_the_journal_its_room() {
+    let dir = tempdir().unwrap();
+    let snapshots = Snapshots::new(dir.path());
+    for (expected, left) in [(1 << 60, 0), (0, 1 << 60), (u64::MAX, u64::MAX)] {
+        let refused = snapshots.create(&head(5), expected, left);
+        assert!(matches!(refused, Err(SnapshotError::NoSpace { .. })), "{refused:?}");
+    }
+    assert!(names(&dir.path().join("snapshots")).is_empty());
 }
 
 /// Each block is whole, and stands where it does not belong.

@@ -11,6 +11,7 @@ use std::fmt::Debug;
 use std::fs::TryLockError;
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
 pub use real::RealDisk;
 
@@ -25,8 +26,8 @@ pub enum Access {
     Create,
 }
 
-/// A lock that is held until it is dropped.
-pub type DiskLock = Box<dyn Debug + Send + Sync>;
+/// A lock that is held until the last copy of it is dropped.
+pub type DiskLock = Arc<dyn Debug + Send + Sync>;
 
 /// A file system. Errors are the system's own.
 pub trait Disk: Debug + Send + Sync {

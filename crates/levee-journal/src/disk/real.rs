@@ -4,6 +4,7 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::sync::Arc;
 
 use rustix::fs::FallocateFlags;
 use rustix::io::Errno;
@@ -65,7 +66,7 @@ impl Disk for RealDisk {
             .open(path)
             .map_err(TryLockError::Error)?;
         file.try_lock()?;
-        Ok(Box::new(file))
+        Ok(Arc::new(file))
     }
 }
 

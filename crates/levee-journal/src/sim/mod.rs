@@ -306,7 +306,7 @@ impl Disk for SimDisk {
             return Err(TryLockError::WouldBlock);
         }
         state.locked.push(path.to_path_buf());
-        Ok(Box::new(SimLock { disk: self.clone(), path: path.to_path_buf() }))
+        Ok(Arc::new(SimLock { disk: self.clone(), path: path.to_path_buf() }))
     }
 
     fn has_threads(&self) -> bool {

@@ -17,7 +17,7 @@ pub enum SnapshotError {
     /// the same.
     #[error(
         "the snapshot {} is damaged at offset {offset}: {reason}; start from an older snapshot or \
-         from the whole journal, and move this file away",
+         from the whole journal",
         file.display()
     )]
     Damaged {
@@ -41,7 +41,7 @@ pub enum SnapshotError {
         version: u16,
     },
     /// The disk is full.
-    #[error("the disk has no room for the snapshot {}; free some space", file.display())]
+    #[error("the disk has no room for the snapshot {} ({source}); free some space", file.display())]
     NoSpace {
         /// The file, which is not finished.
         file: PathBuf,

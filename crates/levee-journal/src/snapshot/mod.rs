@@ -10,10 +10,12 @@
 //!   file's head, so that no block can be missing, moved, or another snapshot's.
 //! - The last block says how many there are and how long the file is: a file that was cut is
 //!   never taken for a smaller snapshot.
-//! - Keep two. A disk may damage a file at any time, and the journal reaches back to the older.
+//! - Keep two that were read back ([`KeptSnapshots`]). A disk may damage a file at any time, and the
+//!   journal reaches back to the older.
 
 mod error;
 mod format;
+mod kept;
 mod reader;
 mod writer;
 
@@ -23,6 +25,7 @@ use std::sync::Arc;
 
 pub use error::SnapshotError;
 pub use format::{BLOCK_BYTES_MAX, Block, SnapshotHead};
+pub use kept::KeptSnapshots;
 pub use reader::SnapshotReader;
 pub use writer::SnapshotWriter;
 
@@ -30,8 +33,6 @@ use crate::disk::{Access, Disk, RealDisk};
 use error::io_error;
 
 const SUFFIX: &str = ".snap";
-/// What was found damaged and is no snapshot any more.
-const DAMAGED_SUFFIX: &str = ".snap.damaged";
 const UNFINISHED_SUFFIX: &str = ".snap.tmp";
 
 /// The snapshots of one data folder, whether there are any or not.
@@ -96,6 +97,7 @@ impl Snapshots {
     /// Begins a snapshot, of which `bytes_expected` bytes of disk are taken at once: no limit,
     /// only so that a full disk shows now and the file is in few pieces. A finished snapshot with
     /// the same last sequence number stays until this one is finished and takes its place.
+    /// `bytes_left` must still be free behind that, for the journal.
     ///
     /// # Errors
     /// [`SnapshotError::NoSpace`], [`SnapshotError::GenesisTooLarge`] or [`SnapshotError::Io`];
@@ -104,6 +106,7 @@ impl Snapshots {
         &self,
         head: &SnapshotHead,
         bytes_expected: u64,
+        bytes_left: u64,
     ) -> Result<SnapshotWriter, SnapshotError> {
         let dir = self.dir();
         self.disk.create_dirs(&dir).map_err(io_error("create the folder", &dir))?;
@@ -111,6 +114,13 @@ impl Snapshots {
         self.disk.sync_dir(&self.data).map_err(io_error("sync the folder", &self.data))?;
         let unfinished = self.path(head.last_seq, UNFINISHED_SUFFIX);
         let finished = self.path(head.last_seq, SUFFIX);
+        let free = self.disk.free_bytes(&dir).map_err(io_error("measure the space of", &dir))?;
+        let needed = bytes_expected.saturating_add(bytes_left);
+        if free < needed {
+            let reason = format!("{needed} bytes must be free, and {free} are");
+            let source = io::Error::new(io::ErrorKind::StorageFull, reason);
+            return Err(SnapshotError::NoSpace { file: unfinished, source });
+        }
         SnapshotWriter::create(Arc::clone(&self.disk), unfinished, finished, head, bytes_expected)
     }
 
@@ -145,41 +155,34 @@ impl Snapshots {
         Ok(reader.head().clone())
     }
 
-    /// Gives a snapshot that turned out to be damaged another name, under which it can be looked
-    /// at: it is not listed any more, and does not count as one that is kept.
+    /// Deletes what interrupted snapshots left. Not while one is being written: its file would go
+    /// too.
     ///
     /// # Errors
-    /// [`SnapshotError::Io`]; it may have either name then.
-    pub fn set_aside(&self, last_seq: u64) -> Result<(), SnapshotError> {
-        let (from, to) = (self.path(last_seq, SUFFIX), self.path(last_seq, DAMAGED_SUFFIX));
-        self.disk.rename(&from, &to).map_err(io_error("rename", &from))?;
-        let dir = self.dir();
-        self.disk.sync_dir(&dir).map_err(io_error("sync the folder", &dir))
+    /// [`SnapshotError::Io`] naming the first that could not be deleted.
+    pub fn clear_unfinished(&self) -> Result<(), SnapshotError> {
+        let left = self.list_with(UNFINISHED_SUFFIX)?;
+        left.into_iter().try_for_each(|seq| self.remove(seq, UNFINISHED_SUFFIX))
     }
 
-    /// Deletes all finished snapshots but the newest `keep`, oldest first, and what interrupted
-    /// ones left; of those that were set aside the newest stays until `keep` are there. Returns how
-    /// many finished ones went. Not while one is being written: its file would go too.
+    /// Deletes all finished snapshots but these, oldest first; returns how many went.
     ///
     /// After a crash one that was deleted may be there again; the next call deletes it again.
     ///
     /// # Errors
     /// [`SnapshotError::Io`] naming the first that could not be deleted; newer ones are all there.
-    pub fn prune(&self, keep: usize) -> Result<usize, SnapshotError> {
-        let remove = |path: PathBuf| self.disk.remove(&path).map_err(io_error("delete", &path));
-        for seq in self.list_with(UNFINISHED_SUFFIX)? {
-            remove(self.path(seq, UNFINISHED_SUFFIX))?;
+    pub fn prune(&self, kept: &[u64]) -> Result<usize, SnapshotError> {
+        let mut gone = 0;
+        for seq in self.list()?.into_iter().rev().filter(|seq| !kept.contains(seq)) {
+            self.remove(seq, SUFFIX)?;
+            gone += 1;
         }
-        let seqs = self.list()?;
-        let damaged_kept = usize::from(seqs.len() < keep);
-        for seq in self.list_with(DAMAGED_SUFFIX)?.into_iter().skip(damaged_kept) {
-            remove(self.path(seq, DAMAGED_SUFFIX))?;
-        }
-        let obsolete = seqs.get(keep..).unwrap_or_default();
-        for seq in obsolete.iter().rev() {
-            remove(self.path(*seq, SUFFIX))?;
-        }
-        Ok(obsolete.len())
+        Ok(gone)
+    }
+
+    fn remove(&self, last_seq: u64, suffix: &str) -> Result<(), SnapshotError> {
+        let path = self.path(last_seq, suffix);
+        self.disk.remove(&path).map_err(io_error("delete", &path))
     }
 
     /// Length of a finished snapshot's file in bytes.

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use levee_journal::sim::{SimDisk, Survival};
 use levee_journal::{
-    AppendError, BatchHead, FileJournal, Kind, Log, RecordBuffer, SnapshotError, SnapshotHead,
-    Snapshots,
+    AppendError, BatchHead, FileJournal, KeptSnapshots, Kind, Log, RecordBuffer, SnapshotError,
+    SnapshotHead, Snapshots,
 };
 
 use super::{GENESIS, INSTALLATION, options, payload};
@@ -67,6 +67,7 @@ pub(crate) struct Caller {
     disk: SimDisk,
     pub(crate) journal: FileJournal,
     snapshots: Snapshots,
+    kept: KeptSnapshots,
     pub(crate) state: Vec<Entry>,
     /// Recovery dropped a torn record.
     pub(crate) was_torn: bool,
@@ -86,7 +87,8 @@ impl Caller {
         let journal =
             FileJournal::create_on(port, Path::new(DIR), options(), INSTALLATION, GENESIS, 1_000)?;
         let (disk, snapshots) = (disk.clone(), snapshots(disk));
-        Ok(Self { disk, journal, snapshots, state: Vec::new(), was_torn: false })
+        let kept = KeptSnapshots::new(snapshots.clone(), None);
+        Ok(Self { disk, journal, snapshots, kept, state: Vec::new(), was_torn: false })
     }
 
     /// None when there is no journal yet.
@@ -109,6 +111,7 @@ impl Caller {
                 Err(error) => return Err(error.into()),
             }
         }
+        let kept = KeptSnapshots::new(snapshots.clone(), found.as_ref().map(|s| last_seq(s)));
         let mut state = found.unwrap_or_default();
         let last = last_seq(&state);
         let (journal, recovered) =
@@ -124,7 +127,7 @@ impl Caller {
         assert_eq!(recovered.last_seq, last_seq(&state));
         assert_eq!(journal.durable().get(), recovered.last_seq);
         let was_torn = recovered.torn.is_some();
-        Ok(Some(Self { disk: disk.clone(), journal, snapshots, state, was_torn }))
+        Ok(Some(Self { disk: disk.clone(), journal, snapshots, kept, state, was_torn }))
     }
 
     /// The next batch; `salt` makes it one that was never appended before.
@@ -163,7 +166,7 @@ impl Caller {
     }
 
     /// Takes a snapshot, verifies it, and gives up what two of them make needless.
-    pub(crate) fn snapshot(&self, padding: usize) -> Result<(), Box<dyn Error>> {
+    pub(crate) fn snapshot(&mut self, padding: usize) -> Result<(), Box<dyn Error>> {
         let seq = last_seq(&self.state);
         let head = SnapshotHead {
             installation: INSTALLATION,
@@ -171,7 +174,8 @@ impl Caller {
             time_ms: 1_000 + seq,
             genesis: GENESIS.to_vec(),
         };
-        let mut writer = self.snapshots.create(&head, 100_000)?;
+        self.snapshots.clear_unfinished()?;
+        let mut writer = self.snapshots.create(&head, 100_000, 0)?;
         writer.block(PADDING, &[&payload(seq, padding)])?;
         for entries in self.state.chunks(ENTRIES) {
             let bytes: Vec<_> = entries.iter().map(|entry| entry.to_bytes()).collect();
@@ -181,10 +185,9 @@ impl Caller {
         writer.finish()?;
         let disk = self.disk.after_power_loss(Survival::Nothing, 0);
         assert!(snapshots(&disk).verify(seq).is_ok(), "finished, but not durable");
-        assert_eq!(self.snapshots.verify(seq)?, head);
-        self.snapshots.prune(2)?;
-        if let [_, older] = self.snapshots.list()?[..] {
-            self.journal.trimmer().truncate_before(older + 1)?;
+        self.kept.admit(seq)?;
+        if let Some(from_seq) = self.kept.clear_away()? {
+            self.journal.trimmer().truncate_before(from_seq)?;
         }
         Ok(())
     }

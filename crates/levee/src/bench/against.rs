@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::load::{Load, Seen};
 use super::pace::Pace;
-use super::{AckMs, write_json};
+use super::{AckMs, report};
 use crate::Ending;
 
 #[derive(clap::Args)]
@@ -62,16 +62,9 @@ pub(super) fn run(args: &Args) -> Result<Ending> {
         answers_per_s: seen.per_s(),
         ack_ms: AckMs::of(&seen.latencies),
     };
-    if args.json.as_ref().is_some_and(|file| file.as_os_str() == "-") {
-        println!("{}", serde_json::to_string_pretty(&figures)?);
-        return Ok(Ending::Good);
-    }
-    write_json(args.json.as_ref(), &figures)?;
-    let ms = figures.ack_ms;
-    println!(
-        "{:.0} answers/s over {} connections, after {:.3} ms (p50), {:.3} (p99), {:.3} (max)",
-        figures.answers_per_s, args.connections, ms.p50, ms.p99, ms.max
-    );
+    report(args.json.as_ref(), &figures, |figures| {
+        println!("{:.0} answers/s after {}", figures.answers_per_s, figures.ack_ms);
+    })?;
     Ok(Ending::Good)
 }
 
@@ -94,7 +87,8 @@ async fn drive(args: &Args) -> Result<(Seen, Seen)> {
     Ok((warm_up, load.run(Pace::closed(length), &request).await?))
 }
 
-fn write_claim(out: &mut Vec<u8>, host: &str, number: u64) {
+/// A claim by the user of this number.
+pub(super) fn write_claim(out: &mut Vec<u8>, host: &str, number: u64) {
     let body = format!("{{\"user_id\":\"user-{number:012}\"}}");
     let written = write!(
         out,
@@ -105,6 +99,7 @@ fn write_claim(out: &mut Vec<u8>, host: &str, number: u64) {
     written.expect("writing to memory");
 }
 
-fn write_hello(out: &mut Vec<u8>, host: &str) {
+/// A request that needs nothing but an answer.
+pub(super) fn write_hello(out: &mut Vec<u8>, host: &str) {
     write!(out, "GET / HTTP/1.1\r\nhost: {host}\r\n\r\n").expect("writing to memory");
 }

@@ -142,6 +142,10 @@ pub(super) fn run(args: &Args) -> Result<Ending> {
     stage.engine.stop()?;
     let mut snapshot = None;
     if args.snapshot {
+        ensure!(
+            vitals.snapshots_failed.load(Relaxed) == 0,
+            "the snapshot failed, as the log above says: give --data a disk with more room"
+        );
         ensure!(vitals.snapshots.load(Relaxed) > 0, "no snapshot was taken: use more users");
         #[expect(clippy::cast_precision_loss, reason = "milliseconds of a snapshot")]
         let snapshot_seconds = vitals.snapshot_ms.load(Relaxed) as f64 / 1_000.0;

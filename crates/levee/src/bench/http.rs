@@ -3,7 +3,6 @@
 
 use std::cell::Cell;
 use std::convert::Infallible;
-use std::io::Write;
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::Command;
@@ -21,9 +20,10 @@ use hyper_util::rt::TokioIo;
 use levee_api::client::Client;
 use serde::Serialize;
 
+use super::against::{write_claim, write_hello};
 use super::load::{Load, Seen};
 use super::pace::Pace;
-use super::{AckMs, cpu_us, latencies, resident_bytes, stolen_us, write_json};
+use super::{AckMs, Stolen, cpu_us, latencies, report, resident_bytes};
 use crate::Ending;
 use crate::server::Server;
 
@@ -80,11 +80,11 @@ pub(super) fn run(args: &Args) -> Result<Ending> {
     ensure!(args.pairs > 0 && args.seconds > 0.0, "--pairs and --seconds must be above 0");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let figures = runtime.block_on(measure(args))?;
-    if args.json.as_ref().is_some_and(|file| file.as_os_str() == "-") {
-        println!("{}", serde_json::to_string_pretty(&figures)?);
-        return Ok(Ending::Good);
-    }
-    write_json(args.json.as_ref(), &figures)?;
+    report(args.json.as_ref(), &figures, print)?;
+    Ok(Ending::Good)
+}
+
+fn print(figures: &Figures) {
     println!(
         "{:.0} claims/s over {} connections, {:.0} hello/s: {:.2} of a bare hyper hello",
         figures.claims_per_s, figures.connections, figures.hello_per_s, figures.share_of_hello
@@ -95,10 +95,7 @@ pub(super) fn run(args: &Args) -> Result<Ending> {
         ("hello", figures.hello_ms),
         ("hello at half of the claims' load", figures.hello_at_that_load_ms),
     ] {
-        println!(
-            "{name} after {:.3} ms (p50), {:.3} (p99), {:.3} (p999), {:.3} (max)",
-            ms.p50, ms.p99, ms.p999, ms.max
-        );
+        println!("{name} after {ms}");
     }
     for (name, us) in [
         ("claim", figures.cpu_us_per_claim),
@@ -119,7 +116,6 @@ pub(super) fn run(args: &Args) -> Result<Ending> {
         "{:.1} bytes of memory and {:.1} bytes of journal a claim",
         figures.bytes_per_claim, figures.journal_bytes_per_claim
     );
-    Ok(Ending::Good)
 }
 
 async fn measure(args: &Args) -> Result<Figures> {
@@ -137,20 +133,10 @@ async fn measure(args: &Args) -> Result<Figures> {
     let claim = move |out: &mut Vec<u8>| {
         let number = user.get();
         user.set(number + 1);
-        let body = format!("{{\"user_id\":\"user-{number:012}\"}}");
-        let written = write!(
-            out,
-            "POST /v1/campaigns/bench/claims HTTP/1.1\r\nhost: {host}\r\nauthorization: Bearer \
-             dev-app\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
-            body.len()
-        );
-        written.expect("writing to memory");
+        write_claim(out, &host, number);
     };
     let host = hello.address.clone();
-    let greet = move |out: &mut Vec<u8>| {
-        let written = write!(out, "GET / HTTP/1.1\r\nhost: {host}\r\n\r\n");
-        written.expect("writing to memory");
-    };
+    let greet = move |out: &mut Vec<u8>| write_hello(out, &host);
 
     let length = Duration::from_secs_f64(args.seconds);
     // A run of each to warm up: connections, caches, the first pages.
@@ -192,8 +178,8 @@ async fn measure(args: &Args) -> Result<Figures> {
         cpu_us_per_claim: with_claims.cpu_us(),
         cpu_us_per_claim_at_half_load: at_half.cpu_us(),
         cpu_us_per_hello: with_hello.cpu_us(),
-        stolen_share: with_claims.stolen_share(),
-        stolen_share_at_half_load: at_half.stolen_share(),
+        stolen_share: with_claims.stolen.share(),
+        stolen_share_at_half_load: at_half.stolen.share(),
         bytes_per_claim: each(memory),
         journal_bytes_per_claim: each(journal),
     })
@@ -205,24 +191,24 @@ struct Runs {
     seen: Vec<Seen>,
     /// Of all of them.
     cpu_us: CpuUs,
-    stolen_us: f64,
+    stolen: Stolen,
 }
 
 impl Runs {
     fn of(server: &Server) -> Self {
         let server = server.pid().to_string();
-        Self { server, seen: Vec::new(), cpu_us: CpuUs::default(), stolen_us: 0.0 }
+        Self { server, seen: Vec::new(), cpu_us: CpuUs::default(), stolen: Stolen::default() }
     }
 
     async fn add(&mut self, run: impl Future<Output = Result<Seen>>) -> Result<()> {
         let server = self.server.clone();
-        let so_far = || anyhow::Ok((cpu_us(&server)?, cpu_us("self")?, stolen_us()?));
+        let so_far = || anyhow::Ok((cpu_us(&server)?, cpu_us("self")?, Stolen::so_far()?));
         let before = so_far()?;
         self.seen.push(run.await?);
         let after = so_far()?;
         self.cpu_us.server += after.0 - before.0;
         self.cpu_us.generator += after.1 - before.1;
-        self.stolen_us += after.2 - before.2;
+        self.stolen.add(before.2, after.2);
         Ok(())
     }
 
@@ -242,14 +228,6 @@ impl Runs {
         CpuUs { server: server / self.answers(), generator: generator / self.answers() }
     }
 
-    fn stolen_share(&self) -> f64 {
-        let processors = std::thread::available_parallelism().map_or(1, usize::from);
-        let seconds = self.seen.iter().map(|seen| seen.seconds).sum::<f64>();
-        #[expect(clippy::cast_precision_loss, reason = "a figure for people")]
-        let all_us = seconds * 1e6 * processors as f64;
-        self.stolen_us / all_us
-    }
-
     fn latencies(&self) -> Result<AckMs> {
         let mut all = latencies();
         for run in &self.seen {
@@ -261,7 +239,12 @@ impl Runs {
 
 fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
+    let middle = values.len() / 2;
+    if values.len() % 2 == 1 {
+        values[middle]
+    } else {
+        f64::midpoint(values[middle - 1], values[middle])
+    }
 }
 
 async fn journal_bytes(address: &str) -> Result<u64> {

@@ -126,15 +126,33 @@ fn cpu_us(pid: &str) -> Result<f64> {
     Ok(ticks.into_iter().map(f64::from).sum::<f64>() * 10_000.0)
 }
 
-/// Processor time that the host of a virtual machine has kept to itself so far, in microseconds;
-/// the kernel counts in hundredths of a second, all processors together.
-fn stolen_us() -> Result<f64> {
-    let stat = fs::read_to_string("/proc/stat")?;
-    let ticks = stat.lines().next().and_then(|line| line.split_whitespace().nth(8));
-    let ticks: u64 = ticks.context("no stolen time in /proc/stat")?.parse()?;
+/// Processor time of the whole machine, in the kernel's ticks: all of it, and what the host of a
+/// virtual machine kept to itself.
+#[derive(Clone, Copy, Debug, Default)]
+struct Stolen {
+    stolen: u64,
+    all: u64,
+}
+
+impl Stolen {
+    /// Since the machine began.
+    fn so_far() -> Result<Self> {
+        let stat = fs::read_to_string("/proc/stat")?;
+        // All processors; behind the name user, nice, system, idle, iowait, irq, softirq, steal.
+        let ticks = stat.lines().next().unwrap_or("").split_whitespace().skip(1).take(8);
+        let ticks: Vec<u64> = ticks.map(str::parse).collect::<Result<_, _>>()?;
+        Ok(Self { stolen: ticks.get(7).copied().unwrap_or(0), all: ticks.iter().sum() })
+    }
+
+    fn add(&mut self, before: Self, after: Self) {
+        self.stolen += after.stolen - before.stolen;
+        self.all += after.all - before.all;
+    }
+
     #[expect(clippy::cast_precision_loss, reason = "a figure for people")]
-    let us = ticks as f64 * 10_000.0;
-    Ok(us)
+    fn share(self) -> f64 {
+        self.stolen as f64 / self.all.max(1) as f64
+    }
 }
 
 fn write_json(file: Option<&PathBuf>, figures: &impl Serialize) -> Result<()> {

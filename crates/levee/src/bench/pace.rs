@@ -3,6 +3,8 @@
 use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering::Relaxed;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -27,6 +29,8 @@ pub(super) struct Open {
     started: Instant,
     every_s: f64,
     taken: Cell<u32>,
+    /// So many are due by now.
+    planned: Arc<AtomicU32>,
     due: Arc<Semaphore>,
 }
 
@@ -40,6 +44,8 @@ impl Pace {
         let started = Instant::now();
         let due = Arc::new(Semaphore::new(0));
         let to_fill = Arc::clone(&due);
+        let planned = Arc::new(AtomicU32::new(0));
+        let to_count = Arc::clone(&planned);
         // Ends by itself: the semaphore is closed when the time is over.
         thread::spawn(move || {
             let mut let_go = 0;
@@ -51,12 +57,13 @@ impl Pace {
                     reason = "requests of a few seconds"
                 )]
                 let now = (started.elapsed().as_secs_f64() * per_s) as usize;
+                to_count.store(u32::try_from(now).unwrap_or(u32::MAX), Relaxed);
                 to_fill.add_permits(now - let_go);
                 let_go = now;
             }
             to_fill.close();
         });
-        let open = Open { started, every_s: 1.0 / per_s, taken: Cell::new(0), due };
+        let open = Open { started, every_s: 1.0 / per_s, taken: Cell::new(0), planned, due };
         Self::Open(Rc::new(open))
     }
 
@@ -68,7 +75,13 @@ impl Pace {
                 (now < *until).then_some(now)
             }
             Self::Open(open) => {
-                open.due.acquire().await.ok()?.forget();
+                // Closed at the end; what was due before and found no free connection is still sent,
+                // or a stall at the end would not be seen.
+                match open.due.acquire().await {
+                    Ok(permit) => permit.forget(),
+                    Err(_) if open.taken.get() < open.planned.load(Relaxed) => {}
+                    Err(_) => return None,
+                }
                 let number = open.taken.get() + 1;
                 open.taken.set(number);
                 Some(open.started + Duration::from_secs_f64(open.every_s * f64::from(number)))
