@@ -2,9 +2,7 @@
 //!
 //! A batch costs three wakes of threads, a write and a sync, whatever its size: about what thirty
 //! claims cost by themselves. Where asks come so densely that a moment brings several more, waiting
-//! for them gains more than it delays; where they do not, nobody waits. Nor is waited where those who
-//! ask are few and all of them wait already, however often they ask: that shows when a moment brought
-//! next to nobody. Far from full load it gains
+//! for them gains more than it delays; where they do not, nobody waits. Far from full load it gains
 //! most: there every batch would be of a few asks, and a machine that is half asked would be wholly
 //! busy with wakes and syncs, so that whoever shares it (a host with its own limit of processor
 //! time, for one) stops it for milliseconds.
@@ -17,20 +15,12 @@ const MOMENT: Duration = Duration::from_micros(600);
 /// As many asks must be likely to come within the moment.
 const WORTH: u64 = 8;
 
-/// A moment that brings fewer was in vain: half as many as were likely.
-const IN_VAIN: u64 = WORTH / 2;
-
-/// So many batches then begin at once, before a moment is tried again.
-const BATCHES_AT_ONCE: u8 = 32;
-
 /// How densely asks arrived lately.
 #[derive(Debug, Default)]
 pub(crate) struct Arrivals {
     /// Sums over the last few batches; older ones count less and less.
     asks: u64,
     ns: u64,
-    /// Batches that still begin at once.
-    at_once: u8,
 }
 
 impl Arrivals {
@@ -42,19 +32,8 @@ impl Arrivals {
         self.ns = faded(self.ns).saturating_add(ns.saturating_mul(8));
     }
 
-    /// A batch let a moment pass, and so many more came.
-    pub(crate) fn note_gathered(&mut self, more: usize) {
-        if (more as u64) < IN_VAIN {
-            self.at_once = BATCHES_AT_ONCE;
-        }
-    }
-
-    /// How long the next batch should wait for more.
-    pub(crate) fn gather(&mut self) -> Duration {
-        if self.at_once > 0 {
-            self.at_once -= 1;
-            return Duration::ZERO;
-        }
+    /// How long a batch should wait for more.
+    pub(crate) fn gather(&self) -> Duration {
         let moment_ns = MOMENT.as_nanos();
         let likely = u128::from(self.asks) * moment_ns / u128::from(self.ns.max(1));
         if likely >= u128::from(WORTH) { MOMENT } else { Duration::ZERO }
@@ -88,23 +67,5 @@ mod tests {
         check(&[(1, 10), (1, 400)], false);
         // A burst long ago does not count.
         check(&[(5_000, 300), (0, 1_000_000)], false);
-    }
-
-    #[test]
-    fn where_a_moment_brings_nobody_the_next_batches_do_not_wait() {
-        let mut arrivals = Arrivals::default();
-        for _ in 0..50 {
-            arrivals.note(32, Duration::from_micros(600));
-        }
-        let mut waits = |more| {
-            let gather = arrivals.gather();
-            if !gather.is_zero() {
-                arrivals.note_gathered(more);
-            }
-            !gather.is_zero()
-        };
-        assert!((0..100).all(|_| waits(4)), "each brought some");
-        let waited = (0..330).filter(|_| waits(3)).count();
-        assert_eq!(waited, 10, "tried again now and then: they may be many by now");
     }
 }

@@ -115,11 +115,9 @@ impl<C: Clock> Decider<C> {
                 let (wanted, gather) = (self.batch_wanted(ask_ns), arrivals.gather());
                 let Taken { handovers, spent, .. } = &mut taken;
                 let (queue, vitals) = (&self.shared.queue, &self.shared.vitals);
-                let took = queue.take(wanted, gather, until, handovers, spent, vitals);
-                if took.is_over {
+                if queue.take(wanted, gather, until, handovers, spent, vitals) {
                     return self.snapshots.finish(self.sequencer.state_mut());
                 }
-                took.gathered.inspect(|more| arrivals.note_gathered(*more));
                 let asks = handovers.iter().map(|handover| handover.asks.len()).sum();
                 let now = Instant::now();
                 arrivals.note(asks, now - std::mem::replace(&mut taken_at, now));

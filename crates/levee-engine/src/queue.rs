@@ -45,14 +45,6 @@ struct Lanes {
     spent: Vec<Vec<Ask>>,
 }
 
-/// What came of taking, beside what was taken.
-pub(crate) struct Took {
-    /// The queue is stopped and empty.
-    pub(crate) is_over: bool,
-    /// So many asks came while a moment passed; none where no moment passed to its end.
-    pub(crate) gathered: Option<usize>,
-}
-
 /// Whether asks are taken.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Taking {
@@ -136,6 +128,7 @@ impl Queue {
     /// Waits until there is reason for a batch, the queue is stopped, or `until`; where the reason
     /// is an idle journal, for as long as `gather` says as well. Then takes whole vectors, first
     /// priority first, until they hold `wanted` asks. Gives the vectors of `spent` back to gates.
+    /// Says whether the queue is stopped and empty.
     pub(crate) fn take(
         &self,
         wanted: usize,
@@ -144,21 +137,18 @@ impl Queue {
         taken: &mut VecDeque<Handover>,
         spent: &mut Vec<Vec<Ask>>,
         vitals: &Vitals,
-    ) -> Took {
+    ) -> bool {
         let mut lanes = self.lock();
         let room = SPENT_MAX.saturating_sub(lanes.spent.len());
         lanes.spent.extend(spent.drain(..).take(room));
         lanes = self.wait(lanes, wanted, until);
-        let mut gathered = None;
         if !gather.is_zero() && lanes.is_enough(wanted) {
-            let before = lanes.len;
             lanes.gathering = true;
             lanes = self.wait(lanes, wanted, Instant::now() + gather);
             lanes.gathering = false;
-            gathered = (lanes.len < wanted).then(|| lanes.len - before);
         }
         if !lanes.is_enough(wanted) && lanes.taking != Taking::NoMore {
-            return Took { is_over: false, gathered };
+            return false;
         }
         let lanes = &mut *lanes;
         let mut count = 0;
@@ -174,8 +164,7 @@ impl Queue {
         lanes.len -= count;
         lanes.idle &= count == 0;
         publish(lanes, vitals);
-        let is_over = lanes.taking == Taking::NoMore && lanes.len == 0 && taken.is_empty();
-        Took { is_over, gathered }
+        lanes.taking == Taking::NoMore && lanes.len == 0 && taken.is_empty()
     }
 
     /// Until there is reason for a batch, the queue is stopped, or `until`.
