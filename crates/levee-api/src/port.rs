@@ -11,6 +11,7 @@ pub use levee_core::SetAside;
 pub use levee_core::query::{Answer, CampaignView, LIST_MAX, Query, RedemptionView, VoucherView};
 use levee_core::types::{Command, Outcome, Refusal};
 
+use crate::intake::Intake;
 use crate::vitals::Vitals;
 
 /// What goes first when not everything can. The discriminant is the lane's number.
@@ -54,6 +55,9 @@ impl Priority {
 pub struct Ask {
     /// The gate's own number for it; comes back with the reply.
     pub ticket: u64,
+    /// How long after its arrival it may still be decided, in milliseconds; later it is answered
+    /// [`Failure::Expired`] and has no effect.
+    pub within_ms: u32,
     /// What is asked.
     pub body: AskBody,
 }
@@ -94,6 +98,8 @@ pub enum Reply {
 pub enum Failure {
     /// The queue has no room.
     Overloaded,
+    /// Its time was over before it could be decided.
+    Expired,
     /// The disk's reserve is reached.
     StorageFull,
     /// The engine is stopping and takes no more.
@@ -136,6 +142,9 @@ pub trait Submit: Send + Sync {
 
     /// What the engine counts and measures about itself.
     fn vitals(&self) -> &Vitals;
+
+    /// Who is let in at present, and how gates say what they see.
+    fn intake(&self) -> &Arc<Intake>;
 }
 
 /// How a gate reads the journal for those who want to check it.

@@ -74,6 +74,8 @@ codes! {
     IdempotencyKeyReused "idempotency_key_reused" 422 "This Idempotency-Key belongs to another request.";
     AmountTooLarge "amount_too_large" 422 "The amount is out of range.";
     PreconditionRequired "precondition_required" 428 "This request needs an If-Match header with the document's ETag.";
+    Waiting "waiting" 429 "The user has a place in the waiting room: ask again after poll_after_ms with the header Levee-Pass.";
+    RateLimited "rate_limited" 429 "This key or user asks too often.";
     HeadersTooLarge "headers_too_large" 431 "The request's headers are too large.";
     InternalError "internal_error" 500 "This request met a fault of ours.";
     Overloaded "overloaded" 503 "Too much at once: try again later.";
@@ -140,6 +142,33 @@ pub struct Problem {
     /// The field that is wrong.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub field: Option<String>,
+    /// With `waiting`: the place.
+    #[serde(default, flatten, skip_serializing_if = "Option::is_none")]
+    pub place: Option<Place>,
+}
+
+/// A place in the waiting room.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+pub struct Place {
+    /// For the header `Levee-Pass` of the next try; good on any device and at any gate, for this
+    /// user alone.
+    pub pass: String,
+    /// Passes that come before.
+    pub position_ahead: u64,
+    /// When the turn comes, most likely, in milliseconds.
+    pub eta_ms: u64,
+    /// By when it comes in nine cases of ten, in milliseconds.
+    pub eta_p90_ms: u64,
+    /// When to ask again, in milliseconds. Who asks sooner falls back.
+    pub poll_after_ms: u64,
+    /// Before the opening: when it is, RFC 3339; places are then drawn by a seed committed to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub opens_at: Option<String>,
+    /// Before the opening: this user's ticket in the draw.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub draw_ticket: Option<String>,
+    /// The page that shows the place to people.
+    pub page: String,
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
+use levee_api::intake::{ClockFace, Intake};
 use levee_api::port::{Ask, Deliver, Failure, Origin, Priority, Submit};
 use levee_api::pseudonym::fingerprint;
 use levee_api::vitals::{Phase, Vitals};
@@ -112,6 +113,7 @@ impl Engine {
         let shared = Shared {
             queue: Queue::new(config.queue_capacity),
             vitals: Vitals::default(),
+            intake: Arc::default(),
             delivers: Mutex::new(Vec::new()),
             fault: Mutex::new(None),
             data: config.data.clone(),
@@ -164,6 +166,11 @@ impl Engine {
         let Opened { journal, state, head, first, last_ms } = opened;
         let clock = clock(last_ms);
         check_clock(&clock, last_ms, config.accept_time)?;
+        shared.intake.set_clock(ClockFace {
+            at_us: shared.intake.now_us(),
+            journal_ms: clock.now_ms(),
+            speed: clock.speed(),
+        });
         let quarantine = Quarantine::load(&config.data)?;
         shared.vitals.durable_seq.store(state.last_seq(), Relaxed);
         shared.vitals.journal_ms.store(last_ms, Relaxed);
@@ -284,6 +291,10 @@ impl Submit for Engine {
 
     fn vitals(&self) -> &Vitals {
         &self.shared.vitals
+    }
+
+    fn intake(&self) -> &Arc<Intake> {
+        &self.shared.intake
     }
 }
 

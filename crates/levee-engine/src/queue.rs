@@ -233,7 +233,11 @@ mod tests {
             queue.open();
             let push = |count: u64| {
                 let query = Query::Campaigns { after: None, limit: 1 };
-                let ask = |ticket| Ask { ticket, body: AskBody::Query(query.clone()) };
+                let ask = |ticket| Ask {
+                    ticket,
+                    within_ms: u32::MAX,
+                    body: AskBody::Query(query.clone()),
+                };
                 let mut asks = (0..count).map(ask).collect();
                 queue.push(Origin(0), Priority::Claim, Instant::now(), &mut asks, &vitals)
             };

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use levee_api::intake::Intake;
 use levee_api::port::Deliver;
 use levee_api::vitals::{Phase, Vitals};
 use levee_journal::DurableSeq;
@@ -15,6 +16,7 @@ use crate::queue::Queue;
 pub(crate) struct Shared {
     pub(crate) queue: Queue,
     pub(crate) vitals: Vitals,
+    pub(crate) intake: Arc<Intake>,
     pub(crate) delivers: Mutex<Vec<Arc<dyn Deliver>>>,
     pub(crate) fault: Mutex<Option<Fault>>,
     /// Where broken commands are left.

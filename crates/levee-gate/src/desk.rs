@@ -92,7 +92,11 @@ impl Desk {
     ) -> Waiting {
         let slot = Slot::Waiting { waker: None, deadline_tick };
         let place = self.slots.borrow_mut().insert(slot);
-        self.outgoing.borrow_mut()[priority as usize].push(Ask { ticket: place as u64, body });
+        self.outgoing.borrow_mut()[priority as usize].push(Ask {
+            ticket: place as u64,
+            within_ms: u32::MAX,
+            body,
+        });
         self.waiting.set(self.waiting.get() + 1);
         if self.waiting.get() == 1 {
             // The clock is read once a turn.

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use levee_api::port::Failure;
-use levee_api::problem::{Code, Problem};
+use levee_api::problem::{Code, Place, Problem};
 use levee_api::strict::Malformed;
 use levee_api::types::Refusal;
 
@@ -17,6 +17,7 @@ struct Inner {
     field: Option<String>,
     retry_after_ms: Option<u64>,
     allow: Option<String>,
+    place: Option<Place>,
     close: bool,
 }
 
@@ -28,8 +29,15 @@ impl Trouble {
             Code::StorageFull => Some(30_000),
             _ => None,
         };
-        let inner =
-            Inner { code, detail: None, field: None, retry_after_ms, allow: None, close: false };
+        let inner = Inner {
+            code,
+            detail: None,
+            field: None,
+            retry_after_ms,
+            allow: None,
+            place: None,
+            close: false,
+        };
         Self(Box::new(inner))
     }
 
@@ -75,7 +83,7 @@ impl Trouble {
     }
 
     pub(crate) fn problem(self, request_id: String) -> Problem {
-        let Inner { code, detail, field, retry_after_ms, .. } = *self.0;
+        let Inner { code, detail, field, retry_after_ms, place, .. } = *self.0;
         Problem {
             kind: format!("/docs#{}", code.as_str()),
             title: code.title().to_owned(),
@@ -85,6 +93,7 @@ impl Trouble {
             request_id,
             retry_after_ms,
             field,
+            place,
         }
     }
 
@@ -124,6 +133,9 @@ impl From<Failure> for Trouble {
     fn from(failure: Failure) -> Self {
         match failure {
             Failure::Overloaded => Self::new(Code::Overloaded),
+            Failure::Expired => Self::new(Code::Overloaded).with_detail(
+                "The request's time was over before its turn came; nothing was changed.",
+            ),
             Failure::StorageFull => Self::new(Code::StorageFull),
             Failure::Stopping => Self::new(Code::Unavailable),
             Failure::Recovering => Self::new(Code::Unavailable)

@@ -80,7 +80,7 @@ pub(crate) fn start(config: &EngineConfig, now_ms: u64) -> Result<Bench, StartEr
 impl Bench {
     pub(crate) fn submit(&self, body: AskBody) -> Result<(), Failure> {
         let priority = Priority::Claim;
-        let ask = Ask { ticket: 0, body };
+        let ask = Ask { ticket: 0, within_ms: u32::MAX, body };
         self.engine.submit(self.origin, priority, Instant::now(), &mut vec![ask])
     }
 

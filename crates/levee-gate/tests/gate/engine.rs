@@ -7,6 +7,7 @@ use std::sync::{Arc, Condvar, Mutex, mpsc};
 use std::thread;
 use std::time::Instant;
 
+use levee_api::intake::Intake;
 use levee_api::port::{
     Ask, AskBody, Deliver, Export, ExportChunks, Failure, Origin, Priority, Reply, Submit,
 };
@@ -22,6 +23,7 @@ pub(crate) struct Engine {
     asks: mpsc::Sender<(Origin, Vec<Ask>)>,
     origins: Mutex<Vec<Arc<dyn Deliver>>>,
     vitals: Vitals,
+    intake: Arc<Intake>,
     /// Commands and questions that arrived.
     pub(crate) asked: AtomicU64,
     /// What the next submission is refused with.
@@ -43,6 +45,7 @@ impl Engine {
             asks,
             origins: Mutex::default(),
             vitals: Vitals::default(),
+            intake: Arc::default(),
             asked: AtomicU64::new(0),
             refuses: Mutex::default(),
             fails: Mutex::default(),
@@ -138,6 +141,10 @@ impl Submit for Engine {
 
     fn vitals(&self) -> &Vitals {
         &self.vitals
+    }
+
+    fn intake(&self) -> &Arc<Intake> {
+        &self.intake
     }
 }
 

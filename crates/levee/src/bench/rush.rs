@@ -59,7 +59,7 @@ impl Rush<'_> {
             under_way += users.len();
             asks.extend(users.map(|user| {
                 let body = AskBody::Command(claim(self.campaign, user));
-                Ask { ticket: 0, body }
+                Ask { ticket: 0, within_ms: u32::MAX, body }
             }));
             self.stage.submit(Priority::Claim, Instant::now(), &mut asks)?;
         }
@@ -126,7 +126,7 @@ impl Rush<'_> {
             asks.reserve(self.vector as usize);
             asks.extend((*next_user..until).map(|user| {
                 let body = AskBody::Command(claim(self.campaign, user));
-                Ask { ticket, body }
+                Ask { ticket, within_ms: u32::MAX, body }
             }));
             self.stage.submit(Priority::Claim, arrived, asks)?;
             *next_user = until;

@@ -77,7 +77,8 @@ impl Stage {
 
     /// Asks one thing and waits for the answer, while nothing else is under way.
     pub(super) fn ask(&self, command: Command) -> Result<Reply> {
-        let mut asks = vec![Ask { ticket: 0, body: AskBody::Command(command) }];
+        let mut asks =
+            vec![Ask { ticket: 0, within_ms: u32::MAX, body: AskBody::Command(command) }];
         self.submit(Priority::Status, Instant::now(), &mut asks)?;
         let mut came = Vec::new();
         self.inbox.wait(&self.engine, &mut came)?;

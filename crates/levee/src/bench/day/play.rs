@@ -288,7 +288,11 @@ impl<'a> Play<'a> {
         let slot = self.free.pop().expect("a vector's worth was free");
         self.slots[slot as usize] = Slot { kind, user, number, twin: NONE, asked_us, first };
         self.seen.retries += u64::from(kind.is_retry());
-        let ask = Ask { ticket: u64::from(slot), body: AskBody::Command(self.command(next)) };
+        let ask = Ask {
+            ticket: u64::from(slot),
+            within_ms: u32::MAX,
+            body: AskBody::Command(self.command(next)),
+        };
         self.asks.push(ask);
         slot
     }

@@ -1,0 +1,3 @@
+//! gRPC: gates in processes of their own, and what an autoscaler asks.
+//!
+//! What must not live here: rules, files, HTTP for users.
