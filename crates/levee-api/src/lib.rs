@@ -3,6 +3,7 @@
 //! - [`port`]: how a gate hands commands and questions to an engine, and gets replies.
 //! - [`wire`], [`document`], [`problem`]: the JSON of requests, campaign documents and errors.
 //! - [`code`], [`pseudonym`]: how numbers and user ids look outside and inside.
+//! - [`intake`], [`pass`]: who is let in, and places in the waiting room.
 //! - [`client`]: the typed client.
 //!
 //! What must not live here: sockets of a server, files, rules.
@@ -11,6 +12,7 @@ pub mod client;
 pub mod code;
 pub mod document;
 pub mod intake;
+pub mod pass;
 pub mod port;
 pub mod problem;
 pub mod pseudonym;
