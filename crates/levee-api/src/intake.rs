@@ -51,6 +51,7 @@ pub struct Intake {
     claims_per_s: AtomicU64,
     slots: Box<[AtomicU32]>,
     gates: Mutex<BTreeMap<u32, GateReport>>,
+    gate_count: AtomicU64,
     next_gate: AtomicU32,
     /// What is added to the machine's clock; not 0 in mirrors only.
     offset_us: AtomicI64,
@@ -112,7 +113,8 @@ pub struct GateReport {
     pub cpu_us: u64,
     /// How late its event loops are, in microseconds: the worst of the last report's time.
     pub loop_delay_us: u64,
-    /// Queue delay in the engine of what it let in, p50 and p99 of the last seconds, microseconds.
+    /// From being let in to the engine's reply, of claims: p50 and p99 of the last second, in
+    /// microseconds.
     pub queue_delay_us: [u64; 2],
 }
 
@@ -132,6 +134,7 @@ impl Default for Intake {
             claims_per_s: AtomicU64::new(0),
             slots: (0..SLOTS).map(|_| AtomicU32::new(0)).collect(),
             gates: Mutex::default(),
+            gate_count: AtomicU64::new(0),
             next_gate: AtomicU32::new(0),
             offset_us: AtomicI64::new(0),
             clock: Mutex::new(face),
@@ -299,12 +302,33 @@ impl Intake {
 
     /// What a gate counts and measures; replaces what it said before.
     pub fn report(&self, gate: u32, report: GateReport) {
-        self.gates.lock().unwrap_or_else(PoisonError::into_inner).insert(gate, report);
+        let mut gates = self.gates.lock().unwrap_or_else(PoisonError::into_inner);
+        gates.insert(gate, report);
+        self.gate_count.store(gates.len() as u64, Relaxed);
     }
 
     /// A gate is gone.
     pub fn forget_gate(&self, gate: u32) {
-        self.gates.lock().unwrap_or_else(PoisonError::into_inner).remove(&gate);
+        let mut gates = self.gates.lock().unwrap_or_else(PoisonError::into_inner);
+        gates.remove(&gate);
+        self.gate_count.store(gates.len() as u64, Relaxed);
+    }
+
+    /// How many gates there are.
+    #[must_use]
+    pub fn gate_count(&self) -> u64 {
+        self.gate_count.load(Relaxed)
+    }
+
+    /// For mirrors.
+    pub fn set_gate_count(&self, gates: u64) {
+        self.gate_count.store(gates, Relaxed);
+    }
+
+    /// A sum over all gates.
+    pub fn sum_of_gates(&self, count: impl Fn(&GateReport) -> u64) -> u64 {
+        let gates = self.gates.lock().unwrap_or_else(PoisonError::into_inner);
+        gates.values().map(count).sum()
     }
 
     /// All gates, by their numbers.

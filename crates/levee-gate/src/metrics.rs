@@ -24,7 +24,7 @@ impl Count {
         self.0.store(self.0.load(Relaxed).wrapping_sub(less), Relaxed);
     }
 
-    fn get(&self) -> u64 {
+    pub(crate) fn get(&self) -> u64 {
         self.0.load(Relaxed)
     }
 }

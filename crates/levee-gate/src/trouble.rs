@@ -53,6 +53,18 @@ impl Trouble {
         self
     }
 
+    /// When to try again, in milliseconds.
+    pub(crate) fn after_ms(mut self, ms: u64) -> Self {
+        self.0.retry_after_ms = Some(ms);
+        self
+    }
+
+    /// The place in the waiting room.
+    pub(crate) fn with_place(mut self, place: Place) -> Self {
+        self.0.place = Some(place);
+        self
+    }
+
     /// The methods that the path takes, for 405.
     pub(crate) fn with_allow(mut self, methods: String) -> Self {
         self.0.allow = Some(methods);

@@ -10,11 +10,12 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use levee_api::code::Codes;
+use levee_api::intake::Why;
 use levee_api::port::Submit;
 use levee_api::pseudonym::PseudonymKey;
 use levee_api::time::Instant;
 use levee_engine::{Clock, Engine, EngineConfig, Keys, ScaledClock, SystemClock};
-use levee_gate::{Gate, GateConfig, KeyRing, Ports, keys};
+use levee_gate::{Gate, GateConfig, KeyRing, Ports, Steward, keys};
 use levee_journal::FileJournal;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::runtime::Runtime;
@@ -158,8 +159,16 @@ pub(crate) fn run(args: &Args) -> Result<Ending> {
         pseudonyms: PseudonymKey::new(&secrets.pseudonym),
         keys: Arc::new(ring),
     };
-    let mut gate_config = config.gate_config();
+    let mut gate_config = config.gate_config()?;
     limit_connections(&mut gate_config);
+    // Holds no lane of its own yet: what it asks for is applied as it is.
+    let intake = Arc::clone(engine.intake());
+    let change_level = Box::new(move |level, reason| {
+        tracing::warn!(?level, reason, "the brownout level changes");
+        intake.set_level(level, Why { reason, by_hand: false, since_ms: 0 });
+    });
+    let submit = Arc::clone(&engine) as Arc<dyn Submit>;
+    let _steward = Steward::start(submit, &config.steward_config()?, change_level)?;
     // Before the engine, so that whoever asks is told how far it is.
     let gate = levee_gate::start(listener, gate_config, ports)?;
     let opening = {

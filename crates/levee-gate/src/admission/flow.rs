@@ -212,7 +212,8 @@ mod tests {
                 self.queued -= decided;
                 self.decided += decided;
                 let closed = self.waiting > 0.0;
-                let seen = Seen { step_s, queued: self.queued, decided, sync_s: 0.0, shown, closed };
+                let seen =
+                    Seen { step_s, queued: self.queued, decided, sync_s: 0.0, shown, closed };
                 let wanted = self.flow.step(&seen);
                 window = wanted.window;
                 let released = wanted.release.min(self.waiting);
@@ -243,7 +244,7 @@ mod tests {
     #[test]
     fn ten_times_the_load_costs_waiting_only() {
         for rate in [200.0, 5_000.0, 100_000.0] {
-            check(rate, 1.0, 0.95, 40.0);
+            check(rate, 1.0, 0.95, 60.0);
             check(rate, 0.5, 0.95, 60.0);
         }
     }

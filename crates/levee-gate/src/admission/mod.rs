@@ -17,11 +17,10 @@ mod limits;
 mod places;
 mod report;
 mod rules;
-pub(crate) mod steward;
+mod steward;
 
 pub(crate) use door::{Admitted, Door};
 pub(crate) use draw::draw_of;
-pub(crate) use limits::Limits;
 pub(crate) use report::{Tally, measure_forever, report_forever};
 pub use rules::{Rule, Signal};
-pub use steward::{Steward, StewardConfig};
+pub use steward::{ChangeLevel, Steward, StewardConfig};

@@ -30,6 +30,7 @@ pub(crate) enum Handler {
     CreateCampaign,
     ReplaceCampaign,
     GetCampaign,
+    GetDraw,
     ListCampaigns,
     Fund,
     Withdraw,

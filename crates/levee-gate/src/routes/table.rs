@@ -5,10 +5,10 @@ use levee_api::document::CampaignDocument;
 use levee_api::port::LIST_MAX;
 use levee_api::problem::Code;
 use levee_api::wire::{
-    BatchLineBody, BudgetBody, BudgetRequest, CampaignBody, ClaimBody, ClaimRequest, LockBody,
-    LockRequest, Page, ReadyBody, ReasonRequest, RedemptionBody, RedemptionInfo, RedemptionRequest,
-    ReleaseBody, RevocationBody, RollbackBody, StateBody, StateRequest, ValidateBody,
-    ValidateRequest, VoucherBody, WalletBody,
+    BatchLineBody, BudgetBody, BudgetRequest, CampaignBody, ClaimBody, ClaimRequest, DrawBody,
+    LockBody, LockRequest, Page, ReadyBody, ReasonRequest, RedemptionBody, RedemptionInfo,
+    RedemptionRequest, ReleaseBody, RevocationBody, RollbackBody, StateBody, StateRequest,
+    ValidateBody, ValidateRequest, VoucherBody, WalletBody,
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
@@ -97,6 +97,8 @@ const CLAIM_CODES: &[Code] = &[
     Code::NotEligible,
     Code::UserLimitReached,
     Code::BudgetExhausted,
+    Code::Waiting,
+    Code::RateLimited,
 ];
 
 /// All of them, in the order of the documentation.
@@ -130,6 +132,15 @@ pub(crate) static ROUTES: &[Route] = &[
         reply: Some(schema::<CampaignBody>),
         codes: &[Code::CampaignNotFound],
         handler: Handler::GetCampaign,
+        ..OPEN
+    },
+    Route {
+        path: "/v1/campaigns/{id}/draw",
+        roles: ANY,
+        summary: "Shows what fixes the order of those who are there before the opening",
+        reply: Some(schema::<DrawBody>),
+        codes: &[Code::CampaignNotFound],
+        handler: Handler::GetDraw,
         ..OPEN
     },
     Route {
