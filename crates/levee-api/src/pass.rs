@@ -62,6 +62,33 @@ fn hmac(key: &[u8; 32], parts: &[&[u8]]) -> [u8; 32] {
     mac.finalize().into_bytes().into()
 }
 
+impl Pass {
+    /// What a text claims to say, unchecked: enough to show people a place, and nothing that lets
+    /// anyone in.
+    #[must_use]
+    pub fn peek(text: &str) -> Option<Self> {
+        read(text.as_bytes()).map(|bytes| Self::of(&bytes))
+    }
+
+    fn of(bytes: &[u8; BODY_LEN + MAC_LEN]) -> Self {
+        let long = |at: usize| {
+            u64::from_be_bytes(*bytes[at..].first_chunk().expect("a pass has 44 bytes"))
+        };
+        let nonce = u32::from_be_bytes([bytes[28], bytes[29], bytes[30], bytes[31]]);
+        Self { place_us: long(3), due_us: long(11), bound_us: long(19), nonce }
+    }
+}
+
+/// The bytes of a text that has a pass's length and version.
+fn read(text: &[u8]) -> Option<[u8; BODY_LEN + MAC_LEN]> {
+    let mut bytes = [0; BODY_LEN + MAC_LEN];
+    if text.len() != PASS_LEN {
+        return None;
+    }
+    let len = URL_SAFE_NO_PAD.decode_slice(text, &mut bytes).ok()?;
+    (len == bytes.len() && bytes[0] == VERSION).then_some(bytes)
+}
+
 impl PassSecret {
     /// From the code key's 32 bytes.
     #[must_use]
@@ -184,13 +211,7 @@ impl PassKeys {
         user: UserKey,
         campaign: CampaignNo,
     ) -> Result<Pass, PassError> {
-        let mut bytes = [0; BODY_LEN + MAC_LEN];
-        let len = (text.len() == PASS_LEN)
-            .then(|| URL_SAFE_NO_PAD.decode_slice(text, &mut bytes).ok())
-            .flatten();
-        if len != Some(bytes.len()) || bytes[0] != VERSION {
-            return Err(PassError::Forged);
-        }
+        let bytes = read(text).ok_or(PassError::Forged)?;
         let (body, mac) = bytes.split_at(BODY_LEN);
         let epoch = u16::from_be_bytes([body[1], body[2]]);
         let key = [&self.today, &self.yesterday].into_iter().find(|key| key.epoch == epoch);
@@ -204,11 +225,7 @@ impl PassKeys {
         if differing != 0 {
             return Err(PassError::Forged);
         }
-        let long = |at: usize| {
-            u64::from_be_bytes(*body[at..].first_chunk().expect("the body has 32 bytes"))
-        };
-        let nonce = u32::from_be_bytes([body[28], body[29], body[30], body[31]]);
-        Ok(Pass { place_us: long(3), due_us: long(11), bound_us: long(19), nonce })
+        Ok(Pass::of(&bytes))
     }
 }
 

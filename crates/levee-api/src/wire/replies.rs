@@ -294,6 +294,19 @@ replies! {
         /// The claim's place in the journal.
         seq: u64,
     }
+    /// Where a pass stands.
+    WaitBody {
+        /// The claim can be sent now.
+        your_turn: bool,
+        /// Passes that come before.
+        position_ahead: u64,
+        /// When the turn comes, most likely, in milliseconds.
+        eta_ms: u64,
+        /// By when it was told that it would come in nine cases of ten, in milliseconds from now.
+        eta_p90_ms: u64,
+        /// How long the claim should not be sent again, in milliseconds.
+        poll_after_ms: u64,
+    }
     /// A campaign's draw of the places of those who are there before it opens.
     DrawBody {
         /// SHA-256 of the seed, in hexadecimal digits.

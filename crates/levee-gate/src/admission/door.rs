@@ -51,7 +51,7 @@ pub(crate) struct Door {
     workers: u64,
     keys: RefCell<PassKeys>,
     pub(crate) limits: Limits,
-    places: Places,
+    pub(crate) places: Places,
     /// Claims of this worker that are with the engine.
     inside: Cell<u64>,
     last_place_us: Cell<u64>,
@@ -275,7 +275,8 @@ impl Visit<'_> {
             // between gains nothing, and who goes on with the new one falls back.
             let fine_us = FINE_US + (pass.due_us - self.now_us);
             let place_us = pass.place_us.saturating_add(fine_us);
-            return Err(self.wait_at(place_us, Some(pass.bound_us)));
+            // What was promised for the earlier place does not hold for the later one.
+            return Err(self.wait_at(place_us, None));
         }
         let passed = pass.place_us < self.intake.watermark_us();
         if !passed || self.intake.level() == Level::Essential {
@@ -328,7 +329,7 @@ impl Visit<'_> {
             pass,
             position_ahead: ahead,
             eta_ms: eta_us.div_ceil(1_000),
-            eta_p90_ms: bound_us.saturating_sub(self.now_us).div_ceil(1_000),
+            eta_p90_ms: bound_us.saturating_sub(self.now_us).max(eta_us).div_ceil(1_000),
             poll_after_ms: poll_us.div_ceil(1_000),
             opens_at: None,
             draw_ticket: None,

@@ -35,6 +35,11 @@ const GRACE_STEPS: usize = 100;
 /// As if so many passes had been released and shown before: keeps the first guesses calm.
 const PRIOR: f64 = 20.0;
 
+/// By how much of the rate the watermark is faster for each second that the queue is too short.
+/// Released users come about a tenth of a second later; times that delay, this must stay well below
+/// pi / 2, or the queue swings.
+const GAIN_PER_S: f64 = 5.0;
+
 /// The rate that is assumed before anything was measured, in claims a second.
 const RATE_GUESSED: f64 = 1_000.0;
 
@@ -108,8 +113,8 @@ impl Flow {
             return Wanted { window: self.window, release: 0.0, release_per_s: self.rate };
         }
         let aim = (self.rate * DELAY_WANTED.as_secs_f64()).max(WINDOW_MIN / 2.0);
-        // From twice the rate at an empty queue to nothing at a queue of three times the aim.
-        let correction = ((3.0 * aim - seen.queued) / (2.0 * aim)).clamp(0.0, 1.5);
+        let error_s = (aim - seen.queued) / self.rate;
+        let correction = (1.0 + GAIN_PER_S * error_s).clamp(0.0, 1.2);
         let come = self.share_that_comes();
         let release = self.rate * correction * seen.step_s / come;
         Wanted { window: self.window, release, release_per_s: self.rate / come }

@@ -31,6 +31,7 @@ pub(crate) enum Handler {
     ReplaceCampaign,
     GetCampaign,
     GetDraw,
+    Wait,
     ListCampaigns,
     Fund,
     Withdraw,

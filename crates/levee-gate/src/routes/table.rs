@@ -8,7 +8,7 @@ use levee_api::wire::{
     BatchLineBody, BudgetBody, BudgetRequest, CampaignBody, ClaimBody, ClaimRequest, DrawBody,
     LockBody, LockRequest, Page, ReadyBody, ReasonRequest, RedemptionBody, RedemptionInfo,
     RedemptionRequest, ReleaseBody, RevocationBody, RollbackBody, StateBody, StateRequest,
-    ValidateBody, ValidateRequest, VoucherBody, WalletBody,
+    ValidateBody, ValidateRequest, VoucherBody, WaitBody, WalletBody,
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
@@ -210,6 +210,15 @@ pub(crate) static ROUTES: &[Route] = &[
         reply: Some(schema::<ClaimBody>),
         codes: CLAIM_CODES,
         handler: Handler::Claim,
+        ..OPEN
+    },
+    Route {
+        path: "/wait/{pass}",
+        summary: "Shows a place in the waiting room: a page, or JSON for `Accept: application/json`",
+        reply: Some(schema::<WaitBody>),
+        reply_type: "text/html",
+        codes: &[Code::PassNotFound],
+        handler: Handler::Wait,
         ..OPEN
     },
     Route {

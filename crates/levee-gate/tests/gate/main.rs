@@ -1,6 +1,7 @@
 //! A gate's behaviour over real sockets, with a small engine behind it.
 #![allow(clippy::unwrap_used, reason = "a panic in a test is the failure report")]
 
+mod admission;
 mod batch;
 mod bench;
 mod campaigns;
