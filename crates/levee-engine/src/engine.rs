@@ -61,7 +61,7 @@ pub struct EngineConfig {
     pub disk: Arc<dyn Disk>,
     /// How the journal uses its disk.
     pub journal: Options,
-    /// Most asks that wait; more are turned away.
+    /// Most asks that wait, of which claims and browsing may be seven eighths; more are turned away.
     pub queue_capacity: usize,
     /// Take any jump of the clock.
     pub accept_time: bool,
@@ -110,10 +110,11 @@ impl Engine {
     /// An engine that takes nothing yet, so that gates can say so: [`Self::open`] follows.
     #[must_use]
     pub fn new(config: EngineConfig) -> Self {
+        let intake = Arc::<Intake>::default();
         let shared = Shared {
-            queue: Queue::new(config.queue_capacity),
+            queue: Queue::new(config.queue_capacity, Arc::clone(&intake)),
             vitals: Vitals::default(),
-            intake: Arc::default(),
+            intake,
             delivers: Mutex::new(Vec::new()),
             fault: Mutex::new(None),
             data: config.data.clone(),
