@@ -14,6 +14,7 @@ pub mod intake;
 pub mod port;
 pub mod problem;
 pub mod pseudonym;
+pub mod retry;
 pub mod strict;
 pub mod time;
 pub mod vitals;
