@@ -11,6 +11,7 @@ pub mod client;
 pub mod code;
 pub mod document;
 pub mod intake;
+pub mod nice;
 pub mod port;
 pub mod problem;
 pub mod pseudonym;

@@ -32,6 +32,8 @@ pub struct GateConfig {
     pub connections_max: usize,
     /// For requests under way when the gate stops.
     pub drain: Duration,
+    /// Added to the workers' niceness; above 0 they go behind others, such as an engine beside them.
+    pub nice: i32,
 }
 
 impl Default for GateConfig {
@@ -44,6 +46,7 @@ impl Default for GateConfig {
             reply_timeout: Duration::from_secs(30),
             connections_max: 16_384,
             drain: Duration::from_secs(5),
+            nice: 0,
         }
     }
 }

@@ -163,7 +163,10 @@ async fn the_waiting_room_is_gone_through_with_the_newest_pass() {
     assert!(seen.windows(2).take(30).all(|pair| pair[1].1 - pair[0].1 >= 90_000), "as told");
     // The request earned one, the one repeat cost ten, the polls nothing.
     assert_eq!(client.retries().earned.load(Relaxed), before + 1 - REQUESTS_PER_REPEAT);
-    // Where the caller's own pass is not the newest, the newest counts.
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_newest_pass_takes_the_place_of_the_callers_own() {
     let (address, seen) = serve(vec![waiting("newer", 1), ok()]).await;
     let mut client = Client::connect(&address, "key").await.expect("it listens");
     let headers = [("Levee-Pass", "older")];

@@ -231,3 +231,32 @@ fn who_waits_for_the_limit_too_long_is_told_so() {
     assert_eq!(vitals.waiting[Priority::Claim as usize].load(Relaxed), 0);
     bench.engine.stop().expect("ends well");
 }
+
+#[test]
+fn niceness_is_that_of_the_threads_that_decide_and_make_durable() {
+    let niceness = |task: &std::path::Path| {
+        let stat = std::fs::read_to_string(task.join("stat")).expect("a running thread");
+        // Behind the name, which ends with a bracket, the 17th field.
+        let fields = stat.rsplit_once(") ").expect("a name").1;
+        fields.split(' ').nth(16).expect("Linux").parse::<i32>().expect("a number")
+    };
+    let (_folder, data) = folder();
+    let mut config = config(&data);
+    // Upwards, which is always permitted.
+    config.nice = 3;
+    let bench = start(&config, 1_000).expect("starts");
+    bench.open_campaign();
+    let before = niceness("/proc/thread-self".as_ref());
+    let tasks = std::fs::read_dir("/proc/self/task").expect("Linux");
+    let tasks: Vec<_> = tasks.map(|task| task.expect("readable").path()).collect();
+    for (name, nice) in [("levee-engine", 3), ("levee-journal", 3), ("levee-snapshot", 0)] {
+        let is_named = |task: &&std::path::PathBuf| {
+            let comm = std::fs::read_to_string(task.join("comm")).unwrap_or_default();
+            comm.trim() == name
+        };
+        let mut named = tasks.iter().filter(is_named);
+        // Other tests may run in this process.
+        assert!(named.any(|task| niceness(task) == before + nice), "{name}");
+    }
+    bench.engine.stop().expect("ends well");
+}
