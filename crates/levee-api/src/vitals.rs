@@ -153,3 +153,24 @@ impl Vitals {
         self.phase.store(phase as u64, Relaxed);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn observations_added_one_by_one_or_at_once_are_the_same() {
+        let (single, whole) = (Histogram::default(), Histogram::default());
+        let (mut counts, mut sum_us) = ([0; Histogram::LEN], 0);
+        // The last lies beyond the last bucket's lower end.
+        for (us, count) in [(0, 3), (1, 1), (1_000, 2), (1_023, 5), (1_024, 1), (1 << 40, 1)] {
+            single.add(us, count);
+            counts[Histogram::bucket(us)] += count;
+            sum_us += us * count;
+        }
+        whole.add_all(&counts, sum_us);
+        assert_eq!(whole.counts(), single.counts());
+        assert_eq!((whole.sum_us(), whole.count()), (single.sum_us(), 13));
+        assert_eq!(whole.sum_us(), 1 + 2_000 + 5_115 + 1_024 + (1 << 40));
+    }
+}

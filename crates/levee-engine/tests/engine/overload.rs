@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use levee_api::port::{Ask, AskBody, Deliver, Failure, Priority, Query, Reply, Submit};
 use levee_core::types::*;
+use levee_journal::Reader;
 
 use crate::harness::{Bench, claim, config, folder, id, start};
 
@@ -199,6 +200,26 @@ fn claims_over_the_limit_wait_and_nothing_else_does() {
     answered.dedup();
     assert_eq!(answered.len() as u64, claims + 3);
     bench.engine.stop().expect("ends well");
+}
+
+#[test]
+fn claims_that_wait_for_the_limit_make_large_batches() {
+    let (_folder, data) = folder();
+    let bench = start(&config(&data), 1_000).expect("starts");
+    bench.open_campaign();
+    bench.fund(5_000 * 500);
+    bench.engine.intake().set_claims_per_s(50_000);
+    bench.hand_over(Priority::Claim, (0..5_000).map(crowd_claim).collect()).expect("room");
+    for _ in 0..5_000 {
+        bench.next();
+    }
+    bench.engine.stop().expect("ends well");
+    let records = Reader::open(&data).expect("there");
+    let counts: Vec<_> = records.map(|record| record.expect("good").count).collect();
+    // A millisecond's worth of tokens at a time, or more; ticks and the set-up stand alone. The last
+    // may be smaller, and waits for no more than it needs.
+    let large = counts.iter().filter(|count| **count >= 50).sum::<u32>();
+    assert!((4_951..=5_000).contains(&large), "{counts:?}");
 }
 
 #[test]
