@@ -40,6 +40,8 @@ pub struct GateConfig {
     pub tier: String,
     /// Who is let in.
     pub admission: AdmissionConfig,
+    /// Added to the workers' niceness; above 0 they go behind others, such as an engine beside them.
+    pub nice: i32,
 }
 
 /// How a gate lets in.
@@ -75,6 +77,7 @@ impl Default for GateConfig {
             region: String::new(),
             tier: String::new(),
             admission: AdmissionConfig::default(),
+            nice: 0,
         }
     }
 }

@@ -211,8 +211,20 @@ pub(crate) fn engine(vitals: &Vitals) -> String {
         let labels = format!("lane=\"{}\"", lane.name());
         text.sample("levee_engine_waiting", &labels, vitals.waiting[lane as usize].load(Relaxed));
     }
+    let name = "levee_engine_oldest_waiting_us";
+    text.head(name, "gauge", "How long the oldest ask has waited, in microseconds, by lane.");
+    for lane in Priority::ALL {
+        let labels = format!("lane=\"{}\"", lane.name());
+        text.sample(name, &labels, vitals.oldest_us[lane as usize].load(Relaxed));
+    }
+    let name = "levee_engine_expired_total";
+    text.head(name, "counter", "Asks whose time was over before they were decided, by lane.");
+    for lane in Priority::ALL {
+        let labels = format!("lane=\"{}\"", lane.name());
+        text.sample(name, &labels, vitals.expired[lane as usize].load(Relaxed));
+    }
     let name = "levee_engine_queue_delay_seconds";
-    text.head(name, "histogram", "From arrival at the gate to application, by lane.");
+    text.head(name, "histogram", "From arrival at the gate to the decision, by lane.");
     for lane in Priority::ALL {
         let labels = format!("lane=\"{}\"", lane.name());
         text.histogram(name, &labels, &vitals.queue_delay[lane as usize]);

@@ -11,6 +11,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use levee_api::code::Codes;
 use levee_api::intake::Why;
+use levee_api::nice;
 use levee_api::port::Submit;
 use levee_api::pseudonym::PseudonymKey;
 use levee_api::time::Instant;
@@ -36,6 +37,10 @@ const SEGMENT_BYTES_DEV: u64 = 8 * 1024 * 1024;
 
 /// Open files that are not connections: segments, keys, exports, what the runtime needs.
 const FILES_RESERVED: u64 = 128;
+
+/// By how much the engine's threads are less nice than the gate's: they get about three times as
+/// much of a processor that both want.
+const NICE: i32 = 5;
 
 /// How often the end of the recovery and a fault of the engine are looked for.
 const LOOK: Duration = Duration::from_millis(20);
@@ -148,6 +153,8 @@ pub(crate) fn run(args: &Args) -> Result<Ending> {
     if let Some(capacity) = config.engine.queue_capacity {
         engine_config.queue_capacity = capacity.max(1);
     }
+    let (engine_nice, gate_nice) = niceness();
+    engine_config.nice = engine_nice;
     let engine = Arc::new(Engine::new(engine_config));
 
     let key_file = key::file(&data);
@@ -160,6 +167,7 @@ pub(crate) fn run(args: &Args) -> Result<Ending> {
         keys: Arc::new(ring),
     };
     let mut gate_config = config.gate_config()?;
+    gate_config.nice = gate_nice;
     limit_connections(&mut gate_config);
     // Holds no lane of its own yet: what it asks for is applied as it is.
     let intake = Arc::clone(engine.intake());
@@ -192,6 +200,16 @@ pub(crate) fn run(args: &Args) -> Result<Ending> {
         println!("no API keys yet: levee key create --role operator --data {}", data.display());
     }
     Ok(wait(&engine, gate, signals, signalled))
+}
+
+/// How much nicer the engine's and the gate's threads shall be. A gate that has much to read would
+/// otherwise take the processor from those that everyone waits for.
+fn niceness() -> (i32, i32) {
+    // In a thread of its own, with which it ends.
+    let raised = thread::spawn(|| nice::add(-NICE)).join();
+    let plan = if matches!(raised, Ok(Ok(()))) { (-NICE, 0) } else { (0, NICE) };
+    tracing::debug!(engine = plan.0, gate = plan.1, "niceness of threads");
+    plan
 }
 
 /// The signals that end a server, taken before it says that it is there.

@@ -71,6 +71,8 @@ fn metrics_are_prometheus_text() {
         "levee_gate_requests_total{method=\"POST\",route=\"/v1/campaigns/{id}/claims\",status=\"4xx\"} 1",
         "levee_gate_requests_in_flight 1",
         "levee_engine_phase{phase=\"ready\"} 1",
+        "levee_engine_oldest_waiting_us{lane=\"redeem\"} 0",
+        "levee_engine_expired_total{lane=\"claim\"} 0",
         "levee_engine_queue_delay_seconds_bucket{lane=\"claim\",le=\"0.000001\"} 0",
         "levee_engine_queue_delay_seconds_bucket{lane=\"claim\",le=\"1.048576\"} 0",
         "levee_engine_queue_delay_seconds_count{lane=\"browse\"} 0",
