@@ -116,7 +116,9 @@ impl From<Refusal> for Trouble {
     fn from(refusal: Refusal) -> Self {
         let mut trouble = Self::new(Code::from(refusal));
         match refusal {
-            Refusal::TermsFrozen(field) => trouble.0.field = Some(field.to_owned()),
+            Refusal::TermsFrozen(field) | Refusal::InvalidField(field) => {
+                trouble.0.field = Some(field.to_owned())
+            }
             Refusal::CampaignStateConflict(state) => {
                 trouble = trouble.with_detail(format!("The campaign is {}.", state.name()));
             }

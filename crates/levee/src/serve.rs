@@ -138,6 +138,7 @@ pub(crate) fn run(args: &Args) -> Result<Ending> {
     let mut engine_config = EngineConfig::new(&data, installation);
     engine_config.journal = config.journal_options();
     engine_config.snapshots = config.snapshot_plan()?;
+    engine_config.claims_per_s = config.claims_per_s()?;
     if temporary.is_some() {
         engine_config.journal.segment_bytes = SEGMENT_BYTES_DEV;
         // Its data is gone at the end.
