@@ -4,7 +4,7 @@ use bytes::Bytes;
 use levee_api::port::Failure;
 use levee_api::problem::{Code, Place, Problem};
 use levee_api::strict::Malformed;
-use levee_api::types::Refusal;
+use levee_api::types::{Level, Refusal};
 
 /// A request's failure. Who made the request may see all of it.
 #[derive(Debug)]
@@ -20,6 +20,9 @@ struct Inner {
     place: Option<Place>,
     close: bool,
 }
+
+/// When to try again what a brownout level gives up: levels hold for a while.
+const LEVEL_RETRY_MS: u64 = 10_000;
 
 impl Trouble {
     pub(crate) fn new(code: Code) -> Self {
@@ -51,6 +54,22 @@ impl Trouble {
     pub(crate) fn with_detail(mut self, detail: impl Into<String>) -> Self {
         self.0.detail = Some(detail.into());
         self
+    }
+
+    /// When to try again.
+    pub(crate) fn with_retry_after_ms(mut self, ms: u64) -> Self {
+        self.0.retry_after_ms = Some(ms);
+        self
+    }
+
+    /// The route is given up at this level.
+    pub(crate) fn given_up(level: Level) -> Self {
+        let detail = format!(
+            "The brownout level is {}: this is given up for a while so that the rest goes on. \
+             GET /v1/intake says since when and why.",
+            level.name()
+        );
+        Self::new(Code::Overloaded).with_detail(detail).with_retry_after_ms(LEVEL_RETRY_MS)
     }
 
     /// The methods that the path takes, for 405.
@@ -117,7 +136,7 @@ impl From<Refusal> for Trouble {
         let mut trouble = Self::new(Code::from(refusal));
         match refusal {
             Refusal::TermsFrozen(field) | Refusal::InvalidField(field) => {
-                trouble.0.field = Some(field.to_owned())
+                trouble.0.field = Some(field.to_owned());
             }
             Refusal::CampaignStateConflict(state) => {
                 trouble = trouble.with_detail(format!("The campaign is {}.", state.name()));

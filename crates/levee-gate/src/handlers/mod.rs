@@ -4,6 +4,7 @@ mod batch;
 mod campaigns;
 mod claims;
 mod export;
+mod intake;
 mod redemptions;
 mod vouchers;
 mod watching;
@@ -43,6 +44,10 @@ async fn other(handler: Handler, call: &mut Call) -> Answer {
         Handler::Redeem => redemptions::redeem(call).await,
         Handler::ListRedemptions => redemptions::list(call).await,
         Handler::RollBack => redemptions::roll_back(call).await,
+        Handler::GetIntake => intake::get(call).await,
+        Handler::SetLevel => intake::set_level(call).await,
+        Handler::ReleaseLevel => intake::release_level(call).await,
+        Handler::SetLimits => intake::set_limits(call).await,
         Handler::AuditExport => export::export(call).await,
         Handler::Health => Ok(watching::health()),
         Handler::Ready => Ok(watching::ready(call)),

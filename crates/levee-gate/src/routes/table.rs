@@ -4,11 +4,13 @@ use hyper::Method;
 use levee_api::document::CampaignDocument;
 use levee_api::port::LIST_MAX;
 use levee_api::problem::Code;
+use levee_api::types::Level;
 use levee_api::wire::{
-    BatchLineBody, BudgetBody, BudgetRequest, CampaignBody, ClaimBody, ClaimRequest, LockBody,
-    LockRequest, Page, ReadyBody, ReasonRequest, RedemptionBody, RedemptionInfo, RedemptionRequest,
-    ReleaseBody, RevocationBody, RollbackBody, StateBody, StateRequest, ValidateBody,
-    ValidateRequest, VoucherBody, WalletBody,
+    BatchLineBody, BudgetBody, BudgetRequest, CampaignBody, ClaimBody, ClaimRequest, IntakeBody,
+    LevelChangeBody, LevelRequest, LimitChangeBody, LimitsRequest, LockBody, LockRequest, Page,
+    ReadyBody, ReasonRequest, RedemptionBody, RedemptionInfo, RedemptionRequest, ReleaseBody,
+    RevocationBody, RollbackBody, StateBody, StateRequest, ValidateBody, ValidateRequest,
+    VoucherBody, WalletBody,
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
@@ -52,6 +54,7 @@ const OPEN: Route = Route {
     input: Input::Nothing,
     query: &[],
     idempotency: Idempotency::Unused,
+    until: Level::Essential,
     if_match: false,
     user_header: false,
     summary: "",
@@ -66,6 +69,14 @@ const OPEN: Route = Route {
 /// A change under an idempotency key.
 const CHANGE: Route =
     Route { method: Method::POST, input: SMALL, idempotency: Idempotency::Needed, ..OPEN };
+
+/// Lists are the first that is given up: each costs as much as hundreds of look-ups.
+const LIST: Level = Level::Normal;
+/// One user's or app's look at one thing goes on while anyone is let in at all.
+const LOOK_UP: Level = Level::Waiting;
+
+/// A change of who is let in.
+const INTAKE: Route = Route { roles: OPERATOR, codes: &[Code::Unchanged], ..CHANGE };
 
 /// A change of a campaign's state.
 const STATE: Route = Route {
@@ -118,6 +129,7 @@ pub(crate) static ROUTES: &[Route] = &[
         path: "/v1/campaigns",
         roles: ANY,
         query: PAGE,
+        until: LIST,
         summary: "Lists campaigns by their id",
         reply: Some(schema::<Page<CampaignBody>>),
         handler: Handler::ListCampaigns,
@@ -126,6 +138,7 @@ pub(crate) static ROUTES: &[Route] = &[
     Route {
         path: "/v1/campaigns/{id}",
         roles: ANY,
+        until: LOOK_UP,
         summary: "Shows a campaign: document, state, money, counts",
         reply: Some(schema::<CampaignBody>),
         codes: &[Code::CampaignNotFound],
@@ -217,6 +230,7 @@ pub(crate) static ROUTES: &[Route] = &[
     Route {
         path: "/v1/vouchers/{code}",
         roles: APP,
+        until: LOOK_UP,
         summary: "Shows a voucher",
         reply: Some(schema::<VoucherBody>),
         codes: &[Code::VoucherNotFound],
@@ -228,6 +242,7 @@ pub(crate) static ROUTES: &[Route] = &[
         path: "/v1/vouchers/{code}/validate",
         roles: APP,
         input: SMALL,
+        until: LOOK_UP,
         summary: "Says what a voucher would take off a bill; changes nothing",
         request: Some(schema::<ValidateRequest>),
         reply: Some(schema::<ValidateBody>),
@@ -277,6 +292,7 @@ pub(crate) static ROUTES: &[Route] = &[
         roles: APP,
         query: PAGE,
         user_header: true,
+        until: LOOK_UP,
         summary: "Shows what a user has, newest first",
         reply: Some(schema::<WalletBody>),
         handler: Handler::Wallet,
@@ -308,6 +324,7 @@ pub(crate) static ROUTES: &[Route] = &[
         path: "/v1/redemptions",
         roles: APP_OR_OPERATOR,
         query: PAGE,
+        until: LIST,
         summary: "Lists redemptions in the order in which they were made",
         reply: Some(schema::<Page<RedemptionInfo>>),
         handler: Handler::ListRedemptions,
@@ -322,6 +339,38 @@ pub(crate) static ROUTES: &[Route] = &[
         codes: &[Code::RedemptionNotFound, Code::RollbackWindowOver],
         handler: Handler::RollBack,
         ..CHANGE
+    },
+    Route {
+        path: "/v1/intake",
+        roles: ANY,
+        summary: "Shows who is let in: brownout level, limit of claims, waiting room, gates",
+        reply: Some(schema::<IntakeBody>),
+        handler: Handler::GetIntake,
+        ..OPEN
+    },
+    Route {
+        path: "/v1/intake/level",
+        summary: "Sets the brownout level by hand; no rule changes it until it is released",
+        request: Some(schema::<LevelRequest>),
+        reply: Some(schema::<LevelChangeBody>),
+        handler: Handler::SetLevel,
+        ..INTAKE
+    },
+    Route {
+        path: "/v1/intake/level/release",
+        summary: "Gives the brownout level back to the rules; it stays until one of them changes it",
+        request: Some(schema::<ReasonRequest>),
+        reply: Some(schema::<LevelChangeBody>),
+        handler: Handler::ReleaseLevel,
+        ..INTAKE
+    },
+    Route {
+        path: "/v1/intake/limits",
+        summary: "Sets the most claims that are decided in a second, or lifts that limit",
+        request: Some(schema::<LimitsRequest>),
+        reply: Some(schema::<LimitChangeBody>),
+        handler: Handler::SetLimits,
+        ..INTAKE
     },
     Route {
         path: "/v1/audit/export",

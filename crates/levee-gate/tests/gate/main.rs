@@ -6,6 +6,7 @@ mod bench;
 mod campaigns;
 mod claims;
 mod engine;
+mod intake;
 mod keys;
 mod lifecycle;
 mod mutants;
