@@ -226,19 +226,33 @@ pub struct LaneCounts {
     pub shed: u64,
 }
 
-/// [`LaneCounts`] by lane.
+/// One of a kind for each lane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-pub struct LanesBody {
+pub struct ByLane<T> {
     /// Payment and POS callbacks.
-    pub callback: LaneCounts,
+    pub callback: T,
     /// Operators' doings, order status, cancellation.
-    pub status: LaneCounts,
+    pub status: T,
     /// Redeeming, locking, ordering.
-    pub redeem: LaneCounts,
+    pub redeem: T,
     /// Claiming, opening.
-    pub claim: LaneCounts,
+    pub claim: T,
     /// Browsing.
-    pub browse: LaneCounts,
+    pub browse: T,
+}
+
+impl<T> ByLane<T> {
+    /// Makes each of them.
+    #[must_use]
+    pub fn of(mut make: impl FnMut(Priority) -> T) -> Self {
+        Self {
+            callback: make(Priority::Callback),
+            status: make(Priority::Status),
+            redeem: make(Priority::Redeem),
+            claim: make(Priority::Claim),
+            browse: make(Priority::Browse),
+        }
+    }
 }
 
 /// What a gate has counted since its start, and what it measures.
@@ -253,7 +267,7 @@ pub struct GateBody {
     /// The tier of their cities.
     pub tier: String,
     /// Requests by lane.
-    pub lanes: LanesBody,
+    pub lanes: ByLane<LaneCounts>,
     /// Answers 429 `waiting`.
     pub told_to_wait: u64,
     /// Passes given to users who had none.
@@ -282,21 +296,14 @@ impl GateBody {
     /// A gate's report.
     #[must_use]
     pub fn of(gate: u32, report: GateReport) -> Self {
-        let lane = |lane: Priority| LaneCounts {
-            arrived: report.arrived[lane as usize],
-            admitted: report.admitted[lane as usize],
-            shed: report.shed[lane as usize],
-        };
         let [queue_delay_p50_us, queue_delay_p99_us] = report.queue_delay_us;
         Self {
             gate,
-            lanes: LanesBody {
-                callback: lane(Priority::Callback),
-                status: lane(Priority::Status),
-                redeem: lane(Priority::Redeem),
-                claim: lane(Priority::Claim),
-                browse: lane(Priority::Browse),
-            },
+            lanes: ByLane::of(|lane| LaneCounts {
+                arrived: report.arrived[lane as usize],
+                admitted: report.admitted[lane as usize],
+                shed: report.shed[lane as usize],
+            }),
             name: report.name,
             region: report.region,
             tier: report.tier,

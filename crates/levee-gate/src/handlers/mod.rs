@@ -5,6 +5,7 @@ mod campaigns;
 mod claims;
 mod export;
 mod intake;
+mod live;
 mod redemptions;
 mod vouchers;
 mod watching;
@@ -48,6 +49,7 @@ async fn other(handler: Handler, call: &mut Call) -> Answer {
         Handler::SetLevel => intake::set_level(call).await,
         Handler::ReleaseLevel => intake::release_level(call).await,
         Handler::SetLimits => intake::set_limits(call).await,
+        Handler::Live => live::listen(call),
         Handler::AuditExport => export::export(call).await,
         Handler::Health => Ok(watching::health()),
         Handler::Ready => Ok(watching::ready(call)),

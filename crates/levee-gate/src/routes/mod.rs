@@ -53,6 +53,7 @@ pub(crate) enum Handler {
     SetLevel,
     ReleaseLevel,
     SetLimits,
+    Live,
     AuditExport,
 }
 

@@ -7,10 +7,10 @@ use levee_api::problem::Code;
 use levee_api::types::Level;
 use levee_api::wire::{
     BatchLineBody, BudgetBody, BudgetRequest, CampaignBody, ClaimBody, ClaimRequest, IntakeBody,
-    LevelChangeBody, LevelRequest, LimitChangeBody, LimitsRequest, LockBody, LockRequest, Page,
-    ReadyBody, ReasonRequest, RedemptionBody, RedemptionInfo, RedemptionRequest, ReleaseBody,
-    RevocationBody, RollbackBody, StateBody, StateRequest, ValidateBody, ValidateRequest,
-    VoucherBody, WalletBody,
+    LevelChangeBody, LevelRequest, LimitChangeBody, LimitsRequest, LiveFrame, LockBody,
+    LockRequest, Page, ReadyBody, ReasonRequest, RedemptionBody, RedemptionInfo, RedemptionRequest,
+    ReleaseBody, RevocationBody, RollbackBody, StateBody, StateRequest, ValidateBody,
+    ValidateRequest, VoucherBody, WalletBody,
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
@@ -19,6 +19,7 @@ use crate::keys::Role;
 
 const ANY: &[Role] = &Role::ALL;
 const OPERATOR: &[Role] = &[Role::Operator];
+const WATCHERS: &[Role] = &[Role::Operator, Role::Viewer];
 const APP: &[Role] = &[Role::App];
 const APP_OR_OPERATOR: &[Role] = &[Role::App, Role::Operator];
 
@@ -371,6 +372,16 @@ pub(crate) static ROUTES: &[Route] = &[
         reply: Some(schema::<LimitChangeBody>),
         handler: Handler::SetLimits,
         ..INTAKE
+    },
+    Route {
+        path: "/v1/live",
+        roles: WATCHERS,
+        until: LIST,
+        summary: "Streams what the installation does: an event `frame` every 250 ms, with a frame as its data, and an event `closed` with a reason where the stream must end",
+        reply: Some(schema::<LiveFrame>),
+        reply_type: "text/event-stream",
+        handler: Handler::Live,
+        ..OPEN
     },
     Route {
         path: "/v1/audit/export",

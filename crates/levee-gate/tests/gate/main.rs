@@ -9,6 +9,7 @@ mod engine;
 mod intake;
 mod keys;
 mod lifecycle;
+mod live;
 mod mutants;
 mod strictness;
 mod vouchers;
