@@ -69,6 +69,7 @@ codes! {
     MinSpendNotMet "min_spend_not_met" 409 "The bill is too small for the voucher.";
     LockNotHeld "lock_not_held" 409 "The lock no longer holds this voucher.";
     RollbackWindowOver "rollback_window_over" 409 "It is too late to roll this redemption back.";
+    Unchanged "unchanged" 409 "It is so already: there was nothing to change.";
     VersionConflict "version_conflict" 412 "The document has changed: get it again and use its ETag.";
     ContentTooLarge "content_too_large" 413 "The body is larger than this path takes.";
     UnsupportedMediaType "unsupported_media_type" 415 "The body must have the content type that this path takes.";
@@ -114,8 +115,10 @@ impl From<Refusal> for Code {
             Refusal::LockNotHeld => Self::LockNotHeld,
             Refusal::RedemptionNotFound => Self::RedemptionNotFound,
             Refusal::RollbackWindowOver => Self::RollbackWindowOver,
+            Refusal::InvalidField(_) => Self::InvalidField,
+            Refusal::Unchanged => Self::Unchanged,
             // Only the engine gives commands that are refused so.
-            Refusal::RulesUnknown => Self::InternalError,
+            Refusal::RulesUnknown | Refusal::LevelByHand => Self::InternalError,
         }
     }
 }

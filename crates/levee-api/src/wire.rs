@@ -1,7 +1,11 @@
 //! The JSON of requests and replies, for gates, clients and the OpenAPI document.
 
+mod intake;
+mod live;
 mod replies;
 mod requests;
 
+pub use intake::*;
+pub use live::*;
 pub use replies::*;
 pub use requests::*;

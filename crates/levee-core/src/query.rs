@@ -7,8 +7,8 @@ use alloc::vec::Vec;
 use crate::state::{Campaign, SetAside, State};
 use crate::tables::{RedemptionState, Voucher};
 use crate::types::{
-    Bill, CampaignId, CampaignNo, CampaignState, Counts, Definition, LockNo, Money, RedemptionNo,
-    Reference, Refusal, UserKey, VoucherNo, VoucherState,
+    Bill, CampaignId, CampaignNo, CampaignState, Counts, Definition, LockNo, Money, Operations,
+    RedemptionNo, Reference, Refusal, UserKey, VoucherNo, VoucherState,
 };
 
 /// Longest list that one question is answered with.
@@ -46,6 +46,8 @@ pub enum Query {
         /// At most [`LIST_MAX`].
         limit: u32,
     },
+    /// What is set for the whole installation.
+    Operations,
 }
 
 /// What is so, at the moment of the question.
@@ -63,6 +65,8 @@ pub enum Answer {
     Validated(Result<u64, Refusal>),
     /// To [`Query::Redemptions`].
     Redemptions(Vec<RedemptionView>),
+    /// To [`Query::Operations`].
+    Operations(Operations),
 }
 
 /// One campaign.
@@ -171,6 +175,7 @@ impl State {
                     numbers.map(|number| self.redemption_view(RedemptionNo(number))).collect(),
                 )
             }
+            Query::Operations => Answer::Operations(self.operations.clone()),
         }
     }
 

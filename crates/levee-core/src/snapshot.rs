@@ -10,7 +10,9 @@ use alloc::vec::Vec;
 use crate::handlers::USERS_PLANNED_MAX;
 use crate::state::{Campaign, Outage, SetAside, State};
 use crate::tables::{Budgets, Capture, Chunk, LAYOUT, LockState, Pages};
-use crate::types::{CampaignNo, Command, DecodeError, Definition, LockNo, Reader, Wire};
+use crate::types::{
+    CampaignNo, Command, DecodeError, Definition, LockNo, Operations, Reader, Wire,
+};
 
 /// What a snapshot holds beside pages, as of its sequence number. Made in no time and encoded
 /// elsewhere.
@@ -26,6 +28,7 @@ pub struct Rest {
     campaigns: Vec<Campaign>,
     budgets: Budgets,
     outages: Vec<Outage>,
+    operations: Operations,
 }
 
 /// Why a snapshot does not make a state.
@@ -125,6 +128,7 @@ impl State {
             campaigns: self.campaigns.clone(),
             budgets: self.budgets.clone(),
             outages: self.outages.clone(),
+            operations: self.operations.clone(),
         }
     }
 
@@ -205,6 +209,10 @@ impl Rest {
         for outage in &self.outages {
             outage.from_ms.put(&mut out);
             outage.until_ms.put(&mut out);
+        }
+        // What was never set is not written: builds that know no settings can read it then.
+        if self.operations != Operations::default() {
+            self.operations.put(&mut out);
         }
         out
     }
@@ -295,6 +303,10 @@ impl Restore {
         for _ in 0..usize::get(reader)? {
             let (from_ms, until_ms) = (Wire::get(reader)?, Wire::get(reader)?);
             state.outages.push(Outage { from_ms, until_ms });
+        }
+        // Ends here where nothing was ever set, and in snapshots of builds that knew no settings.
+        if reader.remaining() > 0 {
+            state.operations = Wire::get(reader)?;
         }
         let wrong = |what| RestoreError::Rest(DecodeError { what, offset: reader.offset() });
         let in_order = |(first, len): &(u32, u32)| first <= len && *len < u32::MAX;

@@ -11,8 +11,8 @@ use crate::tables::{
     Answer, Answers, Budgets, Lock, Redemption, Store, Table, UserIndex, Voucher, put_all,
 };
 use crate::types::{
-    CampaignId, CampaignNo, CampaignState, Command, Counts, Definition, LockNo, Money, Outcome,
-    Purpose, RedemptionNo, Refusal, RequestKey, VoucherNo, Wire,
+    CampaignId, CampaignNo, CampaignState, Command, Counts, Definition, LockNo, Money, Operations,
+    Outcome, Purpose, RedemptionNo, Refusal, RequestKey, VoucherNo, Wire,
 };
 
 /// Most campaigns of one installation; bounds the work of a tick.
@@ -171,6 +171,7 @@ pub struct State {
     pub(crate) store: Store,
     /// Whose grace may still matter, in the order in which they were.
     pub(crate) outages: Vec<Outage>,
+    pub(crate) operations: Operations,
     /// Where a command's bytes are put to be digested.
     scratch: Vec<u8>,
 }
@@ -196,6 +197,7 @@ impl State {
             budgets: Budgets::new(),
             store: Store::default(),
             outages: Vec::new(),
+            operations: Operations::default(),
             scratch: Vec::new(),
         }
     }
@@ -216,6 +218,12 @@ impl State {
     #[must_use]
     pub fn rules_version(&self) -> u16 {
         self.rules.version
+    }
+
+    /// What is set for the whole installation.
+    #[must_use]
+    pub fn operations(&self) -> &Operations {
+        &self.operations
     }
 
     /// Decides over one command at `now_ms`, and takes `seq` if it has an effect.
@@ -298,6 +306,9 @@ impl State {
             Command::Tick(tick) => Ok(self.tick(now_ms, seq, *tick)),
             Command::ResumeService(resume) => Ok(self.resume_service(now_ms, *resume)),
             Command::ActivateRules(activate) => self.activate_rules(*activate),
+            Command::ChangeLevel(change) => self.change_level(now_ms, change),
+            Command::ReleaseLevel(release) => self.release_level(now_ms, release),
+            Command::ChangeLimit(change) => self.change_limit(now_ms, change),
         }
     }
 
@@ -359,6 +370,11 @@ impl State {
         }
         for outage in &self.outages {
             put_all(&[outage.from_ms, outage.until_ms], &mut bytes);
+            add(&mut bytes);
+        }
+        // As long as nothing was ever set, the digest is that of builds which knew no settings.
+        if self.operations != Operations::default() {
+            self.operations.put(&mut bytes);
             add(&mut bytes);
         }
         digest.finalize().into()

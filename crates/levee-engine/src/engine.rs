@@ -64,6 +64,9 @@ pub struct EngineConfig {
     pub journal: Options,
     /// Most asks that wait, of which claims and browsing may be seven eighths; more are turned away.
     pub queue_capacity: usize,
+    /// Most claims that are decided in a second, while no operator sets another limit; `None`: as
+    /// many as it can.
+    pub claims_per_s: Option<u32>,
     /// Take any jump of the clock.
     pub accept_time: bool,
     /// The rules that this build has.
@@ -86,6 +89,7 @@ impl EngineConfig {
             disk: Arc::new(RealDisk),
             journal: Options::default(),
             queue_capacity: 1 << 16,
+            claims_per_s: None,
             accept_time: false,
             rules: RuleBook::RELEASED,
             installation,
@@ -120,6 +124,7 @@ impl Engine {
             queue: Queue::new(config.queue_capacity, Arc::clone(&intake)),
             vitals: Vitals::default(),
             intake,
+            claims_per_s: config.claims_per_s.map_or(0, u64::from),
             delivers: Mutex::new(Vec::new()),
             fault: Mutex::new(None),
             data: config.data.clone(),
@@ -177,6 +182,7 @@ impl Engine {
             journal_ms: clock.now_ms(),
             speed: clock.speed(),
         });
+        shared.show(state.operations());
         let quarantine = Quarantine::load(&config.data)?;
         shared.vitals.durable_seq.store(state.last_seq(), Relaxed);
         shared.vitals.journal_ms.store(last_ms, Relaxed);

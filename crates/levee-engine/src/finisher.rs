@@ -33,6 +33,9 @@ impl<L: Log> Finisher<L> {
             }
             self.last_ms = batch.time_ms;
             self.tally(&batch);
+            if let Some(operations) = &batch.operations {
+                self.shared.show(operations);
+            }
             for (origin, replies) in batch.replies.drain(..) {
                 let place = origin.0 as usize;
                 if place >= delivers.len() {

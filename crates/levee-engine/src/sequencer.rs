@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use levee_api::port::{AskBody, Failure, Origin, Priority, Reply};
-use levee_core::types::{Command, Refusal, put_batch_start, put_entry};
+use levee_core::types::{Command, Operations, Refusal, put_batch_start, put_entry};
 use levee_core::{State, Verdict};
 use levee_journal::{BatchHead, RecordBuffer};
 
@@ -33,6 +33,8 @@ pub struct Batch {
     pub replies: Vec<(Origin, Vec<(u64, Reply)>)>,
     /// How the asks ended.
     pub tally: Tally,
+    /// What is set for the whole installation from this batch on, if it changed.
+    pub operations: Option<Operations>,
 }
 
 /// How the asks of a batch ended.
@@ -59,6 +61,7 @@ impl Batch {
         self.payload.clear();
         self.replies.clear();
         self.tally = Tally::default();
+        self.operations = None;
     }
 
     /// What the journal needs beside the payload.
@@ -100,6 +103,8 @@ pub struct Sequencer {
     quarantine: Quarantine,
     /// The latest time that anybody was told; a clock that steps back does not undo it.
     told_ms: u64,
+    /// What is set, as the last batch that changed it said.
+    told_operations: Operations,
     /// A batch is closed when its payload has this length.
     payload_len_max: usize,
     entries: Vec<u8>,
@@ -110,7 +115,9 @@ impl Sequencer {
     #[must_use]
     pub fn new(state: State, payload_len_max: usize) -> Self {
         let quarantine = Quarantine::default();
-        Self { state, quarantine, told_ms: 0, payload_len_max, entries: Vec::new() }
+        let told_operations = state.operations().clone();
+        let entries = Vec::new();
+        Self { state, quarantine, told_ms: 0, told_operations, payload_len_max, entries }
     }
 
     pub(crate) fn with_quarantine(mut self, quarantine: Quarantine) -> Self {
@@ -170,6 +177,10 @@ impl Sequencer {
         })?;
         if batch.count > 0 {
             batch.payload.extend_from_slice(&self.entries);
+        }
+        if *self.state.operations() != self.told_operations {
+            self.told_operations.clone_from(self.state.operations());
+            batch.operations = Some(self.told_operations.clone());
         }
         Ok(decided)
     }

@@ -4,9 +4,10 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use levee_api::intake::Intake;
+use levee_api::intake::{Intake, Why};
 use levee_api::port::Deliver;
 use levee_api::vitals::{Phase, Vitals};
+use levee_core::types::Operations;
 use levee_journal::DurableSeq;
 
 use crate::Fault;
@@ -17,6 +18,8 @@ pub(crate) struct Shared {
     pub(crate) queue: Queue,
     pub(crate) vitals: Vitals,
     pub(crate) intake: Arc<Intake>,
+    /// Most claims a second where no operator set a limit; 0: none.
+    pub(crate) claims_per_s: u64,
     pub(crate) delivers: Mutex<Vec<Arc<dyn Deliver>>>,
     pub(crate) fault: Mutex<Option<Fault>>,
     /// Where broken commands are left.
@@ -30,6 +33,14 @@ pub(crate) struct Shared {
 impl Shared {
     pub(crate) fn durable_seq(&self) -> u64 {
         self.durable.get().map_or(0, DurableSeq::get)
+    }
+
+    /// Shows gates what is set for the whole installation, once it is durable.
+    pub(crate) fn show(&self, operations: &Operations) {
+        let Operations { setting, reason, since_ms, claims_per_s, .. } = operations;
+        let (reason, by_hand, since_ms) = (reason.clone(), setting.by_hand, *since_ms);
+        self.intake.set_level(setting.level, Why { reason, by_hand, since_ms });
+        self.intake.set_claims_per_s(claims_per_s.map_or(self.claims_per_s, u64::from));
     }
 
     pub(crate) fn has_failed(&self) -> bool {

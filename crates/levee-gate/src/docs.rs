@@ -99,6 +99,9 @@ fn put_route(html: &mut String, route: &Route, openapi: &Value) {
         .map(|code| format!("<a href=\"#{0}\"><code>{0}</code></a>", code.as_str()))
         .collect();
     let _ = write!(html, "<tr><th>errors</th><td>{}</td></tr></table>", codes.join(" "));
+    if let Some(note) = route.level_note() {
+        let _ = write!(html, "<p class=\"q\">{}</p>", text(&note));
+    }
     if route.idempotency == Idempotency::Needed {
         *html += "<p class=\"q\">May be repeated under the same Idempotency-Key.</p>";
     }

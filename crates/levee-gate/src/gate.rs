@@ -13,6 +13,7 @@ use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
 
 use crate::config::{GateConfig, Ports};
 use crate::keys::Watcher;
+use crate::live::Live;
 use crate::routes::Router;
 use crate::worker::{Hub, Lane, Worker};
 use crate::{docs, openapi};
@@ -37,6 +38,7 @@ pub fn start(listener: TcpListener, config: GateConfig, ports: Ports) -> io::Res
     let mut start_id = [0; 4];
     getrandom::fill(&mut start_id).map_err(io::Error::other)?;
     let openapi = openapi::document();
+    let live = Live::start(Arc::clone(&ports.submit))?;
     let hub = Arc::new(Hub {
         config,
         ports,
@@ -45,6 +47,7 @@ pub fn start(listener: TcpListener, config: GateConfig, ports: Ports) -> io::Res
         draining: AtomicBool::new(false),
         aborting: AtomicBool::new(false),
         exports: AtomicUsize::new(0),
+        live,
         docs: docs::page(&openapi).into(),
         openapi: serde_json::to_vec(&openapi).map_err(io::Error::other)?.into(),
         start_id: u32::from_le_bytes(start_id),
@@ -100,6 +103,8 @@ impl Gate {
     fn stop(&mut self) {
         drop(self.listener.take());
         self.hub.draining.store(true, Relaxed);
+        // Streams have no end of their own that a drain could wait for.
+        self.hub.live.stop();
         for lane in &self.hub.lanes {
             lane.news.notify_one();
         }

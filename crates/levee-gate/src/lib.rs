@@ -6,6 +6,7 @@
 //! - `whole` reads and answers the plain requests, which are nearly all; hyper does the others.
 //! - `worker` is a thread with an event loop; nothing that a request touches leaves it, save for
 //!   the asks and replies that `desk` exchanges with the engine in vectors.
+//! - `live` makes the frames of the live stream, on a thread that no request touches.
 //!
 //! What must not live here: rules about money or vouchers, files other than the keys', the engine.
 
@@ -21,6 +22,7 @@ mod gate;
 mod handlers;
 mod json;
 pub mod keys;
+mod live;
 mod metrics;
 mod openapi;
 mod query;
@@ -33,7 +35,7 @@ mod trouble;
 mod whole;
 mod worker;
 
-pub use admission::{ChangeLevel, Rule, Signal, Steward, StewardConfig};
+pub use admission::{Rule, Signal, Steward, StewardConfig};
 pub use config::{AdmissionConfig, GateConfig, Ports};
 pub use gate::{Gate, start};
 pub use keys::{KeyRing, Role};

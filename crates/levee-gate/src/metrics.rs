@@ -11,6 +11,10 @@ use tokio::time::Instant;
 use crate::routes::ROUTES;
 use crate::worker::Lane;
 
+/// Campaigns whose money is shown to those who watch: the first by id that are no drafts. Every one
+/// is a dozen time series.
+pub(crate) const CAMPAIGNS_SHOWN_MAX: usize = 100;
+
 /// A number that one thread changes and others read: no read-modify-write is needed.
 #[derive(Debug, Default)]
 pub(crate) struct Count(AtomicU64);

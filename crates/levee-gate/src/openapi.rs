@@ -62,7 +62,8 @@ fn operation(route: &Route, generator: &mut SchemaGenerator) -> Value {
         operation["security"] = json!([]);
     } else {
         operation["security"] = json!([{"key": []}]);
-        operation["description"] = json!(format!("Roles: {}.", roles.join(", ")));
+        let level = route.level_note().map_or(String::new(), |note| format!(" {note}"));
+        operation["description"] = json!(format!("Roles: {}.{level}", roles.join(", ")));
     }
     let parameters = parameters(route);
     if !parameters.is_empty() {
@@ -191,6 +192,7 @@ pub(crate) fn tag(route: &Route) -> &'static str {
         Some("campaigns") => "Campaigns",
         Some("vouchers" | "locks" | "wallet") => "Vouchers",
         Some("redemptions") => "Redemptions",
+        Some("intake") => "Intake",
         _ => "Watching",
     }
 }

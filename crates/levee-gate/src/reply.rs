@@ -44,9 +44,12 @@ impl Reply {
         Self::bytes(status, JSON, json.into())
     }
 
-    pub(crate) fn stream(chunks: mpsc::Receiver<io::Result<Bytes>>) -> Self {
+    pub(crate) fn stream(
+        content_type: HeaderValue,
+        chunks: mpsc::Receiver<io::Result<Bytes>>,
+    ) -> Self {
         let body = ReplyBody::Stream { chunks, under_way: None };
-        Self { status: 200, content_type: NDJSON, body, replayed: false, headers: Vec::new() }
+        Self { status: 200, content_type, body, replayed: false, headers: Vec::new() }
     }
 
     pub(crate) fn repeated(mut self, repeated: bool) -> Self {

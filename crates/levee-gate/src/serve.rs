@@ -15,6 +15,7 @@ use hyper::header::{
 use hyper::{Method, Request, Response, StatusCode};
 use levee_api::port::Priority;
 use levee_api::problem::Code;
+use levee_api::types::Level;
 
 use crate::call::{Call, LEVEE_PASS, RequestBody};
 use crate::connection::{Connection, Phase};
@@ -94,6 +95,13 @@ pub(crate) fn check(call: &mut Call) -> Result<(), Trouble> {
             return Err(Trouble::new(Code::Forbidden).with_detail(detail));
         }
         call.key = Some(key);
+    }
+    // Most routes are served at every level and need not look.
+    if route.until < Level::Essential {
+        let level = call.worker.hub.ports.submit.intake().level();
+        if level > route.until {
+            return Err(Trouble::given_up(level));
+        }
     }
     if let Some(query) = call.head.uri.query()
         && route.query.is_empty()

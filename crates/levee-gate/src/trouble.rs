@@ -4,7 +4,7 @@ use bytes::Bytes;
 use levee_api::port::Failure;
 use levee_api::problem::{Code, Place, Problem};
 use levee_api::strict::Malformed;
-use levee_api::types::Refusal;
+use levee_api::types::{Level, Refusal};
 
 /// A request's failure. Who made the request may see all of it.
 #[derive(Debug)]
@@ -20,6 +20,9 @@ struct Inner {
     place: Option<Place>,
     close: bool,
 }
+
+/// When to try again what a brownout level gives up: levels hold for a while.
+const LEVEL_RETRY_MS: u64 = 10_000;
 
 impl Trouble {
     pub(crate) fn new(code: Code) -> Self {
@@ -63,6 +66,16 @@ impl Trouble {
     pub(crate) fn with_place(mut self, place: Place) -> Self {
         self.0.place = Some(place);
         self
+    }
+
+    /// The route is given up at this level.
+    pub(crate) fn given_up(level: Level) -> Self {
+        let detail = format!(
+            "The brownout level is {}: this is given up for a while so that the rest goes on. \
+             GET /v1/intake says since when and why.",
+            level.name()
+        );
+        Self::new(Code::Overloaded).with_detail(detail).after_ms(LEVEL_RETRY_MS)
     }
 
     /// The methods that the path takes, for 405.
@@ -128,7 +141,9 @@ impl From<Refusal> for Trouble {
     fn from(refusal: Refusal) -> Self {
         let mut trouble = Self::new(Code::from(refusal));
         match refusal {
-            Refusal::TermsFrozen(field) => trouble.0.field = Some(field.to_owned()),
+            Refusal::TermsFrozen(field) | Refusal::InvalidField(field) => {
+                trouble.0.field = Some(field.to_owned());
+            }
             Refusal::CampaignStateConflict(state) => {
                 trouble = trouble.with_detail(format!("The campaign is {}.", state.name()));
             }

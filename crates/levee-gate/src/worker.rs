@@ -23,6 +23,7 @@ use crate::connection::{Connection, Phase, serve_connection};
 use crate::desk::Desk;
 use crate::directory::Directory;
 use crate::keys::Key;
+use crate::live::Live;
 use crate::metrics::{MoneyCache, Stats};
 use crate::routes::Router;
 use crate::slab::Slab;
@@ -41,6 +42,7 @@ pub(crate) struct Hub {
     /// Stop at once, without finishing anything.
     pub(crate) aborting: AtomicBool,
     pub(crate) exports: AtomicUsize,
+    pub(crate) live: Live,
     /// `/openapi.json` and `/docs`, made once.
     pub(crate) openapi: Bytes,
     pub(crate) docs: Bytes,

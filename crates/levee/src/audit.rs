@@ -82,6 +82,17 @@ fn print(report: &AuditReport) {
             counts.vouchers_revoked
         );
     }
+    let operations = &report.operations;
+    if operations.level_changes + operations.limit_changes > 0 {
+        println!(
+            "level {} by {} after {} changes; limit of claims {} after {} changes",
+            operations.level.name(),
+            if operations.by_hand { "hand" } else { "rule" },
+            operations.level_changes,
+            operations.claims_per_s.map_or("none".into(), |claims| format!("{claims} a second")),
+            operations.limit_changes
+        );
+    }
     for difference in &report.differences {
         println!("DIFFERENCE at sequence number {}: {}", difference.seq, difference.what);
     }

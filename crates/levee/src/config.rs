@@ -39,6 +39,7 @@ pub(crate) struct JournalConfig {
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct EngineSection {
     pub(crate) queue_capacity: Option<usize>,
+    claims_per_s: Option<u32>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -146,6 +147,16 @@ impl Config {
             reserve_bytes: self.journal.reserve_bytes.unwrap_or(defaults.reserve_bytes),
             quota_bytes: self.journal.quota_bytes.or(defaults.quota_bytes),
         }
+    }
+
+    /// Most claims a second, while no operator sets another limit.
+    pub(crate) fn claims_per_s(&self) -> Result<Option<u32>> {
+        let claims_per_s = self.engine.claims_per_s;
+        ensure!(
+            claims_per_s != Some(0),
+            "engine.claims_per_s is 0, and must be at least 1; leave it out for no limit"
+        );
+        Ok(claims_per_s)
     }
 
     /// When snapshots are taken.

@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use levee_api::code::Codes;
-use levee_api::intake::Why;
 use levee_api::nice;
 use levee_api::port::Submit;
 use levee_api::pseudonym::PseudonymKey;
@@ -144,6 +143,7 @@ pub(crate) fn run(args: &Args) -> Result<Ending> {
     let mut engine_config = EngineConfig::new(&data, installation);
     engine_config.journal = config.journal_options();
     engine_config.snapshots = config.snapshot_plan()?;
+    engine_config.claims_per_s = config.claims_per_s()?;
     if temporary.is_some() {
         engine_config.journal.segment_bytes = SEGMENT_BYTES_DEV;
         // Its data is gone at the end.
@@ -169,14 +169,8 @@ pub(crate) fn run(args: &Args) -> Result<Ending> {
     let mut gate_config = config.gate_config()?;
     gate_config.nice = gate_nice;
     limit_connections(&mut gate_config);
-    // Holds no lane of its own yet: what it asks for is applied as it is.
-    let intake = Arc::clone(engine.intake());
-    let change_level = Box::new(move |level, reason| {
-        tracing::warn!(?level, reason, "the brownout level changes");
-        intake.set_level(level, Why { reason, by_hand: false, since_ms: 0 });
-    });
     let submit = Arc::clone(&engine) as Arc<dyn Submit>;
-    let _steward = Steward::start(submit, &config.steward_config()?, change_level)?;
+    let _steward = Steward::start(submit, &config.steward_config()?)?;
     // Before the engine, so that whoever asks is told how far it is.
     let gate = levee_gate::start(listener, gate_config, ports)?;
     let opening = {

@@ -3,6 +3,7 @@
 mod campaigns;
 mod claims;
 mod locks;
+mod operations;
 mod redemptions;
 mod time;
 

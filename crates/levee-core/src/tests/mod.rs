@@ -10,6 +10,7 @@ mod grace;
 mod locks;
 mod model;
 mod money;
+mod operations;
 mod property;
 mod queries;
 mod redemptions;

@@ -74,6 +74,7 @@ pub(crate) struct Model {
     pub redemptions: BTreeMap<u32, Redemption>,
     requests: BTreeMap<RequestKey, Said>,
     references: BTreeMap<(&'static str, usize, String), Said>,
+    pub operations: Operations,
     /// From when until when; never forgotten.
     outages: Vec<(u64, u64)>,
 }
@@ -179,7 +180,52 @@ impl Model {
                 Ok(Ok(Outcome::ServiceResumed { outage_ms }))
             }
             Command::ActivateRules(_) => Err(Refusal::RulesUnknown),
+            Command::ChangeLevel(change) => {
+                let after = LevelSetting { level: change.level, by_hand: change.by_hand };
+                let fixed = self.operations.setting.by_hand;
+                match (change.by_hand, change.request) {
+                    _ if !(1..=REASON_LEN_MAX).contains(&change.reason.len()) => {
+                        Err(Refusal::InvalidField("reason"))
+                    }
+                    (true, None) => Err(Refusal::IdempotencyKeyMissing),
+                    (false, _) if fixed => Err(Refusal::LevelByHand),
+                    _ => self.set_level(now, after, &change.reason),
+                }
+            }
+            Command::ReleaseLevel(release) => {
+                if !(1..=REASON_LEN_MAX).contains(&release.reason.len()) {
+                    return Err(Refusal::InvalidField("reason"));
+                }
+                let level = self.operations.setting.level;
+                self.set_level(now, LevelSetting { level, by_hand: false }, &release.reason)
+            }
+            Command::ChangeLimit(change) => {
+                let (before, after) = (self.operations.claims_per_s, change.claims_per_s);
+                if !(1..=REASON_LEN_MAX).contains(&change.reason.len()) {
+                    return Err(Refusal::InvalidField("reason"));
+                }
+                if after == Some(0) {
+                    return Err(Refusal::InvalidField("claims_per_s"));
+                }
+                if before == after {
+                    return Err(Refusal::Unchanged);
+                }
+                let limit_reason = change.reason.clone();
+                let is = &mut self.operations;
+                (is.claims_per_s, is.limit_since_ms, is.limit_reason) = (after, now, limit_reason);
+                Ok(Ok(Outcome::LimitChanged { before, after }))
+            }
         }
+    }
+
+    fn set_level(&mut self, now: u64, after: LevelSetting, reason: &str) -> Came {
+        let before = self.operations.setting;
+        if before == after {
+            return Err(Refusal::Unchanged);
+        }
+        let is = &mut self.operations;
+        (is.setting, is.since_ms, is.reason) = (after, now, reason.into());
+        Ok(Ok(Outcome::LevelChanged { before, after }))
     }
 
     // Time.
@@ -378,6 +424,9 @@ fn body(command: &Command) -> Command {
         Command::CreateCampaign(create) => create.request = none,
         Command::MoveBudget(budget) => budget.request = none,
         Command::ChangeCampaignState(change) => change.request = none,
+        Command::ChangeLevel(change) => change.request = None,
+        Command::ReleaseLevel(release) => release.request = none,
+        Command::ChangeLimit(change) => change.request = none,
         _ => {}
     }
     body

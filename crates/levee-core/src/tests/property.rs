@@ -179,6 +179,21 @@ impl Both {
                 })
             }
             Ask::Tick { limit } => Command::Tick(Tick { limit: *limit }),
+            Ask::Level { level, by_hand, key, reason } => Command::ChangeLevel(ChangeLevel {
+                request: key.map(request),
+                level: Level::of(*level),
+                by_hand: *by_hand,
+                reason: "r".repeat(*reason),
+            }),
+            Ask::ReleaseLevel { key, reason } => Command::ReleaseLevel(ReleaseLevel {
+                request: request(*key),
+                reason: "r".repeat(*reason),
+            }),
+            Ask::Limit { claims_per_s, key, reason } => Command::ChangeLimit(ChangeLimit {
+                request: request(*key),
+                claims_per_s: *claims_per_s,
+                reason: "r".repeat(*reason),
+            }),
             Ask::Outage => {
                 Command::ResumeService(ResumeService { stopped_at_ms: self.state.last_ms() })
             }
@@ -250,6 +265,10 @@ impl Both {
             let Answer::Validated(validated) = answer else { unreachable!() };
             assert_eq!(validated, expected);
         }
+        let Answer::Operations(is) = self.state.answer(now, &Query::Operations) else {
+            unreachable!()
+        };
+        assert_eq!(is, self.model.operations);
         for number in 0..6 {
             let wallet = Query::Wallet { user: user(number), before: None, limit: 1_000 };
             let Answer::Wallet(views) = self.state.answer(now, &wallet) else { unreachable!() };
@@ -356,6 +375,9 @@ fn under_key(mut command: Command, key: Option<u64>) -> Command {
         Command::CreateCampaign(create) => create.request = key,
         Command::MoveBudget(budget) => budget.request = key,
         Command::ChangeCampaignState(change) => change.request = key,
+        Command::ChangeLevel(change) => change.request = Some(key),
+        Command::ReleaseLevel(release) => release.request = key,
+        Command::ChangeLimit(change) => change.request = key,
         _ => {}
     }
     command

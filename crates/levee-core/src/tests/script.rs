@@ -143,7 +143,7 @@ pub(crate) fn show_refusal(refusal: Refusal) -> String {
     match refusal {
         Refusal::VoucherNotLive(state) => format!("{refusal}({})", state.name()),
         Refusal::CampaignStateConflict(state) => format!("{refusal}({})", state.name()),
-        Refusal::TermsFrozen(field) => format!("{refusal}({field})"),
+        Refusal::TermsFrozen(field) | Refusal::InvalidField(field) => format!("{refusal}({field})"),
         _ => refusal.to_string(),
     }
 }
@@ -173,7 +173,22 @@ fn show_outcome(outcome: &Outcome) -> String {
         }
         Outcome::ServiceResumed { outage_ms } => format!("gone {}", show_ms(*outage_ms)),
         Outcome::RulesActivated => "activated".into(),
+        Outcome::LevelChanged { before, after } => {
+            format!("{}, {}", show_setting(*before), show_setting(*after))
+        }
+        Outcome::LimitChanged { before, after } => {
+            format!("{}, {}", show_limit(*before), show_limit(*after))
+        }
     }
+}
+
+fn show_setting(setting: LevelSetting) -> String {
+    let LevelSetting { level, by_hand } = setting;
+    format!("{} by {}", level.name(), if by_hand { "hand" } else { "rule" })
+}
+
+fn show_limit(claims_per_s: Option<u32>) -> String {
+    claims_per_s.map_or("limit none".into(), |claims| format!("limit {claims}"))
 }
 
 impl<'a> Run<'a> {
@@ -328,6 +343,27 @@ impl<'a> Run<'a> {
             }
             "activate" => Command::ActivateRules(ActivateRules {
                 version: words.plain[1].parse().expect("a version"),
+            }),
+            by @ ("level" | "fix") => {
+                let by_hand = by == "fix";
+                let level = Level::ALL.into_iter().find(|level| level.name() == words.plain[1]);
+                Command::ChangeLevel(ChangeLevel {
+                    request: Some(request)
+                        .filter(|_| by_hand && words.plain.get(2) != Some(&"keyless")),
+                    level: level.expect("a level"),
+                    by_hand,
+                    reason: named("reason").unwrap_or_default().into(),
+                })
+            }
+            "release-level" => Command::ReleaseLevel(ReleaseLevel {
+                request,
+                reason: named("reason").unwrap_or_default().into(),
+            }),
+            "limit" => Command::ChangeLimit(ChangeLimit {
+                request,
+                claims_per_s: (words.plain[1] != "none")
+                    .then(|| no(&format!("x{}", words.plain[1]))),
+                reason: named("reason").unwrap_or_default().into(),
             }),
             change => Command::ChangeCampaignState(ChangeCampaignState {
                 request,

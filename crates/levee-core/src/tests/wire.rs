@@ -134,6 +134,9 @@ fn under(mut command: Command, key: [u8; 16]) -> Command {
         Command::CreateCampaign(create) => create.request = key,
         Command::MoveBudget(budget) => budget.request = key,
         Command::ChangeCampaignState(change) => change.request = key,
+        Command::ChangeLevel(change) => change.request = Some(key),
+        Command::ReleaseLevel(release) => release.request = key,
+        Command::ChangeLimit(change) => change.request = key,
         Command::ReleaseLock(_)
         | Command::ReplaceCampaign(_)
         | Command::Tick(_)

@@ -232,6 +232,19 @@ impl<T: Wire> Wire for Box<T> {
     }
 }
 
+impl Wire for bool {
+    fn put(&self, out: &mut Vec<u8>) {
+        out.push(u8::from(*self));
+    }
+    fn get(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        match reader.byte()? {
+            0 => Ok(false),
+            1 => Ok(true),
+            _ => Err(reader.not("truth value")),
+        }
+    }
+}
+
 /// Fields in this order.
 macro_rules! wire_struct {
     ($($name:ident { $($field:ident),* $(,)? })*) => {$(
@@ -299,7 +312,8 @@ wire_enum! {
         1 => ClaimVoucher(c), 2 => LockVoucher(c), 3 => ReleaseLock(c), 4 => RedeemVoucher(c),
         5 => RollBackRedemption(c), 6 => RevokeVoucher(c), 7 => CreateCampaign(c),
         8 => ReplaceCampaign(c), 9 => MoveBudget(c), 10 => ChangeCampaignState(c), 11 => Tick(c),
-        12 => ResumeService(c), 13 => ActivateRules(c),
+        12 => ResumeService(c), 13 => ActivateRules(c), 14 => ChangeLevel(c), 15 => ReleaseLevel(c),
+        16 => ChangeLimit(c),
     }
     Outcome {
         1 => Claimed { voucher, face_minor },
@@ -315,6 +329,8 @@ wire_enum! {
         11 => Ticked(swept),
         12 => ServiceResumed { outage_ms },
         13 => RulesActivated,
+        14 => LevelChanged { before, after },
+        15 => LimitChanged { before, after },
     }
     Purpose { 0 => Vouchers, 1 => Invites, 2 => Envelopes, 3 => Compensation }
     Direction { 0 => Fund, 1 => Withdraw }
@@ -322,6 +338,7 @@ wire_enum! {
     CampaignState { 0 => Draft, 1 => Open, 2 => Paused, 3 => Closed }
     VoucherState { 0 => Live, 1 => Locked, 2 => Redeemed, 3 => Expired, 4 => Revoked }
     VoucherKind { 0 => AmountOff { face_minor }, 1 => PercentOff { percent, max_minor } }
+    Level { 0 => Normal, 1 => Lean, 2 => Deferred, 3 => Waiting, 4 => Essential }
     Test { 0 => AtLeast(least), 1 => OneOf(texts) }
 }
 
@@ -341,6 +358,11 @@ wire_struct! {
     Tick { limit }
     ResumeService { stopped_at_ms }
     ActivateRules { version }
+    ChangeLevel { request, level, by_hand, reason }
+    ReleaseLevel { request, reason }
+    ChangeLimit { request, claims_per_s, reason }
+    LevelSetting { level, by_hand }
+    Operations { setting, reason, since_ms, claims_per_s, limit_reason, limit_since_ms }
     Money {
         funded_minor, available_minor, reserved_minor, in_flight_minor, escrowed_minor, owed_minor,
         spent_minor, returned_minor,

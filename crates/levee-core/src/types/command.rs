@@ -5,8 +5,8 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::{
-    CampaignId, CampaignNo, LockNo, NameHash, Purpose, RedemptionNo, Reference, RequestKey, Terms,
-    UserKey, VoucherNo, Wire,
+    CampaignId, CampaignNo, Level, LockNo, NameHash, Purpose, RedemptionNo, Reference, RequestKey,
+    Terms, UserKey, VoucherNo, Wire,
 };
 
 /// Longest reason that an operator or app may give, in bytes.
@@ -50,6 +50,12 @@ pub enum Command {
     ResumeService(ResumeService),
     /// From here on decide by these rules.
     ActivateRules(ActivateRules),
+    /// Set the brownout level.
+    ChangeLevel(ChangeLevel),
+    /// Give the brownout level back to the rules.
+    ReleaseLevel(ReleaseLevel),
+    /// Set the limit of claims.
+    ChangeLimit(ChangeLimit),
 }
 
 /// Gives one voucher to a user.
@@ -298,6 +304,42 @@ pub struct ActivateRules {
     pub version: u16,
 }
 
+/// Sets the brownout level, by rule or by hand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct ChangeLevel {
+    /// Makes a repeat harmless; needed of operators, while rules look at the level first.
+    pub request: Option<RequestKey>,
+    /// To this.
+    pub level: Level,
+    /// By an operator: rules do not change it from then on, until [`ReleaseLevel`].
+    pub by_hand: bool,
+    /// For the record and for all who see the level; 1 to [`REASON_LEN_MAX`] bytes.
+    pub reason: String,
+}
+
+/// Gives the brownout level back to the rules. It stays as it is until one of them changes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct ReleaseLevel {
+    /// Makes a repeat harmless.
+    pub request: RequestKey,
+    /// For the record; 1 to [`REASON_LEN_MAX`] bytes.
+    pub reason: String,
+}
+
+/// Sets how many claims are decided in a second at most.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct ChangeLimit {
+    /// Makes a repeat harmless.
+    pub request: RequestKey,
+    /// At least 1; `None`: no limit by hand, the configuration's holds.
+    pub claims_per_s: Option<u32>,
+    /// For the record; 1 to [`REASON_LEN_MAX`] bytes.
+    pub reason: String,
+}
+
 impl Command {
     /// The key that makes a repeat harmless, where the command has one.
     #[must_use]
@@ -311,6 +353,9 @@ impl Command {
             Self::CreateCampaign(create) => Some(create.request),
             Self::MoveBudget(budget) => Some(budget.request),
             Self::ChangeCampaignState(change) => Some(change.request),
+            Self::ChangeLevel(change) => change.request,
+            Self::ReleaseLevel(release) => Some(release.request),
+            Self::ChangeLimit(change) => Some(change.request),
             Self::ReleaseLock(_)
             | Self::ReplaceCampaign(_)
             | Self::Tick(_)
@@ -336,6 +381,9 @@ impl Command {
             Self::CreateCampaign(create) => create.request = none,
             Self::MoveBudget(budget) => budget.request = none,
             Self::ChangeCampaignState(change) => change.request = none,
+            Self::ChangeLevel(change) => change.request = None,
+            Self::ReleaseLevel(release) => release.request = none,
+            Self::ChangeLimit(change) => change.request = none,
             Self::ReleaseLock(_)
             | Self::ReplaceCampaign(_)
             | Self::Tick(_)

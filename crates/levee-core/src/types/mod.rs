@@ -10,6 +10,7 @@ mod eligibility;
 mod ids;
 mod level;
 mod money;
+mod operations;
 mod outcome;
 mod terms;
 
@@ -20,5 +21,6 @@ pub use eligibility::{Condition, Eligibility, Test};
 pub use ids::*;
 pub use level::Level;
 pub use money::{Counts, Money, Purpose};
+pub use operations::{LevelSetting, Operations};
 pub use outcome::*;
 pub use terms::*;

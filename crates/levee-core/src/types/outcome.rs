@@ -3,7 +3,7 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use super::{CampaignNo, LockNo, Money, RedemptionNo, VoucherNo};
+use super::{CampaignNo, LevelSetting, LockNo, Money, RedemptionNo, VoucherNo};
 
 /// The facts of a command that had an effect. The journal keeps them beside the command; replay
 /// compares them, and the audit counts them.
@@ -78,6 +78,20 @@ pub enum Outcome {
     },
     /// Other rules hold.
     RulesActivated,
+    /// The brownout level, or who holds it, changed.
+    LevelChanged {
+        /// From this.
+        before: LevelSetting,
+        /// To this.
+        after: LevelSetting,
+    },
+    /// The limit of claims changed.
+    LimitChanged {
+        /// Claims a second; `None`: no limit by hand.
+        before: Option<u32>,
+        /// Claims a second; `None`: no limit by hand.
+        after: Option<u32>,
+    },
 }
 
 /// What one tick let expire, in the order in which it did.
@@ -252,4 +266,14 @@ pub enum Refusal {
     /// This build does not know these rules, or they hold already.
     #[error("rules_unknown")]
     RulesUnknown,
+    /// A field is out of its range. Gates check first, so it is their own commands, or a rule's,
+    /// that are refused so.
+    #[error("invalid_field")]
+    InvalidField(&'static str),
+    /// It is so already: there is nothing to change, and nothing to put on record.
+    #[error("unchanged")]
+    Unchanged,
+    /// An operator has set the level: rules do not change it.
+    #[error("level_by_hand")]
+    LevelByHand,
 }

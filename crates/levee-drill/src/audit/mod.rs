@@ -10,6 +10,7 @@
 //! | `campaigns.rs` | documents, budgets, states |
 //! | `vouchers.rs` | claims, locks, releases, revocations |
 //! | `redemptions.rs` | redemptions and their undoing |
+//! | `operations.rs` | the brownout level and the limit of claims |
 //! | `time.rs` | ticks, outages and grace |
 //! | `terms.rs` | what the terms say: discount, hours, what is frozen |
 //! | `ledger.rs` | the buckets of a campaign, and the recount at the end |
@@ -23,6 +24,7 @@ mod campaigns;
 mod keyed;
 mod keys;
 mod ledger;
+mod operations;
 mod recount;
 mod redemptions;
 mod report;
@@ -41,8 +43,8 @@ use levee_core::types::{Command, Outcome};
 use levee_journal::Reader;
 
 pub use report::{
-    AuditError, AuditReport, CampaignReport, CountsReport, Difference, MoneyReport, SetAsideReport,
-    TornTailReport,
+    AuditError, AuditReport, CampaignReport, CountsReport, Difference, MoneyReport,
+    OperationsReport, SetAsideReport, TornTailReport,
 };
 
 use ahead::LOOK_AHEAD_EVENTS;

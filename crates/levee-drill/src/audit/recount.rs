@@ -7,6 +7,7 @@ use levee_core::types::{CampaignId, CampaignNo, Command, Outcome};
 use super::Fact;
 use super::keys::{Names, References, Requests};
 use super::ledger::{Campaign, recount_at_the_end};
+use super::operations::Operations;
 use super::report::{AuditReport, Notes};
 use super::stream::{Ending, Entry, Event};
 use super::tables::{Lock, Redemption, Table, Voucher};
@@ -27,6 +28,7 @@ pub(super) struct Recount {
     pub(super) requests: Requests,
     pub(super) references: References,
     pub(super) outages: Vec<Outage>,
+    pub(super) operations: Operations,
     /// Time of the record that is being looked at.
     pub(super) now_ms: u64,
     /// Times of the last record before it, and of the last with commands.
@@ -56,6 +58,7 @@ impl Default for Recount {
             redemptions: Table::new("redemption"),
             references: References::default(),
             outages: Vec::new(),
+            operations: Operations::default(),
             now_ms: 0,
             record_before_ms: 0,
             commands_before_ms: 0,
@@ -180,6 +183,15 @@ impl Recount {
             (Command::ActivateRules(ask), Outcome::RulesActivated) => {
                 self.activate_rules(ask.version);
             }
+            (Command::ChangeLevel(ask), Outcome::LevelChanged { before, after }) => {
+                self.change_level(ask, *before, *after);
+            }
+            (Command::ReleaseLevel(ask), Outcome::LevelChanged { before, after }) => {
+                self.release_level(ask, *before, *after);
+            }
+            (Command::ChangeLimit(ask), Outcome::LimitChanged { before, after }) => {
+                self.change_limit(ask, *before, *after);
+            }
             _ => self.notes.note(format!("{outcome:?} cannot come of {command:?}")),
         }
     }
@@ -238,6 +250,7 @@ impl Recount {
             difference_count: self.notes.count,
             from: "genesis",
             campaigns: self.campaigns.iter().map(|campaign| campaign.report(self.now_ms)).collect(),
+            operations: self.operations.report(),
             last_seq,
             records: ending.records,
             closed_cleanly: ending.closed_cleanly,

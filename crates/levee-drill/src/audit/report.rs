@@ -1,6 +1,6 @@
 //! What the audit says: the recounted campaigns, and every difference with its place.
 
-use levee_core::types::{CampaignState, DecodeError};
+use levee_core::types::{CampaignState, DecodeError, Level};
 use levee_journal::{OpenError, TornTail};
 use serde::Serialize;
 
@@ -54,6 +54,8 @@ pub struct AuditReport {
     pub from: &'static str,
     /// In the order of their numbers.
     pub campaigns: Vec<CampaignReport>,
+    /// What was set for the whole installation.
+    pub operations: OperationsReport,
     /// The last command's place; 0 without commands.
     pub last_seq: u64,
     /// How many records the journal holds, those without commands included.
@@ -133,6 +135,21 @@ pub struct CountsReport {
     pub invites_accepted: u64,
     /// None yet.
     pub orders: u64,
+}
+
+/// What was set for the whole installation, at the end of the journal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct OperationsReport {
+    /// The brownout level.
+    pub level: Level,
+    /// Whether an operator holds it.
+    pub by_hand: bool,
+    /// Most claims a second, where an operator set it.
+    pub claims_per_s: Option<u32>,
+    /// How often the level, or who holds it, changed.
+    pub level_changes: u64,
+    /// How often the limit changed.
+    pub limit_changes: u64,
 }
 
 /// Parts of `available` by purpose, in minor units.

@@ -26,4 +26,4 @@ pub(crate) use draw::draw_of;
 pub(crate) use page::{html, standing};
 pub(crate) use report::{Tally, measure_forever, report_forever};
 pub use rules::{Rule, Signal};
-pub use steward::{ChangeLevel, Steward, StewardConfig};
+pub use steward::{Steward, StewardConfig};

@@ -11,8 +11,8 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use levee_api::intake::{Intake, OPEN, SLOT_US, SLOTS, WHOLE};
-use levee_api::port::{Priority, Submit};
-use levee_api::types::Level;
+use levee_api::port::{Ask, AskBody, Deliver, Origin, Priority, Reply, Submit};
+use levee_api::types::{ChangeLevel, Command, Level};
 use levee_api::vitals::{Phase, Vitals};
 
 use super::draw;
@@ -21,6 +21,9 @@ use super::rules::{Rule, Rules, Signal};
 
 /// How often shares and levels are looked at, in steps of the flow.
 const SLOW_STEPS: u32 = 20;
+
+/// A change of level that is not in force after this time is asked for again.
+const ASK_AGAIN_MS: u32 = 1_000;
 
 /// Least share of a lane that is let in.
 const SHARE_MIN: u32 = WHOLE / 50;
@@ -38,9 +41,6 @@ pub struct StewardConfig {
     pub codes_within: Duration,
 }
 
-/// Gives the engine a change of level that the rules ask for.
-pub type ChangeLevel = Box<dyn FnMut(Level, String) + Send>;
-
 /// The running steward; dropped, it stops.
 pub struct Steward {
     stopping: Arc<AtomicBool>,
@@ -52,22 +52,22 @@ impl Steward {
     ///
     /// # Errors
     /// The thread cannot be started.
-    pub fn start(
-        submit: Arc<dyn Submit>,
-        config: &StewardConfig,
-        change_level: ChangeLevel,
-    ) -> io::Result<Self> {
+    pub fn start(submit: Arc<dyn Submit>, config: &StewardConfig) -> io::Result<Self> {
         let codes_within_ms = u64::try_from(config.codes_within.as_millis()).unwrap_or(u64::MAX);
         submit.intake().set_codes_within_ms(codes_within_ms);
         let stopping = Arc::new(AtomicBool::new(false));
         let stop = Arc::clone(&stopping);
-        let mut watch = Watch::new(config.rules.clone(), change_level);
+        let origin = submit.register(Arc::new(Unheard));
+        let mut watch = Watch::new(config.rules.clone());
         let thread = thread::Builder::new().name("levee-steward".to_owned()).spawn(move || {
             let mut before = Instant::now();
             while !stop.load(Relaxed) {
                 thread::sleep(STEP);
                 let now = Instant::now();
-                watch.step(submit.intake(), submit.vitals(), now - before);
+                let change = watch.step(submit.intake(), submit.vitals(), now - before);
+                if let Some(change) = change {
+                    ask(&*submit, origin, change);
+                }
                 before = now;
             }
         })?;
@@ -82,6 +82,24 @@ impl Drop for Steward {
             // A panic was told by the hook; there is nothing left to do for it here.
             let _ = thread.join();
         }
+    }
+}
+
+/// Nobody waits for these replies: whether a level changed shows in the intake.
+struct Unheard;
+
+impl Deliver for Unheard {
+    fn deliver(&self, _replies: Vec<(u64, Reply)>) {}
+}
+
+/// Has a change of level journaled. Where that fails the rules ask again at their next look.
+fn ask(submit: &dyn Submit, origin: Origin, change: ChangeLevel) {
+    tracing::warn!(level = change.level.name(), reason = change.reason, "by rule: another level");
+    let body = AskBody::Command(Command::ChangeLevel(change));
+    let mut asks = vec![Ask { ticket: 0, within_ms: ASK_AGAIN_MS, body }];
+    let asked = submit.submit(origin, Priority::Status, Instant::now(), &mut asks);
+    if let Err(failure) = asked {
+        tracing::debug!(?failure, "the change of level was not taken");
     }
 }
 
@@ -101,12 +119,12 @@ struct Watch {
     cleared: u64,
     bound: f64,
     rules: Rules,
-    change_level: ChangeLevel,
-    asked_for: Level,
+    /// When the last change was asked for.
+    asked_at: Option<Instant>,
 }
 
 impl Watch {
-    fn new(rules: Vec<Rule>, change_level: ChangeLevel) -> Self {
+    fn new(rules: Vec<Rule>) -> Self {
         Self {
             flow: Flow::default(),
             credit: 0.0,
@@ -120,13 +138,12 @@ impl Watch {
             cleared: 0,
             bound: 1_500.0,
             rules: Rules::new(rules),
-            change_level,
-            asked_for: Level::Normal,
+            asked_at: None,
         }
     }
 
     #[expect(clippy::cast_precision_loss, reason = "counts of milliseconds")]
-    fn step(&mut self, intake: &Intake, vitals: &Vitals, step: Duration) {
+    fn step(&mut self, intake: &Intake, vitals: &Vitals, step: Duration) -> Option<ChangeLevel> {
         let now_us = intake.now_us();
         let claims = Priority::Claim as usize;
         let decided: u64 = vitals.queue_delay[claims].counts().iter().sum();
@@ -157,12 +174,13 @@ impl Watch {
         self.clear(intake, now_us);
         self.slow += 1;
         self.since_slow += step;
-        if self.slow >= SLOW_STEPS {
-            let since = std::mem::take(&mut self.since_slow);
-            self.slow = 0;
-            let loop_delay_us = intake.gates().iter().map(|(_, gate)| gate.loop_delay_us).max();
-            self.slow_step(intake, vitals, now_us, loop_delay_us.unwrap_or(0), since);
+        if self.slow < SLOW_STEPS {
+            return None;
         }
+        let since = std::mem::take(&mut self.since_slow);
+        self.slow = 0;
+        let loop_delay_us = intake.gates().iter().map(|(_, gate)| gate.loop_delay_us).max();
+        self.slow_step(intake, vitals, now_us, loop_delay_us.unwrap_or(0), since)
     }
 
     /// Before an opening the watermark waits before the drawn places; at the opening it goes on.
@@ -252,7 +270,7 @@ impl Watch {
         now_us: u64,
         loop_delay_us: u64,
         since: Duration,
-    ) {
+    ) -> Option<ChangeLevel> {
         let mut means_us = [0; Priority::COUNT];
         for lane in Priority::ALL {
             let histogram = &vitals.queue_delay[lane as usize];
@@ -277,10 +295,14 @@ impl Watch {
         signals_ms[Signal::Wait as usize] = wait_us / 1_000;
         signals_ms[Signal::LoopDelay as usize] = loop_delay_us / 1_000;
         let (level, reason) = self.rules.step(since, signals_ms);
-        if level != self.asked_for && vitals.phase() == Phase::Ready {
-            self.asked_for = level;
-            (self.change_level)(level, reason);
-        }
+        let waits = self
+            .asked_at
+            .is_some_and(|at| at.elapsed() < Duration::from_millis(ASK_AGAIN_MS.into()));
+        let asks = level != intake.level() && !intake.why().by_hand && !waits;
+        (asks && vitals.phase() == Phase::Ready).then(|| {
+            self.asked_at = Some(Instant::now());
+            ChangeLevel { request: None, level, by_hand: false, reason }
+        })
     }
 }
 
@@ -295,12 +317,12 @@ fn whole(value: f64) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
+    use levee_api::intake::Why;
 
     use super::*;
 
     fn watch() -> Watch {
-        Watch::new(Rule::defaults(), Box::new(|_, _| {}))
+        Watch::new(Rule::defaults())
     }
 
     #[test]
@@ -350,19 +372,20 @@ mod tests {
 
     #[test]
     fn a_level_is_asked_for_once() {
-        let asked = Arc::new(Mutex::new(Vec::new()));
-        let to_ask = Arc::clone(&asked);
-        let change = move |level, reason| to_ask.lock().expect("no panic").push((level, reason));
-        let mut watch = Watch::new(Rule::defaults(), Box::new(change));
+        let mut watch = watch();
         let (intake, vitals) = (Intake::default(), Vitals::default());
         vitals.set_phase(Phase::Ready);
         let now_us = intake.now_us();
         intake.set_watermark_us(now_us - 30_000_000);
-        for _ in 0..100 {
-            watch.slow_step(&intake, &vitals, now_us, 0, Duration::from_millis(100));
-        }
-        let asked = asked.lock().expect("no panic");
-        assert_eq!(asked.len(), 1, "{asked:?}");
-        assert_eq!(asked[0].0, Level::Waiting);
+        let mut ask = || watch.slow_step(&intake, &vitals, now_us, 0, Duration::from_millis(100));
+        let asked: Vec<_> = std::iter::repeat_with(&mut ask).take(50).flatten().collect();
+        // Until it is in force, or a second later.
+        assert!((1..=2).contains(&asked.len()), "{asked:?}");
+        assert_eq!(asked[0].level, Level::Waiting);
+        // What an operator set stays.
+        let by_hand = Why { by_hand: true, ..Why::default() };
+        intake.set_level(Level::Lean, by_hand);
+        thread::sleep(Duration::from_millis(ASK_AGAIN_MS.into()));
+        assert_eq!(watch.slow_step(&intake, &vitals, now_us, 0, Duration::from_millis(100)), None);
     }
 }

@@ -26,7 +26,7 @@ use crate::call::{Call, RequestBody};
 use crate::directory::Entry;
 use crate::handlers::claims::{Asked, Attempt};
 use crate::json;
-use crate::reply::{Answer, Reply};
+use crate::reply::{Answer, NDJSON, Reply};
 use crate::trouble::Trouble;
 use crate::worker::Worker;
 
@@ -78,7 +78,7 @@ pub(crate) async fn claim_batch(call: &mut Call) -> Answer {
             batch.run(body).await;
         }
     });
-    Ok(Reply::stream(answer))
+    Ok(Reply::stream(NDJSON, answer))
 }
 
 /// Counts a batch until it ends, however it does.

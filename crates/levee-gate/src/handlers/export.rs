@@ -11,7 +11,7 @@ use levee_api::vitals::Phase;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::call::Call;
-use crate::reply::{Answer, Reply};
+use crate::reply::{Answer, NDJSON, Reply};
 use crate::trouble::Trouble;
 use crate::worker::Hub;
 
@@ -45,7 +45,7 @@ pub(crate) async fn export(call: &mut Call) -> Answer {
     let (begun, beginning) = oneshot::channel();
     tokio::task::spawn_blocking(move || read(&running, after_seq, begun, &chunks));
     match beginning.await {
-        Ok(Ok(())) => Ok(Reply::stream(answer)),
+        Ok(Ok(())) => Ok(Reply::stream(NDJSON, answer)),
         Ok(Err(error)) => {
             tracing::error!(%error, "the journal cannot be exported");
             Err(Trouble::new(Code::InternalError).with_detail("The journal cannot be read."))

@@ -4,6 +4,8 @@ mod batch;
 mod campaigns;
 mod claims;
 mod export;
+mod intake;
+mod live;
 mod redemptions;
 mod vouchers;
 mod watching;
@@ -45,6 +47,11 @@ async fn other(handler: Handler, call: &mut Call) -> Answer {
         Handler::Redeem => redemptions::redeem(call).await,
         Handler::ListRedemptions => redemptions::list(call).await,
         Handler::RollBack => redemptions::roll_back(call).await,
+        Handler::GetIntake => intake::get(call).await,
+        Handler::SetLevel => intake::set_level(call).await,
+        Handler::ReleaseLevel => intake::release_level(call).await,
+        Handler::SetLimits => intake::set_limits(call).await,
+        Handler::Live => live::listen(call),
         Handler::AuditExport => export::export(call).await,
         Handler::Health => Ok(watching::health()),
         Handler::Ready => Ok(watching::ready(call)),

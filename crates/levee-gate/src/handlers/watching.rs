@@ -24,10 +24,6 @@ use crate::serve;
 use crate::trouble::Trouble;
 use crate::worker::Worker;
 
-/// Campaigns whose money the metrics show: the first by id that are no drafts. Every one is a dozen
-/// time series.
-const CAMPAIGNS_SHOWN_MAX: usize = 100;
-
 /// How old the campaigns' part of the metrics may be.
 const MONEY_AGE_MAX: Duration = Duration::from_secs(1);
 
@@ -84,7 +80,7 @@ async fn money(worker: &Worker) -> String {
         let answer = timeout(MONEY_WAIT_MAX, worker.query(Priority::Browse, query)).await;
         if let Ok(Ok(EngineAnswer::Campaigns(views))) = answer {
             let shown = views.iter().filter(|view: &&CampaignView| view.money.funded_minor > 0);
-            *cache.text.borrow_mut() = metrics::campaigns(shown.take(CAMPAIGNS_SHOWN_MAX));
+            *cache.text.borrow_mut() = metrics::campaigns(shown.take(metrics::CAMPAIGNS_SHOWN_MAX));
         }
     }
     cache.text.borrow().clone()

@@ -9,6 +9,7 @@ use std::collections::HashMap;
 
 use hyper::Method;
 use levee_api::problem::Code;
+use levee_api::types::Level;
 use schemars::{Schema, SchemaGenerator};
 
 use crate::keys::Role;
@@ -50,6 +51,11 @@ pub(crate) enum Handler {
     Redeem,
     ListRedemptions,
     RollBack,
+    GetIntake,
+    SetLevel,
+    ReleaseLevel,
+    SetLimits,
+    Live,
     AuditExport,
 }
 
@@ -96,6 +102,8 @@ pub(crate) struct Route {
     pub(crate) input: Input,
     pub(crate) query: &'static [Param],
     pub(crate) idempotency: Idempotency,
+    /// The highest brownout level at which it is still served.
+    pub(crate) until: Level,
     /// Needs `If-Match`.
     pub(crate) if_match: bool,
     /// Needs `Levee-User`.
@@ -113,6 +121,12 @@ pub(crate) struct Route {
 }
 
 impl Route {
+    /// Up to which brownout level it is served, for people; none where it always is.
+    pub(crate) fn level_note(&self) -> Option<String> {
+        let beyond = Level::ALL.into_iter().find(|level| *level > self.until)?;
+        Some(format!("At the level {} and above: 503 overloaded.", beyond.name()))
+    }
+
     /// All error codes that it may answer with.
     pub(crate) fn all_codes(&self) -> Vec<Code> {
         let mut codes = vec![Code::BadRequest];

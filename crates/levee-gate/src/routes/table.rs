@@ -4,11 +4,13 @@ use hyper::Method;
 use levee_api::document::CampaignDocument;
 use levee_api::port::LIST_MAX;
 use levee_api::problem::Code;
+use levee_api::types::Level;
 use levee_api::wire::{
     BatchLineBody, BudgetBody, BudgetRequest, CampaignBody, ClaimBody, ClaimRequest, DrawBody,
-    LockBody, LockRequest, Page, ReadyBody, ReasonRequest, RedemptionBody, RedemptionInfo,
-    RedemptionRequest, ReleaseBody, RevocationBody, RollbackBody, StateBody, StateRequest,
-    ValidateBody, ValidateRequest, VoucherBody, WaitBody, WalletBody,
+    IntakeBody, LevelChangeBody, LevelRequest, LimitChangeBody, LimitsRequest, LiveFrame, LockBody,
+    LockRequest, Page, ReadyBody, ReasonRequest, RedemptionBody, RedemptionInfo, RedemptionRequest,
+    ReleaseBody, RevocationBody, RollbackBody, StateBody, StateRequest, ValidateBody,
+    ValidateRequest, VoucherBody, WaitBody, WalletBody,
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
@@ -17,6 +19,7 @@ use crate::keys::Role;
 
 const ANY: &[Role] = &Role::ALL;
 const OPERATOR: &[Role] = &[Role::Operator];
+const WATCHERS: &[Role] = &[Role::Operator, Role::Viewer];
 const APP: &[Role] = &[Role::App];
 const APP_OR_OPERATOR: &[Role] = &[Role::App, Role::Operator];
 
@@ -52,6 +55,7 @@ const OPEN: Route = Route {
     input: Input::Nothing,
     query: &[],
     idempotency: Idempotency::Unused,
+    until: Level::Essential,
     if_match: false,
     user_header: false,
     summary: "",
@@ -66,6 +70,14 @@ const OPEN: Route = Route {
 /// A change under an idempotency key.
 const CHANGE: Route =
     Route { method: Method::POST, input: SMALL, idempotency: Idempotency::Needed, ..OPEN };
+
+/// Lists are the first that is given up: each costs as much as hundreds of look-ups.
+const LIST: Level = Level::Normal;
+/// One user's or app's look at one thing goes on while anyone is let in at all.
+const LOOK_UP: Level = Level::Waiting;
+
+/// A change of who is let in.
+const INTAKE: Route = Route { roles: OPERATOR, codes: &[Code::Unchanged], ..CHANGE };
 
 /// A change of a campaign's state.
 const STATE: Route = Route {
@@ -120,6 +132,7 @@ pub(crate) static ROUTES: &[Route] = &[
         path: "/v1/campaigns",
         roles: ANY,
         query: PAGE,
+        until: LIST,
         summary: "Lists campaigns by their id",
         reply: Some(schema::<Page<CampaignBody>>),
         handler: Handler::ListCampaigns,
@@ -128,6 +141,7 @@ pub(crate) static ROUTES: &[Route] = &[
     Route {
         path: "/v1/campaigns/{id}",
         roles: ANY,
+        until: LOOK_UP,
         summary: "Shows a campaign: document, state, money, counts",
         reply: Some(schema::<CampaignBody>),
         codes: &[Code::CampaignNotFound],
@@ -237,6 +251,7 @@ pub(crate) static ROUTES: &[Route] = &[
     Route {
         path: "/v1/vouchers/{code}",
         roles: APP,
+        until: LOOK_UP,
         summary: "Shows a voucher",
         reply: Some(schema::<VoucherBody>),
         codes: &[Code::VoucherNotFound],
@@ -248,6 +263,7 @@ pub(crate) static ROUTES: &[Route] = &[
         path: "/v1/vouchers/{code}/validate",
         roles: APP,
         input: SMALL,
+        until: LOOK_UP,
         summary: "Says what a voucher would take off a bill; changes nothing",
         request: Some(schema::<ValidateRequest>),
         reply: Some(schema::<ValidateBody>),
@@ -297,6 +313,7 @@ pub(crate) static ROUTES: &[Route] = &[
         roles: APP,
         query: PAGE,
         user_header: true,
+        until: LOOK_UP,
         summary: "Shows what a user has, newest first",
         reply: Some(schema::<WalletBody>),
         handler: Handler::Wallet,
@@ -328,6 +345,7 @@ pub(crate) static ROUTES: &[Route] = &[
         path: "/v1/redemptions",
         roles: APP_OR_OPERATOR,
         query: PAGE,
+        until: LIST,
         summary: "Lists redemptions in the order in which they were made",
         reply: Some(schema::<Page<RedemptionInfo>>),
         handler: Handler::ListRedemptions,
@@ -342,6 +360,48 @@ pub(crate) static ROUTES: &[Route] = &[
         codes: &[Code::RedemptionNotFound, Code::RollbackWindowOver],
         handler: Handler::RollBack,
         ..CHANGE
+    },
+    Route {
+        path: "/v1/intake",
+        roles: ANY,
+        summary: "Shows who is let in: brownout level, limit of claims, waiting room, gates",
+        reply: Some(schema::<IntakeBody>),
+        handler: Handler::GetIntake,
+        ..OPEN
+    },
+    Route {
+        path: "/v1/intake/level",
+        summary: "Sets the brownout level by hand; no rule changes it until it is released",
+        request: Some(schema::<LevelRequest>),
+        reply: Some(schema::<LevelChangeBody>),
+        handler: Handler::SetLevel,
+        ..INTAKE
+    },
+    Route {
+        path: "/v1/intake/level/release",
+        summary: "Gives the brownout level back to the rules; it stays until one of them changes it",
+        request: Some(schema::<ReasonRequest>),
+        reply: Some(schema::<LevelChangeBody>),
+        handler: Handler::ReleaseLevel,
+        ..INTAKE
+    },
+    Route {
+        path: "/v1/intake/limits",
+        summary: "Sets the most claims that are decided in a second, or lifts that limit",
+        request: Some(schema::<LimitsRequest>),
+        reply: Some(schema::<LimitChangeBody>),
+        handler: Handler::SetLimits,
+        ..INTAKE
+    },
+    Route {
+        path: "/v1/live",
+        roles: WATCHERS,
+        until: LIST,
+        summary: "Streams what the installation does: an event `frame` every 250 ms, with a frame as its data, and an event `closed` with a reason where the stream must end",
+        reply: Some(schema::<LiveFrame>),
+        reply_type: "text/event-stream",
+        handler: Handler::Live,
+        ..OPEN
     },
     Route {
         path: "/v1/audit/export",

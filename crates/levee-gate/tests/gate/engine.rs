@@ -7,11 +7,11 @@ use std::sync::{Arc, Condvar, Mutex, mpsc};
 use std::thread;
 use std::time::Instant;
 
-use levee_api::intake::Intake;
+use levee_api::intake::{Intake, Why};
 use levee_api::port::{
     Ask, AskBody, Deliver, Export, ExportChunks, Failure, Origin, Priority, Reply, Submit,
 };
-use levee_api::types::Command;
+use levee_api::types::{Command, Operations};
 use levee_api::vitals::{Phase, Vitals};
 use levee_core::{RuleBook, State, Verdict};
 
@@ -90,6 +90,7 @@ impl Engine {
         match state.apply(now_ms, seq, command) {
             Verdict::Done(outcome) => {
                 self.vitals.durable_seq.store(seq, Relaxed);
+                self.show(state.operations());
                 Reply::Done { seq, at_ms: now_ms, outcome, repeated: false }
             }
             Verdict::Repeat { seq, at_ms, outcome } => {
@@ -97,6 +98,14 @@ impl Engine {
             }
             Verdict::Refused(refusal) => Reply::Refused(refusal),
         }
+    }
+
+    /// As the engine does it before it replies.
+    fn show(&self, operations: &Operations) {
+        let Operations { setting, reason, since_ms, claims_per_s, .. } = operations.clone();
+        let (by_hand, claims_per_s) = (setting.by_hand, claims_per_s.map_or(0, u64::from));
+        self.intake.set_level(setting.level, Why { reason, by_hand, since_ms });
+        self.intake.set_claims_per_s(claims_per_s);
     }
 
     /// Keeps replies back until [`Self::release`].

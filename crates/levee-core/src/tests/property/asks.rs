@@ -72,6 +72,21 @@ pub(super) enum Ask {
     Tick {
         limit: u32,
     },
+    Level {
+        level: u8,
+        by_hand: bool,
+        key: Option<u64>,
+        reason: usize,
+    },
+    ReleaseLevel {
+        key: u64,
+        reason: usize,
+    },
+    Limit {
+        claims_per_s: Option<u32>,
+        key: u64,
+        reason: usize,
+    },
     Outage,
 }
 
@@ -179,6 +194,16 @@ pub(super) fn ask() -> impl Strategy<Value = Ask> {
             amount_minor,
         },
     );
+    let reason = || prop_oneof![20 => 1..4_usize, 1 => Just(0), 1 => Just(REASON_LEN_MAX + 1)];
+    let level = (0..5_u8, prop::bool::weighted(0.3), prop::option::weighted(0.8, key()), reason())
+        .prop_map(|(level, by_hand, key, reason)| Ask::Level { level, by_hand, key, reason });
+    let most = prop_oneof![6 => 1..4_u32, 1 => Just(u32::MAX), 1 => Just(0)];
+    let most = prop::option::weighted(0.8, most);
+    let ceiling = (most, key(), reason()).prop_map(|(claims_per_s, key, reason)| Ask::Limit {
+        claims_per_s,
+        key,
+        reason,
+    });
     let limit = prop_oneof![Just(u32::MAX), 0..4_u32, Just(1_000)];
     prop_oneof![
         30 => claim,
@@ -195,6 +220,9 @@ pub(super) fn ask() -> impl Strategy<Value = Ask> {
             .prop_map(|(campaign, key, change)| Ask::Change { campaign, key, change }),
         12 => limit.prop_map(|limit| Ask::Tick { limit }),
         3 => Just(Ask::Outage),
+        5 => level,
+        3 => (key(), reason()).prop_map(|(key, reason)| Ask::ReleaseLevel { key, reason }),
+        3 => ceiling,
     ]
 }
 

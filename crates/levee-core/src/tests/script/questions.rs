@@ -87,6 +87,21 @@ impl Run<'_> {
                 let ids: Vec<&str> = views.iter().map(|view| view.definition.id.as_str()).collect();
                 ids.join(" ")
             }
+            "operations" => {
+                let Answer::Operations(is) = answer(Query::Operations) else { unreachable!() };
+                let reason = |text: &str| {
+                    if text.is_empty() { String::new() } else { format!(", {text}") }
+                };
+                let since = show_ms(is.since_ms);
+                let mut said =
+                    format!("{} since {since}{}", show_setting(is.setting), reason(&is.reason));
+                if is.limit_since_ms > 0 {
+                    let limit = show_limit(is.claims_per_s);
+                    let since = show_ms(is.limit_since_ms);
+                    said += &format!(", {limit} since {since}{}", reason(&is.limit_reason));
+                }
+                said
+            }
             "validate" => match answer(Query::Validate(words.bill())) {
                 Answer::Validated(Ok(discount_minor)) => discount_minor.to_string(),
                 Answer::Validated(Err(refusal)) => show_refusal(refusal),

@@ -195,6 +195,14 @@ fn hot_command() -> impl Strategy<Value = Command> {
     ]
 }
 
+fn level() -> impl Strategy<Value = Level> {
+    prop::sample::select(Level::ALL.to_vec())
+}
+
+fn setting() -> impl Strategy<Value = LevelSetting> {
+    (level(), any::<bool>()).prop_map(|(level, by_hand)| LevelSetting { level, by_hand })
+}
+
 /// The commands of operators, and of the engine itself.
 fn cold_command() -> impl Strategy<Value = Command> {
     prop_oneof![
@@ -217,6 +225,19 @@ fn cold_command() -> impl Strategy<Value = Command> {
         any::<u64>()
             .prop_map(|stopped_at_ms| Command::ResumeService(ResumeService { stopped_at_ms })),
         any::<u16>().prop_map(|version| Command::ActivateRules(ActivateRules { version })),
+        (option::of(request()), level(), any::<bool>(), text()).prop_map(
+            |(request, level, by_hand, reason)| {
+                Command::ChangeLevel(ChangeLevel { request, level, by_hand, reason })
+            }
+        ),
+        (request(), text()).prop_map(|(request, reason)| {
+            Command::ReleaseLevel(ReleaseLevel { request, reason })
+        }),
+        (request(), option::of(any::<u32>()), text()).prop_map(
+            |(request, claims_per_s, reason)| {
+                Command::ChangeLimit(ChangeLimit { request, claims_per_s, reason })
+            }
+        ),
     ]
 }
 
@@ -280,5 +301,8 @@ pub(super) fn outcome() -> impl Strategy<Value = Outcome> {
         swept.prop_map(|swept| Outcome::Ticked(Box::new(swept))),
         any::<u64>().prop_map(|outage_ms| Outcome::ServiceResumed { outage_ms }),
         Just(Outcome::RulesActivated),
+        (setting(), setting()).prop_map(|(before, after)| Outcome::LevelChanged { before, after }),
+        (option::of(any::<u32>()), option::of(any::<u32>()))
+            .prop_map(|(before, after)| Outcome::LimitChanged { before, after }),
     ]
 }

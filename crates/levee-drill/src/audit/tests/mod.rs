@@ -3,6 +3,7 @@
 mod clean;
 mod doctored;
 mod doctored_campaigns;
+mod doctored_operations;
 mod doctored_uses;
 mod keyed;
 mod ledger;
