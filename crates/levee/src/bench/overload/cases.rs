@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 
-use super::super::cpu_us;
+use super::super::{Stolen, cpu_us};
 use super::crowd::{Arrivals, Crowd, Manner};
 use super::plan::{Plan, Spread};
 use super::redemptions::{self, Stream};
@@ -20,6 +20,10 @@ const FACTORS_FREE: [f64; 3] = [1.0, 2.0, 3.0];
 
 /// Half of the capacity: what p99 is compared with.
 const HALF: f64 = 0.5;
+
+/// Connections of the closed loop, as in `bench http`: as many as keep the engine busy, and no more
+/// than it would let in.
+const CAPACITY_CONNECTIONS: usize = 256;
 
 /// The part of a case that is left out at its beginning.
 const RAMP: f64 = 0.2;
@@ -66,7 +70,7 @@ pub(super) fn of(args: &Args, regime: Regime) -> Vec<Case> {
 /// What a free engine takes: a closed loop, each answer followed by the next user.
 pub(super) fn capacity(args: &Args) -> Result<f64> {
     let venue = Venue::start(&Setup::default())?;
-    let mut crowd = Crowd::connect(venue.address(), args.connections)?;
+    let mut crowd = Crowd::connect(venue.address(), args.connections.min(CAPACITY_CONNECTIONS))?;
     let length = Duration::from_secs_f64(args.seconds / 2.0);
     let everyone = Arrivals::Closed { left: u32::MAX };
     crowd.begin(Manner::Cooperating, everyone, length.mul_f64(RAMP));
@@ -99,9 +103,11 @@ pub(super) fn play(args: &Args, case: &Case, capacity_per_s: f64) -> Result<Case
     let stream = Stream::start(venue.address(), held, length);
     let rush = Plan::new(capacity_per_s * case.factor, Spread::Independent, crowd.now_us());
     let (began, cpu_before) = (Instant::now(), cpu_us("self")?);
+    let (mut stolen, stolen_before) = (Stolen::default(), Stolen::so_far()?);
     crowd.begin(case.manner, Arrivals::Open(rush), length.mul_f64(RAMP));
     crowd.run(length)?;
     let generator_core_share = (cpu_us("self")? - cpu_before) / 1e6 / began.elapsed().as_secs_f64();
+    stolen.add(stolen_before, Stolen::so_far()?);
     let redeemed = stream.end()?;
     let journal = venue.close()?;
     let lost = journal.missing(crowd.acknowledged());
@@ -123,6 +129,7 @@ pub(super) fn play(args: &Args, case: &Case, capacity_per_s: f64) -> Result<Case
         offered_per_s: tally.per_s(tally.sent),
         generator_core_share,
         generator_limited: tally.generator_limited(),
+        stolen_share: stolen.share(),
         admitted_p99_ms,
         half_load_p99_ms: half_p99_ms,
         admitted_p99_ratio: admitted_p99_ms.map(|ms| ms / half_p99_ms),

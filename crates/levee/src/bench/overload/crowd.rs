@@ -79,6 +79,8 @@ struct Minds {
     /// Who will be.
     later: Wheel,
     tally: Tally,
+    /// When requests are looked at next whose users may have given up.
+    sweep_us: u32,
     /// The latest first request among users who were admitted with a pass.
     admitted_us: u32,
     /// Acknowledged after they had given up.
@@ -94,6 +96,7 @@ impl Crowd {
             due: VecDeque::new(),
             later: Wheel::default(),
             tally: Tally::new(0, 0),
+            sweep_us: 0,
             admitted_us: 0,
             too_late: Vec::new(),
         };
@@ -231,9 +234,9 @@ impl Crowd {
             pool.send(&request, sent)?;
         }
         pool.take(|sent, answer| minds.answered(sent, answer))?;
-        if minds.manner == Manner::Hammering && now_us / SWEEP_US != minds.now_us() / SWEEP_US {
-            let before_us = minds.now_us().saturating_sub(TIMEOUT_US);
-            pool.abandon(before_us, |sent| minds.abandoned(sent));
+        if minds.manner == Manner::Hammering && now_us >= minds.sweep_us {
+            minds.sweep_us = now_us + SWEEP_US;
+            pool.abandon(now_us.saturating_sub(TIMEOUT_US), |sent| minds.abandoned(sent));
         }
         if let Some(rest) = TURN.checked_sub(began.elapsed()) {
             let asleep = Instant::now();

@@ -7,7 +7,8 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use anyhow::{Result, anyhow, bail};
-use levee_api::client::Client;
+use hyper::Method;
+use levee_api::client::{Client, ClientError};
 use levee_api::wire::ClaimBody;
 use tokio::runtime::Runtime;
 use tokio::task::LocalSet;
@@ -26,6 +27,12 @@ const IN_TIME: Duration = Duration::from_secs(1);
 
 /// After this the connection is given up.
 const GIVE_UP: Duration = Duration::from_secs(5);
+
+/// Tries for one voucher before the crowd comes.
+const CLAIM_TRIES_MAX: u32 = 100;
+
+/// Between two tries where the server does not say how long.
+const CODE_LATER: Duration = Duration::from_millis(100);
 
 /// A voucher, and its user's name.
 pub(super) type Held = (String, String);
@@ -66,9 +73,7 @@ pub(super) fn prepare(address: &str, length: Duration) -> Result<Vec<Held>> {
                 let mut client = Client::connect(&address, "dev-app").await?;
                 while next.get() < count {
                     let user = format!("shopper-{}", next.replace(next.get() + 1));
-                    let claim = serde_json::json!({ "user_id": user });
-                    let raw = client.post("/v1/campaigns/bench/claims", None, &claim).await?;
-                    let code = raw.json::<ClaimBody>()?.voucher.code;
+                    let code = claim(&mut client, &user).await?;
                     held.borrow_mut().push((code, user));
                 }
                 anyhow::Ok(())
@@ -82,6 +87,30 @@ pub(super) fn prepare(address: &str, length: Duration) -> Result<Vec<Held>> {
         anyhow::Ok(())
     })?;
     Ok(held.take())
+}
+
+/// One voucher's code. Whoever is told to come later does: some limits are low enough to be met here.
+async fn claim(client: &mut Client, user: &str) -> Result<String> {
+    let body = serde_json::to_vec(&serde_json::json!({ "user_id": user }))?;
+    let mut pass: Option<String> = None;
+    for _ in 0..CLAIM_TRIES_MAX {
+        let header = pass.as_deref().map(|pass| ("levee-pass", pass));
+        let path = "/v1/campaigns/bench/claims";
+        let raw = client.send(Method::POST, path, header.as_slice(), body.clone().into()).await?;
+        let wait_ms = match raw.json::<ClaimBody>() {
+            Ok(body) => return Ok(body.voucher.code),
+            Err(ClientError::Refused(problem)) if matches!(problem.status, 429 | 503) => {
+                let place = problem.place;
+                pass = place.as_ref().map(|place| place.pass.clone()).or(pass);
+                place.map(|place| place.poll_after_ms).or(problem.retry_after_ms)
+            }
+            // Durable; the code comes later.
+            Err(ClientError::Unexpected { status: 202, .. }) => None,
+            Err(error) => return Err(error.into()),
+        };
+        tokio::time::sleep(wait_ms.map_or(CODE_LATER, Duration::from_millis)).await;
+    }
+    bail!("no voucher for {user} after {CLAIM_TRIES_MAX} tries")
 }
 
 /// A stream under way, on a thread of its own.

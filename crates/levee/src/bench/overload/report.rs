@@ -45,6 +45,8 @@ pub(super) struct CaseFigures {
     pub(super) generator_core_share: f64,
     /// The generator fell behind, and not the server: the other figures are the machine's.
     pub(super) generator_limited: bool,
+    /// Of the processors' time, what the host of a virtual machine kept to itself.
+    pub(super) stolen_share: f64,
     pub(super) admitted_p99_ms: Option<f64>,
     pub(super) half_load_p99_ms: f64,
     pub(super) admitted_p99_ratio: Option<f64>,
