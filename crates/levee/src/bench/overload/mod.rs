@@ -30,6 +30,9 @@ mod venue;
 mod wheel;
 mod wire;
 
+#[cfg(test)]
+mod tests;
+
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
