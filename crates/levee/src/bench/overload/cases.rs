@@ -21,9 +21,9 @@ const FACTORS_FREE: [f64; 3] = [1.0, 2.0, 3.0];
 /// Half of the capacity: what p99 is compared with.
 const HALF: f64 = 0.5;
 
-/// Connections of the closed loop, as in `bench http`: as many as keep the engine busy, and no more
-/// than it would let in.
-const CAPACITY_CONNECTIONS: usize = 256;
+/// Runs of the closed loop, of which the best is the capacity: whatever else the machine does only
+/// takes away.
+const CAPACITY_RUNS: u32 = 4;
 
 /// The part of a case that is left out at its beginning.
 const RAMP: f64 = 0.2;
@@ -70,13 +70,17 @@ pub(super) fn of(args: &Args, regime: Regime) -> Vec<Case> {
 /// What a free engine takes: a closed loop, each answer followed by the next user.
 pub(super) fn capacity(args: &Args) -> Result<f64> {
     let venue = Venue::start(&Setup::default())?;
-    let mut crowd = Crowd::connect(venue.address(), args.connections.min(CAPACITY_CONNECTIONS))?;
-    let length = Duration::from_secs_f64(args.seconds / 2.0);
-    let everyone = Arrivals::Closed { left: u32::MAX };
-    crowd.begin(Manner::Cooperating, everyone, length.mul_f64(RAMP));
-    crowd.run(length)?;
-    let tally = crowd.checked()?;
-    Ok(tally.per_s(tally.in_time))
+    let mut crowd = Crowd::connect(venue.address(), args.connections)?;
+    let length = Duration::from_secs_f64(args.seconds) / CAPACITY_RUNS;
+    let mut best = 0.0_f64;
+    for _ in 0..CAPACITY_RUNS {
+        let everyone = Arrivals::Closed { left: u32::MAX };
+        crowd.begin(Manner::Cooperating, everyone, length.mul_f64(RAMP));
+        crowd.run(length)?;
+        let tally = crowd.checked()?;
+        best = best.max(tally.per_s(tally.in_time));
+    }
+    Ok(best)
 }
 
 /// Plays one case before a server of its own.

@@ -43,7 +43,7 @@ pub(super) struct CaseFigures {
     pub(super) offered_per_s: f64,
     /// Of one core.
     pub(super) generator_core_share: f64,
-    /// The generator fell behind, and not the server: the other figures are the machine's.
+    /// The generator fell behind, and not the server: see `offered_per_s` for what was offered.
     pub(super) generator_limited: bool,
     /// Of the processors' time, what the host of a virtual machine kept to itself.
     pub(super) stolen_share: f64,
@@ -131,7 +131,7 @@ fn or_dash(value: Option<f64>, digits: usize) -> String {
     value.map_or("-".to_owned(), |value| format!("{value:.digits$}"))
 }
 
-const GENERATOR_LIMITED: &str = " (the generator fell behind: no figure of the server)";
+const GENERATOR_LIMITED: &str = " (the generator fell behind: less was offered than planned)";
 
 fn limited(is: bool) -> &'static str {
     if is { GENERATOR_LIMITED } else { "" }
