@@ -113,3 +113,34 @@ impl Tally {
         sent < 0.95 * due && slept / 1e6 < 0.05 * self.steady_s()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_generator_that_never_rests_and_falls_behind_is_the_limit() {
+        // Due, sent, and rest within two steady seconds.
+        for (due, sent, slept_us, expected) in [
+            (1_000, 1_000, 0, false),
+            (1_000, 900, 0, true),
+            (1_000, 900, 99_000, true),
+            (1_000, 900, 101_000, false),
+            (0, 0, 0, false),
+        ] {
+            let mut tally = Tally::new(0, 1_000_000);
+            (tally.due, tally.sent, tally.slept_us) = (due, sent, slept_us);
+            tally.until_us = 3_000_000;
+            assert_eq!(tally.generator_limited(), expected, "{due} {sent} {slept_us}");
+        }
+    }
+
+    #[test]
+    fn windows_count_from_the_phase_s_beginning() {
+        let mut tally = Tally::new(1_000_000, 1_000_000);
+        for at_us in [1_000_000, 1_249_999, 1_750_000] {
+            tally.count_window(at_us);
+        }
+        assert_eq!(tally.windows, [2, 0, 0, 1]);
+    }
+}

@@ -5,8 +5,12 @@ use std::collections::HashSet;
 use std::fmt::Write;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
+use bytes::Bytes;
+use hyper::Method;
+use levee_api::client::Client;
 use levee_api::pseudonym::PseudonymKey;
 use levee_api::types::{Command as Journaled, Outcome, UserKey};
 use levee_drill::audit::audit;
@@ -22,6 +26,10 @@ use crate::server::Server;
 /// Vouchers that the budget covers: more than any crowd takes, and little enough that their index is
 /// no burden.
 const VOUCHERS: u32 = 10_000_000;
+
+/// How often a server is asked whether it is ready, and how many times.
+const READY_LOOK: Duration = Duration::from_millis(50);
+const READY_LOOKS_MAX: u32 = 600;
 
 /// How the server is set up.
 #[derive(Clone, Copy, Debug)]
@@ -85,7 +93,10 @@ impl Venue {
         };
         let venue = Self { folder, engine, gate };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        runtime.block_on(open_campaign(venue.address(), VOUCHERS))?;
+        runtime.block_on(async {
+            ready(venue.address()).await?;
+            open_campaign(venue.address(), VOUCHERS).await
+        })?;
         Ok(venue)
     }
 
@@ -125,6 +136,18 @@ impl Venue {
         ensure!(self.engine.stop()?.success(), "the server did not stop well");
         Journal::read(&self.folder.path().join("data"))
     }
+}
+
+/// A gate listens before it has found its engine.
+async fn ready(address: &str) -> Result<()> {
+    let mut client = Client::connect(address, "dev-operator").await?;
+    for _ in 0..READY_LOOKS_MAX {
+        if client.send(Method::GET, "/readyz", &[], Bytes::new()).await?.status == 200 {
+            return Ok(());
+        }
+        tokio::time::sleep(READY_LOOK).await;
+    }
+    bail!("{address} is not ready after {READY_LOOKS_MAX} looks")
 }
 
 /// Whose claims are in a journal that the audit has found clean.
