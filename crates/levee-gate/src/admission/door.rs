@@ -19,7 +19,7 @@ use crate::trouble::Trouble;
 use crate::worker::Worker;
 
 /// Nobody is asked to come back sooner.
-const POLL_US_MIN: u64 = 100_000;
+const POLL_US_MIN: u64 = 20_000;
 
 /// Nor later, unless so many wait that even this would be too often.
 const POLL_US_MAX: u64 = 30_000_000;
@@ -313,9 +313,12 @@ impl Visit<'_> {
     fn place(&self, place_us: u64, bound_us: Option<u64>, ahead: u64, eta_us: u64) -> Place {
         let door = &self.worker.door;
         let poll_us_max = POLL_US_MAX.max(self.waiting_poll_us());
-        // Spread, or users of one moment would come back in one moment.
-        let spread_us = (eta_us / 32).clamp(20_000, 2_000_000);
-        let poll_us = eta_us.clamp(POLL_US_MIN, poll_us_max) + door.random_below(spread_us);
+        // A little before the turn, so that those who are let in come as evenly as they are: who
+        // comes after it comes with all others who do. Spread, so that one moment's users do not
+        // come back in one moment.
+        let spread_us = (eta_us / 16).max(5_000);
+        let poll_us =
+            (eta_us - eta_us / 16).clamp(POLL_US_MIN, poll_us_max) + door.random_below(spread_us);
         let bounded_us = u128::from(eta_us) * u128::from(self.intake.bound_permille()) / 1_000;
         let bounded_us = u64::try_from(bounded_us).unwrap_or(u64::MAX);
         let eta_p90_us = bounded_us.saturating_add(POLL_SLACK_US);

@@ -36,9 +36,9 @@ const GRACE_STEPS: usize = 100;
 const PRIOR: f64 = 20.0;
 
 /// By how much of the rate the watermark is faster for each second that the queue is too short.
-/// Released users come about a tenth of a second later; times that delay, this must stay well below
-/// pi / 2, or the queue swings.
-const GAIN_PER_S: f64 = 5.0;
+/// Released users come some hundredths of a second later; times that delay, this must stay well
+/// below pi / 2, or the queue swings.
+const GAIN_PER_S: f64 = 8.0;
 
 /// The rate that is assumed before anything was measured, in claims a second.
 const RATE_GUESSED: f64 = 1_000.0;

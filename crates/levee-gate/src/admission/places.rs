@@ -4,13 +4,11 @@ use std::cell::{Cell, RefCell};
 
 use levee_api::intake::{Intake, OPEN, SLOT_US, SLOTS};
 
-/// How old the sums may be. A worker answers thousands of passes in this time.
-const AGE_US_MAX: u64 = 100_000;
-
-/// Sums over the slots between the watermark and now, as one worker last made them.
+/// Sums over the slots between the watermark and now, as one worker made them when the slot under
+/// way began: those before it do not change any more, and its own count is read as it is.
 #[derive(Debug, Default)]
 pub(crate) struct Places {
-    made_at_us: Cell<u64>,
+    made_in: Cell<u64>,
     /// Number of the first slot summed up: that of the watermark then.
     first: Cell<u64>,
     /// Passes before each slot from the first on, and behind the last.
@@ -24,11 +22,11 @@ impl Places {
         if watermark_us == OPEN || place_us <= watermark_us {
             return 0;
         }
-        if now_us.abs_diff(self.made_at_us.get()) > AGE_US_MAX {
+        if now_us / SLOT_US != self.made_in.get() {
             self.make(intake, now_us, watermark_us);
         }
-        let sum = self.up_to(intake, place_us);
-        sum.saturating_sub(self.up_to(intake, watermark_us))
+        let sum = self.up_to(intake, now_us, place_us);
+        sum.saturating_sub(self.up_to(intake, now_us, watermark_us))
     }
 
     /// Passes between two places that are near each other.
@@ -52,17 +50,20 @@ impl Places {
         }
         before.push(sum);
         self.first.set(first);
-        self.made_at_us.set(now_us);
+        self.made_in.set(now_us / SLOT_US);
     }
 
     /// Passes from the first slot to a place; within a slot they are taken as evenly spread.
-    fn up_to(&self, intake: &Intake, place_us: u64) -> u64 {
+    fn up_to(&self, intake: &Intake, now_us: u64, place_us: u64) -> u64 {
         let before = self.before.borrow();
         let number = place_us / SLOT_US;
         let slot = usize::try_from(number.saturating_sub(self.first.get())).unwrap_or(usize::MAX);
         let Some(sum) = before.get(slot) else { return before.last().copied().unwrap_or(0) };
         let here = u64::from(intake.passes_in_slot(place_us));
-        sum + here * (place_us % SLOT_US) / SLOT_US
+        // The slot under way holds the passes of its time so far.
+        let filled_us =
+            if number == now_us / SLOT_US { (now_us % SLOT_US).max(1) } else { SLOT_US };
+        sum + here * (place_us % SLOT_US).min(filled_us) / filled_us
     }
 }
 

@@ -70,7 +70,7 @@ impl Rule {
         vec![
             rule(Level::Lean, Signal::ClaimDelay, 50, 1_000, 20, 5_000),
             rule(Level::Lean, Signal::LoopDelay, 100, 1_000, 40, 5_000),
-            rule(Level::Waiting, Signal::Wait, 1_000, 250, 100, 3_000),
+            rule(Level::Waiting, Signal::Wait, 1_000, 2_000, 200, 1_000),
             rule(Level::Essential, Signal::RedeemDelay, 1_000, 2_000, 100, 5_000),
         ]
     }

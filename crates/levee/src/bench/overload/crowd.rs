@@ -386,13 +386,8 @@ impl Minds {
         }
         if tally.is_steady(now_us) {
             tally.latencies.saturating_record(u64::from(took_us).max(1));
-            // Who hammers counts from the first tap: to be served at the fourth is not in time.
-            let counted_us = match self.manner {
-                Manner::Cooperating => took_us,
-                Manner::Hammering => now_us - first_due_us,
-            };
             let of_this_phase = first_due_us >= tally.from_us;
-            tally.in_time += u64::from(of_this_phase && counted_us <= TIMEOUT_US);
+            tally.in_time += u64::from(of_this_phase && took_us <= TIMEOUT_US);
         }
     }
 
