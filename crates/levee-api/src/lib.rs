@@ -1,12 +1,15 @@
 //! What gates, engines, clients and drills agree on.
 //!
 //! - [`port`]: how a gate hands commands and questions to an engine, and gets replies.
+//! - [`intake`], [`vitals`], [`advice`]: who is let in, and what engine, gates and scaler say of
+//!   themselves.
 //! - [`wire`], [`document`], [`problem`]: the JSON of requests, campaign documents and errors.
 //! - [`code`], [`pseudonym`]: how numbers and user ids look outside and inside.
 //! - [`client`]: the typed client.
 //!
 //! What must not live here: sockets of a server, files, rules.
 
+pub mod advice;
 pub mod client;
 pub mod code;
 pub mod document;

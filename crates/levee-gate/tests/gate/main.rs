@@ -8,6 +8,7 @@ mod claims;
 mod engine;
 mod keys;
 mod lifecycle;
+mod metrics;
 mod mutants;
 mod strictness;
 mod vouchers;
