@@ -22,6 +22,7 @@ pub(crate) struct Config {
     pub(crate) engine: EngineSection,
     pub(crate) snapshots: SnapshotSection,
     pub(crate) gate: GateSection,
+    pub(crate) scaler: ScalerSection,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -64,6 +65,13 @@ pub(crate) struct GateSection {
     header_timeout_ms: Option<u64>,
     body_timeout_ms: Option<u64>,
     drain_ms: Option<u64>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct ScalerSection {
+    /// `host:port`; without it there is none.
+    pub(crate) listen: Option<String>,
 }
 
 impl Config {
