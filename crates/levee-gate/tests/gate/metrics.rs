@@ -177,3 +177,63 @@ fn what_an_autoscaler_is_told_is_shown() {
     intake.advise("shop/gates", None);
     assert!(!scrape(&bench).contains("shop/gates"));
 }
+
+/// Every word of `text` that begins like this and goes on with letters, digits, `_` and `:`.
+fn words<'t>(text: &'t str, start: &'t str) -> BTreeSet<&'t str> {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == ':';
+    let begin = text.match_indices(start).map(|(at, _)| at);
+    begin
+        // Not in the middle of a longer word.
+        .filter(|at| !text[..*at].ends_with(is_part))
+        .map(|at| {
+            let rest = &text[at..];
+            &rest[..rest.find(|c| !is_part(c)).unwrap_or(rest.len())]
+        })
+        .collect()
+}
+
+#[test]
+fn rules_and_dashboard_use_what_is_served() {
+    let bench = Bench::new();
+    bench.campaign("spring", 10, "", "");
+    let intake = bench.engine.intake();
+    intake.report(intake.register_gate(), GateReport::default());
+    intake.advise("shop/gates", Some(Advice { gates: 1, reason: Reason::Enough }));
+    let text = bench.ask("GET /metrics", "viewer", "", "").body;
+    let served: BTreeSet<&str> = text
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .filter_map(|line| line.split(['{', ' ']).next())
+        .collect();
+
+    let rules = include_str!("../../../../deploy/prometheus/rules.yml");
+    let tests = include_str!("../../../../deploy/prometheus/rules_test.yml");
+    let board = include_str!("../../../../deploy/grafana/levee.json");
+    let recorded: BTreeSet<&str> =
+        rules.lines().filter_map(|line| line.trim().strip_prefix("- record: ")).collect();
+    assert!(recorded.len() > 8, "{recorded:?}");
+    for (file, text) in [("rules.yml", rules), ("rules_test.yml", tests), ("levee.json", board)] {
+        let names = words(text, "levee_");
+        assert!(names.len() > 8, "{file}: {names:?}");
+        for name in names {
+            assert!(served.contains(name), "{file} uses {name}, which /metrics does not serve");
+        }
+        for name in words(text, "levee:") {
+            assert!(recorded.contains(name), "{file} uses {name}, which rules.yml does not record");
+        }
+    }
+    for name in recorded {
+        let used = words(board, "levee:").contains(name) || rules.matches(name).count() > 1;
+        assert!(used, "{name} is recorded for nobody");
+    }
+    // Every alert has a test.
+    for alert in rules.lines().filter_map(|line| line.trim().strip_prefix("- alert: ")) {
+        assert!(tests.matches(&format!("alertname: {alert}\n")).count() > 0, "{alert} never fires");
+    }
+    // The dashboard is JSON, and no panel is without a query.
+    let board: serde_json::Value = serde_json::from_str(board).expect("JSON");
+    for panel in board["panels"].as_array().expect("panels") {
+        let queries = panel["targets"].as_array().map_or(0, Vec::len);
+        assert!(panel["type"] == "row" || queries > 0, "{panel}");
+    }
+}
