@@ -33,7 +33,7 @@ impl Held {
 
     /// Follows what is needed now.
     pub(crate) fn follow(&mut self, now_ms: u64, need: &Need, targets: &Targets) -> Advice {
-        // No longer than the time that counts in seconds: what is lower than a later one goes.
+        // Only what no later need exceeds is kept: a sliding maximum.
         while self.needed.back().is_some_and(|(_, gates)| *gates <= need.enough) {
             self.needed.pop_back();
         }
