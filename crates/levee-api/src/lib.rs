@@ -1,6 +1,8 @@
 //! What gates, engines, clients and drills agree on.
 //!
 //! - [`port`]: how a gate hands commands and questions to an engine, and gets replies.
+//! - [`intake`], [`vitals`], [`advice`]: who is let in, and what engine, gates and scaler say of
+//!   themselves.
 //! - [`wire`], [`document`], [`problem`]: the JSON of requests, campaign documents and errors.
 //! - [`code`], [`pseudonym`]: how numbers and user ids look outside and inside.
 //! - [`intake`], [`pass`]: who is let in, and places in the waiting room.
@@ -8,6 +10,7 @@
 //!
 //! What must not live here: sockets of a server, files, rules.
 
+pub mod advice;
 pub mod client;
 pub mod code;
 pub mod document;

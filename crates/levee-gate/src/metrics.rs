@@ -1,7 +1,9 @@
 //! What a gate counts about itself, and all numbers as Prometheus reads them.
 
+mod intake;
+
 use std::cell::{Cell, RefCell};
-use std::fmt::Write;
+use std::fmt::{Display, Write};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use levee_api::port::{CampaignView, Priority};
@@ -10,6 +12,8 @@ use tokio::time::Instant;
 
 use crate::routes::ROUTES;
 use crate::worker::Lane;
+
+pub(crate) use intake::intake;
 
 /// Campaigns whose money is shown to those who watch: the first by id that are no drafts. Every one
 /// is a dozen time series.
@@ -103,9 +107,20 @@ impl Text {
         let _ = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}");
     }
 
-    fn sample(&mut self, name: &str, labels: &str, value: u64) {
+    fn line(&mut self, name: &str, labels: &str, value: impl Display) {
         let braces = if labels.is_empty() { String::new() } else { format!("{{{labels}}}") };
         let _ = writeln!(self.0, "{name}{braces} {value}");
+    }
+
+    fn sample(&mut self, name: &str, labels: &str, value: u64) {
+        self.line(name, labels, value);
+    }
+
+    /// A number of thousandths, millionths and the like: `scale` of them are one.
+    fn fraction(&mut self, name: &str, labels: &str, value: u64, scale: u64) {
+        let digits = scale.ilog10() as usize;
+        let (whole, part) = (value / scale, value % scale);
+        self.line(name, labels, format_args!("{whole}.{part:0digits$}"));
     }
 
     fn one(&mut self, name: &str, kind: &str, help: &str, value: u64) {
@@ -127,9 +142,7 @@ impl Text {
         sum += counts[Histogram::LEN - 1];
         self.sample(&format!("{name}_bucket"), &format!("{labels}{comma}le=\"+Inf\""), sum);
         let sum_us = histogram.sum_us();
-        let seconds = format!("{}.{:06}", sum_us / 1_000_000, sum_us % 1_000_000);
-        let braces = if labels.is_empty() { String::new() } else { format!("{{{labels}}}") };
-        let _ = writeln!(self.0, "{name}_sum{braces} {seconds}");
+        self.fraction(&format!("{name}_sum"), labels, sum_us, 1_000_000);
         self.sample(&format!("{name}_count"), labels, sum);
     }
 }

@@ -25,6 +25,7 @@ pub(crate) struct Config {
     pub(crate) gate: GateSection,
     pub(crate) admission: AdmissionSection,
     pub(crate) brownout: BrownoutSection,
+    pub(crate) scaler: ScalerSection,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -128,6 +129,13 @@ impl RuleSection {
             leave_after: Duration::from_millis(self.leave_after_ms),
         })
     }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct ScalerSection {
+    /// `host:port`; without it there is none.
+    pub(crate) listen: Option<String>,
 }
 
 impl Config {

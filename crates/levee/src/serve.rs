@@ -17,6 +17,7 @@ use levee_api::time::Instant;
 use levee_engine::{Clock, Engine, EngineConfig, Keys, ScaledClock, SystemClock};
 use levee_gate::{Gate, GateConfig, KeyRing, Ports, Steward, keys};
 use levee_journal::FileJournal;
+use levee_link::scaler::Scaler;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -57,7 +58,11 @@ pub(crate) struct Args {
     /// dev-viewer.
     #[arg(long)]
     dev: bool,
-    /// A TOML file with sections journal, engine, snapshots and gate; flags go before it.
+    /// Answer KEDA's questions of how many gates should run here, as plain gRPC; port 0 takes a free
+    /// one [default: not at all].
+    #[arg(long, value_name = "HOST:PORT")]
+    scaler: Option<String>,
+    /// A TOML file with sections journal, engine, snapshots, gate and scaler; flags go before it.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Let journal time run so many times faster than real time, for rehearsals.
@@ -135,6 +140,14 @@ pub(crate) fn run(args: &Args) -> Result<Ending> {
         bail!("--dev has well-known keys and listens on loopback only, not on {address}");
     }
 
+    let scaler = match args.scaler.clone().or(config.scaler.listen.take()) {
+        Some(listen) => Some(
+            TcpListener::bind(&listen)
+                .with_context(|| format!("the scaler cannot listen on {listen}"))?,
+        ),
+        None => None,
+    };
+
     check_rehearsal(args, &data)?;
     let mut signals = Signals::take()?;
     let secrets = Secrets::load_or_create(&data)?;
@@ -173,6 +186,10 @@ pub(crate) fn run(args: &Args) -> Result<Ending> {
     let _steward = Steward::start(submit, &config.steward_config()?)?;
     // Before the engine, so that whoever asks is told how far it is.
     let gate = levee_gate::start(listener, gate_config, ports)?;
+    let scaler = match scaler {
+        Some(listener) => Some(Scaler::start(listener, Arc::clone(engine.intake()))?),
+        None => None,
+    };
     let opening = {
         let (engine, speed, start_at) = (Arc::clone(&engine), args.speed, args.clock);
         let rehearsal = args.is_rehearsal().then_some((speed, start_at));
@@ -193,7 +210,14 @@ pub(crate) fn run(args: &Args) -> Result<Ending> {
     } else if keys::list(&key_file)?.is_empty() {
         println!("no API keys yet: levee key create --role operator --data {}", data.display());
     }
-    Ok(wait(&engine, gate, signals, signalled))
+    if let Some(scaler) = &scaler {
+        println!("the scaler listens on {}", scaler.local_addr());
+    }
+    let ending = wait(&engine, gate, signals, signalled);
+    if let Some(scaler) = scaler {
+        scaler.stop();
+    }
+    Ok(ending)
 }
 
 /// How much nicer the engine's and the gate's threads shall be. A gate that has much to read would

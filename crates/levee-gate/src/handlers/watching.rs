@@ -62,6 +62,7 @@ pub(crate) async fn metrics(call: &Call) -> Reply {
     let worker = &call.worker;
     let mut text = metrics::engine(worker.hub.ports.submit.vitals());
     text += &metrics::gate(&worker.hub.lanes);
+    text += &metrics::intake(worker.hub.ports.submit.intake());
     // How it runs is for every scraper; whose money is where is not.
     let may_see = [Role::Operator, Role::Viewer];
     if serve::authenticate(call).is_ok_and(|key| may_see.contains(&key.role)) {

@@ -11,6 +11,7 @@ mod intake;
 mod keys;
 mod lifecycle;
 mod live;
+mod metrics;
 mod mutants;
 mod strictness;
 mod vouchers;

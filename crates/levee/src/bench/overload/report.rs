@@ -32,7 +32,7 @@ pub(super) struct CaseFigures {
     pub(super) gate_process: bool,
     pub(super) admission: bool,
     /// Durable claims acknowledged in time, of the capacity. In time: within a second after the
-    /// request that was admitted was due; from users who hammer, after their first one was.
+    /// request that was admitted was due.
     pub(super) goodput_share: f64,
     pub(super) goodput_per_s: f64,
     /// Users who came, by the plan.
