@@ -105,6 +105,10 @@ pub struct GateReport {
     pub passes_admitted: u64,
     /// Of them, those let in within the bound that they were told first.
     pub within_bound: u64,
+    /// Passes that were let in within the bound as it would be told now, for what it learns.
+    pub bound_kept: u64,
+    /// Passes that were let in later than that.
+    pub bound_missed: u64,
     /// Passes shown before the time that they were told.
     pub polled_early: u64,
     /// Connections that are open.

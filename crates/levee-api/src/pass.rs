@@ -15,11 +15,11 @@ use sha2::{Digest, Sha256};
 const EPOCH_US: u64 = 24 * 3_600_000_000;
 
 const VERSION: u8 = 1;
-const BODY_LEN: usize = 32;
+const BODY_LEN: usize = 36;
 const MAC_LEN: usize = 12;
 
 /// Length of a pass as text.
-pub const PASS_LEN: usize = 59;
+pub const PASS_LEN: usize = 64;
 
 /// What a pass says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +30,9 @@ pub struct Pass {
     pub due_us: u64,
     /// By when its turn comes in nine cases of ten, as it was told first; same clock.
     pub bound_us: u64,
+    /// The estimate behind that bound, from the place on, in milliseconds; 0 where the place is not
+    /// the moment of the estimate, so that nothing can be learned from it.
+    pub eta_ms: u32,
     /// Tells passes of one place apart.
     pub nonce: u32,
 }
@@ -72,10 +75,13 @@ impl Pass {
 
     fn of(bytes: &[u8; BODY_LEN + MAC_LEN]) -> Self {
         let long = |at: usize| {
-            u64::from_be_bytes(*bytes[at..].first_chunk().expect("a pass has 44 bytes"))
+            u64::from_be_bytes(*bytes[at..].first_chunk().expect("a pass has 48 bytes"))
         };
-        let nonce = u32::from_be_bytes([bytes[28], bytes[29], bytes[30], bytes[31]]);
-        Self { place_us: long(3), due_us: long(11), bound_us: long(19), nonce }
+        let short = |at: usize| {
+            u32::from_be_bytes(*bytes[at..].first_chunk().expect("a pass has 48 bytes"))
+        };
+        let (nonce, eta_ms) = (short(28), short(32));
+        Self { place_us: long(3), due_us: long(11), bound_us: long(19), eta_ms, nonce }
     }
 }
 
@@ -165,6 +171,7 @@ impl PassKey {
         bytes[11..19].copy_from_slice(&pass.due_us.to_be_bytes());
         bytes[19..27].copy_from_slice(&pass.bound_us.to_be_bytes());
         bytes[28..32].copy_from_slice(&pass.nonce.to_be_bytes());
+        bytes[32..36].copy_from_slice(&pass.eta_ms.to_be_bytes());
         let mac = self.mac(&bytes[..BODY_LEN], user, campaign);
         bytes[BODY_LEN..].copy_from_slice(&mac);
         URL_SAFE_NO_PAD.encode(bytes)
@@ -242,7 +249,13 @@ mod tests {
     }
 
     fn pass() -> Pass {
-        Pass { place_us: NOW_US, due_us: NOW_US + 5, bound_us: NOW_US + 9, nonce: 0xabcd_ef01 }
+        Pass {
+            place_us: NOW_US,
+            due_us: NOW_US + 5,
+            bound_us: NOW_US + 9,
+            eta_ms: 77,
+            nonce: 0xabcd_ef01,
+        }
     }
 
     #[test]

@@ -261,7 +261,8 @@ impl Visit<'_> {
         let first_us = opens_us - draw::SPAN_US;
         let ahead = self.worker.door.places.between(self.intake, first_us, place_us);
         let eta_us = opens_us - self.now_us + time_us(self.intake, ahead);
-        let mut place = self.place(place_us, known.map(|pass| pass.bound_us), ahead, eta_us);
+        let known = known.map(|pass| (pass.bound_us, 0));
+        let mut place = self.place(place_us, known, ahead, eta_us);
         place.opens_at = Some(rfc3339(self.entry.definition.terms.opens_at_ms));
         place.draw_ticket = Some(draw::hex(&ticket));
         self.waits(place)
@@ -275,15 +276,22 @@ impl Visit<'_> {
             // between gains nothing, and who goes on with the new one falls back.
             let fine_us = FINE_US + (pass.due_us - self.now_us);
             let place_us = pass.place_us.saturating_add(fine_us);
+            let ahead = self.worker.door.places.ahead(self.intake, self.now_us, place_us);
+            let ahead_us = time_us(self.intake, ahead);
             // What was promised for the earlier place does not hold for the later one.
-            return Err(self.wait_at(place_us, None));
+            return Err(self.wait_at(place_us, Some((self.bound_us(ahead_us), 0))));
         }
         let passed = pass.place_us < self.intake.watermark_us();
         if !passed || self.intake.level() == Level::Essential {
-            return Err(self.wait_at(pass.place_us, Some(pass.bound_us)));
+            return Err(self.wait_at(pass.place_us, Some((pass.bound_us, pass.eta_ms))));
         }
         tally.passes_admitted.add(1);
         tally.within_bound.add(u64::from(self.now_us <= pass.bound_us));
+        if pass.eta_ms > 0 && self.now_us > pass.place_us {
+            let kept = self.kept_now(&pass);
+            tally.bound_kept.add(u64::from(kept));
+            tally.bound_missed.add(u64::from(!kept));
+        }
         Ok(())
     }
 
@@ -305,12 +313,13 @@ impl Visit<'_> {
         Err(self.wait_at(place_us, None))
     }
 
-    fn wait_at(&self, place_us: u64, bound_us: Option<u64>) -> Trouble {
+    fn wait_at(&self, place_us: u64, promised: Option<(u64, u32)>) -> Trouble {
         let ahead = self.worker.door.places.ahead(self.intake, self.now_us, place_us);
-        self.waits(self.place(place_us, bound_us, ahead, time_us(self.intake, ahead)))
+        self.waits(self.place(place_us, promised, ahead, time_us(self.intake, ahead)))
     }
 
-    fn place(&self, place_us: u64, bound_us: Option<u64>, ahead: u64, eta_us: u64) -> Place {
+    /// `promised` is the bound that was told first, and the estimate behind it.
+    fn place(&self, place_us: u64, promised: Option<(u64, u32)>, ahead: u64, eta_us: u64) -> Place {
         let door = &self.worker.door;
         let poll_us_max = POLL_US_MAX.max(self.waiting_poll_us());
         // A little before the turn, so that those who are let in come as evenly as they are: who
@@ -319,13 +328,14 @@ impl Visit<'_> {
         let spread_us = (eta_us / 16).max(5_000);
         let poll_us =
             (eta_us - eta_us / 16).clamp(POLL_US_MIN, poll_us_max) + door.random_below(spread_us);
-        let bounded_us = u128::from(eta_us) * u128::from(self.intake.bound_permille()) / 1_000;
-        let bounded_us = u64::try_from(bounded_us).unwrap_or(u64::MAX);
-        let eta_p90_us = bounded_us.saturating_add(POLL_SLACK_US);
         // What was promised first stays the promise.
-        let bound_us = bound_us.unwrap_or(self.now_us.saturating_add(eta_p90_us));
+        let (bound_us, first_eta_ms) = promised.unwrap_or_else(|| {
+            let eta_ms = u32::try_from(eta_us.div_ceil(1_000)).unwrap_or(u32::MAX);
+            (self.bound_us(eta_us), eta_ms)
+        });
         let nonce = u32::try_from(door.random_below(1 << 32)).expect("below 2^32");
-        let pass = Pass { place_us, due_us: self.now_us + poll_us, bound_us, nonce };
+        let due_us = self.now_us + poll_us;
+        let pass = Pass { place_us, due_us, bound_us, eta_ms: first_eta_ms, nonce };
         let pass = door.keys.borrow().today().sign(&pass, self.user, self.campaign());
         Place {
             page: format!("/wait/{pass}"),
@@ -337,6 +347,20 @@ impl Visit<'_> {
             opens_at: None,
             draw_ticket: None,
         }
+    }
+
+    /// By when a turn comes in nine cases of ten that is estimated to come after this time.
+    fn bound_us(&self, eta_us: u64) -> u64 {
+        let us = u128::from(eta_us) * u128::from(self.intake.bound_permille()) / 1_000;
+        let us = u64::try_from(us).unwrap_or(u64::MAX).saturating_add(POLL_SLACK_US);
+        self.now_us.saturating_add(us)
+    }
+
+    /// Whether the bound that is told now would have been kept, had it been told to this user.
+    fn kept_now(&self, pass: &Pass) -> bool {
+        let took_us = (self.now_us - pass.place_us).saturating_sub(POLL_SLACK_US);
+        let eta_us = u128::from(pass.eta_ms) * 1_000;
+        u128::from(took_us) * 1_000 <= eta_us * u128::from(self.intake.bound_permille())
     }
 
     /// How seldom users must come for all of them to be answered at a bearable rate.

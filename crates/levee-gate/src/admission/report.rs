@@ -33,6 +33,8 @@ pub(crate) struct Tally {
     pub(crate) passes_issued: Count,
     pub(crate) passes_admitted: Count,
     pub(crate) within_bound: Count,
+    pub(crate) bound_kept: Count,
+    pub(crate) bound_missed: Count,
     pub(crate) polled_early: Count,
     /// From being let in to the engine's reply, of claims.
     pub(crate) claim_time: Histogram,
@@ -109,6 +111,8 @@ fn report(hub: &Hub, times: [u64; Histogram::LEN]) -> GateReport {
         passes_issued: sum(|tally| &tally.passes_issued),
         passes_admitted: sum(|tally| &tally.passes_admitted),
         within_bound: sum(|tally| &tally.within_bound),
+        bound_kept: sum(|tally| &tally.bound_kept),
+        bound_missed: sum(|tally| &tally.bound_missed),
         polled_early: sum(|tally| &tally.polled_early),
         connections: open as u64,
         connections_max: hub.config.connections_max as u64,

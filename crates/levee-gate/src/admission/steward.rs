@@ -110,7 +110,8 @@ struct Watch {
     credit: f64,
     decided: u64,
     shown: u64,
-    within: u64,
+    kept: u64,
+    missed: u64,
     sync: (u64, u64),
     slow: u32,
     since_slow: Duration,
@@ -130,7 +131,8 @@ impl Watch {
             credit: 0.0,
             decided: 0,
             shown: 0,
-            within: 0,
+            kept: 0,
+            missed: 0,
             sync: (0, 0),
             slow: 0,
             since_slow: Duration::ZERO,
@@ -148,7 +150,8 @@ impl Watch {
         let claims = Priority::Claim as usize;
         let decided: u64 = vitals.queue_delay[claims].counts().iter().sum();
         let shown = intake.sum_of_gates(|gate| gate.passes_admitted);
-        let within = intake.sum_of_gates(|gate| gate.within_bound);
+        let kept = intake.sum_of_gates(|gate| gate.bound_kept);
+        let missed = intake.sum_of_gates(|gate| gate.bound_missed);
         self.open_or_hold(intake, now_us);
         let seen = Seen {
             step_s: step.as_secs_f64(),
@@ -169,8 +172,8 @@ impl Watch {
             self.credit = may - released;
         }
         self.flow.released(released);
-        self.learn_bound(intake, shown, within);
-        (self.decided, self.shown, self.within) = (decided, shown, within);
+        self.learn_bound(intake, kept, missed);
+        (self.decided, self.shown) = (decided, shown);
         self.clear(intake, now_us);
         self.slow += 1;
         self.since_slow += step;
@@ -240,12 +243,12 @@ impl Watch {
     }
 
     #[expect(clippy::cast_precision_loss, reason = "counts of milliseconds")]
-    fn learn_bound(&mut self, intake: &Intake, shown: u64, within: u64) {
-        let shown = shown.saturating_sub(self.shown) as f64;
-        let within = within.saturating_sub(self.within) as f64;
-        if shown > 0.0 {
-            // Balanced when nine of ten are within: a late one weighs nine times as much.
-            let pull = 0.9 * (shown - within).max(0.0) - 0.1 * within;
+    fn learn_bound(&mut self, intake: &Intake, kept: u64, missed: u64) {
+        let kept_now = kept.saturating_sub(std::mem::replace(&mut self.kept, kept)) as f64;
+        let missed_now = missed.saturating_sub(std::mem::replace(&mut self.missed, missed)) as f64;
+        if kept_now + missed_now > 0.0 {
+            // Balanced when nine of ten are kept: a late one weighs nine times as much.
+            let pull = 0.9 * missed_now - 0.1 * kept_now;
             let factor = (BOUND_GAIN * pull).clamp(-0.1, 0.2).exp();
             self.bound =
                 (self.bound * factor).clamp(*BOUND_PERMILLE.start(), *BOUND_PERMILLE.end());

@@ -42,6 +42,8 @@ fn every_gate_shows_what_it_reports() {
         passes_issued: 6,
         passes_admitted: 5,
         within_bound: 4,
+        bound_kept: 0,
+        bound_missed: 0,
         polled_early: 3,
         connections: 900,
         connections_max: 16_384,
