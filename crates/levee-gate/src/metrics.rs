@@ -4,7 +4,9 @@ use std::cell::{Cell, RefCell};
 use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use levee_api::intake::Intake;
 use levee_api::port::{CampaignView, Priority};
+use levee_api::types::Level;
 use levee_api::vitals::{Histogram, Phase, Vitals};
 use tokio::time::Instant;
 
@@ -224,6 +226,22 @@ pub(crate) fn engine(vitals: &Vitals) -> String {
     let name = "levee_engine_sync_seconds";
     text.head(name, "histogram", "Write and sync of one record.");
     text.histogram(name, "", &vitals.sync_time);
+    text.0
+}
+
+/// The brownout level and the limit of claims.
+pub(crate) fn intake(intake: &Intake) -> String {
+    let mut text = Text(String::new());
+    let name = "levee_intake_level";
+    text.head(name, "gauge", "1 for the brownout level that holds.");
+    for level in Level::ALL {
+        let is = u64::from(level == intake.level());
+        text.sample(name, &format!("level=\"{}\"", level.name()), is);
+    }
+    let by_hand = u64::from(intake.why().by_hand);
+    text.one("levee_intake_level_by_hand", "gauge", "1 where an operator holds it.", by_hand);
+    let name = "levee_intake_claims_per_s_max";
+    text.one(name, "gauge", "Most claims a second; 0: no limit.", intake.claims_per_s());
     text.0
 }
 

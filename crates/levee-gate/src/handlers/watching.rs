@@ -54,6 +54,7 @@ pub(crate) fn ready(call: &Call) -> Reply {
 pub(crate) async fn metrics(call: &Call) -> Reply {
     let worker = &call.worker;
     let mut text = metrics::engine(worker.hub.ports.submit.vitals());
+    text += &metrics::intake(worker.hub.ports.submit.intake());
     text += &metrics::gate(&worker.hub.lanes);
     // How it runs is for every scraper; whose money is where is not.
     let may_see = [Role::Operator, Role::Viewer];
