@@ -95,8 +95,8 @@ fn the_largest_outcomes_fit_a_remembered_answer() {
     }
 }
 
-fn apply(state: &mut State, command: Command) {
-    let verdict = state.apply(7, state.last_seq() + 1, &command);
+fn apply(state: &mut State, command: &Command) {
+    let verdict = state.apply(7, state.last_seq() + 1, command);
     assert!(matches!(verdict, Verdict::Done(_)), "{verdict:?}");
 }
 
@@ -109,14 +109,14 @@ fn restored(rest: &[u8]) -> Result<State, RestoreError> {
 #[test]
 fn a_snapshot_without_settings_is_read_as_one_where_nothing_was_set() {
     let mut state = State::new(RuleBook::RELEASED);
-    apply(&mut state, Command::Tick(Tick { limit: 1 }));
+    apply(&mut state, &Command::Tick(Tick { limit: 1 }));
     let unset = state.begin_snapshot().encode();
     state.end_snapshot();
     assert_eq!(restored(&unset).expect("whole").digest(), state.digest());
 
     let reason = "delay".to_owned();
     let level = ChangeLevel { request: None, level: Level::Lean, by_hand: false, reason };
-    apply(&mut state, Command::ChangeLevel(level));
+    apply(&mut state, &Command::ChangeLevel(level));
     let set = state.begin_snapshot().encode();
     let anew = restored(&set).expect("whole");
     assert_eq!((anew.digest(), anew.operations()), (state.digest(), state.operations()));
@@ -134,7 +134,7 @@ fn the_digest_tells_settings_apart() {
         let mut state = State::new(RuleBook::RELEASED);
         let (request, reason) = (request(1), reason.to_owned());
         let claims_per_s = Some(claims_per_s);
-        apply(&mut state, Command::ChangeLimit(ChangeLimit { request, claims_per_s, reason }));
+        apply(&mut state, &Command::ChangeLimit(ChangeLimit { request, claims_per_s, reason }));
         state.digest()
     };
     assert_eq!(with(5, "disk"), with(5, "disk"));
