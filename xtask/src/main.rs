@@ -5,9 +5,11 @@
 //! files, `unsafe`, and words that must not be committed. Nothing of Levee is imported here, so
 //! these checks still build when the code they check does not.
 
+mod keda;
 mod markdown;
 mod peers;
 mod process;
+mod promtool;
 mod readme;
 mod repo;
 mod rust_text;
@@ -23,6 +25,8 @@ pub(crate) const COMMANDS: &[(&str, &str)] = &[
     ("test", "everything the build server runs: format, lints, tidy, licences, tests, README"),
     ("tidy", "the project's own rules: imports, documents, file length, unsafe, words"),
     ("readme", "runs the marked commands of README.md against a freshly built server"),
+    ("rules", "Prometheus' checks and tests of the alert rules in deploy/prometheus"),
+    ("keda", "asks the scaler what KEDA asks, with a client in Python"),
     ("peers", "Levee beside Redis, nginx and axum on this machine; `--help` says more"),
     ("help", "this text"),
 ];
@@ -33,6 +37,8 @@ fn main() -> ExitCode {
         "test" => test::run(),
         "tidy" => tidy::run().map(|()| ExitCode::SUCCESS),
         "readme" => readme::run().map(|()| ExitCode::SUCCESS),
+        "rules" => test::alone(test::alert_rules),
+        "keda" => test::alone(test::keda_questions),
         "peers" => peers::run(std::env::args().skip(2)).map(|()| ExitCode::SUCCESS),
         "help" | "--help" | "-h" => {
             println!("{}", usage());

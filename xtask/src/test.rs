@@ -5,27 +5,29 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
-use crate::{process, readme, repo, tidy, tools};
+use crate::{keda, process, promtool, readme, repo, tidy, tools};
 
 /// How a step went, other than by failing.
-enum Done {
+pub(crate) enum Done {
     Passed,
     /// With the reason and what to do.
     Skipped(&'static str),
 }
 
-type Step = fn(&Path) -> Result<Done>;
+pub(crate) type Step = fn(&Path) -> Result<Done>;
 
 const STEPS: &[(&str, Step)] = &[
     ("format", format),
     ("clippy", clippy),
     ("tidy", |_| tidy::run().map(|()| Done::Passed)),
     ("dependencies", dependencies),
+    ("alert rules", alert_rules),
     ("tests", tests),
     ("sanitizer", sanitizer),
     ("doc tests", doc_tests),
+    ("KEDA's questions", keda_questions),
     ("README", |_| readme::run().map(|()| Done::Passed)),
 ];
 
@@ -76,6 +78,14 @@ pub(crate) fn run() -> Result<ExitCode> {
     Ok(if failed.is_none() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
+/// Runs one step by itself; one that would be skipped fails.
+pub(crate) fn alone(step: Step) -> Result<ExitCode> {
+    match step(&repo::root()?)? {
+        Done::Passed => Ok(ExitCode::SUCCESS),
+        Done::Skipped(why) => bail!("not done: {why}"),
+    }
+}
+
 /// The counts of the summary.
 #[derive(Default)]
 struct Tally {
@@ -116,6 +126,25 @@ fn dependencies(root: &Path) -> Result<Done> {
     }
     println!("advisories need a database from the network: `cargo deny check advisories`");
     cargo(root, &["deny", "--log-level", "warn", "check", "licenses", "bans", "sources"])
+}
+
+pub(crate) fn alert_rules(root: &Path) -> Result<Done> {
+    if promtool::run(root)? {
+        return Ok(Done::Passed);
+    }
+    Ok(Done::Skipped(
+        "promtool is missing; on Debian it is in the package prometheus, whose server need not run",
+    ))
+}
+
+pub(crate) fn keda_questions(root: &Path) -> Result<Done> {
+    if keda::run(root)? {
+        return Ok(Done::Passed);
+    }
+    Ok(Done::Skipped(
+        "python3 with venv, or grpcio from PyPI, is missing; on Debian: `sudo apt-get install -y \
+         python3-venv`, and a network",
+    ))
 }
 
 fn tests(root: &Path) -> Result<Done> {

@@ -1,9 +1,11 @@
 //! The typed client: one keep-alive connection, one request at a time.
 //!
-//! Crowds and tools open as many as they want requests under way. It never retries by itself: who
-//! calls knows what a repeat means.
+//! Crowds and tools open as many as they want requests under way. It repeats nothing by itself, but
+//! for [`Client::send_with_retries`]: what that repeats, and how often, stands in [`crate::retry`].
 
+use std::error::Error;
 use std::io;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
@@ -16,6 +18,7 @@ use serde::de::DeserializeOwned;
 use tokio::net::TcpStream;
 
 use crate::problem::Problem;
+use crate::retry::Retries;
 use crate::wire::{
     CampaignBody, ClaimBody, ClaimRequest, RedemptionBody, RedemptionRequest, RollbackBody,
 };
@@ -97,6 +100,21 @@ pub struct Answered<T> {
     pub replayed: bool,
 }
 
+fn broken(address: &str, cause: &str) -> ClientError {
+    ClientError::Connection { address: address.to_owned(), cause: cause.to_owned() }
+}
+
+async fn open(address: &str) -> Result<SendRequest<Full<Bytes>>, ClientError> {
+    let broken = |error: &dyn Error| broken(address, &error.to_string());
+    let stream = TcpStream::connect(address).await.map_err(|error| broken(&error))?;
+    stream.set_nodelay(true).map_err(|error| broken(&error))?;
+    let (sender, connection) =
+        handshake(TokioIo::new(stream)).await.map_err(|error| broken(&error))?;
+    // Ends with the sender or the peer; how it ends shows in the next request.
+    tokio::spawn(connection);
+    Ok(sender)
+}
+
 /// One connection.
 #[derive(Debug)]
 pub struct Client {
@@ -104,6 +122,7 @@ pub struct Client {
     host: HeaderValue,
     key: HeaderValue,
     sender: SendRequest<Full<Bytes>>,
+    retries: Arc<Retries>,
 }
 
 impl Client {
@@ -112,24 +131,44 @@ impl Client {
     /// # Errors
     /// Nobody listens there, or the key cannot be a header.
     pub async fn connect(address: &str, key: &str) -> Result<Self, ClientError> {
-        let broken = |cause: String| ClientError::Connection { address: address.to_owned(), cause };
-        let stream =
-            TcpStream::connect(address).await.map_err(|error| broken(error.to_string()))?;
-        stream.set_nodelay(true).map_err(|error| broken(error.to_string()))?;
-        let (sender, connection) =
-            handshake(TokioIo::new(stream)).await.map_err(|error| broken(error.to_string()))?;
-        // Ends with the sender or the peer; how it ends shows in the next request.
-        tokio::spawn(connection);
         let header = |text: &str| {
-            HeaderValue::from_str(text)
-                .map_err(|_| broken(io::Error::from(io::ErrorKind::InvalidInput).to_string()))
+            HeaderValue::from_str(text).map_err(|_| {
+                broken(address, &io::Error::from(io::ErrorKind::InvalidInput).to_string())
+            })
         };
         Ok(Self {
             address: address.to_owned(),
             host: header(address)?,
             key: header(&format!("Bearer {key}"))?,
-            sender,
+            sender: open(address).await?,
+            retries: Arc::default(),
         })
+    }
+
+    /// Another connection to the same server, with the same key and the same budget for repeats.
+    ///
+    /// # Errors
+    /// Nobody listens there.
+    pub async fn connect_another(&self) -> Result<Self, ClientError> {
+        Ok(Self {
+            address: self.address.clone(),
+            host: self.host.clone(),
+            key: self.key.clone(),
+            sender: open(&self.address).await?,
+            retries: Arc::clone(&self.retries),
+        })
+    }
+
+    /// Connects again if the connection is gone.
+    pub(crate) async fn reconnect(&mut self) -> Result<(), ClientError> {
+        if self.sender.is_closed() {
+            self.sender = open(&self.address).await?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn retries(&self) -> &Arc<Retries> {
+        &self.retries
     }
 
     /// Any request, with any further headers; an empty body sends none.

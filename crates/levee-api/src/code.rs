@@ -15,6 +15,8 @@ use hmac::{Hmac, KeyInit, Mac};
 use levee_core::types::{LockNo, RedemptionNo, VoucherNo};
 use sha2::Sha256;
 
+use crate::pass::PassSecret;
+
 const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 const DATA_LEN: usize = 13;
 const CODE_LEN: usize = DATA_LEN + 1;
@@ -79,6 +81,7 @@ pub struct Codes {
     vouchers: Cipher,
     redemptions: Cipher,
     locks: Cipher,
+    passes: PassSecret,
 }
 
 impl Codes {
@@ -91,7 +94,14 @@ impl Codes {
             vouchers: Cipher::new(key, "voucher"),
             redemptions: Cipher::new(key, "redemption"),
             locks: Cipher::new(key, "lock"),
+            passes: PassSecret::new(key),
         }
+    }
+
+    /// What signs passes of the waiting room.
+    #[must_use]
+    pub fn passes(&self) -> &PassSecret {
+        &self.passes
     }
 
     /// As shown to people: `ABCD-EFGH-JKMN-PQ`.

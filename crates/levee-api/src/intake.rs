@@ -19,6 +19,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use levee_core::types::Level;
 use serde::{Deserialize, Serialize};
 
+use crate::advice::Advice;
 use crate::port::Priority;
 
 /// How long a slot of places is.
@@ -51,7 +52,9 @@ pub struct Intake {
     claims_per_s: AtomicU64,
     slots: Box<[AtomicU32]>,
     gates: Mutex<BTreeMap<u32, GateReport>>,
+    gate_count: AtomicU64,
     next_gate: AtomicU32,
+    advice: Mutex<BTreeMap<String, Advice>>,
     /// What is added to the machine's clock; not 0 in mirrors only.
     offset_us: AtomicI64,
     clock: Mutex<ClockFace>,
@@ -112,7 +115,8 @@ pub struct GateReport {
     pub cpu_us: u64,
     /// How late its event loops are, in microseconds: the worst of the last report's time.
     pub loop_delay_us: u64,
-    /// Queue delay in the engine of what it let in, p50 and p99 of the last seconds, microseconds.
+    /// From being let in to the engine's reply, of claims: p50 and p99 of the last second, in
+    /// microseconds.
     pub queue_delay_us: [u64; 2],
 }
 
@@ -132,7 +136,9 @@ impl Default for Intake {
             claims_per_s: AtomicU64::new(0),
             slots: (0..SLOTS).map(|_| AtomicU32::new(0)).collect(),
             gates: Mutex::default(),
+            gate_count: AtomicU64::new(0),
             next_gate: AtomicU32::new(0),
+            advice: Mutex::default(),
             offset_us: AtomicI64::new(0),
             clock: Mutex::new(face),
         }
@@ -292,6 +298,20 @@ impl Intake {
         self.slots[Self::slot_of(place_us)].store(passes, Relaxed);
     }
 
+    /// Passes that wait at this moment, to a tenth of a second of arrivals: those whose places lie
+    /// between the watermark and now. 0 while the room is open.
+    #[must_use]
+    pub fn passes_waiting(&self, now_us: u64) -> u64 {
+        let from_us = self.watermark_us();
+        if from_us >= now_us {
+            return 0;
+        }
+        // Older places have lost their slots to newer ones.
+        let oldest = (now_us / SLOT_US).saturating_sub(SLOTS as u64 - 1);
+        let slots = (from_us / SLOT_US).max(oldest)..=now_us / SLOT_US;
+        slots.map(|slot| u64::from(self.passes_in_slot(slot * SLOT_US))).sum()
+    }
+
     /// A number for a gate that begins.
     pub fn register_gate(&self) -> u32 {
         self.next_gate.fetch_add(1, Relaxed)
@@ -299,12 +319,33 @@ impl Intake {
 
     /// What a gate counts and measures; replaces what it said before.
     pub fn report(&self, gate: u32, report: GateReport) {
-        self.gates.lock().unwrap_or_else(PoisonError::into_inner).insert(gate, report);
+        let mut gates = self.gates.lock().unwrap_or_else(PoisonError::into_inner);
+        gates.insert(gate, report);
+        self.gate_count.store(gates.len() as u64, Relaxed);
     }
 
     /// A gate is gone.
     pub fn forget_gate(&self, gate: u32) {
-        self.gates.lock().unwrap_or_else(PoisonError::into_inner).remove(&gate);
+        let mut gates = self.gates.lock().unwrap_or_else(PoisonError::into_inner);
+        gates.remove(&gate);
+        self.gate_count.store(gates.len() as u64, Relaxed);
+    }
+
+    /// How many gates there are.
+    #[must_use]
+    pub fn gate_count(&self) -> u64 {
+        self.gate_count.load(Relaxed)
+    }
+
+    /// For mirrors.
+    pub fn set_gate_count(&self, gates: u64) {
+        self.gate_count.store(gates, Relaxed);
+    }
+
+    /// A sum over all gates.
+    pub fn sum_of_gates(&self, count: impl Fn(&GateReport) -> u64) -> u64 {
+        let gates = self.gates.lock().unwrap_or_else(PoisonError::into_inner);
+        gates.values().map(count).sum()
     }
 
     /// All gates, by their numbers.
@@ -312,6 +353,22 @@ impl Intake {
     pub fn gates(&self) -> Vec<(u32, GateReport)> {
         let gates = self.gates.lock().unwrap_or_else(PoisonError::into_inner);
         gates.iter().map(|(gate, report)| (*gate, report.clone())).collect()
+    }
+
+    /// What the scaler says about one object; `None`: nobody asks about it any more.
+    pub fn advise(&self, object: &str, advice: Option<Advice>) {
+        let mut all = self.advice.lock().unwrap_or_else(PoisonError::into_inner);
+        match advice {
+            Some(advice) => all.insert(object.to_owned(), advice),
+            None => all.remove(object),
+        };
+    }
+
+    /// What the scaler says, by the objects' names.
+    #[must_use]
+    pub fn advice(&self) -> Vec<(String, Advice)> {
+        let all = self.advice.lock().unwrap_or_else(PoisonError::into_inner);
+        all.iter().map(|(object, advice)| (object.clone(), *advice)).collect()
     }
 
     /// How journal time follows from the clock.
@@ -349,5 +406,26 @@ impl ClockFace {
     pub fn journal_ms_at(&self, us: u64) -> u64 {
         let ahead_us = us.wrapping_sub(self.at_us).cast_signed() as f64;
         self.journal_ms.saturating_add_signed((ahead_us * self.speed / 1_000.0) as i64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_waits_is_counted_from_the_watermark_to_now() {
+        let intake = Intake::default();
+        let now_us = 1_770_000_000_000_000;
+        for ago in [1, 5, 5, 20] {
+            intake.count_pass(now_us - ago * SLOT_US);
+        }
+        // The watermark so many slots ago, and who waits then.
+        for (ago, waiting) in [(0, 0), (1, 1), (4, 1), (5, 3), (20, 4), (1_000_000, 4)] {
+            intake.set_watermark_us(now_us - ago * SLOT_US);
+            assert_eq!(intake.passes_waiting(now_us), waiting, "{ago}");
+        }
+        intake.set_watermark_us(OPEN);
+        assert_eq!(intake.passes_waiting(now_us), 0);
     }
 }

@@ -1,19 +1,26 @@
 //! What gates, engines, clients and drills agree on.
 //!
 //! - [`port`]: how a gate hands commands and questions to an engine, and gets replies.
+//! - [`intake`], [`vitals`], [`advice`]: who is let in, and what engine, gates and scaler say of
+//!   themselves.
 //! - [`wire`], [`document`], [`problem`]: the JSON of requests, campaign documents and errors.
 //! - [`code`], [`pseudonym`]: how numbers and user ids look outside and inside.
+//! - [`intake`], [`pass`]: who is let in, and places in the waiting room.
 //! - [`client`]: the typed client.
 //!
 //! What must not live here: sockets of a server, files, rules.
 
+pub mod advice;
 pub mod client;
 pub mod code;
 pub mod document;
 pub mod intake;
+pub mod nice;
+pub mod pass;
 pub mod port;
 pub mod problem;
 pub mod pseudonym;
+pub mod retry;
 pub mod strict;
 pub mod time;
 pub mod vitals;

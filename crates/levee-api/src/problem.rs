@@ -50,6 +50,7 @@ codes! {
     VoucherNotFound "voucher_not_found" 404 "There is no voucher of this code.";
     RedemptionNotFound "redemption_not_found" 404 "There is no redemption of this id.";
     LockNotFound "lock_not_found" 404 "There is no lock of this id.";
+    PassNotFound "pass_not_found" 404 "This is no pass of the waiting room.";
     MethodNotAllowed "method_not_allowed" 405 "This path does not take this method.";
     RequestTimeout "request_timeout" 408 "The body did not arrive in time.";
     CampaignExists "campaign_exists" 409 "A campaign of this id exists.";

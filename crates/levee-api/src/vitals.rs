@@ -30,11 +30,30 @@ impl Histogram {
     /// From below 1 us to over 33 s.
     pub const LEN: usize = 27;
 
+    /// The bucket of an observation; see [`Self::counts`].
+    #[must_use]
+    pub fn bucket(us: u64) -> usize {
+        ((u64::BITS - us.leading_zeros()) as usize).min(Self::LEN - 1)
+    }
+
     /// Adds `count` observations of the same length.
     pub fn add(&self, us: u64, count: u64) {
-        let bucket = (u64::BITS - us.leading_zeros()) as usize;
-        self.buckets[bucket.min(Self::LEN - 1)].fetch_add(count, Relaxed);
+        self.buckets[Self::bucket(us)].fetch_add(count, Relaxed);
         self.sum_us.fetch_add(us.saturating_mul(count), Relaxed);
+    }
+
+    /// Adds observations that were counted by bucket, and their sum.
+    pub fn add_all(&self, counts: &[u64; Self::LEN], sum_us: u64) {
+        for (bucket, count) in self.buckets.iter().zip(counts).filter(|(_, count)| **count > 0) {
+            bucket.fetch_add(*count, Relaxed);
+        }
+        self.sum_us.fetch_add(sum_us, Relaxed);
+    }
+
+    /// How many observations there are.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.counts().iter().sum()
     }
 
     /// Observations by bucket: bucket `i` holds those below `2^i` us that no lower one holds.
@@ -88,6 +107,8 @@ pub struct Vitals {
     pub overloaded: AtomicU64,
     /// Asks turned away because the disk's reserve was reached.
     pub storage_full: AtomicU64,
+    /// Asks whose time was over before they could be decided, by lane.
+    pub expired: [AtomicU64; Priority::COUNT],
     /// Records written.
     pub records: AtomicU64,
     /// Bytes of records written.
@@ -96,7 +117,12 @@ pub struct Vitals {
     pub room_bytes: AtomicU64,
     /// Asks that wait now, by lane.
     pub waiting: [AtomicU64; Priority::COUNT],
-    /// From arrival to application, by lane.
+    /// How long the oldest ask has waited, in microseconds, by lane; 0 where none waits. As of the
+    /// beginning of the last batch or the last handover, whichever came later, so that an engine
+    /// that stands still shows while anything arrives.
+    pub oldest_us: [AtomicU64; Priority::COUNT],
+    /// From arrival to the decision, by lane. Those whose time was over count as well: without them
+    /// the worst overload would look like none.
     pub queue_delay: [Histogram; Priority::COUNT],
     /// Write and sync of one record.
     pub sync_time: Histogram,
@@ -114,8 +140,37 @@ impl Vitals {
         }
     }
 
+    /// Asks of a lane that were decided in time.
+    #[must_use]
+    pub fn decided(&self, lane: Priority) -> u64 {
+        let expired = self.expired[lane as usize].load(Relaxed);
+        // Delays are counted before a batch is durable, what expired afterwards.
+        self.queue_delay[lane as usize].count().saturating_sub(expired)
+    }
+
     /// For the engine: says where it stands.
     pub fn set_phase(&self, phase: Phase) {
         self.phase.store(phase as u64, Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn observations_added_one_by_one_or_at_once_are_the_same() {
+        let (single, whole) = (Histogram::default(), Histogram::default());
+        let (mut counts, mut sum_us) = ([0; Histogram::LEN], 0);
+        // The last lies beyond the last bucket's lower end.
+        for (us, count) in [(0, 3), (1, 1), (1_000, 2), (1_023, 5), (1_024, 1), (1 << 40, 1)] {
+            single.add(us, count);
+            counts[Histogram::bucket(us)] += count;
+            sum_us += us * count;
+        }
+        whole.add_all(&counts, sum_us);
+        assert_eq!(whole.counts(), single.counts());
+        assert_eq!((whole.sum_us(), whole.count()), (single.sum_us(), 13));
+        assert_eq!(whole.sum_us(), 1 + 2_000 + 5_115 + 1_024 + (1 << 40));
     }
 }

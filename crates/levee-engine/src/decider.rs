@@ -18,7 +18,7 @@ use levee_core::{Chunk, State};
 use levee_journal::Room;
 
 use crate::arrivals::Arrivals;
-use crate::queue::Handover;
+use crate::lanes::Handover;
 use crate::sequencer::{Batch, Broken, Sequencer};
 use crate::shared::Shared;
 use crate::snapshots::Snapshotter;
@@ -68,8 +68,6 @@ pub(crate) struct Decider<C> {
 #[derive(Default)]
 struct Taken {
     handovers: VecDeque<Handover>,
-    /// Asks of the first that are decided already.
-    skip: usize,
     /// Vectors that are through, to be filled again.
     spent: Vec<Vec<Ask>>,
 }
@@ -79,9 +77,16 @@ impl Taken {
         self.handovers.is_empty()
     }
 
+    /// A batch begins.
+    fn set_waited(&mut self, now: Instant) {
+        for handover in &mut self.handovers {
+            handover.set_waited(now);
+        }
+    }
+
     /// So many asks are decided.
     fn advance(&mut self, decided: usize) {
-        let mut left = self.skip + decided;
+        let mut left = decided;
         while let Some(first) = self.handovers.front()
             && first.asks.len() <= left
         {
@@ -91,7 +96,9 @@ impl Taken {
                 self.spent.push(asks);
             }
         }
-        self.skip = left;
+        if let Some(first) = self.handovers.front_mut() {
+            first.asks.drain(..left);
+        }
     }
 }
 
@@ -121,6 +128,11 @@ impl<C: Clock> Decider<C> {
                 let asks = handovers.iter().map(|handover| handover.asks.len()).sum();
                 let now = Instant::now();
                 arrivals.note(asks, now - std::mem::replace(&mut taken_at, now));
+            } else if !taken.is_empty() {
+                // Left over when a record was full: what is urgent still goes before.
+                let vitals = &self.shared.vitals;
+                self.shared.queue.take_urgent(BATCH_MAX, &mut taken.handovers, vitals);
+                taken.handovers.make_contiguous().sort_by_key(|handover| handover.priority);
             }
             // Before the clock is read: what is decided afterwards is decided at that time.
             if !self.snapshots.wait_for_room() {
@@ -151,17 +163,18 @@ impl<C: Clock> Decider<C> {
             }
             give_chunks(&self.chunks, self.sequencer.state_mut());
             let mut batch = self.recycled.try_recv().unwrap_or_default();
-            let Taken { handovers, skip, .. } = &taken;
+            taken.set_waited(now);
             let step =
-                self.sequencer.step(clock_ms, storage_full, &own, handovers, *skip, &mut batch);
+                self.sequencer.step(clock_ms, storage_full, &own, &taken.handovers, &mut batch);
             let decided = match step {
                 Ok(decided) => decided,
                 Err(broken) => return self.shared.fail(keep(&self.shared.data, *broken)),
             };
-            delays.note(now, &taken, decided);
+            delays.note(&taken.handovers, decided);
             taken.advance(decided);
             delays.publish(&self.shared.vitals);
-            if decided >= BATCH_MIN {
+            let expired: u64 = batch.tally.expired.iter().sum();
+            if decided >= BATCH_MIN && expired == 0 {
                 let ns = u64::try_from(now.elapsed().as_nanos()).unwrap_or(u64::MAX);
                 ask_ns = (ask_ns * 7 + ns / decided as u64) / 8;
             }
@@ -214,30 +227,35 @@ fn jump_ms_max(clock: &impl Clock) -> u64 {
 /// How long the asks of one batch waited, by lane; added to the vitals once a batch.
 #[derive(Default)]
 struct Delays {
-    counts: [[u64; Histogram::LEN]; Priority::COUNT],
+    lanes: [Delay; Priority::COUNT],
+}
+
+#[derive(Default)]
+struct Delay {
+    counts: [u64; Histogram::LEN],
+    sum_us: u64,
 }
 
 impl Delays {
-    fn note(&mut self, now: Instant, taken: &Taken, mut decided: usize) {
-        let mut skip = taken.skip;
-        for handover in &taken.handovers {
-            let count = decided.min(handover.asks.len() - std::mem::take(&mut skip));
+    fn note(&mut self, handovers: &VecDeque<Handover>, mut decided: usize) {
+        for handover in handovers {
+            let count = decided.min(handover.asks.len());
             if count == 0 {
                 break;
             }
             decided -= count;
-            let waited = now.saturating_duration_since(handover.arrived);
-            let us = u64::try_from(waited.as_micros()).unwrap_or(u64::MAX);
-            let bucket = (u64::BITS - us.leading_zeros()) as usize;
-            let bucket = bucket.min(Histogram::LEN - 1);
-            self.counts[handover.priority as usize][bucket] += count as u64;
+            let (us, count) = (handover.waited_us, count as u64);
+            let delay = &mut self.lanes[handover.priority as usize];
+            delay.counts[Histogram::bucket(us)] += count;
+            delay.sum_us = delay.sum_us.saturating_add(us.saturating_mul(count));
         }
     }
 
     fn publish(&mut self, vitals: &Vitals) {
-        for (counts, histogram) in self.counts.iter_mut().zip(&vitals.queue_delay) {
-            for (bucket, count) in counts.iter_mut().enumerate().filter(|(_, count)| **count > 0) {
-                histogram.add((1_u64 << bucket) >> 1, std::mem::take(count));
+        for (delay, histogram) in self.lanes.iter_mut().zip(&vitals.queue_delay) {
+            if delay.counts.iter().any(|count| *count > 0) {
+                histogram.add_all(&delay.counts, delay.sum_us);
+                *delay = Delay::default();
             }
         }
     }

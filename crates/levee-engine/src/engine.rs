@@ -9,6 +9,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
 use levee_api::intake::{ClockFace, Intake};
+use levee_api::nice;
 use levee_api::port::{Ask, Deliver, Failure, Origin, Priority, Submit};
 use levee_api::pseudonym::fingerprint;
 use levee_api::vitals::{Phase, Vitals};
@@ -61,7 +62,7 @@ pub struct EngineConfig {
     pub disk: Arc<dyn Disk>,
     /// How the journal uses its disk.
     pub journal: Options,
-    /// Most asks that wait; more are turned away.
+    /// Most asks that wait, of which claims and browsing may be seven eighths; more are turned away.
     pub queue_capacity: usize,
     /// Most claims that are decided in a second, while no operator sets another limit; `None`: as
     /// many as it can.
@@ -74,6 +75,9 @@ pub struct EngineConfig {
     pub installation: InstallationId,
     /// When snapshots are taken.
     pub snapshots: SnapshotPlan,
+    /// Added to the niceness of the threads that decide and make durable; below 0 they go before
+    /// others, where the system permits it.
+    pub nice: i32,
 }
 
 impl EngineConfig {
@@ -90,6 +94,7 @@ impl EngineConfig {
             rules: RuleBook::RELEASED,
             installation,
             snapshots: SnapshotPlan::default(),
+            nice: 0,
         }
     }
 }
@@ -114,10 +119,11 @@ impl Engine {
     /// An engine that takes nothing yet, so that gates can say so: [`Self::open`] follows.
     #[must_use]
     pub fn new(config: EngineConfig) -> Self {
+        let intake = Arc::<Intake>::default();
         let shared = Shared {
-            queue: Queue::new(config.queue_capacity),
+            queue: Queue::new(config.queue_capacity, Arc::clone(&intake)),
             vitals: Vitals::default(),
-            intake: Arc::default(),
+            intake,
             claims_per_s: config.claims_per_s.map_or(0, u64::from),
             delivers: Mutex::new(Vec::new()),
             fault: Mutex::new(None),
@@ -222,8 +228,15 @@ impl Engine {
         let shared_too = Arc::clone(shared);
         let finisher = Finisher { shared: shared_too, log: journal, batches, recycle, last_ms };
         let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
-        threads.push(spawn(shared, "engine", move || decider.run())?);
-        threads.push(spawn(shared, "journal", move || finisher.run())?);
+        let nice = config.nice;
+        threads.push(spawn(shared, "engine", move || {
+            add_nice(nice);
+            decider.run();
+        })?);
+        threads.push(spawn(shared, "journal", move || {
+            add_nice(nice);
+            finisher.run();
+        })?);
         threads.push(spawn(shared, "snapshot", move || writing.run())?);
         threads.push(memory);
         shared.queue.open();
@@ -384,6 +397,15 @@ fn check_keys(found: &[u8], genesis: &[u8]) -> Result<(), StartError> {
 fn activation(state: &State, rules: RuleBook) -> Option<Command> {
     let version = rules.newest().version;
     (version > state.rules_version()).then_some(Command::ActivateRules(ActivateRules { version }))
+}
+
+/// Whoever configured it has seen whether it is permitted; all works without.
+fn add_nice(nice: i32) {
+    if nice != 0
+        && let Err(error) = nice::add(nice)
+    {
+        tracing::debug!(nice, "niceness stays as it is: {error}");
+    }
 }
 
 /// Starts a thread whose end by a panic is a fault of the engine.

@@ -93,13 +93,15 @@ impl<L: Log> Finisher<L> {
     fn tally(&self, batch: &Batch) {
         let vitals = &self.shared.vitals;
         let tally = batch.tally;
-        for (counter, count) in [
+        let expired = vitals.expired.iter().zip(tally.expired);
+        let counts = [
             (&vitals.done, tally.done),
             (&vitals.repeated, tally.repeated),
             (&vitals.refused, tally.refused),
             (&vitals.answered, tally.answered),
             (&vitals.storage_full, tally.storage_full),
-        ] {
+        ];
+        for (counter, count) in counts.into_iter().chain(expired) {
             if count > 0 {
                 counter.fetch_add(count, Relaxed);
             }

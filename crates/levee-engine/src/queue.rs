@@ -8,33 +8,20 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use levee_api::intake::Intake;
 use levee_api::port::{Ask, Failure, Origin, Priority};
 use levee_api::vitals::Vitals;
+
+use crate::lanes::{Handover, Lanes};
 
 /// Empty vectors that are kept for gates to fill.
 const SPENT_MAX: usize = 64;
 
-/// Asks of one origin and one lane.
-#[derive(Debug)]
-pub struct Handover {
-    /// Who waits for the replies.
-    pub origin: Origin,
-    /// From which lane.
-    pub priority: Priority,
-    /// When the first of them arrived.
-    pub arrived: Instant,
-    /// What is asked.
-    pub asks: Vec<Ask>,
-}
-
-struct Lanes {
-    lanes: [VecDeque<Handover>; Priority::COUNT],
-    counts: [usize; Priority::COUNT],
-    /// Sum of the counts.
-    len: usize,
+struct Inside {
+    lanes: Lanes,
     taking: Taking,
     /// The journal has nothing to do.
     idle: bool,
@@ -42,6 +29,8 @@ struct Lanes {
     gathering: bool,
     /// As many asks make a batch while it has; None while nobody waits here.
     wanted: Option<usize>,
+    /// Whoever waits here wakes by itself when tokens make claims ready.
+    timed: bool,
     spent: Vec<Vec<Ask>>,
 }
 
@@ -53,38 +42,48 @@ enum Taking {
     NoMore,
 }
 
-impl Lanes {
+impl Inside {
     fn is_enough(&self, wanted: usize) -> bool {
-        self.len >= wanted || self.idle && self.len > 0 && !self.gathering
+        let ready = self.lanes.ready();
+        ready >= wanted || self.idle && ready > 0 && !self.gathering
+    }
+
+    /// Whether whoever waits here has reason to look. Tokens are counted only by them: where claims
+    /// came that may have to wait for tokens, they must know.
+    fn wakes(&self) -> bool {
+        self.wanted.is_some_and(|wanted| {
+            let unknown = self.idle && !self.gathering && !self.timed && self.lanes.is_held();
+            unknown || self.is_enough(wanted)
+        })
     }
 }
 
 /// What waits for the engine.
 pub(crate) struct Queue {
-    lanes: Mutex<Lanes>,
+    inside: Mutex<Inside>,
     filled: Condvar,
-    capacity: usize,
+    intake: Arc<Intake>,
 }
 
 impl Queue {
-    /// Takes nothing before [`Self::open`], and then at most `capacity` asks at a time.
-    pub(crate) fn new(capacity: usize) -> Self {
-        let lanes = Lanes {
-            lanes: std::array::from_fn(|_| VecDeque::new()),
-            counts: [0; Priority::COUNT],
-            len: 0,
+    /// Takes nothing before [`Self::open`], and then at most `capacity` asks at a time. Claims leave
+    /// it no faster than the intake says.
+    pub(crate) fn new(capacity: usize, intake: Arc<Intake>) -> Self {
+        let inside = Inside {
+            lanes: Lanes::new(capacity, Instant::now()),
             taking: Taking::NotYet,
             idle: true,
             gathering: false,
             wanted: None,
+            timed: false,
             spent: Vec::new(),
         };
-        Self { lanes: Mutex::new(lanes), filled: Condvar::new(), capacity }
+        Self { inside: Mutex::new(inside), filled: Condvar::new(), intake }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Lanes> {
+    fn lock(&self) -> MutexGuard<'_, Inside> {
         // Nothing in here panics between two states; a poisoned lock still holds whole lanes.
-        self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inside.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes what finds room out of `asks`, and leaves an empty vector where all did.
@@ -96,24 +95,24 @@ impl Queue {
         asks: &mut Vec<Ask>,
         vitals: &Vitals,
     ) -> Result<(), Failure> {
-        let mut lanes = self.lock();
-        match lanes.taking {
+        let mut inside = self.lock();
+        match inside.taking {
             Taking::NotYet => return Err(Failure::Recovering),
             Taking::NoMore => return Err(Failure::Stopping),
             Taking::Yes => {}
         }
-        let taken = asks.len().min(self.capacity - lanes.len);
+        let taken = asks.len().min(inside.lanes.room(priority));
         if taken > 0 {
             let left = asks.split_off(taken);
-            let left = if left.is_empty() { lanes.spent.pop().unwrap_or(left) } else { left };
+            let left = if left.is_empty() { inside.spent.pop().unwrap_or(left) } else { left };
             let asks = std::mem::replace(asks, left);
-            lanes.len += taken;
-            lanes.counts[priority as usize] += taken;
-            lanes.lanes[priority as usize].push_back(Handover { origin, priority, arrived, asks });
-            publish(&lanes, vitals);
+            inside.lanes.push(Handover { origin, priority, arrived, waited_us: 0, asks });
+            publish_counts(&inside.lanes, vitals);
+            // Shows an engine that stands still, to which nobody else could tell.
+            publish_oldest(&inside.lanes, priority, arrived, vitals);
         }
-        let wake = lanes.wanted.is_some_and(|wanted| lanes.is_enough(wanted));
-        drop(lanes);
+        let wake = inside.wakes();
+        drop(inside);
         if wake {
             self.filled.notify_one();
         }
@@ -126,9 +125,9 @@ impl Queue {
     }
 
     /// Waits until there is reason for a batch, the queue is stopped, or `until`; where the reason
-    /// is an idle journal, for as long as `gather` says as well. Then takes whole vectors, first
-    /// priority first, until they hold `wanted` asks. Gives the vectors of `spent` back to gates.
-    /// Says whether the queue is stopped and empty.
+    /// is an idle journal, for as long as `gather` says as well. Then takes about `wanted` asks, and
+    /// in any case what may have lost its turn. Gives the vectors of `spent` back to gates. Says
+    /// whether the queue is stopped and empty.
     pub(crate) fn take(
         &self,
         wanted: usize,
@@ -138,61 +137,76 @@ impl Queue {
         spent: &mut Vec<Vec<Ask>>,
         vitals: &Vitals,
     ) -> bool {
-        let mut lanes = self.lock();
-        let room = SPENT_MAX.saturating_sub(lanes.spent.len());
-        lanes.spent.extend(spent.drain(..).take(room));
-        lanes = self.wait(lanes, wanted, until);
-        if !gather.is_zero() && lanes.is_enough(wanted) {
-            lanes.gathering = true;
-            lanes = self.wait(lanes, wanted, Instant::now() + gather);
-            lanes.gathering = false;
+        let mut inside = self.lock();
+        let room = SPENT_MAX.saturating_sub(inside.spent.len());
+        inside.spent.extend(spent.drain(..).take(room));
+        let (mut inside, mut now) = self.wait(inside, wanted, until);
+        if !gather.is_zero() && inside.is_enough(wanted) {
+            inside.gathering = true;
+            (inside, now) = self.wait(inside, wanted, now + gather);
+            inside.gathering = false;
         }
-        if !lanes.is_enough(wanted) && lanes.taking != Taking::NoMore {
-            return false;
+        let stopped = inside.taking == Taking::NoMore;
+        let inside = &mut *inside;
+        // Before anything is decided: a pause of the engine shows even if it was the only one.
+        for priority in Priority::ALL {
+            publish_oldest(&inside.lanes, priority, now, vitals);
         }
-        let lanes = &mut *lanes;
-        let mut count = 0;
-        for (lane, waiting) in lanes.lanes.iter_mut().zip(&mut lanes.counts) {
-            while count < wanted
-                && let Some(handover) = lane.pop_front()
-            {
-                count += handover.asks.len();
-                *waiting -= handover.asks.len();
-                taken.push_back(handover);
-            }
+        inside.lanes.take_lapsed(now, taken);
+        if stopped || inside.is_enough(wanted) {
+            inside.lanes.take(now, wanted, taken, &mut inside.spent);
         }
-        lanes.len -= count;
-        lanes.idle &= count == 0;
-        publish(lanes, vitals);
-        lanes.taking == Taking::NoMore && lanes.len == 0 && taken.is_empty()
+        inside.idle &= taken.is_empty();
+        publish_counts(&inside.lanes, vitals);
+        stopped && inside.lanes.is_empty() && taken.is_empty()
     }
 
-    /// Until there is reason for a batch, the queue is stopped, or `until`.
+    /// Without waiting: what goes before claims and browsing, up to `wanted` asks.
+    pub(crate) fn take_urgent(
+        &self,
+        wanted: usize,
+        taken: &mut VecDeque<Handover>,
+        vitals: &Vitals,
+    ) {
+        let mut inside = self.lock();
+        inside.lanes.take_urgent(wanted, taken);
+        publish_counts(&inside.lanes, vitals);
+    }
+
+    /// Until there is reason for a batch, the queue is stopped, or `until`. Says when that was.
     fn wait<'q>(
         &'q self,
-        mut lanes: MutexGuard<'q, Lanes>,
+        mut inside: MutexGuard<'q, Inside>,
         wanted: usize,
         until: Instant,
-    ) -> MutexGuard<'q, Lanes> {
-        while !lanes.is_enough(wanted) && lanes.taking != Taking::NoMore {
-            let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                break;
+    ) -> (MutexGuard<'q, Inside>, Instant) {
+        loop {
+            let now = Instant::now();
+            let stopped = inside.taking == Taking::NoMore;
+            // What was taken in is answered before the end, however much it is.
+            inside.lanes.limit_claims(now, if stopped { 0 } else { self.intake.claims_per_s() });
+            if stopped || now >= until || inside.is_enough(wanted) {
+                return (inside, now);
             }
-            lanes.wanted = Some(wanted);
-            let waited = self.filled.wait_timeout(lanes, left);
-            lanes = waited.unwrap_or_else(PoisonError::into_inner).0;
-            lanes.wanted = None;
+            let any = inside.idle && !inside.gathering;
+            let ready_after = inside.lanes.ready_after(if any { None } else { Some(wanted) });
+            let left = ready_after.map_or(until - now, |after| after.min(until - now));
+            inside.timed = ready_after.is_some();
+            inside.wanted = Some(wanted);
+            let waited = self.filled.wait_timeout(inside, left);
+            inside = waited.unwrap_or_else(PoisonError::into_inner).0;
+            inside.wanted = None;
         }
-        lanes
     }
 
     /// The journal has nothing to do.
     pub(crate) fn set_idle(&self) {
-        let mut lanes = self.lock();
-        lanes.idle = true;
-        let wake = lanes.wanted.is_some_and(|wanted| lanes.is_enough(wanted));
-        drop(lanes);
+        let mut inside = self.lock();
+        inside.idle = true;
+        // What was waited for while it had is not what is waited for now.
+        inside.timed = false;
+        let wake = inside.wakes();
+        drop(inside);
         if wake {
             self.filled.notify_one();
         }
@@ -200,9 +214,9 @@ impl Queue {
 
     /// From now on asks are taken.
     pub(crate) fn open(&self) {
-        let mut lanes = self.lock();
-        if lanes.taking == Taking::NotYet {
-            lanes.taking = Taking::Yes;
+        let mut inside = self.lock();
+        if inside.taking == Taking::NotYet {
+            inside.taking = Taking::Yes;
         }
     }
 
@@ -213,10 +227,14 @@ impl Queue {
     }
 }
 
-fn publish(lanes: &Lanes, vitals: &Vitals) {
-    for (count, waiting) in lanes.counts.iter().zip(&vitals.waiting) {
+fn publish_counts(lanes: &Lanes, vitals: &Vitals) {
+    for (count, waiting) in lanes.counts().iter().zip(&vitals.waiting) {
         waiting.store(*count as u64, Relaxed);
     }
+}
+
+fn publish_oldest(lanes: &Lanes, priority: Priority, now: Instant, vitals: &Vitals) {
+    vitals.oldest_us[priority as usize].store(lanes.oldest_us(priority, now), Relaxed);
 }
 
 #[cfg(test)]
@@ -229,7 +247,7 @@ mod tests {
     fn gathering_ends_when_enough_waits_or_the_queue_stops() {
         let hour = Duration::from_secs(3_600);
         for stopped in [false, true] {
-            let (queue, vitals) = (Queue::new(10), Vitals::default());
+            let (queue, vitals) = (Queue::new(10, Arc::default()), Vitals::default());
             queue.open();
             let push = |count: u64| {
                 let query = Query::Campaigns { after: None, limit: 1 };

@@ -5,13 +5,13 @@ use std::cell::Cell;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use levee_api::port::{AskBody, Failure, Origin, Reply};
+use levee_api::port::{AskBody, Failure, Origin, Priority, Reply};
 use levee_core::types::{Command, Operations, Refusal, put_batch_start, put_entry};
 use levee_core::{State, Verdict};
 use levee_journal::{BatchHead, RecordBuffer};
 
+use crate::lanes::{Handover, has_lapsed, whole_ms};
 use crate::quarantine::Quarantine;
-use crate::queue::Handover;
 
 /// How many asks ahead of the one that is decided its index entries are brought near, and its
 /// records: about as many as fit the processor's queue of loads.
@@ -50,6 +50,8 @@ pub struct Tally {
     pub answered: u64,
     /// Found no room on the disk.
     pub storage_full: u64,
+    /// Had no time left, by lane.
+    pub expired: [u64; Priority::COUNT],
 }
 
 impl Batch {
@@ -135,8 +137,10 @@ impl Sequencer {
     }
 
     /// Decides over the engine's own commands and then over what was handed over, at one time, until
-    /// all are through or the batch is full. The first `skip` asks are through already. Returns how
-    /// many asks were decided; the others wait for the next step.
+    /// all are through or the batch is full. Returns how many asks were decided; the others wait for
+    /// the next step.
+    ///
+    /// An ask that has waited for longer than it may, by what its handover says, has no effect.
     ///
     /// With `storage_full` set, commands are turned away undecided, unless they were done before;
     /// questions are answered.
@@ -149,7 +153,6 @@ impl Sequencer {
         storage_full: bool,
         own: &[Command],
         handovers: &VecDeque<Handover>,
-        skip: usize,
         batch: &mut Batch,
     ) -> Result<usize, Box<Broken>> {
         let now_ms = clock_ms.max(self.state.last_ms()).max(self.told_ms);
@@ -163,7 +166,7 @@ impl Sequencer {
         let current = Cell::new(None);
         // The state is given up after a panic: nothing can see it half-changed.
         let decided = catch_unwind(AssertUnwindSafe(|| {
-            self.decide(storage_full, own, handovers, skip, &current, batch)
+            self.decide(storage_full, own, handovers, &current, batch)
         }));
         let decided = decided.map_err(|panic| {
             let text = panic.downcast_ref::<String>().map(String::as_str);
@@ -188,7 +191,6 @@ impl Sequencer {
         storage_full: bool,
         own: &'a [Command],
         handovers: &'a VecDeque<Handover>,
-        mut skip: usize,
         current: &Cell<Option<&'a Command>>,
         batch: &mut Batch,
     ) -> usize {
@@ -209,8 +211,8 @@ impl Sequencer {
             return decided;
         }
         let (mut count, mut tally) = (batch.count, batch.tally);
-        for Handover { origin, asks, .. } in handovers {
-            let asks = &asks[std::mem::take(&mut skip)..];
+        for Handover { origin, priority, waited_us, asks, .. } in handovers {
+            let waited_ms = whole_ms(*waited_us);
             let replies = batch.replies_of(*origin, asks.len());
             for ask in asks.iter().take(INDEX_AHEAD) {
                 self.prefetch(&ask.body);
@@ -223,6 +225,10 @@ impl Sequencer {
                     self.prefetch_records(&ahead.body);
                 }
                 let reply = match &ask.body {
+                    _ if has_lapsed(ask, waited_ms) => {
+                        tally.expired[*priority as usize] += 1;
+                        Reply::Failed(Failure::Expired)
+                    }
                     AskBody::Query(query) => {
                         tally.answered += 1;
                         Reply::Answer(Box::new(self.state.answer(now_ms, query)))

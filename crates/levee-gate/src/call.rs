@@ -26,6 +26,9 @@ use crate::worker::Worker;
 
 pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
+/// The pass of whoever waits.
+pub(crate) const LEVEE_PASS: HeaderName = HeaderName::from_static("levee-pass");
+
 /// Items of a page where the request does not say.
 const PAGE_DEFAULT: u32 = 100;
 
@@ -227,6 +230,9 @@ impl Call {
 impl Worker {
     /// Hands something to the engine at the end of this turn.
     pub(crate) fn ask(&self, priority: Priority, body: AskBody) -> Waiting {
+        if priority != Priority::Claim {
+            self.lane().tally.admit(priority);
+        }
         self.desk.ask(priority, body, self.tick_in(self.hub.config.reply_timeout))
     }
 

@@ -32,6 +32,35 @@ pub struct GateConfig {
     pub connections_max: usize,
     /// For requests under way when the gate stops.
     pub drain: Duration,
+    /// The gate's name in metrics.
+    pub name: String,
+    /// Where its users are, in metrics.
+    pub region: String,
+    /// The tier of their cities, in metrics.
+    pub tier: String,
+    /// Who is let in.
+    pub admission: AdmissionConfig,
+    /// Added to the workers' niceness; above 0 they go behind others, such as an engine beside them.
+    pub nice: i32,
+}
+
+/// How a gate lets in.
+#[derive(Clone, Debug)]
+pub struct AdmissionConfig {
+    /// Off, everyone is let in until the engine's queue is full.
+    pub enabled: bool,
+    /// The waiting room takes people so long before a campaign opens; 50 minutes at most.
+    pub opens_before: Duration,
+    /// Requests a second of one user, with twice as many at once; 0 is no limit.
+    pub user_per_s: u32,
+    /// Requests a second under one API key, with twice as many at once; 0 is no limit.
+    pub key_per_s: u32,
+}
+
+impl Default for AdmissionConfig {
+    fn default() -> Self {
+        Self { enabled: true, opens_before: Duration::from_secs(600), user_per_s: 0, key_per_s: 0 }
+    }
 }
 
 impl Default for GateConfig {
@@ -44,6 +73,11 @@ impl Default for GateConfig {
             reply_timeout: Duration::from_secs(30),
             connections_max: 16_384,
             drain: Duration::from_secs(5),
+            name: "gate".to_owned(),
+            region: String::new(),
+            tier: String::new(),
+            admission: AdmissionConfig::default(),
+            nice: 0,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Campaigns as a worker knows them: enough to make a claim's command and its answer without asking
 //! the engine first.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -22,6 +22,8 @@ pub(crate) struct Entry {
     /// Seen when it was no draft any more: what a claim's answer needs of the terms cannot change.
     pub(crate) frozen: bool,
     pub(crate) definition: Arc<Definition>,
+    /// `opens_at` is past.
+    pub(crate) has_opened: Cell<bool>,
 }
 
 /// The campaigns that were asked for. Only such as exist are kept, so their number is bounded.
@@ -39,6 +41,7 @@ impl Directory {
             version: view.version,
             frozen: view.state != CampaignState::Draft,
             definition: view.definition,
+            has_opened: Cell::new(false),
         });
         let id = entry.definition.id.as_str().to_owned();
         self.0.borrow_mut().insert(id, Rc::clone(&entry));

@@ -75,7 +75,7 @@ impl Gate {
         // Within the thread a failure could only be logged.
         let builder = thread::Builder::new().name(format!("gate-{number}"));
         let (started, outcome) = std::sync::mpsc::sync_channel(1);
-        let worker = builder.spawn(move || match event_loop(listener) {
+        let worker = builder.spawn(move || match ready(hub.config.nice, listener) {
             Ok((runtime, listener)) => {
                 let _ = started.send(Ok(()));
                 runtime
@@ -124,6 +124,13 @@ impl Drop for Gate {
             self.stop();
         }
     }
+}
+
+fn ready(nice: i32, listener: TcpListener) -> io::Result<(LocalRuntime, tokio::net::TcpListener)> {
+    if nice != 0 {
+        levee_api::nice::add(nice)?;
+    }
+    event_loop(listener)
 }
 
 fn event_loop(listener: TcpListener) -> io::Result<(LocalRuntime, tokio::net::TcpListener)> {

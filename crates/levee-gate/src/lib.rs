@@ -10,6 +10,7 @@
 //!
 //! What must not live here: rules about money or vouchers, files other than the keys', the engine.
 
+mod admission;
 mod call;
 mod config;
 mod connection;
@@ -34,6 +35,7 @@ mod trouble;
 mod whole;
 mod worker;
 
-pub use config::{GateConfig, Ports};
+pub use admission::{Rule, Signal, Steward, StewardConfig};
+pub use config::{AdmissionConfig, GateConfig, Ports};
 pub use gate::{Gate, start};
 pub use keys::{KeyRing, Role};

@@ -1,17 +1,19 @@
 //! What a gate counts about itself, and all numbers as Prometheus reads them.
 
+mod intake;
+
 use std::cell::{Cell, RefCell};
-use std::fmt::Write;
+use std::fmt::{Display, Write};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use levee_api::intake::Intake;
 use levee_api::port::{CampaignView, Priority};
-use levee_api::types::Level;
 use levee_api::vitals::{Histogram, Phase, Vitals};
 use tokio::time::Instant;
 
 use crate::routes::ROUTES;
 use crate::worker::Lane;
+
+pub(crate) use intake::intake;
 
 /// Campaigns whose money is shown to those who watch: the first by id that are no drafts. Every one
 /// is a dozen time series.
@@ -30,7 +32,7 @@ impl Count {
         self.0.store(self.0.load(Relaxed).wrapping_sub(less), Relaxed);
     }
 
-    fn get(&self) -> u64 {
+    pub(crate) fn get(&self) -> u64 {
         self.0.load(Relaxed)
     }
 }
@@ -105,9 +107,20 @@ impl Text {
         let _ = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}");
     }
 
-    fn sample(&mut self, name: &str, labels: &str, value: u64) {
+    fn line(&mut self, name: &str, labels: &str, value: impl Display) {
         let braces = if labels.is_empty() { String::new() } else { format!("{{{labels}}}") };
         let _ = writeln!(self.0, "{name}{braces} {value}");
+    }
+
+    fn sample(&mut self, name: &str, labels: &str, value: u64) {
+        self.line(name, labels, value);
+    }
+
+    /// A number of thousandths, millionths and the like: `scale` of them are one.
+    fn fraction(&mut self, name: &str, labels: &str, value: u64, scale: u64) {
+        let digits = scale.ilog10() as usize;
+        let (whole, part) = (value / scale, value % scale);
+        self.line(name, labels, format_args!("{whole}.{part:0digits$}"));
     }
 
     fn one(&mut self, name: &str, kind: &str, help: &str, value: u64) {
@@ -129,9 +142,7 @@ impl Text {
         sum += counts[Histogram::LEN - 1];
         self.sample(&format!("{name}_bucket"), &format!("{labels}{comma}le=\"+Inf\""), sum);
         let sum_us = histogram.sum_us();
-        let seconds = format!("{}.{:06}", sum_us / 1_000_000, sum_us % 1_000_000);
-        let braces = if labels.is_empty() { String::new() } else { format!("{{{labels}}}") };
-        let _ = writeln!(self.0, "{name}_sum{braces} {seconds}");
+        self.fraction(&format!("{name}_sum"), labels, sum_us, 1_000_000);
         self.sample(&format!("{name}_count"), labels, sum);
     }
 }
@@ -217,8 +228,20 @@ pub(crate) fn engine(vitals: &Vitals) -> String {
         let labels = format!("lane=\"{}\"", lane.name());
         text.sample("levee_engine_waiting", &labels, vitals.waiting[lane as usize].load(Relaxed));
     }
+    let name = "levee_engine_oldest_waiting_us";
+    text.head(name, "gauge", "How long the oldest ask has waited, in microseconds, by lane.");
+    for lane in Priority::ALL {
+        let labels = format!("lane=\"{}\"", lane.name());
+        text.sample(name, &labels, vitals.oldest_us[lane as usize].load(Relaxed));
+    }
+    let name = "levee_engine_expired_total";
+    text.head(name, "counter", "Asks whose time was over before they were decided, by lane.");
+    for lane in Priority::ALL {
+        let labels = format!("lane=\"{}\"", lane.name());
+        text.sample(name, &labels, vitals.expired[lane as usize].load(Relaxed));
+    }
     let name = "levee_engine_queue_delay_seconds";
-    text.head(name, "histogram", "From arrival at the gate to application, by lane.");
+    text.head(name, "histogram", "From arrival at the gate to the decision, by lane.");
     for lane in Priority::ALL {
         let labels = format!("lane=\"{}\"", lane.name());
         text.histogram(name, &labels, &vitals.queue_delay[lane as usize]);
@@ -226,22 +249,6 @@ pub(crate) fn engine(vitals: &Vitals) -> String {
     let name = "levee_engine_sync_seconds";
     text.head(name, "histogram", "Write and sync of one record.");
     text.histogram(name, "", &vitals.sync_time);
-    text.0
-}
-
-/// The brownout level and the limit of claims.
-pub(crate) fn intake(intake: &Intake) -> String {
-    let mut text = Text(String::new());
-    let name = "levee_intake_level";
-    text.head(name, "gauge", "1 for the brownout level that holds.");
-    for level in Level::ALL {
-        let is = u64::from(level == intake.level());
-        text.sample(name, &format!("level=\"{}\"", level.name()), is);
-    }
-    let by_hand = u64::from(intake.why().by_hand);
-    text.one("levee_intake_level_by_hand", "gauge", "1 where an operator holds it.", by_hand);
-    let name = "levee_intake_claims_per_s_max";
-    text.one(name, "gauge", "Most claims a second; 0: no limit.", intake.claims_per_s());
     text.0
 }
 

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::future::poll_fn;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::Poll;
@@ -12,15 +13,16 @@ use hyper::header::{
     HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
 };
 use hyper::{Method, Request, Response, StatusCode};
+use levee_api::port::Priority;
 use levee_api::problem::Code;
 use levee_api::types::Level;
 
-use crate::call::{Call, RequestBody};
+use crate::call::{Call, LEVEE_PASS, RequestBody};
 use crate::connection::{Connection, Phase};
 use crate::handlers;
 use crate::keys::{Key, hash};
 use crate::reply::{Answer, PROBLEM, Reply, ReplyBody, UnderWay};
-use crate::routes::{Found, Idempotency, Input, ROUTES};
+use crate::routes::{Found, Handler, Idempotency, Input, ROUTES};
 use crate::trouble::Trouble;
 use crate::worker::Worker;
 
@@ -87,6 +89,7 @@ pub(crate) fn check(call: &mut Call) -> Result<(), Trouble> {
 
     if !route.roles.is_empty() {
         let key = authenticate(call)?;
+        check_key_limit(call, &key)?;
         if !route.roles.contains(&key.role) {
             let detail = format!("The key's role is {}.", key.role.name());
             return Err(Trouble::new(Code::Forbidden).with_detail(detail));
@@ -107,8 +110,35 @@ pub(crate) fn check(call: &mut Call) -> Result<(), Trouble> {
         call.queries()?;
     }
     check_content_type(call)?;
+    check_door(call)?;
     if route.idempotency == Idempotency::Needed {
         call.request_key()?;
+    }
+    Ok(())
+}
+
+fn check_key_limit(call: &Call, key: &Key) -> Result<(), Trouble> {
+    let worker = &call.worker;
+    if !worker.door.limits.limits_keys() {
+        return Ok(());
+    }
+    let mut hasher = DefaultHasher::new();
+    key.id.hash(&mut hasher);
+    let now_us = worker.hub.ports.submit.intake().now_us();
+    worker.door.limits.key(hasher.finish(), now_us).map_err(|wait_us| {
+        Trouble::new(Code::RateLimited)
+            .with_detail("This API key asks too often.")
+            .after_ms(wait_us.div_ceil(1_000))
+    })
+}
+
+/// A newcomer's claim, while the gate itself is what is overloaded.
+fn check_door(call: &Call) -> Result<(), Trouble> {
+    let worker = &call.worker;
+    let claims = ROUTES[call.route].handler == Handler::Claim;
+    let intake = worker.hub.ports.submit.intake();
+    if claims && worker.door.refuses_unread(intake) && !call.head.headers.contains_key(LEVEE_PASS) {
+        return Err(worker.turned_away(Priority::Claim, "This gate has more to do than it can."));
     }
     Ok(())
 }

@@ -56,9 +56,15 @@ impl Trouble {
         self
     }
 
-    /// When to try again.
-    pub(crate) fn with_retry_after_ms(mut self, ms: u64) -> Self {
+    /// When to try again, in milliseconds.
+    pub(crate) fn after_ms(mut self, ms: u64) -> Self {
         self.0.retry_after_ms = Some(ms);
+        self
+    }
+
+    /// The place in the waiting room.
+    pub(crate) fn with_place(mut self, place: Place) -> Self {
+        self.0.place = Some(place);
         self
     }
 
@@ -69,7 +75,7 @@ impl Trouble {
              GET /v1/intake says since when and why.",
             level.name()
         );
-        Self::new(Code::Overloaded).with_detail(detail).with_retry_after_ms(LEVEL_RETRY_MS)
+        Self::new(Code::Overloaded).with_detail(detail).after_ms(LEVEL_RETRY_MS)
     }
 
     /// The methods that the path takes, for 405.

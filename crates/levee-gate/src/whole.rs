@@ -17,10 +17,11 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use hyper::http::request::Parts;
-use hyper::{Method, Request, Response, Uri};
+use hyper::{Method, Request, Response, StatusCode, Uri};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::sleep;
 
-use crate::call::{Call, IDEMPOTENCY_KEY, RequestBody};
+use crate::call::{Call, IDEMPOTENCY_KEY, LEVEE_PASS, RequestBody};
 use crate::config::HEADERS_MAX;
 use crate::connection::{Connection, Ended};
 use crate::json::put_number;
@@ -65,6 +66,18 @@ pub(crate) async fn serve_whole(worker: &Rc<Worker>, connection: &Rc<Connection>
         if close {
             return Onward::Ended(Ended::Well);
         }
+        rest_if_refused(worker, response.status()).await;
+    }
+}
+
+/// While the gate's threads cannot keep up, a connection that was refused is not read for a moment:
+/// what it sends next waits in the client's own buffers, where it costs nobody anything.
+async fn rest_if_refused(worker: &Worker, status: StatusCode) {
+    let rest = worker.door.rest();
+    let refused =
+        status == StatusCode::TOO_MANY_REQUESTS || status == StatusCode::SERVICE_UNAVAILABLE;
+    if refused && !rest.is_zero() {
+        sleep(rest).await;
     }
 }
 
@@ -172,6 +185,7 @@ impl Meaning {
             10 if is("connection") => Self::Connection,
             12 if is("content-type") => Self::LookedAt(CONTENT_TYPE),
             13 if is("authorization") => Self::LookedAt(AUTHORIZATION),
+            10 if is("levee-pass") => Self::LookedAt(LEVEE_PASS),
             15 if is("idempotency-key") => Self::LookedAt(IDEMPOTENCY_KEY),
             17 if is("transfer-encoding") => Self::Framing,
             6 if is("expect") => Self::Framing,

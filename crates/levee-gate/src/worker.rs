@@ -17,6 +17,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
+use crate::admission::{Door, Tally, measure_forever, report_forever};
 use crate::config::{GateConfig, HEAD_LEN_MAX, Ports};
 use crate::connection::{Connection, Phase, serve_connection};
 use crate::desk::Desk;
@@ -58,6 +59,7 @@ pub(crate) struct Lane {
     handed_over: Mutex<Vec<net::TcpStream>>,
     pub(crate) news: Notify,
     pub(crate) stats: Stats,
+    pub(crate) tally: Tally,
 }
 
 /// One worker's own things.
@@ -71,6 +73,7 @@ pub(crate) struct Worker {
     pub(crate) connections: RefCell<Slab<Rc<Connection>>>,
     pub(crate) batches: Cell<usize>,
     pub(crate) money: MoneyCache,
+    pub(crate) door: Door,
     tick: Cell<u32>,
     request_ids: Cell<u64>,
     turned_away: Cell<usize>,
@@ -84,6 +87,11 @@ pub(crate) struct Worker {
 impl Worker {
     pub(crate) fn new(hub: Arc<Hub>, number: usize) -> Rc<Self> {
         let desk = Rc::new(Desk::new(Arc::clone(&hub.ports.submit)));
+        let intake = hub.ports.submit.intake();
+        let now_us = intake.now_us();
+        let seed = now_us ^ (number as u64 + 1) << 48 ^ u64::from(hub.start_id);
+        let (workers, passes) = (hub.lanes.len(), hub.ports.codes.passes());
+        let door = Door::new(hub.config.admission.clone(), workers, passes, seed, now_us);
         let worker = Self {
             hub,
             number,
@@ -94,6 +102,7 @@ impl Worker {
             connections: RefCell::new(Slab::new()),
             batches: Cell::new(0),
             money: MoneyCache::default(),
+            door,
             tick: Cell::new(1),
             request_ids: Cell::new(0),
             turned_away: Cell::new(0),
@@ -150,6 +159,10 @@ impl Worker {
         tokio::task::spawn_local(Rc::clone(&self.desk).flush_forever());
         tokio::task::spawn_local(Rc::clone(&self.desk).receive_forever());
         tokio::task::spawn_local(Rc::clone(&self).tick_forever());
+        tokio::task::spawn_local(measure_forever(Rc::clone(&self)));
+        if self.number == 0 {
+            tokio::task::spawn_local(report_forever(Rc::clone(&self)));
+        }
         self.accept_until_drain(listener).await;
 
         for connection in self.connections.borrow().iter() {
@@ -180,6 +193,7 @@ impl Worker {
             }
             self.refresh_keys();
             self.refresh_date();
+            self.door.refresh(self.hub.ports.submit.intake().now_us());
         }
     }
 

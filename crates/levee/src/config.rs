@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use levee_api::types::Level;
 use levee_engine::SnapshotPlan;
-use levee_gate::GateConfig;
+use levee_gate::{GateConfig, Rule, Signal, StewardConfig};
 use levee_journal::Options;
 use serde::Deserialize;
 
@@ -22,6 +23,9 @@ pub(crate) struct Config {
     pub(crate) engine: EngineSection,
     pub(crate) snapshots: SnapshotSection,
     pub(crate) gate: GateSection,
+    pub(crate) admission: AdmissionSection,
+    pub(crate) brownout: BrownoutSection,
+    pub(crate) scaler: ScalerSection,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -65,6 +69,73 @@ pub(crate) struct GateSection {
     header_timeout_ms: Option<u64>,
     body_timeout_ms: Option<u64>,
     drain_ms: Option<u64>,
+    name: Option<String>,
+    region: Option<String>,
+    tier: Option<String>,
+}
+
+/// The room's counts reach that far.
+const OPENS_BEFORE_S_MAX: u64 = 3_000;
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct AdmissionSection {
+    enabled: Option<bool>,
+    opens_before_s: Option<u64>,
+    user_per_s: Option<u32>,
+    key_per_s: Option<u32>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct BrownoutSection {
+    codes_within_ms: Option<u64>,
+    rules: Option<Vec<RuleSection>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RuleSection {
+    level: Level,
+    signal: String,
+    enter_ms: u64,
+    #[serde(default)]
+    enter_after_ms: u64,
+    leave_ms: u64,
+    #[serde(default)]
+    leave_after_ms: u64,
+}
+
+impl RuleSection {
+    fn rule(&self) -> Result<Rule> {
+        let names = Signal::ALL.map(Signal::name);
+        let signal = Signal::ALL.into_iter().find(|signal| signal.name() == self.signal);
+        let signal = signal.with_context(|| {
+            format!("brownout.rules.signal is {:?}, and must be one of {names:?}", self.signal)
+        })?;
+        ensure!(self.level > Level::Normal, "brownout.rules.level must be above normal");
+        ensure!(
+            self.leave_ms <= self.enter_ms,
+            "brownout.rules.leave_ms is {}, and must be at most enter_ms ({})",
+            self.leave_ms,
+            self.enter_ms
+        );
+        Ok(Rule {
+            level: self.level,
+            signal,
+            enter_ms: self.enter_ms,
+            enter_after: Duration::from_millis(self.enter_after_ms),
+            leave_ms: self.leave_ms,
+            leave_after: Duration::from_millis(self.leave_after_ms),
+        })
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct ScalerSection {
+    /// `host:port`; without it there is none.
+    pub(crate) listen: Option<String>,
 }
 
 impl Config {
@@ -123,7 +194,17 @@ impl Config {
         Ok(plan)
     }
 
-    pub(crate) fn gate_config(&self) -> GateConfig {
+    /// How the steward works.
+    pub(crate) fn steward_config(&self) -> Result<StewardConfig> {
+        let rules = match &self.brownout.rules {
+            None => Rule::defaults(),
+            Some(rules) => rules.iter().map(RuleSection::rule).collect::<Result<_>>()?,
+        };
+        let codes_within = Duration::from_millis(self.brownout.codes_within_ms.unwrap_or(0));
+        Ok(StewardConfig { rules, codes_within })
+    }
+
+    pub(crate) fn gate_config(&self) -> Result<GateConfig> {
         let mut config = GateConfig::default();
         let ms = Duration::from_millis;
         let gate = &self.gate;
@@ -132,6 +213,19 @@ impl Config {
         config.header_timeout = gate.header_timeout_ms.map_or(config.header_timeout, ms);
         config.body_timeout = gate.body_timeout_ms.map_or(config.body_timeout, ms);
         config.drain = gate.drain_ms.map_or(config.drain, ms);
-        config
+        config.name = gate.name.clone().unwrap_or(config.name);
+        config.region = gate.region.clone().unwrap_or(config.region);
+        config.tier = gate.tier.clone().unwrap_or(config.tier);
+        let (section, admission) = (&self.admission, &mut config.admission);
+        let opens_before_s = section.opens_before_s.unwrap_or(admission.opens_before.as_secs());
+        ensure!(
+            opens_before_s <= OPENS_BEFORE_S_MAX,
+            "admission.opens_before_s is {opens_before_s}, and must be at most {OPENS_BEFORE_S_MAX}"
+        );
+        admission.opens_before = Duration::from_secs(opens_before_s);
+        admission.enabled = section.enabled.unwrap_or(admission.enabled);
+        admission.user_per_s = section.user_per_s.unwrap_or(admission.user_per_s);
+        admission.key_per_s = section.key_per_s.unwrap_or(admission.key_per_s);
+        Ok(config)
     }
 }

@@ -10,12 +10,14 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use levee_api::code::Codes;
+use levee_api::nice;
 use levee_api::port::Submit;
 use levee_api::pseudonym::PseudonymKey;
 use levee_api::time::Instant;
 use levee_engine::{Clock, Engine, EngineConfig, Keys, ScaledClock, SystemClock};
-use levee_gate::{Gate, GateConfig, KeyRing, Ports, keys};
+use levee_gate::{Gate, GateConfig, KeyRing, Ports, Steward, keys};
 use levee_journal::FileJournal;
+use levee_link::scaler::Scaler;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -36,6 +38,10 @@ const SEGMENT_BYTES_DEV: u64 = 8 * 1024 * 1024;
 /// Open files that are not connections: segments, keys, exports, what the runtime needs.
 const FILES_RESERVED: u64 = 128;
 
+/// By how much the engine's threads are less nice than the gate's: they get about three times as
+/// much of a processor that both want.
+const NICE: i32 = 5;
+
 /// How often the end of the recovery and a fault of the engine are looked for.
 const LOOK: Duration = Duration::from_millis(20);
 
@@ -52,7 +58,11 @@ pub(crate) struct Args {
     /// dev-viewer.
     #[arg(long)]
     dev: bool,
-    /// A TOML file with sections journal, engine, snapshots and gate; flags go before it.
+    /// Answer KEDA's questions of how many gates should run here, as plain gRPC; port 0 takes a free
+    /// one [default: not at all].
+    #[arg(long, value_name = "HOST:PORT")]
+    scaler: Option<String>,
+    /// A TOML file with sections journal, engine, snapshots, gate and scaler; flags go before it.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Let journal time run so many times faster than real time, for rehearsals.
@@ -130,6 +140,14 @@ pub(crate) fn run(args: &Args) -> Result<Ending> {
         bail!("--dev has well-known keys and listens on loopback only, not on {address}");
     }
 
+    let scaler = match args.scaler.clone().or(config.scaler.listen.take()) {
+        Some(listen) => Some(
+            TcpListener::bind(&listen)
+                .with_context(|| format!("the scaler cannot listen on {listen}"))?,
+        ),
+        None => None,
+    };
+
     check_rehearsal(args, &data)?;
     let mut signals = Signals::take()?;
     let secrets = Secrets::load_or_create(&data)?;
@@ -148,6 +166,8 @@ pub(crate) fn run(args: &Args) -> Result<Ending> {
     if let Some(capacity) = config.engine.queue_capacity {
         engine_config.queue_capacity = capacity.max(1);
     }
+    let (engine_nice, gate_nice) = niceness();
+    engine_config.nice = engine_nice;
     let engine = Arc::new(Engine::new(engine_config));
 
     let key_file = key::file(&data);
@@ -159,10 +179,17 @@ pub(crate) fn run(args: &Args) -> Result<Ending> {
         pseudonyms: PseudonymKey::new(&secrets.pseudonym),
         keys: Arc::new(ring),
     };
-    let mut gate_config = config.gate_config();
+    let mut gate_config = config.gate_config()?;
+    gate_config.nice = gate_nice;
     limit_connections(&mut gate_config);
+    let submit = Arc::clone(&engine) as Arc<dyn Submit>;
+    let _steward = Steward::start(submit, &config.steward_config()?)?;
     // Before the engine, so that whoever asks is told how far it is.
     let gate = levee_gate::start(listener, gate_config, ports)?;
+    let scaler = match scaler {
+        Some(listener) => Some(Scaler::start(listener, Arc::clone(engine.intake()))?),
+        None => None,
+    };
     let opening = {
         let (engine, speed, start_at) = (Arc::clone(&engine), args.speed, args.clock);
         let rehearsal = args.is_rehearsal().then_some((speed, start_at));
@@ -183,7 +210,24 @@ pub(crate) fn run(args: &Args) -> Result<Ending> {
     } else if keys::list(&key_file)?.is_empty() {
         println!("no API keys yet: levee key create --role operator --data {}", data.display());
     }
-    Ok(wait(&engine, gate, signals, signalled))
+    if let Some(scaler) = &scaler {
+        println!("the scaler listens on {}", scaler.local_addr());
+    }
+    let ending = wait(&engine, gate, signals, signalled);
+    if let Some(scaler) = scaler {
+        scaler.stop();
+    }
+    Ok(ending)
+}
+
+/// How much nicer the engine's and the gate's threads shall be. A gate that has much to read would
+/// otherwise take the processor from those that everyone waits for.
+fn niceness() -> (i32, i32) {
+    // In a thread of its own, with which it ends.
+    let raised = thread::spawn(|| nice::add(-NICE)).join();
+    let plan = if matches!(raised, Ok(Ok(()))) { (-NICE, 0) } else { (0, NICE) };
+    tracing::debug!(engine = plan.0, gate = plan.1, "niceness of threads");
+    plan
 }
 
 /// The signals that end a server, taken before it says that it is there.

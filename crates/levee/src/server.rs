@@ -3,9 +3,17 @@
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
+
+/// A server that makes a socket does so within this time.
+const SOCKET_WITHIN: Duration = Duration::from_secs(30);
+
+/// How often it is looked for.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// A running `levee serve`. Ended when dropped.
 pub(crate) struct Server {
@@ -30,7 +38,7 @@ impl Server {
         let mut line = String::new();
         output.read_line(&mut line)?;
         // What else it prints goes nowhere, but must not fill the pipe.
-        std::thread::spawn(move || std::io::copy(&mut output, &mut std::io::sink()));
+        thread::spawn(move || std::io::copy(&mut output, &mut std::io::sink()));
         let address = line.split_once("listens on http://").map(|(_, rest)| rest);
         let address = address.and_then(|rest| rest.split_whitespace().next());
         let Some(address) = address else {
@@ -38,6 +46,25 @@ impl Server {
             bail!("the server did not start ({status}); what it said is above");
         };
         Ok(Self { address: address.to_owned(), child })
+    }
+
+    /// Starts any command that has no address of its own, and returns once this socket is there.
+    pub(crate) fn spawn_behind(mut command: Command, socket: &Path) -> Result<Self> {
+        // What it prints would mix with the caller's.
+        let mut child =
+            command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().context("cannot start")?;
+        let until = Instant::now() + SOCKET_WITHIN;
+        while !socket.exists() {
+            if let Some(status) = child.try_wait()? {
+                bail!("the server did not start ({status}); what it said is above");
+            }
+            if Instant::now() > until {
+                let _ = child.kill();
+                bail!("the server made no {} within {SOCKET_WITHIN:?}", socket.display());
+            }
+            thread::sleep(LOOK);
+        }
+        Ok(Self { address: String::new(), child })
     }
 
     /// The process's id.

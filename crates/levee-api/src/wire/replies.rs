@@ -282,6 +282,42 @@ replies! {
         /// Last durable place in the journal.
         durable_seq: u64,
     }
+    /// A claim that is durable, while codes are deferred (202): the same claim, sent again from
+    /// `code_at` on, is answered with the voucher.
+    DeferredClaimBody {
+        /// `accepted`.
+        state: String,
+        /// From when the code can be had, in journal time.
+        code_at: Instant,
+        /// How long that is from now, in milliseconds.
+        code_after_ms: u64,
+        /// The claim's place in the journal.
+        seq: u64,
+    }
+    /// Where a pass stands.
+    WaitBody {
+        /// The claim can be sent now.
+        your_turn: bool,
+        /// Passes that come before.
+        position_ahead: u64,
+        /// When the turn comes, most likely, in milliseconds.
+        eta_ms: u64,
+        /// By when it was told that it would come in nine cases of ten, in milliseconds from now.
+        eta_p90_ms: u64,
+        /// How long the claim should not be sent again, in milliseconds.
+        poll_after_ms: u64,
+    }
+    /// A campaign's draw of the places of those who are there before it opens.
+    DrawBody {
+        /// SHA-256 of the seed, in hexadecimal digits.
+        commitment: String,
+        /// The seed, once the campaign is open.
+        seed: Option<String>,
+        /// When that is.
+        opens_at: Instant,
+        /// How to check a place.
+        rule: String,
+    }
     /// How far an engine's recovery is: first a snapshot is read, then what the journal holds after
     /// it.
     RecoveryProgress {

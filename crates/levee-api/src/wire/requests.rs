@@ -141,6 +141,10 @@ requests! {
         /// Where the user is; counts as the attribute `region`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         region: Option<Name>,
+        /// In a batch: the pass of whoever was told to wait; a single claim has the header
+        /// `Levee-Pass` for it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pass: Option<Name>,
         /// In a batch, where the campaign allows several vouchers for one user; a single claim has
         /// the header for it.
         #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -84,8 +84,32 @@ impl Bench {
         self.engine.submit(self.origin, priority, Instant::now(), &mut vec![ask])
     }
 
+    /// Hands over asks that arrive now; with a failure come those that were not taken.
+    pub(crate) fn hand_over(
+        &self,
+        lane: Priority,
+        asks: Vec<Ask>,
+    ) -> Result<(), (Failure, Vec<Ask>)> {
+        self.hand_over_at(Instant::now(), lane, asks)
+    }
+
+    pub(crate) fn hand_over_at(
+        &self,
+        arrived: Instant,
+        lane: Priority,
+        mut asks: Vec<Ask>,
+    ) -> Result<(), (Failure, Vec<Ask>)> {
+        let taken = self.engine.submit(self.origin, lane, arrived, &mut asks);
+        taken.map_err(|failure| (failure, asks))
+    }
+
+    /// The next reply with its ticket.
+    pub(crate) fn next(&self) -> (u64, Reply) {
+        self.replies.recv().expect("the engine answers")
+    }
+
     pub(crate) fn reply(&self) -> Reply {
-        self.replies.recv().expect("the engine answers").1
+        self.next().1
     }
 
     pub(crate) fn command(&self, command: Command) -> Reply {
@@ -112,6 +136,20 @@ impl Bench {
         }
     }
 
+    /// Adds to the campaign's budget; an amount is added once.
+    pub(crate) fn fund(&self, amount_minor: u64) {
+        let mut request = [2; 16];
+        request[..8].copy_from_slice(&amount_minor.to_be_bytes());
+        self.done(Command::MoveBudget(MoveBudget {
+            request: RequestKey(request),
+            campaign: id(),
+            direction: Direction::Fund,
+            purpose: Purpose::Vouchers,
+            amount_minor,
+            reference: Reference::new(&format!("budget-{amount_minor}")).expect("short"),
+        }));
+    }
+
     /// A percent campaign, funded and open.
     pub(crate) fn open_campaign(&self) {
         let document = serde_json::json!({
@@ -123,14 +161,7 @@ impl Bench {
         let definition = compile_json(document.to_string().as_bytes()).expect("good");
         let request = RequestKey([1; 16]);
         self.done(Command::CreateCampaign(Box::new(CreateCampaign { request, definition })));
-        self.done(Command::MoveBudget(MoveBudget {
-            request: RequestKey([2; 16]),
-            campaign: id(),
-            direction: Direction::Fund,
-            purpose: Purpose::Vouchers,
-            amount_minor: 1_000_000,
-            reference: Reference::new("budget").expect("short"),
-        }));
+        self.fund(1_000_000);
         self.done(Command::ChangeCampaignState(ChangeCampaignState {
             request: RequestKey([3; 16]),
             campaign: id(),

@@ -2,6 +2,7 @@
 
 mod harness;
 mod operations;
+mod overload;
 mod recovery;
 mod running;
 mod snapshots;

@@ -23,6 +23,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
 
 use crate::call::{Call, RequestBody};
+use crate::directory::Entry;
 use crate::handlers::claims::{Asked, Attempt};
 use crate::json;
 use crate::reply::{Answer, NDJSON, Reply};
@@ -192,11 +193,21 @@ impl Batch {
             Err(trouble) => Due::Problem(trouble),
             Ok(asked) => match self.worker.campaign(&self.campaign).await {
                 Err(trouble) => Due::Problem(trouble),
-                Ok(entry) => Due::Claim(Box::new(Attempt::new(&self.worker, entry, asked))),
+                Ok(entry) => self.at_door(entry, asked),
             },
         };
         self.due.push_back(due);
         true
+    }
+
+    fn at_door(&self, entry: Rc<Entry>, asked: Asked) -> Due {
+        let pass = asked.claim.pass.as_ref().map(|pass| pass.as_str().as_bytes());
+        match self.worker.admit_claim(&entry, asked.user, pass) {
+            Ok(admitted) => {
+                Due::Claim(Box::new(Attempt::new(&self.worker, entry, asked, admitted)))
+            }
+            Err(trouble) => Due::Problem(trouble),
+        }
     }
 
     fn asked(&self, line: &[u8]) -> Result<Asked, Trouble> {

@@ -14,6 +14,7 @@ use levee_api::wire::{
     BudgetBody, BudgetRequest, CampaignBody, Page, StateBody, StateRequest, campaign_state,
 };
 
+use crate::admission::draw_of;
 use crate::call::{Call, unexpected};
 use crate::handlers::next_of_page;
 use crate::reply::{Answer, Reply};
@@ -79,6 +80,16 @@ pub(crate) async fn get(call: &mut Call) -> Answer {
     let view = call.worker.campaign_view(call.param()).await?;
     let version = view.version;
     Ok(Reply::json(200, &body(&view, None)?).with(ETAG, etag(version)))
+}
+
+/// `GET /v1/campaigns/{id}/draw`
+pub(crate) async fn draw(call: &mut Call) -> Answer {
+    let entry = call.worker.campaign(call.param()).await?;
+    let intake = call.worker.hub.ports.submit.intake();
+    let journal_ms = intake.clock().journal_ms_at(intake.now_us());
+    let secret = call.worker.hub.ports.codes.passes();
+    let (id, opens_at_ms) = (entry.definition.id.as_str(), entry.definition.terms.opens_at_ms);
+    Ok(Reply::json(200, &draw_of(secret, id, opens_at_ms, journal_ms)))
 }
 
 /// `GET /v1/campaigns`

@@ -4,10 +4,12 @@ use std::rc::Rc;
 
 use levee_api::port::{AskBody, Priority, Reply as Said};
 use levee_api::strict::{Name, parse};
-use levee_api::types::{ClaimVoucher, Command, Outcome, Refusal, RequestKey, UserKey};
-use levee_api::wire::ClaimRequest;
+use levee_api::time::Instant;
+use levee_api::types::{ClaimVoucher, Command, Level, Outcome, Refusal, RequestKey, UserKey};
+use levee_api::wire::{ClaimRequest, DeferredClaimBody};
 
-use crate::call::{Call, unexpected};
+use crate::admission::Admitted;
+use crate::call::{Call, LEVEE_PASS, unexpected};
 use crate::desk::Waiting;
 use crate::directory::Entry;
 use crate::json::{self, ClaimFacts};
@@ -27,13 +29,43 @@ pub(crate) async fn claim(call: &mut Call) -> Answer {
         let detail = "belongs to batches: a single claim has the header Idempotency-Key";
         return Err(Trouble::field("idempotency_key", detail));
     }
+    if claim.pass.is_some() {
+        let detail = "belongs to batches: a single claim has the header Levee-Pass";
+        return Err(Trouble::field("pass", detail));
+    }
     let user = call.worker.hub.ports.pseudonyms.of(claim.user_id.as_str());
     let entry = call.worker.campaign(call.param()).await?;
-    let attempt = Attempt::new(&call.worker, entry, Asked { claim, user, request });
+    let pass = call.header(&LEVEE_PASS)?;
+    let admitted = call.worker.admit_claim(&entry, user, pass)?;
+    let attempt = Attempt::new(&call.worker, entry, Asked { claim, user, request }, admitted);
     let (facts, repeated) = attempt.settle(&call.worker).await?;
+    if let Some(later) = deferred(&call.worker, &facts) {
+        return Ok(Reply::json(202, &later));
+    }
     let body = json::claim(&facts, &call.worker.hub.ports.codes);
     let status = if repeated { 200 } else { 201 };
     Ok(Reply::bytes(status, JSON, body.into()).repeated(repeated))
+}
+
+/// While codes are deferred: when this one can be had, if that is still ahead. Codes are spread over
+/// the time within which they are promised, so that what they lead to is spread as well. Nothing is
+/// kept for it: the moment follows from the voucher, and the level may end sooner.
+fn deferred(worker: &Worker, facts: &ClaimFacts) -> Option<DeferredClaimBody> {
+    let intake = worker.hub.ports.submit.intake();
+    let within_ms = intake.codes_within_ms();
+    if within_ms == 0 || intake.level() < Level::Deferred {
+        return None;
+    }
+    let mixed = u64::from(facts.voucher.0).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let spread_ms = u128::from(mixed) * u128::from(within_ms) >> 64;
+    let code_at_ms = facts.valid_from_ms + u64::try_from(spread_ms).expect("below the time");
+    let now_ms = intake.clock().journal_ms_at(intake.now_us());
+    (now_ms < code_at_ms).then(|| DeferredClaimBody {
+        state: "accepted".to_owned(),
+        code_at: Instant { ms: code_at_ms },
+        code_after_ms: code_at_ms - now_ms,
+        seq: facts.seq,
+    })
 }
 
 /// What was asked for.
@@ -60,13 +92,14 @@ pub(crate) struct Attempt {
     asked: Asked,
     entry: Rc<Entry>,
     waiting: Waiting,
+    _admitted: Admitted,
 }
 
 impl Attempt {
     /// Goes out at the end of this turn.
-    pub(crate) fn new(worker: &Worker, entry: Rc<Entry>, asked: Asked) -> Self {
+    pub(crate) fn new(worker: &Worker, entry: Rc<Entry>, asked: Asked, admitted: Admitted) -> Self {
         let waiting = Self::send(worker, &entry, &asked);
-        Self { asked, entry, waiting }
+        Self { asked, entry, waiting, _admitted: admitted }
     }
 
     fn send(worker: &Worker, entry: &Entry, asked: &Asked) -> Waiting {
@@ -83,7 +116,7 @@ impl Attempt {
 
     /// Waits until it is durable, and says whether it had been before.
     pub(crate) async fn settle(self, worker: &Worker) -> Result<(ClaimFacts, bool), Trouble> {
-        let Self { asked, mut entry, mut waiting } = self;
+        let Self { asked, mut entry, mut waiting, _admitted } = self;
         for _ in 0..TERMS_CHANGES_MAX {
             match worker.settle(waiting).await? {
                 Said::Refused(Refusal::TermsChanged) => {

@@ -29,6 +29,8 @@ async fn other(handler: Handler, call: &mut Call) -> Answer {
         Handler::Claim => claims::claim(call).await,
         Handler::CreateCampaign => campaigns::create(call).await,
         Handler::ReplaceCampaign => campaigns::replace(call).await,
+        Handler::Wait => watching::wait(call),
+        Handler::GetDraw => campaigns::draw(call).await,
         Handler::GetCampaign => campaigns::get(call).await,
         Handler::ListCampaigns => campaigns::list(call).await,
         Handler::Fund | Handler::Withdraw => campaigns::move_budget(call, handler).await,

@@ -36,6 +36,7 @@ pub(crate) async fn redeem(call: &mut Call) -> Answer {
         categories: categories(&body.categories)?,
     };
     let reference = reference(body.reference.as_str())?;
+    call.worker.admit_user(Priority::Redeem, bill.user)?;
     let redeem = Command::RedeemVoucher(RedeemVoucher { request, bill, lock, reference });
     match call.command(Priority::Redeem, redeem).await? {
         Said::Done {

@@ -46,6 +46,7 @@ pub(crate) async fn validate(call: &mut Call) -> Answer {
         brand: body.brand.as_ref().map(brand_hash),
         categories: categories(&body.categories)?,
     };
+    call.worker.admit_user(Priority::Browse, bill.user)?;
     let body = match call.query(Priority::Browse, Query::Validate(bill)).await? {
         EngineAnswer::Validated(Ok(discount_minor)) => {
             ValidateBody { valid: true, discount_minor, reason: None }
@@ -69,10 +70,12 @@ pub(crate) async fn lock(call: &mut Call) -> Answer {
     if !(LOCK_MS_MIN..=LOCK_MS_MAX).contains(&body.ttl.ms) {
         return Err(Trouble::field("ttl", "must be from PT1S to P7D"));
     }
+    let user = pseudonym(call, &body.user_id);
+    call.worker.admit_user(Priority::Redeem, user)?;
     let lock = Command::LockVoucher(LockVoucher {
         request,
         voucher,
-        user: pseudonym(call, &body.user_id),
+        user,
         ttl_ms: body.ttl.ms,
         reference: reference(body.reference.as_str())?,
     });
@@ -131,6 +134,7 @@ pub(crate) async fn wallet(call: &mut Call) -> Answer {
         UserId::try_from(text.to_owned()).map_err(|detail| Trouble::field("Levee-User", detail))?;
     let user = pseudonym(call, &user);
     let (limit, after) = call.page()?;
+    call.worker.admit_user(Priority::Browse, user)?;
     let cursor = |code: &str| {
         let number = call.worker.hub.ports.codes.parse_voucher(code);
         number.ok_or_else(|| Trouble::field("after", "is no voucher code"))

@@ -4,17 +4,24 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use bytes::Bytes;
-use hyper::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderValue, X_CONTENT_TYPE_OPTIONS};
-use levee_api::port::{Answer, CampaignView, LIST_MAX, Priority, Query};
+use hyper::header::{
+    ACCEPT, ACCEPT_LANGUAGE, CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderName, HeaderValue,
+    X_CONTENT_TYPE_OPTIONS,
+};
+use levee_api::pass::Pass;
+use levee_api::port::{Answer as EngineAnswer, CampaignView, LIST_MAX, Priority, Query};
+use levee_api::problem::Code;
 use levee_api::vitals::Phase;
 use levee_api::wire::{ReadyBody, RecoveryProgress};
 use tokio::time::{Instant, timeout};
 
+use crate::admission::{html, standing};
 use crate::call::Call;
 use crate::keys::Role;
 use crate::metrics;
-use crate::reply::{JSON, Reply};
+use crate::reply::{Answer, JSON, Reply};
 use crate::serve;
+use crate::trouble::Trouble;
 use crate::worker::Worker;
 
 /// How old the campaigns' part of the metrics may be.
@@ -54,8 +61,8 @@ pub(crate) fn ready(call: &Call) -> Reply {
 pub(crate) async fn metrics(call: &Call) -> Reply {
     let worker = &call.worker;
     let mut text = metrics::engine(worker.hub.ports.submit.vitals());
-    text += &metrics::intake(worker.hub.ports.submit.intake());
     text += &metrics::gate(&worker.hub.lanes);
+    text += &metrics::intake(worker.hub.ports.submit.intake());
     // How it runs is for every scraper; whose money is where is not.
     let may_see = [Role::Operator, Role::Viewer];
     if serve::authenticate(call).is_ok_and(|key| may_see.contains(&key.role)) {
@@ -72,12 +79,29 @@ async fn money(worker: &Worker) -> String {
         cache.read_at.set(Some(Instant::now()));
         let query = Query::Campaigns { after: None, limit: LIST_MAX };
         let answer = timeout(MONEY_WAIT_MAX, worker.query(Priority::Browse, query)).await;
-        if let Ok(Ok(Answer::Campaigns(views))) = answer {
+        if let Ok(Ok(EngineAnswer::Campaigns(views))) = answer {
             let shown = views.iter().filter(|view: &&CampaignView| view.money.funded_minor > 0);
             *cache.text.borrow_mut() = metrics::campaigns(shown.take(metrics::CAMPAIGNS_SHOWN_MAX));
         }
     }
     cache.text.borrow().clone()
+}
+
+/// `GET /wait/{pass}`
+pub(crate) fn wait(call: &Call) -> Answer {
+    let pass = Pass::peek(call.param()).ok_or_else(|| Trouble::new(Code::PassNotFound))?;
+    let intake = call.worker.hub.ports.submit.intake();
+    let body = standing(intake, &call.worker.door.places, &pass);
+    if text(call, &ACCEPT)?.contains("application/json") {
+        return Ok(Reply::json(200, &body));
+    }
+    let languages = text(call, &ACCEPT_LANGUAGE)?;
+    Ok(page(html(&body, languages).into()))
+}
+
+/// A header that may be left out, or be anything.
+fn text<'c>(call: &'c Call, name: &HeaderName) -> Result<&'c str, Trouble> {
+    Ok(str::from_utf8(call.header(name)?.unwrap_or_default()).unwrap_or_default())
 }
 
 /// `GET /openapi.json`

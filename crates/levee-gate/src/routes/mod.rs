@@ -31,6 +31,8 @@ pub(crate) enum Handler {
     CreateCampaign,
     ReplaceCampaign,
     GetCampaign,
+    GetDraw,
+    Wait,
     ListCampaigns,
     Fund,
     Withdraw,

@@ -6,11 +6,11 @@ use levee_api::port::LIST_MAX;
 use levee_api::problem::Code;
 use levee_api::types::Level;
 use levee_api::wire::{
-    BatchLineBody, BudgetBody, BudgetRequest, CampaignBody, ClaimBody, ClaimRequest, IntakeBody,
-    LevelChangeBody, LevelRequest, LimitChangeBody, LimitsRequest, LiveFrame, LockBody,
+    BatchLineBody, BudgetBody, BudgetRequest, CampaignBody, ClaimBody, ClaimRequest, DrawBody,
+    IntakeBody, LevelChangeBody, LevelRequest, LimitChangeBody, LimitsRequest, LiveFrame, LockBody,
     LockRequest, Page, ReadyBody, ReasonRequest, RedemptionBody, RedemptionInfo, RedemptionRequest,
     ReleaseBody, RevocationBody, RollbackBody, StateBody, StateRequest, ValidateBody,
-    ValidateRequest, VoucherBody, WalletBody,
+    ValidateRequest, VoucherBody, WaitBody, WalletBody,
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
@@ -109,6 +109,8 @@ const CLAIM_CODES: &[Code] = &[
     Code::NotEligible,
     Code::UserLimitReached,
     Code::BudgetExhausted,
+    Code::Waiting,
+    Code::RateLimited,
 ];
 
 /// All of them, in the order of the documentation.
@@ -144,6 +146,15 @@ pub(crate) static ROUTES: &[Route] = &[
         reply: Some(schema::<CampaignBody>),
         codes: &[Code::CampaignNotFound],
         handler: Handler::GetCampaign,
+        ..OPEN
+    },
+    Route {
+        path: "/v1/campaigns/{id}/draw",
+        roles: ANY,
+        summary: "Shows what fixes the order of those who are there before the opening",
+        reply: Some(schema::<DrawBody>),
+        codes: &[Code::CampaignNotFound],
+        handler: Handler::GetDraw,
         ..OPEN
     },
     Route {
@@ -213,6 +224,15 @@ pub(crate) static ROUTES: &[Route] = &[
         reply: Some(schema::<ClaimBody>),
         codes: CLAIM_CODES,
         handler: Handler::Claim,
+        ..OPEN
+    },
+    Route {
+        path: "/wait/{pass}",
+        summary: "Shows a place in the waiting room: a page, or JSON for `Accept: application/json`",
+        reply: Some(schema::<WaitBody>),
+        reply_type: "text/html",
+        codes: &[Code::PassNotFound],
+        handler: Handler::Wait,
         ..OPEN
     },
     Route {

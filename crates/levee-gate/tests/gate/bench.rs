@@ -25,8 +25,16 @@ impl Bench {
         Self::with(GateConfig { workers: 2, ..GateConfig::default() }, KeyRing::dev())
     }
 
+    /// Another gate before the same engine.
+    pub(crate) fn beside(&self, config: GateConfig) -> Self {
+        Self::before(Arc::clone(&self.engine), config, KeyRing::dev())
+    }
+
     pub(crate) fn with(config: GateConfig, keys: KeyRing) -> Self {
-        let engine = Engine::start();
+        Self::before(Engine::start(), config, keys)
+    }
+
+    fn before(engine: Arc<Engine>, config: GateConfig, keys: KeyRing) -> Self {
         let journal = Arc::new(Journal::default());
         let codes = Arc::new(Codes::new(&[1; 32], 0));
         let ports = Ports {
@@ -80,6 +88,12 @@ impl Bench {
         let path = format!("/v1/campaigns/{id}/open");
         let got = self.post(&path, "operator", &format!("o-{id}"), "");
         assert_eq!(got.status, 200, "{got:?}");
+    }
+
+    /// A claim with a pass of the waiting room.
+    pub(crate) fn claim_with(&self, path: &str, user: &str, pass: &str) -> Got {
+        let body = json!({"user_id": user}).to_string();
+        self.ask(&format!("POST {path}"), "app", &format!("Levee-Pass: {pass}\r\n"), &body)
     }
 
     /// The code of a voucher claimed for a user.

@@ -1,6 +1,7 @@
 //! A gate's behaviour over real sockets, with a small engine behind it.
 #![allow(clippy::unwrap_used, reason = "a panic in a test is the failure report")]
 
+mod admission;
 mod batch;
 mod bench;
 mod campaigns;
@@ -10,6 +11,7 @@ mod intake;
 mod keys;
 mod lifecycle;
 mod live;
+mod metrics;
 mod mutants;
 mod strictness;
 mod vouchers;

@@ -71,9 +71,8 @@ fn metrics_are_prometheus_text() {
         "levee_gate_requests_total{method=\"POST\",route=\"/v1/campaigns/{id}/claims\",status=\"4xx\"} 1",
         "levee_gate_requests_in_flight 1",
         "levee_engine_phase{phase=\"ready\"} 1",
-        "levee_intake_level{level=\"normal\"} 1",
-        "levee_intake_level{level=\"lean\"} 0",
-        "levee_intake_claims_per_s_max 0",
+        "levee_engine_oldest_waiting_us{lane=\"redeem\"} 0",
+        "levee_engine_expired_total{lane=\"claim\"} 0",
         "levee_engine_queue_delay_seconds_bucket{lane=\"claim\",le=\"0.000001\"} 0",
         "levee_engine_queue_delay_seconds_bucket{lane=\"claim\",le=\"1.048576\"} 0",
         "levee_engine_queue_delay_seconds_count{lane=\"browse\"} 0",
@@ -108,7 +107,7 @@ fn the_openapi_document_says_it_all() {
     let document = got.json();
     assert_eq!(document["openapi"], "3.1.0");
     let paths = document["paths"].as_object().unwrap();
-    assert_eq!(paths.len(), 30, "{:?}", paths.keys().collect::<Vec<_>>());
+    assert_eq!(paths.len(), 32, "{:?}", paths.keys().collect::<Vec<_>>());
     for (path, line) in [
         ("/v1/campaigns/{id}/claims", "post"),
         ("/v1/campaigns/{id}", "put"),

@@ -124,7 +124,7 @@ async fn measure(args: &Args) -> Result<Figures> {
     let mut hello = Command::new(std::env::current_exe()?);
     hello.args(["bench", "hello"]);
     let hello = Server::spawn(hello)?;
-    open_campaign(&levee.address).await?;
+    open_campaign(&levee.address, 100_000_000).await?;
 
     let mut claims = Load::connect(&levee.address, args.connections, "HTTP/1.1 201").await?;
     let mut hellos = Load::connect(&hello.address, args.connections, "HTTP/1.1 200").await?;
@@ -257,14 +257,15 @@ async fn journal_bytes(address: &str) -> Result<u64> {
     Ok(value.trim().parse()?)
 }
 
-async fn open_campaign(address: &str) -> Result<()> {
+/// A campaign named `bench` with a budget for so many vouchers, open.
+pub(super) async fn open_campaign(address: &str, vouchers: u32) -> Result<()> {
     let mut client = Client::connect(address, "dev-operator").await?;
     let document = serde_json::json!({
         "id": "bench", "name": "Bench", "currency": "CNY",
         "opens_at": "2020-01-01T00:00:00Z", "closes_at": "2100-01-01T00:00:00Z",
         "voucher": {"kind": "amount_off", "face_minor": 1, "valid_for": "P7D"}
     });
-    let budget = serde_json::json!({"amount_minor": 100_000_000, "reference": "bench"});
+    let budget = serde_json::json!({"amount_minor": vouchers, "reference": "bench"});
     for (path, body) in [
         ("/v1/campaigns", document),
         ("/v1/campaigns/bench/fund", budget),

@@ -7,6 +7,7 @@ mod day;
 mod http;
 mod inbox;
 mod load;
+mod overload;
 mod pace;
 mod recover;
 mod rush;
@@ -40,6 +41,8 @@ enum Cmd {
     Recover(recover::Args),
     /// Claims a second over HTTP on loopback, interleaved with a bare hyper hello.
     Http(http::Args),
+    /// More users than there is room for, who come whether or not they are answered.
+    Overload(overload::Args),
     /// The load of `bench http` on any server, for comparisons.
     #[command(hide = true)]
     Against(against::Args),
@@ -54,6 +57,7 @@ pub(crate) fn run(args: &Args) -> Result<Ending> {
         Cmd::Day(args) => day::run(args),
         Cmd::Recover(args) => recover::run(args),
         Cmd::Http(args) => http::run(args),
+        Cmd::Overload(args) => overload::run(args),
         Cmd::Against(args) => against::run(args),
         Cmd::Hello => http::hello(),
     }

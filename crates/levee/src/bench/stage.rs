@@ -34,7 +34,8 @@ pub(super) fn no_snapshots() -> SnapshotPlan {
 /// so that nothing is turned away.
 pub(super) fn config(data: &Path, in_flight: u32, snapshots: SnapshotPlan) -> EngineConfig {
     let mut config = EngineConfig::new(data, [3; 16]);
-    config.queue_capacity = in_flight as usize;
+    // Claims may fill seven eighths of it.
+    config.queue_capacity = in_flight as usize * 8 / 7 + 1;
     config.snapshots = snapshots;
     config
 }

@@ -113,3 +113,43 @@ fn claims_are_measured_without_and_with_a_snapshot() {
     }
     assert!(figures["snapshot_bytes"].as_u64() > Some(0), "{figures}");
 }
+
+#[test]
+fn an_open_loop_crowd_loses_no_claim() {
+    let arguments = "overload --only cases --regime b --admission on --seconds 1 --connections 64 \
+                     --factor 0.9";
+    let figures = check(arguments, &["capacity_per_s"]);
+    let cases = figures["cases"].as_array().expect("cases");
+    assert_eq!(cases.len(), 2, "{figures}");
+    for (case, cooperating) in cases.iter().zip([true, false]) {
+        for name in [
+            "factor",
+            "goodput_share",
+            "offered_per_s",
+            "admitted_p99_ms",
+            "admitted_p99_ratio",
+            "redemptions_in_time",
+            "shed",
+            "waited",
+        ] {
+            assert!(case[name].is_number(), "{name} in {case}");
+        }
+        assert_eq!(case["cooperating"], cooperating, "{case}");
+        assert_eq!((&case["lost"], &case["fairness_inversions"]), (&0.into(), &0.into()), "{case}");
+        let count = |name: &str| case[name].as_u64().expect("a count");
+        assert!((1..=count("arrived")).contains(&count("admitted")), "{case}");
+    }
+}
+
+#[test]
+fn a_step_and_a_stop_are_played_to_their_end() {
+    let arguments = "overload --only step --regime b --seconds 1 --connections 64";
+    let figures = check(arguments, &["step.worst_ms", "step.offered_per_s"]);
+    assert!(figures["step"]["looks"].as_u64() > Some(1), "{figures}");
+    assert!(figures["recovery"].is_null() && figures["cases"] == Value::Array(vec![]), "{figures}");
+    let arguments =
+        "overload --only stop --regime b --seconds 2 --stopped-seconds 1.5 --connections 64";
+    let figures = check(arguments, &["recovery.users_per_s", "recovery.lost"]);
+    let windows = figures["recovery"]["windows_share"].as_array().expect("windows");
+    assert_eq!(windows.len(), 8, "{figures}");
+}

@@ -23,6 +23,8 @@ fn usage_is_2_and_what_cannot_run_is_3() {
     check(&["serve", "--speed", "0", "--dev"], 2, "--speed");
     check(&["serve", "--dev", "--listen", "0.0.0.0:0"], 3, "loopback");
     check(&["serve", "--dev", "--listen", "nowhere"], 3, "nowhere");
+    let scaler = ["serve", "--dev", "--listen", "127.0.0.1:0", "--scaler", "elsewhere"];
+    check(&scaler, 3, "the scaler cannot listen on elsewhere");
     check(&["serve", "--config", "/nonexistent"], 3, "/nonexistent");
     check(&["audit", "/nonexistent"], 3, "/nonexistent");
     check(&["campaign", "check", "/nonexistent"], 3, "/nonexistent");

@@ -1,0 +1,360 @@
+//! One worker's door: what becomes of a request for the engine, before it costs the engine anything.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use levee_api::intake::{Intake, OPEN, WHOLE};
+use levee_api::pass::{Pass, PassError, PassKeys, PassSecret};
+use levee_api::port::Priority;
+use levee_api::problem::{Code, Place};
+use levee_api::types::{CampaignNo, Level, UserKey};
+
+use super::draw;
+use super::limits::Limits;
+use super::places::{Places, time_us};
+use crate::config::AdmissionConfig;
+use crate::directory::Entry;
+use crate::trouble::Trouble;
+use crate::worker::Worker;
+
+/// Nobody is asked to come back sooner.
+const POLL_US_MIN: u64 = 20_000;
+
+/// Nor later, unless so many wait that even this would be too often.
+const POLL_US_MAX: u64 = 30_000_000;
+
+/// Polls a second that a gate is willing to answer, of users who just wait.
+const POLLS_PER_S: u64 = 4_000;
+
+/// Who is this much too early is not held to it: clocks and networks are not exact.
+const EARLY_US: u64 = 50_000;
+
+/// What an early poll costs in places, in microseconds: so much, and as much as it came too early.
+const FINE_US: u64 = 1_000_000;
+
+/// What an estimate adds for the time between two polls.
+const POLL_SLACK_US: u64 = 300_000;
+
+/// Event loops may be this late before refused connections are made to rest.
+const LATE_MAX: Duration = Duration::from_millis(10);
+
+/// The longest rest of a connection that was refused.
+const REST_MAX: Duration = Duration::from_millis(250);
+
+/// Who rests so long is not worth reading a body for.
+const REST_UNREAD: Duration = Duration::from_millis(100);
+
+/// One worker's door.
+pub(crate) struct Door {
+    config: AdmissionConfig,
+    workers: u64,
+    keys: RefCell<PassKeys>,
+    pub(crate) limits: Limits,
+    pub(crate) places: Places,
+    /// Claims of this worker that are with the engine.
+    inside: Cell<u64>,
+    last_place_us: Cell<u64>,
+    /// How long a refused connection rests before it is read again.
+    rest: Cell<Duration>,
+    random: Cell<u64>,
+}
+
+/// A claim that was let in, until it is answered.
+pub(crate) struct Admitted {
+    worker: Rc<Worker>,
+    since: Instant,
+}
+
+impl Drop for Admitted {
+    fn drop(&mut self) {
+        let inside = &self.worker.door.inside;
+        inside.set(inside.get() - 1);
+        let us = u64::try_from(self.since.elapsed().as_micros()).unwrap_or(u64::MAX);
+        self.worker.lane().tally.claim_time.add(us, 1);
+    }
+}
+
+impl Door {
+    pub(crate) fn new(
+        config: AdmissionConfig,
+        workers: usize,
+        secret: &PassSecret,
+        seed: u64,
+        now_us: u64,
+    ) -> Self {
+        let workers_u32 = u32::try_from(workers).unwrap_or(u32::MAX).max(1);
+        // A key's connections are spread over the workers; a user's requests are mostly on one.
+        let key_per_s = config.key_per_s.div_ceil(workers_u32);
+        Self {
+            limits: Limits::new(config.user_per_s, key_per_s),
+            config,
+            workers: workers_u32.into(),
+            keys: RefCell::new(PassKeys::new(secret.clone(), now_us)),
+            places: Places::default(),
+            inside: Cell::new(0),
+            last_place_us: Cell::new(0),
+            rest: Cell::new(Duration::ZERO),
+            random: Cell::new(seed | 1),
+        }
+    }
+
+    /// Takes up the next day's key when it is time.
+    pub(crate) fn refresh(&self, now_us: u64) {
+        self.keys.borrow_mut().refresh(now_us);
+    }
+
+    /// How late the event loop was: decides how long refused connections rest.
+    pub(crate) fn feel(&self, late: Duration) {
+        let rest = self.rest.get();
+        let next = if late > LATE_MAX {
+            (rest * 3 / 2 + Duration::from_millis(5)).min(REST_MAX)
+        } else {
+            rest * 4 / 5
+        };
+        self.rest.set(if next < Duration::from_millis(1) { Duration::ZERO } else { next });
+    }
+
+    /// How long a connection rests that was refused just now.
+    pub(crate) fn rest(&self) -> Duration {
+        self.rest.get()
+    }
+
+    /// Whether a newcomer's claim is refused before its body is looked at: the gate itself is what
+    /// is overloaded, and not even a place in the waiting room can be given out.
+    pub(crate) fn refuses_unread(&self, intake: &Intake) -> bool {
+        self.config.enabled && self.rest.get() >= REST_UNREAD && intake.watermark_us() != OPEN
+    }
+
+    /// A number below `bound`, of the quality that spreading retries needs (xorshift64).
+    pub(crate) fn random_below(&self, bound: u64) -> u64 {
+        let mut random = self.random.get();
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        self.random.set(random);
+        random % bound.max(1)
+    }
+
+    fn window(&self, intake: &Intake) -> u64 {
+        let gates = intake.gate_count().max(1);
+        (intake.window() / (gates * self.workers)).max(1)
+    }
+}
+
+impl Worker {
+    /// Lets a user's request into a lane other than that of claims, or turns it away. One user's
+    /// whole task is let in or kept out, for an hour.
+    pub(crate) fn admit_user(&self, lane: Priority, user: UserKey) -> Result<(), Trouble> {
+        let intake = self.hub.ports.submit.intake();
+        let share = intake.share(lane);
+        if share < WHOLE {
+            let hour = intake.now_us() / 3_600_000_000;
+            let key = u64::from_le_bytes(*user.0.first_chunk().expect("16 bytes have 8"));
+            let mixed = (key ^ hour).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 48;
+            if mixed >= u64::from(share) {
+                return Err(self.turned_away(lane, "Too much of this is under way."));
+            }
+        }
+        self.within_limit(lane, user, intake.now_us())
+    }
+
+    fn within_limit(&self, lane: Priority, user: UserKey, now_us: u64) -> Result<(), Trouble> {
+        let key = u64::from_le_bytes(*user.0.first_chunk().expect("16 bytes have 8"));
+        self.door.limits.user(key, now_us).map_err(|wait_us| {
+            self.lane().tally.turn_away(lane);
+            Trouble::new(Code::RateLimited)
+                .with_detail("This user asks too often.")
+                .after_ms(wait_us.div_ceil(1_000))
+        })
+    }
+
+    /// 503, with a time to come back that differs from client to client.
+    pub(crate) fn turned_away(&self, lane: Priority, detail: &str) -> Trouble {
+        self.lane().tally.turn_away(lane);
+        let spread_ms = 1_000 + self.door.random_below(4_000);
+        Trouble::new(Code::Overloaded).with_detail(detail).after_ms(spread_ms)
+    }
+
+    /// Lets a user's claim in, or gives the user a place in the waiting room.
+    pub(crate) fn admit_claim(
+        self: &Rc<Self>,
+        entry: &Entry,
+        user: UserKey,
+        pass: Option<&[u8]>,
+    ) -> Result<Admitted, Trouble> {
+        if self.door.config.enabled {
+            let intake = self.hub.ports.submit.intake();
+            let now_us = intake.now_us();
+            self.within_limit(Priority::Claim, user, now_us)?;
+            let visit = Visit { worker: self, intake, entry, user, now_us };
+            visit.decide(pass)?;
+        }
+        self.lane().tally.admit(Priority::Claim);
+        self.door.inside.set(self.door.inside.get() + 1);
+        Ok(Admitted { worker: Rc::clone(self), since: Instant::now() })
+    }
+}
+
+/// One user's claim at the door.
+struct Visit<'a> {
+    worker: &'a Worker,
+    intake: &'a Intake,
+    entry: &'a Entry,
+    user: UserKey,
+    now_us: u64,
+}
+
+impl Visit<'_> {
+    fn campaign(&self) -> CampaignNo {
+        self.entry.number
+    }
+
+    fn decide(&self, pass: Option<&[u8]>) -> Result<(), Trouble> {
+        let pass = pass.map(|text| self.open(text)).transpose()?.flatten();
+        if let Some(opens_us) = self.opens_later() {
+            return Err(self.before_opening(pass, opens_us));
+        }
+        match pass {
+            Some(pass) => self.decide_pass(pass),
+            None => self.decide_newcomer(),
+        }
+    }
+
+    /// What the text says; nothing if it is so old that its user begins anew.
+    fn open(&self, text: &[u8]) -> Result<Option<Pass>, Trouble> {
+        match self.worker.door.keys.borrow().open(text, self.user, self.campaign()) {
+            Ok(pass) => Ok(Some(pass)),
+            Err(PassError::TooOld) => Ok(None),
+            Err(error @ PassError::Forged) => {
+                Err(Trouble::field("Levee-Pass", format!("is {error}")))
+            }
+        }
+    }
+
+    /// When the campaign opens, if that is ahead and the room takes people already.
+    fn opens_later(&self) -> Option<u64> {
+        if self.entry.has_opened.get() || !self.entry.frozen {
+            return None;
+        }
+        let opens_at_ms = self.entry.definition.terms.opens_at_ms;
+        let opens_us = self.intake.clock().us_of(opens_at_ms);
+        if opens_us <= self.now_us {
+            self.entry.has_opened.set(true);
+            return None;
+        }
+        let before_us = self.worker.door.config.opens_before.as_micros();
+        (u128::from(opens_us - self.now_us) <= before_us).then_some(opens_us)
+    }
+
+    /// Everyone who is there has one place, drawn by the committed seed.
+    fn before_opening(&self, pass: Option<Pass>, opens_us: u64) -> Trouble {
+        let secret = self.worker.hub.ports.codes.passes();
+        let id = self.entry.definition.id.as_str();
+        let (place_us, ticket) = draw::place_us(secret, id, self.user, opens_us);
+        self.intake.hold_until(opens_us);
+        let known = pass.filter(|pass| pass.place_us == place_us);
+        if known.is_none() {
+            self.intake.count_pass(place_us);
+            self.worker.lane().tally.passes_issued.add(1);
+        }
+        let first_us = opens_us - draw::SPAN_US;
+        let ahead = self.worker.door.places.between(self.intake, first_us, place_us);
+        let eta_us = opens_us - self.now_us + time_us(self.intake, ahead);
+        let mut place = self.place(place_us, known.map(|pass| pass.bound_us), ahead, eta_us);
+        place.opens_at = Some(rfc3339(self.entry.definition.terms.opens_at_ms));
+        place.draw_ticket = Some(draw::hex(&ticket));
+        self.waits(place)
+    }
+
+    fn decide_pass(&self, pass: Pass) -> Result<(), Trouble> {
+        let tally = &self.worker.lane().tally;
+        if self.now_us + EARLY_US < pass.due_us {
+            tally.polled_early.add(1);
+            // The old text still leads to the old place, but not before it is due; who asks in
+            // between gains nothing, and who goes on with the new one falls back.
+            let fine_us = FINE_US + (pass.due_us - self.now_us);
+            let place_us = pass.place_us.saturating_add(fine_us);
+            // What was promised for the earlier place does not hold for the later one.
+            return Err(self.wait_at(place_us, None));
+        }
+        let passed = pass.place_us < self.intake.watermark_us();
+        if !passed || self.intake.level() == Level::Essential {
+            return Err(self.wait_at(pass.place_us, Some(pass.bound_us)));
+        }
+        tally.passes_admitted.add(1);
+        tally.within_bound.add(u64::from(self.now_us <= pass.bound_us));
+        Ok(())
+    }
+
+    fn decide_newcomer(&self) -> Result<(), Trouble> {
+        let door = &self.worker.door;
+        let open = self.intake.watermark_us() == OPEN;
+        let level = self.intake.level();
+        if open && level < Level::Waiting && door.inside.get() < door.window(self.intake) {
+            return Ok(());
+        }
+        // Places of one worker differ, so that the order within it is exact.
+        let place_us = self.now_us.max(door.last_place_us.get() + 1);
+        door.last_place_us.set(place_us);
+        if open {
+            self.intake.close_at(place_us);
+        }
+        self.intake.count_pass(place_us);
+        self.worker.lane().tally.passes_issued.add(1);
+        Err(self.wait_at(place_us, None))
+    }
+
+    fn wait_at(&self, place_us: u64, bound_us: Option<u64>) -> Trouble {
+        let ahead = self.worker.door.places.ahead(self.intake, self.now_us, place_us);
+        self.waits(self.place(place_us, bound_us, ahead, time_us(self.intake, ahead)))
+    }
+
+    fn place(&self, place_us: u64, bound_us: Option<u64>, ahead: u64, eta_us: u64) -> Place {
+        let door = &self.worker.door;
+        let poll_us_max = POLL_US_MAX.max(self.waiting_poll_us());
+        // A little before the turn, so that those who are let in come as evenly as they are: who
+        // comes after it comes with all others who do. Spread, so that one moment's users do not
+        // come back in one moment.
+        let spread_us = (eta_us / 16).max(5_000);
+        let poll_us =
+            (eta_us - eta_us / 16).clamp(POLL_US_MIN, poll_us_max) + door.random_below(spread_us);
+        let bounded_us = u128::from(eta_us) * u128::from(self.intake.bound_permille()) / 1_000;
+        let bounded_us = u64::try_from(bounded_us).unwrap_or(u64::MAX);
+        let eta_p90_us = bounded_us.saturating_add(POLL_SLACK_US);
+        // What was promised first stays the promise.
+        let bound_us = bound_us.unwrap_or(self.now_us.saturating_add(eta_p90_us));
+        let nonce = u32::try_from(door.random_below(1 << 32)).expect("below 2^32");
+        let pass = Pass { place_us, due_us: self.now_us + poll_us, bound_us, nonce };
+        let pass = door.keys.borrow().today().sign(&pass, self.user, self.campaign());
+        Place {
+            page: format!("/wait/{pass}"),
+            pass,
+            position_ahead: ahead,
+            eta_ms: eta_us.div_ceil(1_000),
+            eta_p90_ms: bound_us.saturating_sub(self.now_us).max(eta_us).div_ceil(1_000),
+            poll_after_ms: poll_us.div_ceil(1_000),
+            opens_at: None,
+            draw_ticket: None,
+        }
+    }
+
+    /// How seldom users must come for all of them to be answered at a bearable rate.
+    fn waiting_poll_us(&self) -> u64 {
+        let waiting = self.worker.door.places.ahead(self.intake, self.now_us, self.now_us);
+        waiting * 1_000_000 / POLLS_PER_S
+    }
+
+    fn waits(&self, place: Place) -> Trouble {
+        let tally = &self.worker.lane().tally;
+        tally.arrived[Priority::Claim as usize].add(1);
+        tally.told_to_wait.add(1);
+        Trouble::new(Code::Waiting).after_ms(place.poll_after_ms).with_place(place)
+    }
+}
+
+fn rfc3339(ms: u64) -> String {
+    let mut text = Vec::with_capacity(24);
+    crate::json::put_instant(ms, &mut text);
+    String::from_utf8(text).expect("digits and ASCII")
+}

@@ -1,0 +1,271 @@
+//! The law of the waiting room: how wide the window is, and how fast the watermark moves.
+//!
+//! What is held steady is the delay of claims in the engine's queue. DAGOR does that with a share of
+//! users that falls by 5% or rises by 1% a step, which takes seconds to get from all to a tenth.
+//! Here the queue's length and the engine's rate are known, so the law uses them as they are: the
+//! window is what the engine decides within the wanted delay, and the watermark lets as many passes
+//! through as the engine decides, corrected by how far the queue is from where it should be, and
+//! by the share of passes whose users do come.
+//!
+//! Pure: it is told the time and what there is, and says what should be.
+
+use std::time::Duration;
+
+/// How often the law is applied. Shorter than the wanted delay, or the queue runs dry in between.
+pub(crate) const STEP: Duration = Duration::from_millis(5);
+
+/// Wanted mean delay of claims in the queue while more come than can be taken.
+pub(crate) const DELAY_WANTED: Duration = Duration::from_millis(10);
+
+/// Above this delay the window begins to matter.
+pub(crate) const DELAY_MAX: Duration = Duration::from_millis(20);
+
+/// A window is never narrower: an engine that decides next to nothing is still asked.
+const WINDOW_MIN: f64 = 16.0;
+
+/// A window of this width does not matter.
+const WINDOW_MAX: f64 = 1e9;
+
+/// Passes released in the last time of this many steps tell how many of the released come.
+const MEMORY_STEPS: f64 = 400.0;
+
+/// Users who were told when to come are let come this long before they count as gone.
+const GRACE_STEPS: usize = 100;
+
+/// As if so many passes had been released and shown before: keeps the first guesses calm.
+const PRIOR: f64 = 20.0;
+
+/// By how much of the rate the watermark is faster for each second that the queue is too short.
+/// Released users come some hundredths of a second later; times that delay, this must stay well
+/// below pi / 2, or the queue swings.
+const GAIN_PER_S: f64 = 8.0;
+
+/// The rate that is assumed before anything was measured, in claims a second.
+const RATE_GUESSED: f64 = 1_000.0;
+
+/// What is seen in one step.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Seen {
+    /// How long the step was, in seconds.
+    pub(crate) step_s: f64,
+    /// Claims that wait in the engine's queue now.
+    pub(crate) queued: f64,
+    /// Claims that the engine decided in the step.
+    pub(crate) decided: f64,
+    /// Time that a write with its sync takes, in seconds.
+    pub(crate) sync_s: f64,
+    /// Passes that were admitted in the step.
+    pub(crate) shown: f64,
+    /// Somebody waits.
+    pub(crate) closed: bool,
+}
+
+/// What should be.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Wanted {
+    /// Claims under way before newcomers wait.
+    pub(crate) window: f64,
+    /// Passes that the watermark may go through in this step.
+    pub(crate) release: f64,
+    /// The same as a rate, in passes a second, for estimates.
+    pub(crate) release_per_s: f64,
+}
+
+/// The law's memory.
+#[derive(Debug)]
+pub(crate) struct Flow {
+    /// Claims a second that the engine decides while some wait.
+    rate: f64,
+    measured: bool,
+    window: f64,
+    queued_before: f64,
+    /// Faded sums of passes released long enough ago, and shown.
+    released: f64,
+    shown: f64,
+    /// Passes released in the last steps, whose users may still be on their way.
+    on_their_way: [f64; GRACE_STEPS],
+    next: usize,
+}
+
+impl Default for Flow {
+    fn default() -> Self {
+        Self {
+            rate: RATE_GUESSED,
+            measured: false,
+            window: WINDOW_MAX,
+            queued_before: 0.0,
+            released: 0.0,
+            shown: 0.0,
+            on_their_way: [0.0; GRACE_STEPS],
+            next: 0,
+        }
+    }
+}
+
+impl Flow {
+    /// The law, for one step.
+    pub(crate) fn step(&mut self, seen: &Seen) -> Wanted {
+        self.learn_rate(seen);
+        self.set_window(seen);
+        self.learn_show(seen);
+        self.queued_before = seen.queued;
+        if !seen.closed {
+            return Wanted { window: self.window, release: 0.0, release_per_s: self.rate };
+        }
+        let aim = (self.rate * DELAY_WANTED.as_secs_f64()).max(WINDOW_MIN / 2.0);
+        let error_s = (aim - seen.queued) / self.rate;
+        let correction = (1.0 + GAIN_PER_S * error_s).clamp(0.0, 1.2);
+        let come = self.share_that_comes();
+        let release = self.rate * correction * seen.step_s / come;
+        Wanted { window: self.window, release, release_per_s: self.rate / come }
+    }
+
+    /// What the watermark really went through after the last step.
+    pub(crate) fn released(&mut self, passes: f64) {
+        let gone = std::mem::replace(&mut self.on_their_way[self.next], passes);
+        self.next = (self.next + 1) % GRACE_STEPS;
+        self.released += gone;
+    }
+
+    fn learn_rate(&mut self, seen: &Seen) {
+        // With nothing waiting, what was decided says how many came, not how many could.
+        let busy = seen.queued > 0.0 && self.queued_before > 0.0;
+        if !busy || seen.step_s <= 0.0 {
+            // It may be able to do more than it ever had to.
+            if seen.closed && seen.queued == 0.0 {
+                self.rate *= 1.0 + seen.step_s;
+            }
+            return;
+        }
+        let now = seen.decided / seen.step_s;
+        // A batch is decided at once, so single steps are far off: about 30 of them count.
+        let weight = if self.measured { seen.step_s / 0.15 } else { 0.2 };
+        self.rate += (now - self.rate) * weight.min(1.0);
+        self.rate = self.rate.max(1.0);
+        self.measured = true;
+    }
+
+    fn set_window(&mut self, seen: &Seen) {
+        let under_way_s = DELAY_WANTED.as_secs_f64() + 2.0 * seen.sync_s;
+        let fits = (self.rate * under_way_s).max(WINDOW_MIN);
+        let late = seen.queued > self.rate * DELAY_MAX.as_secs_f64();
+        if seen.closed || (late && self.measured) {
+            self.window = fits;
+        } else {
+            // Nobody waits: a window that only a burst would fill is let grow out of the way.
+            self.window = (self.window * (1.0 + 4.0 * seen.step_s)).clamp(fits, WINDOW_MAX);
+        }
+    }
+
+    fn learn_show(&mut self, seen: &Seen) {
+        self.shown += seen.shown;
+        let fade = 1.0 - 1.0 / MEMORY_STEPS;
+        self.released *= fade;
+        self.shown *= fade;
+    }
+
+    /// Of the passes that are released, the share whose users come.
+    fn share_that_comes(&self) -> f64 {
+        ((self.shown + PRIOR) / (self.released + PRIOR)).clamp(0.000_1, 1.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An engine that decides `rate` a second, before it a crowd of `arriving` a second of whom a
+    /// share has the patience to come back, and what becomes of both in so many seconds.
+    struct Town {
+        flow: Flow,
+        rate: f64,
+        queued: f64,
+        /// Passes ahead of the watermark, and released ones whose users come in this many steps.
+        waiting: f64,
+        coming: std::collections::VecDeque<f64>,
+        decided: f64,
+        worst_queue: f64,
+    }
+
+    impl Town {
+        fn new(rate: f64) -> Self {
+            Self {
+                flow: Flow::default(),
+                rate,
+                queued: 0.0,
+                waiting: 0.0,
+                coming: vec![0.0; 20].into(),
+                decided: 0.0,
+                worst_queue: 0.0,
+            }
+        }
+
+        fn run(&mut self, seconds: f64, arriving: f64, share: f64) {
+            let step_s = STEP.as_secs_f64();
+            let mut window = self.flow.window;
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+            for _ in 0..(seconds / step_s) as u64 {
+                let direct = if self.waiting > 0.0 {
+                    0.0
+                } else {
+                    (window - self.queued).clamp(0.0, arriving * step_s)
+                };
+                self.waiting += arriving * step_s - direct;
+                let shown = self.coming.pop_front().unwrap_or(0.0);
+                self.queued += direct + shown;
+                let decided = self.queued.min(self.rate * step_s);
+                self.queued -= decided;
+                self.decided += decided;
+                let closed = self.waiting > 0.0;
+                let seen =
+                    Seen { step_s, queued: self.queued, decided, sync_s: 0.0, shown, closed };
+                let wanted = self.flow.step(&seen);
+                window = wanted.window;
+                let released = wanted.release.min(self.waiting);
+                self.flow.released(released);
+                self.waiting -= released;
+                self.coming.push_back(released * share);
+                self.worst_queue = self.worst_queue.max(self.queued);
+            }
+        }
+    }
+
+    /// Ten times the capacity: of ten seconds after the first two, the engine works on so much at
+    /// least, and the delay in its queue stays within this many milliseconds.
+    #[track_caller]
+    fn check(rate: f64, share: f64, worked_min: f64, delay_ms_max: f64) {
+        let mut town = Town::new(rate);
+        town.run(1.0, rate * 0.5, share);
+        town.run(2.0, rate * 10.0, share);
+        let before = town.decided;
+        town.worst_queue = 0.0;
+        town.run(10.0, rate * 10.0, share);
+        let worked = (town.decided - before) / (rate * 10.0);
+        assert!(worked >= worked_min, "{worked} of capacity at {rate}/s, share {share}");
+        let delay_ms = town.worst_queue / rate * 1_000.0;
+        assert!(delay_ms <= delay_ms_max, "{delay_ms} ms at {rate}/s, share {share}");
+    }
+
+    #[test]
+    fn ten_times_the_load_costs_waiting_only() {
+        for rate in [200.0, 5_000.0, 100_000.0] {
+            check(rate, 1.0, 0.95, 60.0);
+            check(rate, 0.5, 0.95, 60.0);
+        }
+    }
+
+    #[test]
+    fn a_crowd_that_never_comes_back_does_not_starve_the_engine() {
+        check(5_000.0, 0.0, 0.75, 60.0);
+    }
+
+    #[test]
+    fn light_load_never_meets_the_window() {
+        let mut town = Town::new(5_000.0);
+        for _ in 0..20 {
+            town.run(0.5, 4_000.0, 1.0);
+            town.run(0.5, 0.0, 1.0);
+        }
+        assert!(town.waiting < 1.0, "{} wait", town.waiting);
+    }
+}

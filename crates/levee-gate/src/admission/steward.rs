@@ -1,0 +1,391 @@
+//! The steward: one thread of an installation that keeps the intake.
+//!
+//! It runs beside the engine, since it needs the queue's length as it is now, and is the only one
+//! that moves the watermark. Gates only ever close the room, when they find the window full.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use levee_api::intake::{Intake, OPEN, SLOT_US, SLOTS, WHOLE};
+use levee_api::port::{Ask, AskBody, Deliver, Origin, Priority, Reply, Submit};
+use levee_api::types::{ChangeLevel, Command, Level};
+use levee_api::vitals::{Phase, Vitals};
+
+use super::draw;
+use super::flow::{DELAY_MAX, Flow, STEP, Seen};
+use super::rules::{Rule, Rules, Signal};
+
+/// How often shares and levels are looked at, in steps of the flow.
+const SLOW_STEPS: u32 = 20;
+
+/// A change of level that is not in force after this time is asked for again.
+const ASK_AGAIN_MS: u32 = 1_000;
+
+/// Least share of a lane that is let in.
+const SHARE_MIN: u32 = WHOLE / 50;
+
+/// How fast the bound of estimates learns: by so much of itself for each admitted pass.
+const BOUND_GAIN: f64 = 0.004;
+const BOUND_PERMILLE: std::ops::RangeInclusive<f64> = 1_000.0..=20_000.0;
+
+/// How the steward works.
+#[derive(Clone, Debug, Default)]
+pub struct StewardConfig {
+    /// When levels are entered and left.
+    pub rules: Vec<Rule>,
+    /// At `deferred` and above codes come within this time; zero: at once.
+    pub codes_within: Duration,
+}
+
+/// The running steward; dropped, it stops.
+pub struct Steward {
+    stopping: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Steward {
+    /// Starts keeping an engine's intake.
+    ///
+    /// # Errors
+    /// The thread cannot be started.
+    pub fn start(submit: Arc<dyn Submit>, config: &StewardConfig) -> io::Result<Self> {
+        let codes_within_ms = u64::try_from(config.codes_within.as_millis()).unwrap_or(u64::MAX);
+        submit.intake().set_codes_within_ms(codes_within_ms);
+        let stopping = Arc::new(AtomicBool::new(false));
+        let stop = Arc::clone(&stopping);
+        let origin = submit.register(Arc::new(Unheard));
+        let mut watch = Watch::new(config.rules.clone());
+        let thread = thread::Builder::new().name("levee-steward".to_owned()).spawn(move || {
+            let mut before = Instant::now();
+            while !stop.load(Relaxed) {
+                thread::sleep(STEP);
+                let now = Instant::now();
+                let change = watch.step(submit.intake(), submit.vitals(), now - before);
+                if let Some(change) = change {
+                    ask(&*submit, origin, change);
+                }
+                before = now;
+            }
+        })?;
+        Ok(Self { stopping, thread: Some(thread) })
+    }
+}
+
+impl Drop for Steward {
+    fn drop(&mut self) {
+        self.stopping.store(true, Relaxed);
+        if let Some(thread) = self.thread.take() {
+            // A panic was told by the hook; there is nothing left to do for it here.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Nobody waits for these replies: whether a level changed shows in the intake.
+struct Unheard;
+
+impl Deliver for Unheard {
+    fn deliver(&self, _replies: Vec<(u64, Reply)>) {}
+}
+
+/// Has a change of level journaled. Where that fails the rules ask again at their next look.
+fn ask(submit: &dyn Submit, origin: Origin, change: ChangeLevel) {
+    tracing::warn!(level = change.level.name(), reason = change.reason, "by rule: another level");
+    let body = AskBody::Command(Command::ChangeLevel(change));
+    let mut asks = vec![Ask { ticket: 0, within_ms: ASK_AGAIN_MS, body }];
+    let asked = submit.submit(origin, Priority::Status, Instant::now(), &mut asks);
+    if let Err(failure) = asked {
+        tracing::debug!(?failure, "the change of level was not taken");
+    }
+}
+
+/// What the steward remembers between two steps.
+struct Watch {
+    flow: Flow,
+    /// Parts of a pass that the watermark may still go through.
+    credit: f64,
+    decided: u64,
+    shown: u64,
+    within: u64,
+    sync: (u64, u64),
+    slow: u32,
+    since_slow: Duration,
+    delays: [(u64, u64); Priority::COUNT],
+    /// Slots before this one are emptied.
+    cleared: u64,
+    bound: f64,
+    rules: Rules,
+    /// When the last change was asked for.
+    asked_at: Option<Instant>,
+}
+
+impl Watch {
+    fn new(rules: Vec<Rule>) -> Self {
+        Self {
+            flow: Flow::default(),
+            credit: 0.0,
+            decided: 0,
+            shown: 0,
+            within: 0,
+            sync: (0, 0),
+            slow: 0,
+            since_slow: Duration::ZERO,
+            delays: [(0, 0); Priority::COUNT],
+            cleared: 0,
+            bound: 1_500.0,
+            rules: Rules::new(rules),
+            asked_at: None,
+        }
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "counts of milliseconds")]
+    fn step(&mut self, intake: &Intake, vitals: &Vitals, step: Duration) -> Option<ChangeLevel> {
+        let now_us = intake.now_us();
+        let claims = Priority::Claim as usize;
+        let decided: u64 = vitals.queue_delay[claims].counts().iter().sum();
+        let shown = intake.sum_of_gates(|gate| gate.passes_admitted);
+        let within = intake.sum_of_gates(|gate| gate.within_bound);
+        self.open_or_hold(intake, now_us);
+        let seen = Seen {
+            step_s: step.as_secs_f64(),
+            queued: vitals.waiting[claims].load(Relaxed) as f64,
+            decided: decided.saturating_sub(self.decided) as f64,
+            sync_s: self.sync_s(vitals),
+            shown: shown.saturating_sub(self.shown) as f64,
+            closed: intake.watermark_us() != OPEN,
+        };
+        let wanted = self.flow.step(&seen);
+        intake.set_window(whole(wanted.window));
+        intake.set_released_per_ks(whole(wanted.release_per_s * 1_000.0));
+        let mut released = 0.0;
+        if seen.closed && intake.level() < Level::Essential && vitals.phase() == Phase::Ready {
+            // What could not be used up is not saved for a burst.
+            let may = (self.credit + wanted.release).min(wanted.release.max(1.0) * 2.0);
+            released = self.release(intake, now_us, may);
+            self.credit = may - released;
+        }
+        self.flow.released(released);
+        self.learn_bound(intake, shown, within);
+        (self.decided, self.shown, self.within) = (decided, shown, within);
+        self.clear(intake, now_us);
+        self.slow += 1;
+        self.since_slow += step;
+        if self.slow < SLOW_STEPS {
+            return None;
+        }
+        let since = std::mem::take(&mut self.since_slow);
+        self.slow = 0;
+        let loop_delay_us = intake.gates().iter().map(|(_, gate)| gate.loop_delay_us).max();
+        self.slow_step(intake, vitals, now_us, loop_delay_us.unwrap_or(0), since)
+    }
+
+    /// Before an opening the watermark waits before the drawn places; at the opening it goes on.
+    fn open_or_hold(&mut self, intake: &Intake, now_us: u64) {
+        let hold_us = intake.hold_until_us();
+        if hold_us == OPEN {
+            return;
+        }
+        if now_us >= hold_us {
+            intake.set_hold_until_us(OPEN);
+        } else if now_us + draw::SPAN_US >= hold_us {
+            intake.close_at(hold_us - draw::SPAN_US);
+        }
+    }
+
+    /// Moves the watermark through at most so many passes; how many it were.
+    #[expect(clippy::cast_precision_loss, reason = "counts and microseconds of a slot")]
+    fn release(&self, intake: &Intake, now_us: u64, passes: f64) -> f64 {
+        let hold_us = intake.hold_until_us();
+        let limit_us = if hold_us == OPEN { now_us } else { now_us.min(hold_us - draw::SPAN_US) };
+        let mut mark_us = intake.watermark_us();
+        let mut left = passes;
+        while mark_us < limit_us {
+            let slot_us = mark_us - mark_us % SLOT_US;
+            let end_us = (slot_us + SLOT_US).min(limit_us.max(slot_us + 1));
+            // The slot under way holds the passes of its time so far.
+            let filled_us = if slot_us + SLOT_US > now_us { now_us - slot_us } else { SLOT_US };
+            let density = f64::from(intake.passes_in_slot(mark_us)) / filled_us.max(1) as f64;
+            let here = density * (end_us - mark_us) as f64;
+            if here > left {
+                mark_us += whole(left / density);
+                left = 0.0;
+                break;
+            }
+            left -= here;
+            mark_us = end_us;
+        }
+        let over = mark_us >= limit_us && limit_us == now_us;
+        // At `waiting` and above the room stays closed even when it is empty.
+        if over && intake.level() < Level::Waiting {
+            intake.set_watermark_us(OPEN);
+        } else {
+            intake.set_watermark_us(mark_us);
+        }
+        passes - left
+    }
+
+    /// Empties the slots that the watermark has left behind, for when their turn comes again.
+    fn clear(&mut self, intake: &Intake, now_us: u64) {
+        let watermark_us = intake.watermark_us();
+        let upto = (watermark_us.min(now_us) / SLOT_US).saturating_sub(2);
+        let from = self.cleared.max(upto.saturating_sub(SLOTS as u64 / 2));
+        for slot in from..upto {
+            intake.set_passes_in_slot(slot * SLOT_US, 0);
+        }
+        self.cleared = self.cleared.max(upto);
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "counts of milliseconds")]
+    fn learn_bound(&mut self, intake: &Intake, shown: u64, within: u64) {
+        let shown = shown.saturating_sub(self.shown) as f64;
+        let within = within.saturating_sub(self.within) as f64;
+        if shown > 0.0 {
+            // Balanced when nine of ten are within: a late one weighs nine times as much.
+            let pull = 0.9 * (shown - within).max(0.0) - 0.1 * within;
+            let factor = (BOUND_GAIN * pull).clamp(-0.1, 0.2).exp();
+            self.bound =
+                (self.bound * factor).clamp(*BOUND_PERMILLE.start(), *BOUND_PERMILLE.end());
+            intake.set_bound_permille(whole(self.bound));
+        }
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "microseconds of a sync")]
+    fn sync_s(&mut self, vitals: &Vitals) -> f64 {
+        let count: u64 = vitals.sync_time.counts().iter().sum();
+        let sum_us = vitals.sync_time.sum_us();
+        let (count_before, sum_before) = std::mem::replace(&mut self.sync, (count, sum_us));
+        let syncs = count.saturating_sub(count_before);
+        let us = sum_us.saturating_sub(sum_before);
+        if syncs == 0 { 0.0 } else { (us as f64 / syncs as f64 / 1e6).min(0.05) }
+    }
+
+    fn slow_step(
+        &mut self,
+        intake: &Intake,
+        vitals: &Vitals,
+        now_us: u64,
+        loop_delay_us: u64,
+        since: Duration,
+    ) -> Option<ChangeLevel> {
+        let mut means_us = [0; Priority::COUNT];
+        for lane in Priority::ALL {
+            let histogram = &vitals.queue_delay[lane as usize];
+            let (count, sum) = (histogram.counts().iter().sum(), histogram.sum_us());
+            let before = std::mem::replace(&mut self.delays[lane as usize], (count, sum));
+            let decided: u64 = count - before.0;
+            means_us[lane as usize] = (sum - before.1).checked_div(decided).unwrap_or(0);
+        }
+        let max_us = u64::try_from(DELAY_MAX.as_micros()).unwrap_or(u64::MAX);
+        // DAGOR's steps, for the lanes that have no waiting room.
+        for lane in [Priority::Redeem, Priority::Browse] {
+            let share = intake.share(lane);
+            let late = means_us[lane as usize] > max_us;
+            let next = if late { share - share / 20 } else { share + WHOLE / 100 };
+            intake.set_share(lane, next.clamp(SHARE_MIN, WHOLE));
+        }
+        let watermark_us = intake.watermark_us();
+        let wait_us = if watermark_us == OPEN { 0 } else { now_us.saturating_sub(watermark_us) };
+        let mut signals_ms = [0; Signal::COUNT];
+        signals_ms[Signal::ClaimDelay as usize] = means_us[Priority::Claim as usize] / 1_000;
+        signals_ms[Signal::RedeemDelay as usize] = means_us[Priority::Redeem as usize] / 1_000;
+        signals_ms[Signal::Wait as usize] = wait_us / 1_000;
+        signals_ms[Signal::LoopDelay as usize] = loop_delay_us / 1_000;
+        let (level, reason) = self.rules.step(since, signals_ms);
+        let waits = self
+            .asked_at
+            .is_some_and(|at| at.elapsed() < Duration::from_millis(ASK_AGAIN_MS.into()));
+        let asks = level != intake.level() && !intake.why().by_hand && !waits;
+        (asks && vitals.phase() == Phase::Ready).then(|| {
+            self.asked_at = Some(Instant::now());
+            ChangeLevel { request: None, level, by_hand: false, reason }
+        })
+    }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "casts of floats saturate, and none of these is negative"
+)]
+fn whole(value: f64) -> u64 {
+    value as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use levee_api::intake::Why;
+
+    use super::*;
+
+    fn watch() -> Watch {
+        Watch::new(Rule::defaults())
+    }
+
+    #[test]
+    fn the_watermark_goes_through_as_many_passes_as_it_may_and_never_back() {
+        let intake = Intake::default();
+        let now_us = intake.now_us();
+        let start_us = now_us - 10 * SLOT_US;
+        for place in 0..1_000 {
+            intake.count_pass(start_us + place * SLOT_US / 100);
+        }
+        intake.set_watermark_us(start_us);
+        let watch = watch();
+        let mut gone = 0.0;
+        let mut before_us = start_us;
+        for _ in 0..200 {
+            gone += watch.release(&intake, now_us, 3.0);
+            let mark_us = intake.watermark_us();
+            assert!(mark_us >= before_us);
+            before_us = mark_us;
+        }
+        assert!((gone - 600.0).abs() < 5.0, "{gone}");
+        // About as far through the places as through the passes.
+        let through = (before_us - start_us) / (10 * SLOT_US / 10);
+        assert!((5..=6).contains(&through), "{through} tenths");
+        watch.release(&intake, now_us, 10_000.0);
+        assert_eq!(intake.watermark_us(), OPEN);
+    }
+
+    #[test]
+    fn nobody_is_released_before_an_opening() {
+        let intake = Intake::default();
+        let mut watch = watch();
+        let opens_us = intake.now_us() + draw::SPAN_US / 2;
+        intake.hold_until(opens_us);
+        for place in 0..100 {
+            intake.count_pass(opens_us - draw::SPAN_US + place * 10_000);
+        }
+        watch.open_or_hold(&intake, intake.now_us());
+        assert_eq!(intake.watermark_us(), opens_us - draw::SPAN_US);
+        watch.release(&intake, opens_us - 1, 50.0);
+        assert_eq!(intake.watermark_us(), opens_us - draw::SPAN_US);
+        watch.open_or_hold(&intake, opens_us);
+        let gone = watch.release(&intake, opens_us, 50.0);
+        assert!((gone - 50.0).abs() < 1.0, "{gone}");
+        assert!(intake.watermark_us() < opens_us);
+    }
+
+    #[test]
+    fn a_level_is_asked_for_once() {
+        let mut watch = watch();
+        let (intake, vitals) = (Intake::default(), Vitals::default());
+        vitals.set_phase(Phase::Ready);
+        let now_us = intake.now_us();
+        intake.set_watermark_us(now_us - 30_000_000);
+        let mut ask = || watch.slow_step(&intake, &vitals, now_us, 0, Duration::from_millis(100));
+        let asked: Vec<_> = std::iter::repeat_with(&mut ask).take(50).flatten().collect();
+        // Until it is in force, or a second later.
+        assert!((1..=2).contains(&asked.len()), "{asked:?}");
+        assert_eq!(asked[0].level, Level::Waiting);
+        // What an operator set stays.
+        let by_hand = Why { by_hand: true, ..Why::default() };
+        intake.set_level(Level::Lean, by_hand);
+        thread::sleep(Duration::from_millis(ASK_AGAIN_MS.into()));
+        assert_eq!(watch.slow_step(&intake, &vitals, now_us, 0, Duration::from_millis(100)), None);
+    }
+}
