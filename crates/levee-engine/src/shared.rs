@@ -38,6 +38,10 @@ impl Shared {
     /// Shows gates what is set for the whole installation, once it is durable.
     pub(crate) fn show(&self, operations: &Operations) {
         let Operations { setting, reason, since_ms, claims_per_s, .. } = operations;
+        if *operations != Operations::default() {
+            let (level, by_hand) = (setting.level.name(), setting.by_hand);
+            tracing::info!(level, by_hand, ?reason, ?claims_per_s, "what is set for who is let in");
+        }
         let (reason, by_hand, since_ms) = (reason.clone(), setting.by_hand, *since_ms);
         self.intake.set_level(setting.level, Why { reason, by_hand, since_ms });
         self.intake.set_claims_per_s(claims_per_s.map_or(self.claims_per_s, u64::from));

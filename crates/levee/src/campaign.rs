@@ -6,28 +6,19 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow};
 use bytes::Bytes;
 use clap::Subcommand;
-use levee_api::client::{Client, Raw};
+use levee_api::client::Raw;
 use levee_api::document::{CampaignDocument, compile, from_toml};
 use levee_api::strict::{Malformed, parse};
 use levee_api::types::Definition;
 use levee_api::wire::CampaignBody;
 
 use crate::Ending;
+use crate::remote::{Server, block_on, print};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
     #[command(subcommand)]
     command: Cmd,
-}
-
-#[derive(clap::Args)]
-struct Server {
-    /// Where the server listens.
-    #[arg(long, default_value = "127.0.0.1:8080", value_name = "HOST:PORT")]
-    server: String,
-    /// An API key.
-    #[arg(long, env = "LEVEE_KEY", hide_env_values = true)]
-    key: String,
 }
 
 #[derive(Subcommand)]
@@ -61,13 +52,11 @@ pub(crate) fn run(args: &Args) -> Result<Ending> {
         }
         Cmd::Apply { file, server } => {
             let body = block_on(apply(file, server))??;
-            println!("{}", serde_json::to_string_pretty(&body)?);
+            print(&body)?;
         }
         Cmd::Show { id, server } => {
-            let body = block_on(async {
-                Client::connect(&server.server, &server.key).await?.campaign(id).await
-            })??;
-            println!("{}", serde_json::to_string_pretty(&body)?);
+            let body = block_on(async { server.connect().await?.campaign(id).await })??;
+            print(&body)?;
         }
     }
     Ok(Ending::Good)
@@ -91,7 +80,7 @@ async fn apply(file: &Path, server: &Server) -> Result<CampaignBody> {
     // Errors in the document are told with the file's name before the server is asked.
     let (document, definition) = read(file)?;
     let json = definition.document;
-    let mut client = Client::connect(&server.server, &server.key).await?;
+    let mut client = server.connect().await?;
     let path = format!("/v1/campaigns/{}", document.id);
     let there = client.send(hyper::Method::GET, &path, &[], Bytes::new()).await?;
     let raw: Raw = if there.status == 404 {
@@ -107,9 +96,4 @@ async fn apply(file: &Path, server: &Server) -> Result<CampaignBody> {
         client.send(hyper::Method::PUT, &path, &headers, json.into()).await?
     };
     Ok(raw.json()?)
-}
-
-fn block_on<T>(future: impl Future<Output = T>) -> Result<T> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    Ok(runtime.block_on(tokio::task::LocalSet::new().run_until(future)))
 }

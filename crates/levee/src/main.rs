@@ -8,7 +8,9 @@ mod bench;
 mod campaign;
 mod config;
 mod festival;
+mod intake;
 mod key;
+mod remote;
 mod secrets;
 mod serve;
 mod server;
@@ -39,6 +41,8 @@ enum Cmd {
     Key(key::Args),
     /// Check, apply and show campaign documents.
     Campaign(campaign::Args),
+    /// Show and change who is let in: brownout level, limit of claims.
+    Intake(intake::Args),
 }
 
 /// How a command ended.
@@ -57,6 +61,7 @@ fn main() -> ExitCode {
         Cmd::Bench(args) => bench::run(&args),
         Cmd::Key(args) => key::run(&args),
         Cmd::Campaign(args) => campaign::run(&args),
+        Cmd::Intake(args) => intake::run(&args),
     };
     match result {
         Ok(Ending::Good) => ExitCode::SUCCESS,

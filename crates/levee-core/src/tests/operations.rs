@@ -1,7 +1,11 @@
 //! The brownout level and the limit of claims: who may change them, and what is kept.
 
+use super::request;
 use super::script::check;
-use crate::types::{Level, LevelSetting, Outcome, REASON_LEN_MAX, Wire};
+use crate::types::{
+    ChangeLevel, ChangeLimit, Command, Level, LevelSetting, Outcome, REASON_LEN_MAX, Tick, Wire,
+};
+use crate::{Restore, RestoreError, RuleBook, State, Verdict};
 
 #[test]
 fn rules_move_the_level_until_an_operator_fixes_it() {
@@ -89,4 +93,51 @@ fn the_largest_outcomes_fit_a_remembered_answer() {
         outcome.put(&mut bytes);
         assert!(bytes.len() <= 13, "{} bytes: {outcome:?}", bytes.len());
     }
+}
+
+fn apply(state: &mut State, command: &Command) {
+    let verdict = state.apply(7, state.last_seq() + 1, command);
+    assert!(matches!(verdict, Verdict::Done(_)), "{verdict:?}");
+}
+
+fn restored(rest: &[u8]) -> Result<State, RestoreError> {
+    // No request is keyed here, so there are no pages.
+    Restore::new(State::new(RuleBook::RELEASED), rest, 0)?.finish()
+}
+
+/// What earlier builds wrote ends where the settings would begin.
+#[test]
+fn a_snapshot_without_settings_is_read_as_one_where_nothing_was_set() {
+    let mut state = State::new(RuleBook::RELEASED);
+    apply(&mut state, &Command::Tick(Tick { limit: 1 }));
+    let unset = state.begin_snapshot().encode();
+    state.end_snapshot();
+    assert_eq!(restored(&unset).expect("whole").digest(), state.digest());
+
+    let reason = "delay".to_owned();
+    let level = ChangeLevel { request: None, level: Level::Lean, by_hand: false, reason };
+    apply(&mut state, &Command::ChangeLevel(level));
+    let set = state.begin_snapshot().encode();
+    let anew = restored(&set).expect("whole");
+    assert_eq!((anew.digest(), anew.operations()), (state.digest(), state.operations()));
+    // All of them, or none.
+    for cut in unset.len() + 1..set.len() {
+        assert!(restored(&set[..cut]).is_err(), "cut at {cut} of {}", set.len());
+    }
+    let longer = [&set[..], &[0]].concat();
+    assert!(matches!(restored(&longer), Err(RestoreError::Rest(_))));
+}
+
+#[test]
+fn the_digest_tells_settings_apart() {
+    let with = |claims_per_s: u32, reason: &str| {
+        let mut state = State::new(RuleBook::RELEASED);
+        let (request, reason) = (request(1), reason.to_owned());
+        let claims_per_s = Some(claims_per_s);
+        apply(&mut state, &Command::ChangeLimit(ChangeLimit { request, claims_per_s, reason }));
+        state.digest()
+    };
+    assert_eq!(with(5, "disk"), with(5, "disk"));
+    assert_ne!(with(5, "disk"), with(6, "disk"));
+    assert_ne!(with(5, "disk"), with(5, "risk"));
 }

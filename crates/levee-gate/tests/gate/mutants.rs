@@ -17,6 +17,7 @@ fn seeds(code: &str) -> Vec<String> {
     let put = "If-Match: \"1\"\r\n";
     let claim = "{\"user_id\":\"u\",\"attributes\":{\"a\":\"b\"}}";
     let bill = "{\"user_id\":\"mutant\",\"order_minor\":5}";
+    let limit = "{\"claims_per_s\":50,\"reason\":\"disk\"}";
     let lines = "{\"user_id\":\"a\"}\n{\"user_id\":\"b\"}\n";
     let ndjson = "Content-Type: application/x-ndjson\r\n";
     let batch = "POST /v1/campaigns/spring/claims/batch";
@@ -28,6 +29,7 @@ fn seeds(code: &str) -> Vec<String> {
         request("GET /v1/wallet?limit=5", "app", "Levee-User: u\r\n", ""),
         request(&format!("POST /v1/vouchers/{code}/validate"), "app", "", bill),
         request(batch, "app", ndjson, lines),
+        request("POST /v1/intake/limits", "operator", key, limit),
     ]
 }
 

@@ -32,6 +32,10 @@ fn usage_is_2_and_what_cannot_run_is_3() {
     check(&["festival", "--scale", "2"], 2, "--scale");
     check(&["key", "create", "--role", "king"], 2, "king");
     check(&["key", "list", "--data", "/nonexistent"], 3, "/nonexistent");
+    check(&["intake", "level", "mean", "--reason", "r", "--key", "k"], 2, "normal, lean");
+    check(&["intake", "level", "lean", "--key", "k"], 2, "--reason");
+    check(&["intake", "level", "lean", "--reason", "", "--key", "k"], 2, "1 to 200 bytes");
+    check(&["intake", "limit", "0", "--reason", "r", "--key", "k"], 2, "must be none, or 1 to");
     check(&["festival", "/nonexistent"], 3, "cannot read /nonexistent");
 }
 
@@ -102,4 +106,43 @@ fn a_campaign_file_is_applied_and_shown() {
     check(&["campaign", "show", id, "--server", address, "--key", "wrong"], 3, "401");
     server.stop();
     check(&["campaign", "show", id, "--server", address, "--key", "dev-viewer"], 3, "connection");
+}
+
+#[test]
+fn a_level_and_a_limit_set_by_hand_outlive_a_restart() {
+    let place = Place::new(&format!("{SMALL_SEGMENTS}[engine]\nclaims_per_s = 900\n"));
+    let server = place.start();
+    let ask = |server: &str, words: &[&str]| -> Value {
+        let to = ["--server", server, "--key", "dev-operator"];
+        let output = levee(&[&["intake"], words, &to].concat());
+        assert!(output.status.success(), "{}", text(&output));
+        serde_json::from_slice(&output.stdout).expect("JSON")
+    };
+    let name = server.name().to_owned();
+    assert_eq!(ask(&name, &["show"])["limit"]["claims_per_s"], 900);
+    let changed = ask(&name, &["level", "lean", "--reason", "a drill"]);
+    assert_eq!(changed["after"], serde_json::json!({"level": "lean", "by_hand": true}));
+    assert_eq!(ask(&name, &["limit", "5000", "--reason", "a drill"])["after"], 5_000);
+    let again = ["intake", "level", "lean", "--reason", "r", "--server", &name];
+    check(&[&again[..], &["--key", "dev-operator"]].concat(), 3, "409 unchanged");
+    check(&[&again[..], &["--key", "dev-viewer"]].concat(), 3, "403 forbidden");
+    server.stop();
+
+    let server = place.start();
+    let name = server.name().to_owned();
+    let shown = ask(&name, &["show"]);
+    let level = &shown["level"];
+    assert_eq!((&level["level"], &level["reason"]), (&"lean".into(), &"a drill".into()));
+    assert_eq!(shown["limit"]["claims_per_s"], 5_000);
+    assert_eq!(ask(&name, &["release", "--reason", "over"])["after"]["by_hand"], false);
+    assert_eq!(ask(&name, &["limit", "none", "--reason", "over"])["before"], 5_000);
+    assert_eq!(ask(&name, &["show"])["limit"]["claims_per_s"], 900, "the configuration's again");
+    server.stop();
+    place.audit_is_clean();
+    let said = text(&levee(&["audit", path(&place.data())]));
+    assert!(said.contains("level lean by rule after 2 changes; limit of claims none"), "{said}");
+
+    place.configure("[engine]\nclaims_per_s = 0\n");
+    let said = text(&place.fail_to_start());
+    assert!(said.contains("engine.claims_per_s is 0"), "{said}");
 }
