@@ -187,6 +187,12 @@ impl Intake {
         self.watermark_us.store(place_us, Release);
     }
 
+    /// For mirrors: as [`Self::set_watermark_us`], unless a gate has closed the room meanwhile.
+    /// Whether it was set.
+    pub fn follow_watermark_us(&self, seen_us: u64, place_us: u64) -> bool {
+        self.watermark_us.compare_exchange(seen_us, place_us, AcqRel, Acquire).is_ok()
+    }
+
     /// Until when the watermark is held; [`OPEN`] where nothing holds it.
     #[must_use]
     pub fn hold_until_us(&self) -> u64 {
@@ -202,6 +208,12 @@ impl Intake {
     /// For the steward and mirrors.
     pub fn set_hold_until_us(&self, hold_us: u64) {
         self.hold_until_us.store(hold_us, Relaxed);
+    }
+
+    /// For mirrors: as [`Self::set_hold_until_us`], unless a gate has set it meanwhile. Whether it
+    /// was set.
+    pub fn follow_hold_until_us(&self, seen_us: u64, hold_us: u64) -> bool {
+        self.hold_until_us.compare_exchange(seen_us, hold_us, AcqRel, Acquire).is_ok()
     }
 
     /// Claims that all gates together may have with the engine before newcomers wait.
@@ -279,6 +291,12 @@ impl Intake {
     /// Counts one pass with this place.
     pub fn count_pass(&self, place_us: u64) {
         self.slots[Self::slot_of(place_us)].fetch_add(1, Relaxed);
+    }
+
+    /// Counts passes with this place that were counted elsewhere. In mirrors the sum may also go
+    /// down: `passes` is added without regard to overflow.
+    pub fn add_passes(&self, place_us: u64, passes: u32) {
+        self.slots[Self::slot_of(place_us)].fetch_add(passes, Relaxed);
     }
 
     /// Passes in the slot of this place.

@@ -15,6 +15,7 @@ mod error;
 mod export;
 mod finisher;
 mod memory;
+mod origins;
 mod quarantine;
 mod queue;
 pub mod recover;

@@ -5,11 +5,11 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use levee_api::intake::Intake;
-use levee_api::port::Deliver;
 use levee_api::vitals::{Phase, Vitals};
-use levee_journal::DurableSeq;
+use levee_journal::{DurableSeq, InstallationId};
 
 use crate::Fault;
+use crate::origins::Origins;
 use crate::queue::Queue;
 
 /// What the threads share with the handle.
@@ -17,12 +17,14 @@ pub(crate) struct Shared {
     pub(crate) queue: Queue,
     pub(crate) vitals: Vitals,
     pub(crate) intake: Arc<Intake>,
-    pub(crate) delivers: Mutex<Vec<Arc<dyn Deliver>>>,
+    pub(crate) origins: Origins,
     pub(crate) fault: Mutex<Option<Fault>>,
     /// Where broken commands are left.
     pub(crate) data: PathBuf,
     /// Up to where the journal is durable; not there before it is open.
     pub(crate) durable: OnceLock<DurableSeq>,
+    /// Whose journal it is; not there before it is open.
+    pub(crate) installation: OnceLock<InstallationId>,
     /// How long a write with its sync takes, in nanoseconds; an average of the last few.
     pub(crate) sync_ns: AtomicU64,
 }
