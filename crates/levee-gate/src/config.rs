@@ -18,6 +18,12 @@ pub(crate) const HEADERS_MAX: usize = 64;
 /// Limits of a gate. Every time is a limit on something that a client could otherwise hold forever.
 #[derive(Clone, Debug)]
 pub struct GateConfig {
+    /// Its name in metrics.
+    pub name: String,
+    /// Where its users are; may be empty.
+    pub region: String,
+    /// The tier of their cities; may be empty.
+    pub tier: String,
     /// Threads, each with an event loop of its own.
     pub workers: usize,
     /// From the first byte of a request's head to its last.
@@ -37,6 +43,9 @@ pub struct GateConfig {
 impl Default for GateConfig {
     fn default() -> Self {
         Self {
+            name: "gate".to_owned(),
+            region: String::new(),
+            tier: String::new(),
             workers: std::thread::available_parallelism().map_or(1, usize::from),
             header_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(10),

@@ -34,4 +34,4 @@ mod worker;
 
 pub use config::{GateConfig, Ports};
 pub use gate::{Gate, start};
-pub use keys::{KeyRing, Role};
+pub use keys::{KeyEntry, KeyRing, Role};

@@ -13,5 +13,5 @@ mod limits;
 mod message;
 mod proof;
 
-pub use message::ApiKey;
+pub use message::{ApiKey, Installation};
 pub use proof::{SharedKey, SharedKeyError};
