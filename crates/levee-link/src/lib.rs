@@ -12,6 +12,8 @@ pub mod gate;
 mod limits;
 mod message;
 mod proof;
+#[cfg(test)]
+mod tests;
 
 pub use message::{ApiKey, Installation};
 pub use proof::{SharedKey, SharedKeyError};

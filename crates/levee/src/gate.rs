@@ -110,13 +110,13 @@ pub(crate) fn run(args: &Args) -> Result<Ending> {
         tracing::debug!(%error, "the gate runs with the engine's priority");
     }
     // An engine that is not there yet, or reads its journal, is waited for.
-    if signals.come_before(|| link.installation().is_some() || link.ended().is_some()) {
+    if signals.come_before(|| link.is_connected() || link.ended().is_some()) {
         return Ok(Ending::Good);
     }
-    let Some(installation) = link.installation() else {
-        let ended = link.ended().context("a link connects or ends")?;
+    if let Some(ended) = link.ended() {
         bail!("{ended}");
-    };
+    }
+    let installation = link.installation().context("a connection begins with a welcome")?;
     ensure!(
         !installation.dev || listens_on.ip().is_loopback(),
         "the engine runs with --dev and well-known keys: its gates listen on loopback only, not on \

@@ -92,6 +92,10 @@ impl Desk {
         self.lock().open = true;
     }
 
+    pub(super) fn is_open(&self) -> bool {
+        self.lock().open
+    }
+
     /// Takes what finds room; the others stay.
     pub(super) fn hand_over(
         &self,

@@ -162,6 +162,12 @@ impl Link {
         self.remote.shared.installation.get()
     }
 
+    /// Whether there is a connection now, and the engine has said how it is.
+    #[must_use]
+    pub fn is_connected(&self) -> bool {
+        self.remote.shared.desk.is_open()
+    }
+
     /// Why the gate must end, if it must.
     #[must_use]
     pub fn ended(&self) -> Option<&LinkError> {
