@@ -76,7 +76,7 @@ fn a_gate_of_its_own_serves_what_a_server_does() {
         let body: Value = raw.json().expect("a claim");
         let code = body["voucher"]["code"].as_str().expect("a code");
         let redeem = json!({
-            "code": code, "user_id": "user", "order_minor": 100, "reference": "bill-1"
+            "voucher_code": code, "user_id": "user", "order_minor": 100, "reference": "bill-1"
         });
         let mut app = gate.app().await;
         let redeemed = app.post("/v1/redemptions", Some("redeem-1"), &redeem).await;
@@ -167,9 +167,9 @@ fn a_gate_goes_on_by_itself_when_the_engine_is_back() {
     let gate = place.start_gate("east");
     run(async {
         gate.open_campaign("crash", 1, 1_000_000).await;
-        for killed in [true, false, true] {
+        for (round, killed) in [true, false, true].into_iter().enumerate() {
             let acked = Acked::default();
-            let mut tasks = load(&gate, usize::from(killed), &acked, 100).await;
+            let mut tasks = load(&gate, round, &acked, 100).await;
             if killed {
                 engine.kill();
             } else {
@@ -186,9 +186,9 @@ fn a_gate_goes_on_by_itself_when_the_engine_is_back() {
             assert!(raw.status == 200 || raw.status == 201, "{raw:?}");
             all_there(&gate, &acked.borrow()).await;
         }
+        engine.stop();
     });
     gate.stop();
-    engine.stop();
     place.audit_is_clean();
 }
 
