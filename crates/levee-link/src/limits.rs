@@ -64,7 +64,7 @@ pub(crate) const REPORT_LOOKS: u32 = 12;
 /// Reports of one gate: one for a process, and some for what is to come.
 pub(crate) const REPORTS_MAX: usize = 16;
 
-/// Longest text in a report, in bytes.
+/// Longest text in a report, and longest name, in bytes.
 pub(crate) const REPORT_TEXT_LEN_MAX: usize = 128;
 
 /// How often an engine's side looks for a change of the API keys.

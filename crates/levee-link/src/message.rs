@@ -79,6 +79,8 @@ pub(crate) struct Hello {
     pub(crate) nonce: Nonce,
     /// On the gate's clock.
     pub(crate) sent_us: u64,
+    /// For the engine's log.
+    pub(crate) name: String,
 }
 
 /// To a hello.
@@ -140,7 +142,7 @@ pub(crate) struct ExportRequest {
 }
 
 wire_struct! {
-    Hello { protocol, nonce, sent_us }
+    Hello { protocol, nonce, sent_us, name }
     Challenge { protocol, nonce, engine_us }
     Welcome { proof, installation, token, keys }
     Installation { id, code_key, pseudonym_key, dev }

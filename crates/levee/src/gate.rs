@@ -103,7 +103,9 @@ pub(crate) fn run(args: &Args) -> Result<Ending> {
     let ring = Arc::new(KeyRing::fed());
     let link = {
         let ring = Arc::clone(&ring);
-        levee_link::gate::start(address, move |keys| ring.replace(entries(keys)))?
+        levee_link::gate::start(address, &gate_config.name, move |keys| {
+            ring.replace(entries(keys));
+        })?
     };
     // The link's thread is made already, and stays where the engine's own are.
     if let Err(error) = rustix::process::nice(NICE) {

@@ -213,16 +213,19 @@ async fn watch_keys(source: Arc<dyn KeySource>, told: watch::Sender<Arc<Vec<ApiK
     let mut known = None;
     loop {
         looks.tick().await;
-        let look = {
-            let source = Arc::clone(&source);
-            // It may read a file.
-            tokio::task::spawn_blocking(move || (source.generation(), source.keys()))
-        };
-        let Ok((generation, keys)) = look.await else {
+        let source = Arc::clone(&source);
+        // It may read a file.
+        let look = tokio::task::spawn_blocking(move || {
+            let generation = source.generation();
+            let changed = known != Some(generation);
+            (generation, changed.then(|| source.keys()))
+        });
+        let Ok((generation, changed)) = look.await else {
             tracing::error!("looking for changes of the keys panicked: the old ones stay");
             return;
         };
-        if known.replace(generation) != Some(generation) && **told.borrow() != keys {
+        known = Some(generation);
+        if let Some(keys) = changed.filter(|keys| **told.borrow() != *keys) {
             told.send_replace(Arc::new(keys));
         }
     }

@@ -17,7 +17,9 @@ use tonic::{Status, Streaming};
 use super::Hall;
 use super::outbox::{Messages, Outbox};
 use super::told::Told;
-use crate::limits::{GATES_MAX, HANDSHAKE_MAX, IN_FLIGHT_MAX, INTAKE_EVERY, SILENCE_MAX};
+use crate::limits::{
+    GATES_MAX, HANDSHAKE_MAX, IN_FLIGHT_MAX, INTAKE_EVERY, REPORT_TEXT_LEN_MAX, SILENCE_MAX,
+};
 use crate::message::{
     Challenge, Counts, PROTOCOL, Report, ToEngine, ToGate, Welcome, bytes_of, read_frame, read_one,
     slots_exist,
@@ -34,19 +36,20 @@ pub(super) async fn run(hall: Arc<Hall>, mut inbound: Streaming<Bytes>, out: Out
         if before >= GATES_MAX {
             return Err(Status::resource_exhausted("as many gates are here as the engine takes"));
         }
-        let token = timeout(HANDSHAKE_MAX, shake_hands(&hall, &mut inbound, &out)).await;
-        let token = token.map_err(|_| Status::deadline_exceeded("no handshake in time"))??;
+        let shaken = timeout(HANDSHAKE_MAX, shake_hands(&hall, &mut inbound, &out)).await;
+        let shaken = shaken.map_err(|_| Status::deadline_exceeded("no handshake in time"))?;
+        let (token, name) = shaken?;
         let seat = Seat::take(&hall, token);
-        tracing::info!(origin = seat.origin.0, "a gate is connected");
+        tracing::info!(?name, "a gate is connected");
         let ended = tokio::select! {
             ended = seat.read(&mut inbound) => ended,
             ended = seat.write(&out) => ended,
         };
         match &ended {
-            Ok(()) => tracing::info!(origin = seat.origin.0, "a gate's connection ends"),
+            Ok(()) => tracing::info!(?name, "a gate's connection ends"),
             Err(status) => {
                 let why = status.message();
-                tracing::warn!(origin = seat.origin.0, why, "a gate's connection breaks off");
+                tracing::warn!(?name, why, "a gate's connection breaks off");
             }
         }
         ended
@@ -79,16 +82,19 @@ async fn next(inbound: &mut Streaming<Bytes>) -> Result<Option<Bytes>, Status> {
 }
 
 /// Both sides show that they know the shared key; then the gate gets what it needs to serve.
-/// Returns the token of its exports.
+/// Returns the token of its exports, and its name.
 async fn shake_hands(
     hall: &Hall,
     inbound: &mut Streaming<Bytes>,
     out: &Out,
-) -> Result<Nonce, Status> {
+) -> Result<(Nonce, String), Status> {
     let first = next(inbound).await?.ok_or_else(|| gone(()))?;
     let Ok(ToEngine::Hello(hello)) = read_one(&first) else {
         return Err(Status::invalid_argument("this is no gate's hello"));
     };
+    if hello.name.len() > REPORT_TEXT_LEN_MAX {
+        return Err(Status::invalid_argument("the gate's name is too long"));
+    }
     if hello.protocol != PROTOCOL {
         return Err(Status::failed_precondition(format!(
             "the engine speaks version {PROTOCOL} of the link, the gate version {}: use the same \
@@ -117,7 +123,7 @@ async fn shake_hands(
         keys: hall.keys.borrow().to_vec(),
     };
     send(out, bytes_of(&ToGate::Welcome(Box::new(welcome)))).await?;
-    Ok(token)
+    Ok((token, hello.name))
 }
 
 async fn send(out: &Out, frame: Vec<u8>) -> Result<(), Status> {

@@ -101,6 +101,7 @@ struct Shared {
     installation: OnceLock<Installation>,
     ended: OnceLock<LinkError>,
     keys: Box<dyn Fn(Vec<ApiKey>) + Send + Sync>,
+    name: String,
 }
 
 /// A running link. Ends when dropped.
@@ -110,13 +111,15 @@ pub struct Link {
     thread: Option<JoinHandle<()>>,
 }
 
-/// Starts a link on a thread of its own. It connects by itself; `keys` is given all API keys at the
+/// Starts a link on a thread of its own. It connects by itself, and shows the engine's log its name
+/// of up to 128 bytes; `keys` is given all API keys at the
 /// first connection, and whenever they change.
 ///
 /// # Errors
 /// A thread or an event loop cannot be started.
 pub fn start(
     address: Address,
+    name: &str,
     keys: impl Fn(Vec<ApiKey>) + Send + Sync + 'static,
 ) -> io::Result<Link> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
@@ -129,6 +132,7 @@ pub fn start(
         installation: OnceLock::new(),
         ended: OnceLock::new(),
         keys: Box::new(keys),
+        name: name.to_owned(),
     });
     shared.vitals.set_phase(Phase::Unreachable);
     let (stop, mut stopping) = watch::channel(false);

@@ -131,8 +131,8 @@ async fn shake_hands(
     let mut inbound = grpc.streaming(request, path, Opaque).await?.into_inner();
 
     let own = nonce().map_err(|error| broken(error.to_string()))?;
-    let hello = Hello { protocol: PROTOCOL, nonce: own, sent_us: clock_us() };
-    let sent_us = hello.sent_us;
+    let (sent_us, name) = (clock_us(), shared.name.clone());
+    let hello = Hello { protocol: PROTOCOL, nonce: own, sent_us, name };
     send(&out, bytes_of(&ToEngine::Hello(hello))).await?;
     let first = inbound.message().await?.ok_or_else(|| broken("no answer to the hello"))?;
     let Ok(ToGate::Challenge(challenge)) = read_one(&first) else {

@@ -106,7 +106,7 @@ impl Bench {
         let link = {
             let keys = Arc::clone(&keys);
             let address = Address::Unix { path: self.path(), shared_key };
-            crate::gate::start(address, move |now| *keys.lock().unwrap() = now).unwrap()
+            crate::gate::start(address, "test", move |now| *keys.lock().unwrap() = now).unwrap()
         };
         let engine = link.engine();
         let (inbox, replies) = mpsc::channel();

@@ -27,7 +27,7 @@ fn to_engine() -> Vec<ToEngine> {
     let report =
         GateReport { name: "g".to_owned(), queue_delay_us: [1, 2], ..GateReport::default() };
     vec![
-        ToEngine::Hello(Hello { protocol: 1, nonce: [4; 16], sent_us: 5 }),
+        ToEngine::Hello(Hello { protocol: 1, nonce: [4; 16], sent_us: 5, name: "east".to_owned() }),
         ToEngine::Proof([6; 32]),
         ToEngine::Asks { priority: Priority::Claim, age_us: 1 << 40, asks },
         ToEngine::Counts(counts),

@@ -152,8 +152,8 @@ fn a_gate_that_is_killed_loses_nothing_and_leaves_the_other_alone() {
             tokio::task::yield_now().await;
         }
         drop(living);
-        all_there(&other, &lost.borrow()).await;
-        all_there(&other, &kept.borrow()).await;
+        all_there(&other, &lost.take()).await;
+        all_there(&other, &kept.take()).await;
     });
     other.stop();
     engine.stop();
@@ -184,7 +184,7 @@ fn a_gate_goes_on_by_itself_when_the_engine_is_back() {
             engine = place.start_engine();
             let raw = claim_until_done(&gate, "who waited").await;
             assert!(raw.status == 200 || raw.status == 201, "{raw:?}");
-            all_there(&gate, &acked.borrow()).await;
+            all_there(&gate, &acked.take()).await;
         }
         engine.stop();
     });
