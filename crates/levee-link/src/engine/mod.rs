@@ -86,7 +86,9 @@ struct Hall {
     shared_key: SharedKey,
     keys: watch::Receiver<Arc<Vec<ApiKey>>>,
     stopping: watch::Receiver<bool>,
-    /// Connect streams, those that shake hands included.
+    /// Streams that shake hands.
+    handshakes: AtomicUsize,
+    /// Gates.
     sessions: AtomicUsize,
     /// By token: exports under way of each session.
     exports: Mutex<HashMap<Nonce, Arc<AtomicUsize>>>,
@@ -138,6 +140,7 @@ pub fn start(listener: Listener, ports: Ports) -> Result<Server, ServeError> {
         shared_key,
         keys,
         stopping: stopping.clone(),
+        handshakes: AtomicUsize::new(0),
         sessions: AtomicUsize::new(0),
         exports: Mutex::default(),
     });

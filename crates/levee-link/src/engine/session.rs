@@ -18,7 +18,8 @@ use super::Hall;
 use super::outbox::{Messages, Outbox};
 use super::told::Told;
 use crate::limits::{
-    GATES_MAX, HANDSHAKE_MAX, IN_FLIGHT_MAX, INTAKE_EVERY, REPORT_TEXT_LEN_MAX, SILENCE_MAX,
+    GATES_MAX, HANDSHAKE_MAX, HANDSHAKES_MAX, IN_FLIGHT_MAX, INTAKE_EVERY, REPORT_TEXT_LEN_MAX,
+    SILENCE_MAX,
 };
 use crate::message::{
     Challenge, Counts, PROTOCOL, Report, ToEngine, ToGate, Welcome, bytes_of, read_frame, read_one,
@@ -30,15 +31,16 @@ type Out = mpsc::Sender<Result<Bytes, Status>>;
 
 /// Serves a gate until it or the engine ends, and frees what it had.
 pub(super) async fn run(hall: Arc<Hall>, mut inbound: Streaming<Bytes>, out: Out) {
-    let before = hall.sessions.fetch_add(1, Relaxed);
-    let _place = Place(&hall.sessions);
     let served = async {
-        if before >= GATES_MAX {
-            return Err(Status::resource_exhausted("as many gates are here as the engine takes"));
-        }
+        // Strangers, who shake hands, take no place from gates.
+        let handshake = Place::take(&hall.handshakes, HANDSHAKES_MAX);
+        let handshake = handshake.ok_or_else(|| full("handshakes are under way"))?;
         let shaken = timeout(HANDSHAKE_MAX, shake_hands(&hall, &mut inbound, &out)).await;
         let shaken = shaken.map_err(|_| Status::deadline_exceeded("no handshake in time"))?;
         let (token, name) = shaken?;
+        drop(handshake);
+        let place = Place::take(&hall.sessions, GATES_MAX);
+        let _place = place.ok_or_else(|| full("gates are here"))?;
         let seat = Seat::take(&hall, token);
         tracing::info!(?name, "a gate is connected");
         let ended = tokio::select! {
@@ -62,6 +64,18 @@ pub(super) async fn run(hall: Arc<Hall>, mut inbound: Streaming<Bytes>, out: Out
 
 /// Counts a stream for as long as it lasts.
 struct Place<'h>(&'h AtomicUsize);
+
+impl<'h> Place<'h> {
+    fn take(count: &'h AtomicUsize, most: usize) -> Option<Self> {
+        let before = count.fetch_add(1, Relaxed);
+        let place = Self(count);
+        (before < most).then_some(place)
+    }
+}
+
+fn full(what: &str) -> Status {
+    Status::resource_exhausted(format!("as many {what} as the engine takes"))
+}
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {

@@ -17,7 +17,7 @@ use tonic::{Code, Request, Status, Streaming};
 use super::bench::{Bench, until};
 use crate::SharedKey;
 use crate::framing::{CONNECT, EXPORT, Opaque};
-use crate::limits::{FRAME_TO_ENGINE_LEN_MAX, IN_FLIGHT_MAX};
+use crate::limits::{FRAME_TO_ENGINE_LEN_MAX, HANDSHAKES_MAX, IN_FLIGHT_MAX};
 use crate::message::{
     Counts, ExportRequest, Hello, PROTOCOL, ToEngine, ToGate, bytes_of, read_frame, read_one,
 };
@@ -173,6 +173,27 @@ fn who_falls_silent_is_gone() {
     assert_eq!(status.code(), Code::DeadlineExceeded, "{status:?}");
     until(|| bench.is_free());
     assert_eq!(silent.end().code(), Code::DeadlineExceeded);
+}
+
+#[test]
+fn strangers_take_no_place_from_gates() {
+    let bench = Bench::start(None);
+    let gate = bench.gate();
+    let mut strangers: Vec<_> = (0..HANDSHAKES_MAX)
+        .map(|_| {
+            let mut stranger = Peer::connect(&bench.path());
+            stranger.hello();
+            assert!(stranger.hear().unwrap().is_some(), "a challenge");
+            stranger
+        })
+        .collect();
+    let mut late = Peer::connect(&bench.path());
+    assert_eq!(late.end().code(), Code::ResourceExhausted);
+    let query = AskBody::Query(Query::Campaigns { after: None, limit: 1 });
+    assert!(matches!(gate.ask(query), Reply::Answer(_)));
+    // Their time is bounded, and then a gate finds a place.
+    assert_eq!(strangers[0].end().code(), Code::DeadlineExceeded);
+    drop(bench.gate());
 }
 
 #[test]
