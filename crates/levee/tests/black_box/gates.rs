@@ -251,6 +251,11 @@ fn what_is_not_protected_is_refused_and_secrets_are_not_shown() {
         assert!(all.contains(said), "{arguments:?}: {all}");
         assert!(!all.contains("0123456789abcdef"), "{all}");
     }
+    // Everyone knows the keys of --dev.
+    let everywhere = ["gate", "--listen", "0.0.0.0:0", "--engine", &socket, "--shared-key", key];
+    let output = levee(&everywhere);
+    assert_eq!(output.status.code(), Some(3), "{}", text(&output));
+    assert!(text(&output).contains("loopback only"), "{}", text(&output));
     let gate = Server::start_gate(&["--engine", &socket, "--shared-key", key]);
     gate.expect("it knows the key").stop();
     engine.stop();
