@@ -133,7 +133,11 @@ async fn shake_hands(
     let own = nonce().map_err(|error| broken(error.to_string()))?;
     let (sent_us, name) = (clock_us(), shared.name.clone());
     let hello = Hello { protocol: PROTOCOL, nonce: own, sent_us, name };
-    send(&out, bytes_of(&ToEngine::Hello(hello))).await?;
+    if send(&out, bytes_of(&ToEngine::Hello(hello))).await.is_err() {
+        // It was ended before anything was said; why comes the other way.
+        let why = inbound.message().await.err().map(End::from);
+        return Err(why.unwrap_or_else(|| broken("the engine ended the connection")));
+    }
     let first = inbound.message().await?.ok_or_else(|| broken("no answer to the hello"))?;
     let Ok(ToGate::Challenge(challenge)) = read_one(&first) else {
         return Err(broken("this is no engine's challenge"));
