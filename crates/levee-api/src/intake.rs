@@ -53,6 +53,8 @@ pub struct Intake {
     slots: Box<[AtomicU32]>,
     gates: Mutex<BTreeMap<u32, GateReport>>,
     gate_count: AtomicU64,
+    /// In a mirror: before the engine.
+    gates_in_all: AtomicU64,
     next_gate: AtomicU32,
     advice: Mutex<BTreeMap<String, Advice>>,
     /// What is added to the machine's clock; not 0 in mirrors only.
@@ -141,6 +143,7 @@ impl Default for Intake {
             slots: (0..SLOTS).map(|_| AtomicU32::new(0)).collect(),
             gates: Mutex::default(),
             gate_count: AtomicU64::new(0),
+            gates_in_all: AtomicU64::new(0),
             next_gate: AtomicU32::new(0),
             advice: Mutex::default(),
             offset_us: AtomicI64::new(0),
@@ -197,6 +200,12 @@ impl Intake {
         self.watermark_us.store(place_us, Release);
     }
 
+    /// For mirrors: as [`Self::set_watermark_us`], unless a gate has closed the room meanwhile.
+    /// Whether it was set.
+    pub fn follow_watermark_us(&self, seen_us: u64, place_us: u64) -> bool {
+        self.watermark_us.compare_exchange(seen_us, place_us, AcqRel, Acquire).is_ok()
+    }
+
     /// Until when the watermark is held; [`OPEN`] where nothing holds it.
     #[must_use]
     pub fn hold_until_us(&self) -> u64 {
@@ -212,6 +221,12 @@ impl Intake {
     /// For the steward and mirrors.
     pub fn set_hold_until_us(&self, hold_us: u64) {
         self.hold_until_us.store(hold_us, Relaxed);
+    }
+
+    /// For mirrors: as [`Self::set_hold_until_us`], unless a gate has set it meanwhile. Whether it
+    /// was set.
+    pub fn follow_hold_until_us(&self, seen_us: u64, hold_us: u64) -> bool {
+        self.hold_until_us.compare_exchange(seen_us, hold_us, AcqRel, Acquire).is_ok()
     }
 
     /// Claims that all gates together may have with the engine before newcomers wait.
@@ -291,6 +306,12 @@ impl Intake {
         self.slots[Self::slot_of(place_us)].fetch_add(1, Relaxed);
     }
 
+    /// Counts passes with this place that were counted elsewhere. In mirrors the sum may also go
+    /// down: `passes` is added without regard to overflow.
+    pub fn add_passes(&self, place_us: u64, passes: u32) {
+        self.slots[Self::slot_of(place_us)].fetch_add(passes, Relaxed);
+    }
+
     /// Passes in the slot of this place.
     #[must_use]
     pub fn passes_in_slot(&self, place_us: u64) -> u32 {
@@ -338,12 +359,12 @@ impl Intake {
     /// How many gates there are.
     #[must_use]
     pub fn gate_count(&self) -> u64 {
-        self.gate_count.load(Relaxed)
+        self.gate_count.load(Relaxed).max(self.gates_in_all.load(Relaxed))
     }
 
     /// For mirrors.
     pub fn set_gate_count(&self, gates: u64) {
-        self.gate_count.store(gates, Relaxed);
+        self.gates_in_all.store(gates, Relaxed);
     }
 
     /// A sum over all gates.

@@ -89,11 +89,11 @@ pub enum Reply {
     Refused(Refusal),
     /// To a question.
     Answer(Box<Answer>),
-    /// The engine could not decide; nothing happened.
+    /// No decision; nothing happened, save after [`Failure::Lost`].
     Failed(Failure),
 }
 
-/// Why the engine could not decide.
+/// Why there is no decision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failure {
     /// The queue has no room.
@@ -108,10 +108,15 @@ pub enum Failure {
     Recovering,
     /// The same command broke an invariant before; it is kept for those who mend it.
     Quarantined,
+    /// There is no connection to the engine at present; it was not asked.
+    Unreachable,
+    /// The connection to the engine broke before its reply: whether there was an effect is not
+    /// known.
+    Lost,
 }
 
 /// A gate thread, as the engine knows it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Origin(pub u32);
 
 /// Where an engine leaves replies for one origin. Called from the engine's threads: must not block.
@@ -122,16 +127,21 @@ pub trait Deliver: Send + Sync {
 
 /// How a gate reaches an engine.
 pub trait Submit: Send + Sync {
-    /// Makes a place for replies known. Origins live as long as the engine.
+    /// Makes a place for replies known, until [`Self::release`].
     fn register(&self, deliver: Arc<dyn Deliver>) -> Origin;
+
+    /// Nobody waits at this place any more: what was asked from it is decided all the same, and the
+    /// replies are dropped. The number is not given away again. Where all origins live as long as
+    /// the engine, there is nothing to do.
+    fn release(&self, _origin: Origin) {}
 
     /// Takes asks of one lane over, all of which `arrived` at this moment or later: the queue delay
     /// counts from there. Leaves an empty vector to fill next. What finds no room in the queue, or
     /// comes too early or too late, stays in it, and the reason is returned.
     ///
     /// # Errors
-    /// [`Failure::Overloaded`], [`Failure::Recovering`] or [`Failure::Stopping`], with the asks that
-    /// were not taken.
+    /// [`Failure::Overloaded`], [`Failure::Recovering`], [`Failure::Stopping`] or
+    /// [`Failure::Unreachable`], with the asks that were not taken.
     fn submit(
         &self,
         origin: Origin,

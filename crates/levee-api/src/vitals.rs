@@ -17,6 +17,8 @@ pub enum Phase {
     Stopping = 2,
     /// Ended by a fault; nothing more is acknowledged.
     Failed = 3,
+    /// In a gate's mirror: there is no connection to the engine.
+    Unreachable = 4,
 }
 
 /// A histogram over powers of two of microseconds.
@@ -136,6 +138,7 @@ impl Vitals {
             0 => Phase::Recovering,
             1 => Phase::Ready,
             2 => Phase::Stopping,
+            4 => Phase::Unreachable,
             _ => Phase::Failed,
         }
     }
@@ -148,9 +151,85 @@ impl Vitals {
         self.queue_delay[lane as usize].count().saturating_sub(expired)
     }
 
-    /// For the engine: says where it stands.
+    /// For the engine and mirrors: says where it stands.
     pub fn set_phase(&self, phase: Phase) {
         self.phase.store(phase as u64, Relaxed);
+    }
+
+    /// All numbers in a fixed order, the phase first: what a mirror is kept by.
+    #[must_use]
+    pub fn numbers(&self) -> Vec<u64> {
+        self.cells().iter().map(|cell| cell.load(Relaxed)).collect()
+    }
+
+    /// For mirrors: sets the number at a place of [`Self::numbers`]; whether there is such a place.
+    pub fn set_number(&self, place: usize, number: u64) -> bool {
+        let cells = self.cells();
+        let cell = cells.get(place);
+        cell.inspect(|cell| cell.store(number, Relaxed)).is_some()
+    }
+
+    fn cells(&self) -> Vec<&AtomicU64> {
+        // Without `..`, so that nothing new is forgotten.
+        let Self {
+            phase,
+            replayed,
+            restored_bytes,
+            restore_bytes,
+            snapshot_seq,
+            snapshot_bytes,
+            snapshot_ms,
+            snapshots,
+            snapshots_failed,
+            snapshot_queued_bytes,
+            durable_seq,
+            journal_ms,
+            done,
+            repeated,
+            refused,
+            answered,
+            overloaded,
+            storage_full,
+            expired,
+            records,
+            journal_bytes,
+            room_bytes,
+            waiting,
+            oldest_us,
+            queue_delay,
+            sync_time,
+        } = self;
+        let mut cells = vec![
+            phase,
+            replayed,
+            restored_bytes,
+            restore_bytes,
+            snapshot_seq,
+            snapshot_bytes,
+            snapshot_ms,
+            snapshots,
+            snapshots_failed,
+            snapshot_queued_bytes,
+            durable_seq,
+            journal_ms,
+            done,
+            repeated,
+            refused,
+            answered,
+            overloaded,
+            storage_full,
+            records,
+            journal_bytes,
+            room_bytes,
+        ];
+        cells.extend(waiting);
+        cells.extend(expired);
+        cells.extend(oldest_us);
+        for Histogram { buckets, sum_us } in queue_delay.iter().chain([sync_time]) {
+            cells.extend(buckets);
+            cells.push(sum_us);
+        }
+        cells
     }
 }
 

@@ -1,6 +1,8 @@
 //! Questions that change nothing. They ride in the engine's queue like commands, but the journal
 //! never sees them.
 
+mod codec;
+
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -51,7 +53,7 @@ pub enum Query {
 }
 
 /// What is so, at the moment of the question.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
     /// To [`Query::Campaign`]; `None` when there is no such campaign.
     Campaign(Option<CampaignView>),
@@ -70,7 +72,7 @@ pub enum Answer {
 }
 
 /// One campaign.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CampaignView {
     /// Its number.
     pub number: CampaignNo,
@@ -91,7 +93,7 @@ pub struct CampaignView {
 }
 
 /// One voucher.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VoucherView {
     /// Its number.
     pub number: VoucherNo,
@@ -116,7 +118,7 @@ pub struct VoucherView {
 }
 
 /// One redemption.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RedemptionView {
     /// Its number.
     pub number: RedemptionNo,

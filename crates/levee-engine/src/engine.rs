@@ -22,6 +22,7 @@ use levee_journal::{
 
 use crate::decider::{Decider, JUMP_MS_MAX};
 use crate::finisher::Finisher;
+use crate::origins::Origins;
 use crate::quarantine::Quarantine;
 use crate::queue::Queue;
 use crate::recover::{empty_state, newest_snapshot, replay};
@@ -125,10 +126,11 @@ impl Engine {
             vitals: Vitals::default(),
             intake,
             claims_per_s: config.claims_per_s.map_or(0, u64::from),
-            delivers: Mutex::new(Vec::new()),
+            origins: Origins::default(),
             fault: Mutex::new(None),
             data: config.data.clone(),
             durable: OnceLock::new(),
+            installation: OnceLock::new(),
             sync_ns: AtomicU64::new(0),
         };
         Self { config, shared: Arc::new(shared), threads: Mutex::new(Vec::new()) }
@@ -187,6 +189,7 @@ impl Engine {
         shared.vitals.durable_seq.store(state.last_seq(), Relaxed);
         shared.vitals.journal_ms.store(last_ms, Relaxed);
         shared.durable.set(journal.durable()).expect("an engine is opened once");
+        shared.installation.set(head.installation).expect("an engine is opened once");
 
         let record_bytes_max =
             journal.payload_bytes_max().min(PAYLOAD_BYTES_MAX + LAST_COMMAND_BYTES);
@@ -250,6 +253,12 @@ impl Engine {
         JournalExport::new(Arc::clone(&self.shared))
     }
 
+    /// Whose journal it is, once it is open.
+    #[must_use]
+    pub fn installation(&self) -> Option<InstallationId> {
+        self.shared.installation.get().copied()
+    }
+
     /// Why the engine stopped by itself, if it did.
     #[must_use]
     pub fn fault(&self) -> Option<Fault> {
@@ -292,10 +301,11 @@ fn check_clock(clock: &impl Clock, last_ms: u64, accept_time: bool) -> Result<()
 
 impl Submit for Engine {
     fn register(&self, deliver: Arc<dyn Deliver>) -> Origin {
-        let mut delivers = self.shared.delivers.lock().unwrap_or_else(PoisonError::into_inner);
-        let origin = Origin(u32::try_from(delivers.len()).expect("gates have a few threads each"));
-        delivers.push(deliver);
-        origin
+        self.shared.origins.register(deliver)
+    }
+
+    fn release(&self, origin: Origin) {
+        self.shared.origins.release(origin);
     }
 
     fn submit(

@@ -1,14 +1,14 @@
 //! The thread that makes batches durable and lets know.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::{Receiver, Sender};
-use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
-use levee_api::port::Deliver;
 use levee_journal::{AppendError, Log};
 
 use crate::Fault;
+use crate::origins::KnownOrigins;
 use crate::sequencer::Batch;
 use crate::shared::Shared;
 
@@ -25,7 +25,7 @@ pub(crate) struct Finisher<L> {
 impl<L: Log> Finisher<L> {
     /// Runs until the other thread has ended; then closes the journal, unless there was a fault.
     pub(crate) fn run(mut self) {
-        let mut delivers = Vec::new();
+        let mut origins = KnownOrigins::default();
         while let Some(mut batch) = self.next() {
             if let Err(fault) = self.append(&mut batch) {
                 // Nothing of this batch, nor of any that follows, is ever told to anyone.
@@ -36,12 +36,9 @@ impl<L: Log> Finisher<L> {
             if let Some(operations) = &batch.operations {
                 self.shared.show(operations);
             }
+            self.shared.origins.look(&mut origins);
             for (origin, replies) in batch.replies.drain(..) {
-                let place = origin.0 as usize;
-                if place >= delivers.len() {
-                    delivers = self.delivers();
-                }
-                if let Some(deliver) = delivers.get(place) {
+                if let Some(deliver) = origins.get(origin) {
                     deliver.deliver(replies);
                 }
             }
@@ -64,10 +61,6 @@ impl<L: Log> Finisher<L> {
             self.shared.queue.set_idle();
             self.batches.recv().ok()
         })
-    }
-
-    fn delivers(&self) -> Vec<Arc<dyn Deliver>> {
-        self.shared.delivers.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn append(&mut self, batch: &mut Batch) -> Result<(), Fault> {

@@ -16,6 +16,7 @@ mod export;
 mod finisher;
 mod lanes;
 mod memory;
+mod origins;
 mod quarantine;
 mod queue;
 pub mod recover;

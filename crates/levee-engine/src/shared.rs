@@ -5,12 +5,12 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use levee_api::intake::{Intake, Why};
-use levee_api::port::Deliver;
 use levee_api::vitals::{Phase, Vitals};
 use levee_core::types::Operations;
-use levee_journal::DurableSeq;
+use levee_journal::{DurableSeq, InstallationId};
 
 use crate::Fault;
+use crate::origins::Origins;
 use crate::queue::Queue;
 
 /// What the threads share with the handle.
@@ -20,12 +20,14 @@ pub(crate) struct Shared {
     pub(crate) intake: Arc<Intake>,
     /// Most claims a second where no operator set a limit; 0: none.
     pub(crate) claims_per_s: u64,
-    pub(crate) delivers: Mutex<Vec<Arc<dyn Deliver>>>,
+    pub(crate) origins: Origins,
     pub(crate) fault: Mutex<Option<Fault>>,
     /// Where broken commands are left.
     pub(crate) data: PathBuf,
     /// Up to where the journal is durable; not there before it is open.
     pub(crate) durable: OnceLock<DurableSeq>,
+    /// Whose journal it is; not there before it is open.
+    pub(crate) installation: OnceLock<InstallationId>,
     /// How long a write with its sync takes, in nanoseconds; an average of the last few.
     pub(crate) sync_ns: AtomicU64,
 }

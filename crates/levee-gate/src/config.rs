@@ -18,6 +18,12 @@ pub(crate) const HEADERS_MAX: usize = 64;
 /// Limits of a gate. Every time is a limit on something that a client could otherwise hold forever.
 #[derive(Clone, Debug)]
 pub struct GateConfig {
+    /// Its name in metrics.
+    pub name: String,
+    /// Where its users are; may be empty.
+    pub region: String,
+    /// The tier of their cities; may be empty.
+    pub tier: String,
     /// Threads, each with an event loop of its own.
     pub workers: usize,
     /// From the first byte of a request's head to its last.
@@ -32,12 +38,6 @@ pub struct GateConfig {
     pub connections_max: usize,
     /// For requests under way when the gate stops.
     pub drain: Duration,
-    /// The gate's name in metrics.
-    pub name: String,
-    /// Where its users are, in metrics.
-    pub region: String,
-    /// The tier of their cities, in metrics.
-    pub tier: String,
     /// Who is let in.
     pub admission: AdmissionConfig,
     /// Added to the workers' niceness; above 0 they go behind others, such as an engine beside them.
@@ -66,6 +66,9 @@ impl Default for AdmissionConfig {
 impl Default for GateConfig {
     fn default() -> Self {
         Self {
+            name: "gate".to_owned(),
+            region: String::new(),
+            tier: String::new(),
             workers: std::thread::available_parallelism().map_or(1, usize::from),
             header_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(10),
@@ -73,9 +76,6 @@ impl Default for GateConfig {
             reply_timeout: Duration::from_secs(30),
             connections_max: 16_384,
             drain: Duration::from_secs(5),
-            name: "gate".to_owned(),
-            region: String::new(),
-            tier: String::new(),
             admission: AdmissionConfig::default(),
             nice: 0,
         }

@@ -1,4 +1,5 @@
-//! Who may do what: API keys by their hash, in a file that is read again when it changes.
+//! Who may do what: API keys by their hash, in a file that is read again when it changes, or as an
+//! engine in another process says.
 //!
 //! Neither the file nor the memory holds a secret, only SHA-256 of it; secrets are random and long,
 //! so a slow hash would protect nothing more.
@@ -67,6 +68,17 @@ impl Role {
 pub(crate) struct Key {
     pub(crate) id: String,
     pub(crate) role: Role,
+}
+
+/// One key without its secret, for gates in other processes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyEntry {
+    /// Of the secret.
+    pub sha256: [u8; 32],
+    /// As it is listed.
+    pub id: String,
+    /// What it allows.
+    pub role: Role,
 }
 
 /// One key, as the file has it.
@@ -151,8 +163,34 @@ impl KeyRing {
         Self { path: None, table, generation: AtomicU64::new(0) }
     }
 
+    /// No keys, until [`Self::replace`].
+    #[must_use]
+    pub fn fed() -> Self {
+        Self { path: None, table: Mutex::default(), generation: AtomicU64::new(0) }
+    }
+
+    /// From now on these keys hold.
+    pub fn replace(&self, entries: Vec<KeyEntry>) {
+        let key = |entry: KeyEntry| (entry.sha256, Key { id: entry.id, role: entry.role });
+        let table = Arc::new(entries.into_iter().map(key).collect());
+        self.table.lock().unwrap_or_else(PoisonError::into_inner).1 = table;
+        self.generation.fetch_add(1, Relaxed);
+    }
+
+    /// All keys that hold now, without their secrets.
+    #[must_use]
+    pub fn entries(&self) -> Vec<KeyEntry> {
+        let entry = |(sha256, key): &([u8; 32], Key)| KeyEntry {
+            sha256: *sha256,
+            id: key.id.clone(),
+            role: key.role,
+        };
+        self.keys().iter().map(entry).collect()
+    }
+
     /// Counts up with every change.
-    pub(crate) fn generation(&self) -> u64 {
+    #[must_use]
+    pub fn generation(&self) -> u64 {
         self.generation.load(Relaxed)
     }
 

@@ -38,4 +38,4 @@ mod worker;
 pub use admission::{Rule, Signal, Steward, StewardConfig};
 pub use config::{AdmissionConfig, GateConfig, Ports};
 pub use gate::{Gate, start};
-pub use keys::{KeyRing, Role};
+pub use keys::{KeyEntry, KeyRing, Role};

@@ -96,6 +96,7 @@ pub(crate) fn phase_name(phase: Phase) -> &'static str {
         Phase::Ready => "ready",
         Phase::Stopping => "stopping",
         Phase::Failed => "failed",
+        Phase::Unreachable => "unreachable",
     }
 }
 
@@ -151,7 +152,9 @@ impl Text {
 pub(crate) fn engine(vitals: &Vitals) -> String {
     let mut text = Text(String::with_capacity(16 * 1024));
     text.head("levee_engine_phase", "gauge", "1 for the phase that the engine is in.");
-    for phase in [Phase::Recovering, Phase::Ready, Phase::Stopping, Phase::Failed] {
+    for phase in
+        [Phase::Recovering, Phase::Ready, Phase::Stopping, Phase::Failed, Phase::Unreachable]
+    {
         let is = u64::from(phase == vitals.phase());
         text.sample("levee_engine_phase", &format!("phase=\"{}\"", phase_name(phase)), is);
     }

@@ -167,6 +167,12 @@ impl From<Failure> for Trouble {
             Failure::Stopping => Self::new(Code::Unavailable),
             Failure::Recovering => Self::new(Code::Unavailable)
                 .with_detail("The engine still reads its journal; /readyz says how far it is."),
+            Failure::Unreachable => Self::new(Code::Unavailable)
+                .with_detail("This gate has no connection to the engine; nothing was changed."),
+            Failure::Lost => Self::new(Code::Unavailable).with_detail(
+                "The connection to the engine broke before its reply. Whether the request took \
+                 effect is not known: repeat it with the same Idempotency-Key, or the same claim.",
+            ),
             Failure::Quarantined => Self::new(Code::InternalError),
         }
     }

@@ -1,10 +1,10 @@
-//! The configuration file of `levee serve`; flags go before it.
+//! The configuration file of `levee serve` and `levee gate`; flags go before it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use levee_api::types::Level;
 use levee_engine::SnapshotPlan;
 use levee_gate::{GateConfig, Rule, Signal, StewardConfig};
@@ -26,6 +26,19 @@ pub(crate) struct Config {
     pub(crate) admission: AdmissionSection,
     pub(crate) brownout: BrownoutSection,
     pub(crate) scaler: ScalerSection,
+    pub(crate) gates: GatesSection,
+}
+
+/// For gates in processes of their own.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct GatesSection {
+    /// Where the engine takes them in: `unix:PATH` or `host:port`.
+    pub(crate) listen: Option<String>,
+    /// Files; see [`crate::gates`].
+    pub(crate) tls_cert: Option<PathBuf>,
+    pub(crate) tls_key: Option<PathBuf>,
+    pub(crate) shared_key: Option<PathBuf>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -64,14 +77,14 @@ const SNAPSHOT_QUEUE_BYTES_MIN: usize = 1 << 20;
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct GateSection {
+    name: Option<String>,
+    region: Option<String>,
+    tier: Option<String>,
     workers: Option<usize>,
     connections_max: Option<usize>,
     header_timeout_ms: Option<u64>,
     body_timeout_ms: Option<u64>,
     drain_ms: Option<u64>,
-    name: Option<String>,
-    region: Option<String>,
-    tier: Option<String>,
 }
 
 /// The room's counts reach that far.
@@ -208,14 +221,21 @@ impl Config {
         let mut config = GateConfig::default();
         let ms = Duration::from_millis;
         let gate = &self.gate;
+        for (field, text, into) in [
+            ("name", &gate.name, &mut config.name),
+            ("region", &gate.region, &mut config.region),
+            ("tier", &gate.tier, &mut config.tier),
+        ] {
+            if let Some(text) = text {
+                check_label(text).map_err(|wrong| anyhow!("gate.{field} {wrong}"))?;
+                text.clone_into(into);
+            }
+        }
         config.workers = gate.workers.unwrap_or(config.workers);
         config.connections_max = gate.connections_max.unwrap_or(config.connections_max);
         config.header_timeout = gate.header_timeout_ms.map_or(config.header_timeout, ms);
         config.body_timeout = gate.body_timeout_ms.map_or(config.body_timeout, ms);
         config.drain = gate.drain_ms.map_or(config.drain, ms);
-        config.name = gate.name.clone().unwrap_or(config.name);
-        config.region = gate.region.clone().unwrap_or(config.region);
-        config.tier = gate.tier.clone().unwrap_or(config.tier);
         let (section, admission) = (&self.admission, &mut config.admission);
         let opens_before_s = section.opens_before_s.unwrap_or(admission.opens_before.as_secs());
         ensure!(
@@ -228,4 +248,19 @@ impl Config {
         admission.key_per_s = section.key_per_s.unwrap_or(admission.key_per_s);
         Ok(config)
     }
+}
+
+/// Longest name, region or tier of a gate: they are labels in metrics.
+const LABEL_LEN_MAX: usize = 64;
+
+/// What may stand in a label: anything that needs no escape anywhere.
+pub(crate) fn check_label(text: &str) -> Result<(), String> {
+    let letter = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    if text.len() <= LABEL_LEN_MAX && text.bytes().all(letter) {
+        return Ok(());
+    }
+    Err(format!(
+        "is {text:?}, and may have up to {LABEL_LEN_MAX} letters, digits, dashes, underscores and \
+         dots"
+    ))
 }

@@ -8,6 +8,8 @@ mod bench;
 mod campaign;
 mod config;
 mod festival;
+mod gate;
+mod gates;
 mod intake;
 mod key;
 mod remote;
@@ -31,6 +33,8 @@ struct Cli {
 enum Cmd {
     /// Run the server: gate, engine and journal in one process.
     Serve(serve::Args),
+    /// Run a gate in a process of its own, before an engine in another.
+    Gate(gate::Args),
     /// Play the reference day against a real server, audit it, and write a report.
     Festival(festival::Args),
     /// Recount everything from a journal alone.
@@ -56,6 +60,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = match cli.command {
         Cmd::Serve(args) => serve::run(&args),
+        Cmd::Gate(args) => gate::run(&args),
         Cmd::Festival(args) => festival::run(&args),
         Cmd::Audit(args) => audit::run(&args),
         Cmd::Bench(args) => bench::run(&args),

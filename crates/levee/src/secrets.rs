@@ -56,13 +56,20 @@ fn load(path: &Path, make: bool) -> Result<[u8; 32]> {
         ),
         Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
     };
-    let mode = fs::metadata(path)?.permissions().mode() & 0o777;
+    check_private(path)?;
+    parse(text.trim()).with_context(|| format!("{} is not 64 hexadecimal digits", path.display()))
+}
+
+/// A file with a secret can be read by its owner only.
+pub(crate) fn check_private(path: &Path) -> Result<()> {
+    let metadata = fs::metadata(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let mode = metadata.permissions().mode() & 0o777;
     ensure!(
         mode.trailing_zeros() >= 6,
         "{} can be read by others (mode {mode:o}): chmod 600 it",
         path.display()
     );
-    parse(text.trim()).with_context(|| format!("{} is not 64 hexadecimal digits", path.display()))
+    Ok(())
 }
 
 fn parse(text: &str) -> Option<[u8; 32]> {

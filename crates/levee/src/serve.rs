@@ -1,14 +1,14 @@
-//! `levee serve`: gate, engine and journal in one process.
+//! `levee serve`: engine, journal and a gate in one process, and gates in others.
 
 use std::io::{IsTerminal, stderr};
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use levee_api::code::Codes;
 use levee_api::nice;
 use levee_api::port::Submit;
@@ -17,12 +17,14 @@ use levee_api::time::Instant;
 use levee_engine::{Clock, Engine, EngineConfig, Keys, ScaledClock, SystemClock};
 use levee_gate::{Gate, GateConfig, KeyRing, Ports, Steward, keys};
 use levee_journal::FileJournal;
+use levee_link::Installation;
 use levee_link::scaler::Scaler;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::config::Config;
+use crate::gates::{Door, OpenDoor};
 use crate::secrets::Secrets;
 use crate::{Ending, key};
 
@@ -30,7 +32,10 @@ use crate::{Ending, key};
 const DATA_DEFAULT: &str = "levee-data";
 
 /// Where it listens if nothing else is said.
-const LISTEN_DEFAULT: &str = "127.0.0.1:8080";
+pub(crate) const LISTEN_DEFAULT: &str = "127.0.0.1:8080";
+
+/// Says that only gates in processes of their own listen.
+const LISTEN_NONE: &str = "none";
 
 /// Segments of a throw-away server: small, because they are made for nothing.
 const SEGMENT_BYTES_DEV: u64 = 8 * 1024 * 1024;
@@ -51,9 +56,14 @@ pub(crate) struct Args {
     /// one, removed at the end].
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// Where to listen; port 0 takes a free one [default: 127.0.0.1:8080].
+    /// Where to listen; port 0 takes a free one, none leaves it to gates in processes of their own
+    /// [default: 127.0.0.1:8080].
     #[arg(long, value_name = "HOST:PORT")]
     listen: Option<String>,
+    /// Take gates in here: a socket as unix:PATH, or host:port with the files that the section gates
+    /// of the configuration names.
+    #[arg(long, value_name = "ADDRESS")]
+    gates: Option<String>,
     /// For trying things out: loopback only, with the keys dev-operator, dev-app, dev-outlet and
     /// dev-viewer.
     #[arg(long)]
@@ -62,7 +72,8 @@ pub(crate) struct Args {
     /// one [default: not at all].
     #[arg(long, value_name = "HOST:PORT")]
     scaler: Option<String>,
-    /// A TOML file with sections journal, engine, snapshots, gate and scaler; flags go before it.
+    /// A TOML file with sections journal, engine, snapshots, gate, gates, admission, brownout and
+    /// scaler; flags go before it.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Let journal time run so many times faster than real time, for rehearsals.
@@ -111,13 +122,33 @@ impl Args {
     }
 }
 
-pub(crate) fn run(args: &Args) -> Result<Ending> {
+/// Logs to the standard error from now on.
+pub(crate) fn log(level: tracing::Level) {
     tracing_subscriber::fmt()
         .with_writer(stderr)
         .with_ansi(stderr().is_terminal())
         .with_target(false)
-        .with_max_level(args.log)
+        .with_max_level(level)
         .init();
+}
+
+/// Binds where clients connect; nothing with `none`.
+fn bind(listen: &str, dev: bool) -> Result<Option<(TcpListener, SocketAddr)>> {
+    if listen == LISTEN_NONE {
+        return Ok(None);
+    }
+    let listener =
+        TcpListener::bind(listen).with_context(|| format!("cannot listen on {listen}"))?;
+    let address = listener.local_addr()?;
+    ensure!(
+        !dev || address.ip().is_loopback(),
+        "--dev has well-known keys and listens on loopback only, not on {address}"
+    );
+    Ok(Some((listener, address)))
+}
+
+pub(crate) fn run(args: &Args) -> Result<Ending> {
+    log(args.log);
     let mut config = Config::load(args.config.as_deref())?;
     let temporary = match (&args.data, &config.data, args.dev) {
         (None, None, true) => Some(tempfile::Builder::new().prefix("levee-dev-").tempdir()?),
@@ -133,13 +164,7 @@ pub(crate) fn run(args: &Args) -> Result<Ending> {
     // The port is taken first: two servers started by mistake then fail before they touch data.
     let listen = args.listen.clone().or(config.listen.take());
     let listen = listen.unwrap_or_else(|| LISTEN_DEFAULT.to_owned());
-    let listener =
-        TcpListener::bind(&listen).with_context(|| format!("cannot listen on {listen}"))?;
-    let address = listener.local_addr()?;
-    if args.dev && !address.ip().is_loopback() {
-        bail!("--dev has well-known keys and listens on loopback only, not on {address}");
-    }
-
+    let listener = bind(&listen, args.dev)?;
     let scaler = match args.scaler.clone().or(config.scaler.listen.take()) {
         Some(listen) => Some(
             TcpListener::bind(&listen)
@@ -147,8 +172,13 @@ pub(crate) fn run(args: &Args) -> Result<Ending> {
         ),
         None => None,
     };
-
     check_rehearsal(args, &data)?;
+    let gates = args.gates.as_ref().or(config.gates.listen.as_ref());
+    let door = gates.map(|address| Door::bind(address, &config.gates, args.dev)).transpose()?;
+    ensure!(
+        listener.is_some() || door.is_some(),
+        "--listen {LISTEN_NONE} leaves nobody to serve: name --gates as well"
+    );
     let mut signals = Signals::take()?;
     let secrets = Secrets::load_or_create(&data)?;
     let mut installation = [0; 16];
@@ -171,13 +201,13 @@ pub(crate) fn run(args: &Args) -> Result<Ending> {
     let engine = Arc::new(Engine::new(engine_config));
 
     let key_file = key::file(&data);
-    let ring = if args.dev { KeyRing::dev() } else { KeyRing::open(&key_file)? };
+    let ring = Arc::new(if args.dev { KeyRing::dev() } else { KeyRing::open(&key_file)? });
     let ports = Ports {
         submit: Arc::clone(&engine) as Arc<dyn Submit>,
         export: Arc::new(engine.export()),
         codes: Arc::new(Codes::new(&secrets.code, 0)),
         pseudonyms: PseudonymKey::new(&secrets.pseudonym),
-        keys: Arc::new(ring),
+        keys: Arc::clone(&ring),
     };
     let mut gate_config = config.gate_config()?;
     gate_config.nice = gate_nice;
@@ -185,7 +215,10 @@ pub(crate) fn run(args: &Args) -> Result<Ending> {
     let submit = Arc::clone(&engine) as Arc<dyn Submit>;
     let _steward = Steward::start(submit, &config.steward_config()?)?;
     // Before the engine, so that whoever asks is told how far it is.
-    let gate = levee_gate::start(listener, gate_config, ports)?;
+    let (listener, address) = listener.unzip();
+    let gate = listener.map(|listener| levee_gate::start(listener, gate_config, ports));
+    let gate = gate.transpose()?;
+    let (code_key, pseudonym_key) = (secrets.code, secrets.pseudonym);
     let scaler = match scaler {
         Some(listener) => Some(Scaler::start(listener, Arc::clone(engine.intake()))?),
         None => None,
@@ -199,12 +232,24 @@ pub(crate) fn run(args: &Args) -> Result<Ending> {
     if signalled && !opening.is_finished() {
         // Nothing was promised to anyone, and reading may take long.
         tracing::info!("stopped while recovering; nothing is lost");
-        gate.drain();
+        gate.into_iter().for_each(Gate::drain);
         drop(temporary);
         std::process::exit(0);
     }
     opening.join().map_err(|_| anyhow!("the thread that recovers has panicked"))??;
-    println!("levee listens on http://{address} with data in {}", data.display());
+    let takes_gates_in = door.as_ref().map(|door| {
+        let address = door.address();
+        format!("takes gates in on {address} with data in {}", data.display())
+    });
+    let id = engine.installation().context("an engine that is open has a journal")?;
+    let installation = Installation { id, code_key, pseudonym_key, dev: args.dev };
+    let door = door.map(|door| door.open(&engine, &ring, installation)).transpose()?;
+    if let Some(address) = address {
+        println!("levee listens on http://{address} with data in {}", data.display());
+    }
+    if let Some(takes_gates_in) = takes_gates_in {
+        println!("levee {takes_gates_in}");
+    }
     if args.dev {
         println!("keys: dev-operator, dev-app, dev-outlet, dev-viewer");
     } else if keys::list(&key_file)?.is_empty() {
@@ -213,7 +258,7 @@ pub(crate) fn run(args: &Args) -> Result<Ending> {
     if let Some(scaler) = &scaler {
         println!("the scaler listens on {}", scaler.local_addr());
     }
-    let ending = wait(&engine, gate, signals, signalled);
+    let ending = wait(&engine, gate, door, signals, signalled);
     if let Some(scaler) = scaler {
         scaler.stop();
     }
@@ -230,15 +275,15 @@ fn niceness() -> (i32, i32) {
     plan
 }
 
-/// The signals that end a server, taken before it says that it is there.
-struct Signals {
+/// The signals that end a process, taken before it says that it is there.
+pub(crate) struct Signals {
     runtime: Runtime,
     terminate: Signal,
     interrupt: Signal,
 }
 
 impl Signals {
-    fn take() -> Result<Self> {
+    pub(crate) fn take() -> Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let guard = runtime.enter();
         let (terminate, interrupt) =
@@ -248,7 +293,7 @@ impl Signals {
     }
 
     /// Waits for a signal or until `is_over`; whether a signal came.
-    fn come_before(&mut self, is_over: impl Fn() -> bool) -> bool {
+    pub(crate) fn come_before(&mut self, is_over: impl Fn() -> bool) -> bool {
         let Self { runtime, terminate, interrupt } = self;
         runtime.block_on(async {
             loop {
@@ -268,7 +313,7 @@ impl Signals {
 
 /// Raises the limit of open files to what is allowed, and keeps connections so far below it that
 /// the journal and the keys always find a file of theirs.
-fn limit_connections(config: &mut GateConfig) {
+pub(crate) fn limit_connections(config: &mut GateConfig) {
     let limits = getrlimit(Resource::Nofile);
     let raised = Rlimit { current: limits.maximum, ..limits };
     if let Err(error) = setrlimit(Resource::Nofile, raised) {
@@ -317,18 +362,26 @@ fn open_engine(
 
 /// Until a signal or a fault; then in order: no new connections, requests under way, the queue, the
 /// journal's end.
-fn wait(engine: &Engine, gate: Gate, mut signals: Signals, signalled: bool) -> Ending {
+fn wait(
+    engine: &Engine,
+    gate: Option<Gate>,
+    door: Option<OpenDoor>,
+    mut signals: Signals,
+    signalled: bool,
+) -> Ending {
     if !signalled && !signals.come_before(|| engine.fault().is_some()) {
         // Requests that wait for the engine will never be answered: the end must be at once. The
         // fault has been logged where it happened.
         return Ending::Failed;
     }
     tracing::info!("stopping: finishing what is under way");
-    gate.drain();
+    gate.into_iter().for_each(Gate::drain);
     // A fault has been logged where it happened.
     if engine.stop().is_err() {
         return Ending::Failed;
     }
+    // Behind the engine: gates still get the replies to what it had taken.
+    door.into_iter().for_each(OpenDoor::close);
     tracing::info!("stopped; the journal is closed");
     Ending::Good
 }

@@ -8,7 +8,8 @@ use std::fmt::Debug;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use self::strategies::{command, key, outcome};
+use self::strategies::{answer, command, key, outcome, query, refusal};
+use crate::query::{Answer, Query};
 use crate::types::*;
 
 fn bytes_of<T: Wire>(value: &T) -> Vec<u8> {
@@ -65,6 +66,34 @@ proptest! {
     }
 
     #[test]
+    fn every_refusal_comes_back(refusal in refusal()) {
+        comes_back(&refusal);
+    }
+
+    #[test]
+    fn every_question_comes_back(query in query()) {
+        comes_back(&query);
+    }
+
+    #[test]
+    fn every_answer_comes_back(answer in answer()) {
+        comes_back(&answer);
+    }
+
+    #[test]
+    fn damaged_answers_are_an_error_or_another_answer(
+        answer in answer(),
+        damage in vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+    ) {
+        let mut bytes = bytes_of(&answer);
+        for (place, byte) in &damage {
+            let place = place.index(bytes.len());
+            bytes[place] = *byte;
+        }
+        reads_one_form::<Answer>(&bytes);
+    }
+
+    #[test]
     fn a_batch_comes_back(
         entries in vec((command(), outcome()), 0..8),
         rules_version: u16,
@@ -81,6 +110,9 @@ proptest! {
         let tagged = [&[tag], &bytes[..]].concat();
         reads_one_form::<Command>(&tagged);
         reads_one_form::<Outcome>(&tagged);
+        reads_one_form::<Refusal>(&tagged);
+        reads_one_form::<Query>(&tagged);
+        reads_one_form::<Answer>(&tagged);
         let started = [&[CODEC_VERSION, 1, tag], &bytes[..]].concat();
         let _ = read_batch(&started);
     }

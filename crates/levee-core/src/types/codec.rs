@@ -9,6 +9,7 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use super::terms::FROZEN_FIELDS;
 use super::*;
 
 /// Layout of everything below; each batch in the journal names the one it was written with.
@@ -65,7 +66,7 @@ impl<'a> Reader<'a> {
     }
 
     #[cold]
-    fn not(&self, what: &'static str) -> DecodeError {
+    pub(crate) fn not(&self, what: &'static str) -> DecodeError {
         DecodeError { what, offset: self.offset }
     }
 
@@ -162,6 +163,29 @@ impl Wire for i16 {
     }
 }
 
+impl Wire for bool {
+    fn put(&self, out: &mut Vec<u8>) {
+        out.push(u8::from(*self));
+    }
+    fn get(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        match reader.byte()? {
+            0 => Ok(false),
+            1 => Ok(true),
+            _ => Err(reader.not("truth value")),
+        }
+    }
+}
+
+impl<A: Wire, B: Wire> Wire for (A, B) {
+    fn put(&self, out: &mut Vec<u8>) {
+        self.0.put(out);
+        self.1.put(out);
+    }
+    fn get(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok((A::get(reader)?, B::get(reader)?))
+    }
+}
+
 impl<const N: usize> Wire for [u8; N] {
     fn put(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(self);
@@ -232,19 +256,6 @@ impl<T: Wire> Wire for Box<T> {
     }
 }
 
-impl Wire for bool {
-    fn put(&self, out: &mut Vec<u8>) {
-        out.push(u8::from(*self));
-    }
-    fn get(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        match reader.byte()? {
-            0 => Ok(false),
-            1 => Ok(true),
-            _ => Err(reader.not("truth value")),
-        }
-    }
-}
-
 /// Fields in this order.
 macro_rules! wire_struct {
     ($($name:ident { $($field:ident),* $(,)? })*) => {$(
@@ -292,7 +303,7 @@ macro_rules! wire_enum {
             }
             #[inline]
             fn get(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-                match reader.byte()? {
+                match u8::get(reader)? {
                     $($tag => {
                         $(let $inner = Wire::get(reader)?;)?
                         $($(let $field = Wire::get(reader)?;)*)?
@@ -304,6 +315,8 @@ macro_rules! wire_enum {
         }
     )*};
 }
+
+pub(crate) use {wire_enum, wire_struct};
 
 wire_newtype! { CampaignNo VoucherNo RedemptionNo LockNo UserKey RequestKey NameHash }
 
@@ -340,6 +353,38 @@ wire_enum! {
     VoucherKind { 0 => AmountOff { face_minor }, 1 => PercentOff { percent, max_minor } }
     Level { 0 => Normal, 1 => Lean, 2 => Deferred, 3 => Waiting, 4 => Essential }
     Test { 0 => AtLeast(least), 1 => OneOf(texts) }
+}
+
+wire_enum! {
+    Refusal {
+        1 => CampaignNotFound, 2 => CampaignExists, 3 => CampaignLimitReached,
+        4 => CampaignNotOpen, 5 => CampaignClosed, 6 => CampaignStateConflict(state),
+        7 => VersionConflict, 8 => TermsFrozen(field), 9 => TermsChanged, 10 => NotEligible,
+        11 => UserLimitReached, 12 => BudgetExhausted, 13 => AmountTooLarge,
+        14 => IdempotencyKeyMissing, 15 => IdempotencyKeyReused, 16 => ReferenceReused,
+        17 => VoucherNotFound, 18 => VoucherOfAnotherUser, 19 => VoucherLocked,
+        20 => VoucherNotLive(state), 21 => VoucherNotApplicable, 22 => MinSpendNotMet,
+        23 => LockNotFound, 24 => LockNotHeld, 25 => RedemptionNotFound,
+        26 => RollbackWindowOver, 27 => RulesUnknown, 28 => InvalidField(field), 29 => Unchanged,
+        30 => LevelByHand,
+    }
+}
+
+/// Fields of commands that the rules may find wrong, behind those of the terms.
+const INVALID_FIELDS: [&str; 2] = ["reason", "claims_per_s"];
+
+/// The name of a field, by its place among those that refusals name.
+impl Wire for &'static str {
+    fn put(&self, out: &mut Vec<u8>) {
+        let mut fields = FROZEN_FIELDS.iter().chain(&INVALID_FIELDS);
+        let place = fields.position(|field| field == self);
+        place.expect("refusals name fields of this list").put(out);
+    }
+    fn get(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let place = usize::get(reader)?;
+        let mut fields = FROZEN_FIELDS.iter().chain(&INVALID_FIELDS);
+        fields.nth(place).copied().ok_or_else(|| reader.not("field of a refusal"))
+    }
 }
 
 wire_struct! {

@@ -16,6 +16,7 @@ mod terms;
 
 pub use batch::{BatchReader, put_batch_start, put_entry};
 pub use codec::{CODEC_VERSION, DecodeError, Reader, Wire};
+pub(crate) use codec::{wire_enum, wire_struct};
 pub use command::*;
 pub use eligibility::{Condition, Eligibility, Test};
 pub use ids::*;

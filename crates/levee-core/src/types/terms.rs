@@ -13,6 +13,27 @@ pub const DURATION_MS_MAX: u64 = 10 * 366 * 24 * 3_600_000;
 /// Latest instant that terms may name: the year 2200, in milliseconds since 1970.
 pub const INSTANT_MS_MAX: u64 = 7_258_118_400_000;
 
+/// What [`Terms::frozen_difference`] may name; a refusal that crosses a wire names one of them.
+pub(super) const FROZEN_FIELDS: [&str; 17] = [
+    "currency",
+    "opens_at",
+    "closes_at",
+    "eligibility",
+    "voucher.kind",
+    "voucher.min_spend_minor",
+    "voucher.brands",
+    "voucher.categories",
+    "voucher.hours",
+    "time_zone",
+    "voucher.valid_for",
+    "voucher.per_user",
+    "voucher.rollback_within",
+    "invites",
+    "envelopes",
+    "limits.prize_max_minor",
+    "limits.per_user_total_minor",
+];
+
 /// Everything that the rules need to know of a campaign.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
@@ -341,8 +362,13 @@ impl Terms {
     /// the closing time may move once a campaign is open, and only later.
     #[must_use]
     pub fn frozen_difference(&self, open: &Self) -> Option<&'static str> {
+        let differs = self.frozen_differences(open);
+        differs.iter().find(|(_, differs)| *differs).map(|(field, _)| *field)
+    }
+
+    fn frozen_differences(&self, open: &Self) -> [(&'static str, bool); FROZEN_FIELDS.len()] {
         let (a, b) = (&self.voucher, &open.voucher);
-        let differs = [
+        [
             ("currency", self.currency != open.currency),
             ("opens_at", self.opens_at_ms != open.opens_at_ms),
             ("closes_at", self.closes_at_ms < open.closes_at_ms),
@@ -360,8 +386,7 @@ impl Terms {
             ("envelopes", self.envelopes != open.envelopes),
             ("limits.prize_max_minor", self.prize_max_minor != open.prize_max_minor),
             ("limits.per_user_total_minor", self.per_user_total_minor != open.per_user_total_minor),
-        ];
-        differs.iter().find(|(_, differs)| *differs).map(|(field, _)| *field)
+        ]
     }
 }
 
@@ -382,6 +407,12 @@ fn check_names(field: &str, names: &[String]) -> Result<(), TermsError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_frozen_field_can_be_named_on_a_wire() {
+        let terms = crate::tests::terms();
+        assert_eq!(terms.frozen_differences(&terms).map(|(field, _)| field), FROZEN_FIELDS);
+    }
 
     #[test]
     fn parts_of_the_day_may_pass_midnight() {

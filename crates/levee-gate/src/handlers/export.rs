@@ -32,9 +32,11 @@ pub(crate) async fn export(call: &mut Call) -> Answer {
         }
     };
     let hub = Arc::clone(&call.worker.hub);
-    if hub.ports.submit.vitals().phase() == Phase::Recovering {
+    match hub.ports.submit.vitals().phase() {
         // What is durable is not known yet: an empty answer would say that nothing is.
-        return Err(Failure::Recovering.into());
+        Phase::Recovering => return Err(Failure::Recovering.into()),
+        Phase::Unreachable => return Err(Failure::Unreachable.into()),
+        Phase::Ready | Phase::Stopping | Phase::Failed => {}
     }
     if hub.exports.fetch_add(1, Relaxed) >= EXPORTS_MAX {
         hub.exports.fetch_sub(1, Relaxed);

@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 use crate::harness::{Address, Place, SMALL_SEGMENTS, Server, levee, path, run, text};
 
 /// What was acknowledged: the body by user.
-type Acked = Rc<RefCell<BTreeMap<String, Bytes>>>;
+pub(crate) type Acked = Rc<RefCell<BTreeMap<String, Bytes>>>;
 
 /// Claims for ever new users until the server is gone.
 async fn claim_until_gone(server: Address, name: String, acked: Acked) {
@@ -36,7 +36,12 @@ async fn claim_until_gone(server: Address, name: String, acked: Acked) {
 }
 
 /// Starts eight of them, and returns once so many claims were acknowledged.
-async fn load(server: &Address, round: usize, acked: &Acked, enough: usize) -> JoinSet<()> {
+pub(crate) async fn load(
+    server: &Address,
+    round: usize,
+    acked: &Acked,
+    enough: usize,
+) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
     for connection in 0..8 {
         let name = format!("user-{round}-{connection}");
@@ -49,7 +54,7 @@ async fn load(server: &Address, round: usize, acked: &Acked, enough: usize) -> J
 }
 
 /// Every acknowledged claim is there, once: asking again gives the same body.
-async fn all_there(server: &Address, acked: &BTreeMap<String, Bytes>) {
+pub(crate) async fn all_there(server: &Address, acked: &BTreeMap<String, Bytes>) {
     let mut client = server.app().await;
     for (user, body) in acked {
         let raw = client.post("/v1/campaigns/crash/claims", None, &json!({"user_id": user})).await;

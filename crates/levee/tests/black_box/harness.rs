@@ -39,18 +39,38 @@ impl Place {
         self.folder.path().join("data")
     }
 
+    /// A file or folder beside the data.
+    pub(crate) fn beside(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
     fn serve(&self) -> Command {
+        self.serve_on(&["--dev", "--listen", "127.0.0.1:0"])
+    }
+
+    fn serve_on(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(BINARY);
-        command.args(["serve", "--dev", "--listen", "127.0.0.1:0", "--data"]);
-        command.arg(self.data()).arg("--config").arg(self.folder.path().join("levee.toml"));
+        command.arg("serve").args(arguments).arg("--data").arg(self.data());
+        command.arg("--config").arg(self.beside("levee.toml"));
         command
     }
 
     /// Without the well-known keys.
     pub(crate) fn start_without_dev(&self) -> Server {
-        let dev = self.serve();
-        let mut command = Command::new(BINARY);
-        command.args(dev.get_args().filter(|argument| *argument != "--dev"));
+        self.start_without_dev_with(&["--listen", "127.0.0.1:0"])
+    }
+
+    /// The same with other arguments, where it listens among them.
+    pub(crate) fn start_without_dev_with(&self, arguments: &[&str]) -> Server {
+        let mut command = self.serve_on(&[]);
+        command.args(arguments);
+        Server::spawn(command).expect("the server starts")
+    }
+
+    /// With the well-known keys, and these arguments, where it listens among them.
+    pub(crate) fn start_with(&self, arguments: &[&str]) -> Server {
+        let mut command = self.serve_on(&["--dev"]);
+        command.args(arguments);
         Server::spawn(command).expect("the server starts")
     }
 
@@ -94,6 +114,13 @@ impl Deref for Server {
 }
 
 impl Server {
+    /// A gate in a process of its own, on a free port.
+    pub(crate) fn start_gate(arguments: &[&str]) -> Result<Self, String> {
+        let mut command = Command::new(BINARY);
+        command.args(["gate", "--listen", "127.0.0.1:0"]).args(arguments);
+        Self::spawn(command)
+    }
+
     fn spawn(mut command: Command) -> Result<Self, String> {
         let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = child.spawn().map_err(|error| error.to_string())?;
@@ -101,7 +128,9 @@ impl Server {
         let mut line = String::new();
         output.read_line(&mut line).map_err(|error| error.to_string())?;
         std::thread::spawn(move || output.read_to_end(&mut Vec::new()));
-        let address = line.split_once("http://").and_then(|(_, rest)| rest.split(' ').next());
+        // An engine without a gate of its own says where it takes others in.
+        let address = line.split_once(" on ").and_then(|(_, rest)| rest.split(' ').next());
+        let address = address.map(|address| address.rsplit('/').next().unwrap_or(address));
         match address {
             Some(address) => Ok(Self { address: Address(address.trim().to_owned()), child }),
             None => Err(format!("{line:?}, {:?}", child.wait())),

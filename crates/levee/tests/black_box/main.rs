@@ -4,6 +4,7 @@ mod benches;
 mod commands;
 mod crashes;
 mod disk;
+mod gates;
 mod harness;
 mod races;
 mod rehearsal;

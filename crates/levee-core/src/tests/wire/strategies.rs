@@ -1,9 +1,13 @@
 //! Random commands and outcomes, in all their forms.
 
+use std::sync::Arc;
+
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 
+use crate::SetAside;
+use crate::query::{Answer, CampaignView, Query, RedemptionView, VoucherView};
 use crate::types::*;
 
 pub(super) fn key() -> impl Strategy<Value = [u8; 16]> + Clone {
@@ -258,22 +262,27 @@ fn money() -> impl Strategy<Value = Money> {
     })
 }
 
-pub(super) fn outcome() -> impl Strategy<Value = Outcome> {
-    let voucher_state = || {
-        prop::sample::select(vec![
-            VoucherState::Live,
-            VoucherState::Locked,
-            VoucherState::Redeemed,
-            VoucherState::Expired,
-            VoucherState::Revoked,
-        ])
-    };
-    let state = prop::sample::select(vec![
+fn voucher_state() -> impl Strategy<Value = VoucherState> {
+    prop::sample::select(vec![
+        VoucherState::Live,
+        VoucherState::Locked,
+        VoucherState::Redeemed,
+        VoucherState::Expired,
+        VoucherState::Revoked,
+    ])
+}
+
+fn campaign_state() -> impl Strategy<Value = CampaignState> {
+    prop::sample::select(vec![
         CampaignState::Draft,
         CampaignState::Open,
         CampaignState::Paused,
         CampaignState::Closed,
-    ]);
+    ])
+}
+
+pub(super) fn outcome() -> impl Strategy<Value = Outcome> {
+    let state = campaign_state();
     let numbers = || vec(any::<u32>(), 0..5);
     let swept =
         (numbers(), numbers(), numbers()).prop_map(|(locks, vouchers, redemptions)| Swept {
@@ -304,5 +313,146 @@ pub(super) fn outcome() -> impl Strategy<Value = Outcome> {
         (setting(), setting()).prop_map(|(before, after)| Outcome::LevelChanged { before, after }),
         (option::of(any::<u32>()), option::of(any::<u32>()))
             .prop_map(|(before, after)| Outcome::LimitChanged { before, after }),
+    ]
+}
+
+pub(super) fn refusal() -> impl Strategy<Value = Refusal> {
+    use Refusal::*;
+    let field = prop::sample::select(vec!["currency", "closes_at", "voucher.hours"]);
+    let plain = prop::sample::select(vec![
+        CampaignNotFound,
+        CampaignExists,
+        CampaignLimitReached,
+        CampaignNotOpen,
+        CampaignClosed,
+        VersionConflict,
+        TermsChanged,
+        NotEligible,
+        UserLimitReached,
+        BudgetExhausted,
+        AmountTooLarge,
+        IdempotencyKeyMissing,
+        IdempotencyKeyReused,
+        ReferenceReused,
+        VoucherNotFound,
+        VoucherOfAnotherUser,
+        VoucherLocked,
+        VoucherNotApplicable,
+        MinSpendNotMet,
+        LockNotFound,
+        LockNotHeld,
+        RedemptionNotFound,
+        RollbackWindowOver,
+        RulesUnknown,
+    ]);
+    prop_oneof![
+        plain,
+        field.prop_map(TermsFrozen),
+        campaign_state().prop_map(CampaignStateConflict),
+        voucher_state().prop_map(VoucherNotLive),
+    ]
+}
+
+pub(super) fn query() -> impl Strategy<Value = Query> {
+    let number = || option::of(any::<u32>());
+    prop_oneof![
+        id().prop_map(Query::Campaign),
+        (option::of(id()), any::<u32>())
+            .prop_map(|(after, limit)| Query::Campaigns { after, limit }),
+        voucher().prop_map(Query::Voucher),
+        (user(), number(), any::<u32>()).prop_map(|(user, before, limit)| {
+            Query::Wallet { user, before: before.map(VoucherNo), limit }
+        }),
+        bill().prop_map(Query::Validate),
+        (number(), any::<u32>()).prop_map(|(after, limit)| {
+            Query::Redemptions { after: after.map(RedemptionNo), limit }
+        }),
+    ]
+}
+
+/// What views are made of: the place of the definition, numbers, and things of more than one form.
+type Parts = (prop::sample::Index, [u64; 4], [u32; 4], ViewForms);
+type ViewForms = (VoucherState, CampaignState, Money, [u8; 16], Option<u32>, bool, Reference);
+
+fn parts() -> impl Strategy<Value = Parts> {
+    let forms = (
+        voucher_state(),
+        campaign_state(),
+        money(),
+        key(),
+        option::of(any::<u32>()),
+        any::<bool>(),
+        reference(),
+    );
+    (any::<prop::sample::Index>(), any::<[u64; 4]>(), any::<[u32; 4]>(), forms)
+}
+
+fn campaign_view(definition: Arc<Definition>, (_, long, short, forms): &Parts) -> CampaignView {
+    CampaignView {
+        number: CampaignNo(short[0]),
+        definition,
+        version: short[1],
+        state: forms.1,
+        created_at_ms: long[0],
+        money: forms.2,
+        set_aside: SetAside {
+            invites_minor: long[1],
+            envelopes_minor: long[2],
+            compensation_minor: long[3],
+        },
+        counts: Counts { claims: long[3], live: long[2], ..Counts::default() },
+    }
+}
+
+fn voucher_view(definition: Arc<Definition>, (_, long, short, forms): &Parts) -> VoucherView {
+    VoucherView {
+        number: VoucherNo(short[0]),
+        user: UserKey(forms.3),
+        definition,
+        seq: long[0],
+        face_minor: short[1],
+        state: forms.0,
+        valid_from_ms: long[1],
+        valid_until_ms: long[2],
+        lock: forms.4.map(|lock| (LockNo(lock), long[3])),
+        redemption: forms.5.then_some(RedemptionNo(short[2])),
+    }
+}
+
+fn redemption_view(definition: Arc<Definition>, (_, long, short, forms): &Parts) -> RedemptionView {
+    RedemptionView {
+        number: RedemptionNo(short[0]),
+        voucher: VoucherNo(short[1]),
+        definition,
+        seq: long[0],
+        at_ms: long[1],
+        order_minor: long[2],
+        discount_minor: short[2],
+        rollback_until_ms: long[3],
+        reference: forms.6,
+        rolled_back: forms.5,
+    }
+}
+
+/// Views of a few campaigns, several of which may be of one.
+fn views<V: std::fmt::Debug>(
+    make: fn(Arc<Definition>, &Parts) -> V,
+) -> impl Strategy<Value = Vec<V>> {
+    let definitions = vec(definition().prop_map(Arc::new), 1..4);
+    (definitions, vec(parts(), 0..6)).prop_map(move |(definitions, parts)| {
+        let of = |parts: &Parts| make(Arc::clone(parts.0.get(&definitions)), parts);
+        parts.iter().map(of).collect()
+    })
+}
+
+pub(super) fn answer() -> impl Strategy<Value = Answer> {
+    prop_oneof![
+        views(campaign_view).prop_map(|mut views| Answer::Campaign(views.pop())),
+        views(campaign_view).prop_map(Answer::Campaigns),
+        views(voucher_view).prop_map(|mut views| Answer::Voucher(views.pop())),
+        views(voucher_view).prop_map(Answer::Wallet),
+        any::<u64>().prop_map(|discount_minor| Answer::Validated(Ok(discount_minor))),
+        refusal().prop_map(|refusal| Answer::Validated(Err(refusal))),
+        views(redemption_view).prop_map(Answer::Redemptions),
     ]
 }

@@ -1,0 +1,169 @@
+//! The binary form of questions and answers, for gates in processes of their own. Journals never
+//! hold them.
+//!
+//! Every view names the document and terms of its campaign, and a list may have a thousand views of
+//! one campaign: a definition stands where it is named first, later views of the same answer point
+//! to it.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use super::{Answer, CampaignView, Query, RedemptionView, VoucherView};
+use crate::state::SetAside;
+use crate::types::{DecodeError, Definition, Reader, Refusal, Wire, wire_enum, wire_struct};
+
+wire_enum! {
+    Query {
+        1 => Campaign(id),
+        2 => Campaigns { after, limit },
+        3 => Voucher(number),
+        4 => Wallet { user, before, limit },
+        5 => Validate(bill),
+        6 => Redemptions { after, limit },
+        7 => Operations,
+    }
+}
+
+wire_struct! {
+    SetAside { invites_minor, envelopes_minor, compensation_minor }
+}
+
+/// The definitions of one answer, in the order in which they are named.
+type Seen = Vec<Arc<Definition>>;
+
+fn put_definition(definition: &Arc<Definition>, seen: &mut Seen, out: &mut Vec<u8>) {
+    match seen.iter().position(|other| Arc::ptr_eq(other, definition)) {
+        Some(place) => place.put(out),
+        None => {
+            seen.len().put(out);
+            definition.as_ref().put(out);
+            seen.push(Arc::clone(definition));
+        }
+    }
+}
+
+fn get_definition(
+    reader: &mut Reader<'_>,
+    seen: &mut Seen,
+) -> Result<Arc<Definition>, DecodeError> {
+    let place = usize::get(reader)?;
+    if place == seen.len() {
+        seen.push(Arc::new(Definition::get(reader)?));
+    }
+    seen.get(place).cloned().ok_or_else(|| reader.not("definition"))
+}
+
+/// What an answer shows of one thing.
+trait View: Sized {
+    fn put_view(&self, seen: &mut Seen, out: &mut Vec<u8>);
+    fn get_view(reader: &mut Reader<'_>, seen: &mut Seen) -> Result<Self, DecodeError>;
+}
+
+/// The definition, then the other fields in this order.
+macro_rules! wire_view {
+    ($($name:ident { $($field:ident),* $(,)? })*) => {$(
+        impl View for $name {
+            fn put_view(&self, seen: &mut Seen, out: &mut Vec<u8>) {
+                put_definition(&self.definition, seen, out);
+                $(self.$field.put(out);)*
+            }
+            fn get_view(reader: &mut Reader<'_>, seen: &mut Seen) -> Result<Self, DecodeError> {
+                let definition = get_definition(reader, seen)?;
+                $(let $field = Wire::get(reader)?;)*
+                Ok(Self { definition, $($field),* })
+            }
+        }
+    )*};
+}
+
+wire_view! {
+    CampaignView { number, version, state, created_at_ms, money, set_aside, counts }
+    VoucherView {
+        number, user, seq, face_minor, state, valid_from_ms, valid_until_ms, lock, redemption,
+    }
+    RedemptionView {
+        number, voucher, seq, at_ms, order_minor, discount_minor, rollback_until_ms, reference,
+        rolled_back,
+    }
+}
+
+fn put_one<V: View>(view: Option<&V>, out: &mut Vec<u8>) {
+    view.is_some().put(out);
+    if let Some(view) = view {
+        view.put_view(&mut Seen::new(), out);
+    }
+}
+
+fn get_one<V: View>(reader: &mut Reader<'_>) -> Result<Option<V>, DecodeError> {
+    let there = bool::get(reader)?;
+    there.then(|| V::get_view(reader, &mut Seen::new())).transpose()
+}
+
+fn put_list<V: View>(views: &[V], out: &mut Vec<u8>) {
+    let mut seen = Seen::new();
+    views.len().put(out);
+    views.iter().for_each(|view| view.put_view(&mut seen, out));
+}
+
+fn get_list<V: View>(reader: &mut Reader<'_>) -> Result<Vec<V>, DecodeError> {
+    let len = usize::get(reader)?;
+    // Every view takes more than a byte; the vector itself grows only with what is read.
+    if len > reader.remaining() {
+        return Err(reader.not("length"));
+    }
+    let mut seen = Seen::new();
+    (0..len).map(|_| V::get_view(reader, &mut seen)).collect()
+}
+
+impl Wire for Answer {
+    fn put(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Campaign(view) => {
+                out.push(1);
+                put_one(view.as_ref(), out);
+            }
+            Self::Campaigns(views) => {
+                out.push(2);
+                put_list(views, out);
+            }
+            Self::Voucher(view) => {
+                out.push(3);
+                put_one(view.as_ref(), out);
+            }
+            Self::Wallet(views) => {
+                out.push(4);
+                put_list(views, out);
+            }
+            Self::Validated(Ok(discount_minor)) => {
+                out.push(5);
+                discount_minor.put(out);
+            }
+            Self::Validated(Err(refusal)) => {
+                out.push(6);
+                refusal.put(out);
+            }
+            Self::Redemptions(views) => {
+                out.push(7);
+                put_list(views, out);
+            }
+            Self::Operations(operations) => {
+                out.push(8);
+                operations.put(out);
+            }
+        }
+    }
+
+    fn get(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        match u8::get(reader)? {
+            1 => get_one(reader).map(Self::Campaign),
+            2 => get_list(reader).map(Self::Campaigns),
+            3 => get_one(reader).map(Self::Voucher),
+            4 => get_list(reader).map(Self::Wallet),
+            5 => u64::get(reader).map(|discount_minor| Self::Validated(Ok(discount_minor))),
+            6 => Refusal::get(reader).map(|refusal| Self::Validated(Err(refusal))),
+            7 => get_list(reader).map(Self::Redemptions),
+            8 => Wire::get(reader).map(Self::Operations),
+            _ => Err(reader.not("answer")),
+        }
+    }
+}
