@@ -37,13 +37,13 @@ const FINE_US: u64 = 1_000_000;
 const POLL_SLACK_US: u64 = 300_000;
 
 /// Event loops may be this late before refused connections are made to rest.
-const LATE_MAX: Duration = Duration::from_millis(10);
+const LATE_MAX: Duration = Duration::from_millis(4);
 
 /// The longest rest of a connection that was refused.
-const REST_MAX: Duration = Duration::from_millis(250);
+const REST_MAX: Duration = Duration::from_millis(100);
 
 /// Who rests so long is not worth reading a body for.
-const REST_UNREAD: Duration = Duration::from_millis(100);
+const REST_UNREAD: Duration = Duration::from_millis(50);
 
 /// One worker's door.
 pub(crate) struct Door {

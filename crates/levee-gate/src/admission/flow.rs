@@ -11,11 +11,15 @@
 
 use std::time::Duration;
 
-/// How often the law is applied. Shorter than the wanted delay, or the queue runs dry in between.
+/// How often the law is applied. Shorter than the window's time, or the queue runs dry in between.
 pub(crate) const STEP: Duration = Duration::from_millis(5);
 
-/// Wanted mean delay of claims in the queue while more come than can be taken.
-pub(crate) const DELAY_WANTED: Duration = Duration::from_millis(10);
+/// Wanted mean delay of claims in the queue while more come than can be taken: as short as the queue
+/// may be without running dry.
+const DELAY_WANTED: Duration = Duration::from_millis(5);
+
+/// The window holds what is decided in this time: newcomers fill it anew after each step.
+const WINDOW_TIME: Duration = Duration::from_millis(12);
 
 /// Above this delay the window begins to matter.
 pub(crate) const DELAY_MAX: Duration = Duration::from_millis(20);
@@ -146,7 +150,7 @@ impl Flow {
     }
 
     fn set_window(&mut self, seen: &Seen) {
-        let under_way_s = DELAY_WANTED.as_secs_f64() + 2.0 * seen.sync_s;
+        let under_way_s = WINDOW_TIME.as_secs_f64() + 2.0 * seen.sync_s;
         let fits = (self.rate * under_way_s).max(WINDOW_MIN);
         let late = seen.queued > self.rate * DELAY_MAX.as_secs_f64();
         if seen.closed || (late && self.measured) {

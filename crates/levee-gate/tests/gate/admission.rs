@@ -3,9 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use levee_api::intake::{ClockFace, Intake, OPEN, Why};
+use levee_api::intake::{ClockFace, Intake, OPEN};
 use levee_api::port::Submit;
-use levee_api::types::Level;
 use levee_gate::{AdmissionConfig, GateConfig, KeyRing};
 use serde_json::Value;
 
@@ -50,6 +49,13 @@ fn waits(got: &Got) -> Value {
 
 fn pass_of(problem: &Value) -> String {
     problem["pass"].as_str().expect("a pass").to_owned()
+}
+
+/// An operator sets the level.
+fn set_level(bench: &Bench, level: &str) {
+    let body = format!(r#"{{"level":"{level}","reason":"a test"}}"#);
+    let got = bench.post("/v1/intake/level", "operator", &format!("to-{level}"), &body);
+    assert_eq!(got.status, 200, "{got:?}");
 }
 
 /// Until the pass may be shown.
@@ -177,7 +183,7 @@ fn deferred_codes_come_within_their_time() {
     intake.set_clock(ClockFace { at_us: intake.now_us(), journal_ms: NOW_MS, speed: 1.0 });
     intake.set_codes_within_ms(60_000);
     assert_eq!(claim(&bench, "u0", "").status, 201, "nothing is deferred at normal");
-    intake.set_level(Level::Deferred, Why::default());
+    set_level(&bench, "deferred");
     let got = claim(&bench, "u1", "");
     assert_eq!(got.status, 202, "{got:?}");
     let accepted = got.json();
@@ -191,7 +197,7 @@ fn deferred_codes_come_within_their_time() {
     assert_eq!((got.status, &got.json()["seq"]), (200, &accepted["seq"]), "{got:?}");
     // Back at normal nothing is held back.
     intake.set_clock(ClockFace { at_us: intake.now_us(), journal_ms: NOW_MS, speed: 1.0 });
-    intake.set_level(Level::Normal, Why::default());
+    set_level(&bench, "normal");
     assert_eq!(claim(&bench, "u1", "").status, 200);
 }
 
@@ -201,18 +207,18 @@ fn levels_keep_newcomers_and_then_everyone_waiting() {
     bench.campaign("spring", 100, "", "");
     let code = bench.claim("spring", "u0");
     let intake = bench.engine.intake();
-    intake.set_level(Level::Waiting, Why::default());
+    set_level(&bench, "waiting");
     let problem = waits(&claim(&bench, "u1", ""));
     sit_out(&problem);
     intake.set_watermark_us(intake.now_us());
-    intake.set_level(Level::Essential, Why::default());
+    set_level(&bench, "essential");
     let problem = waits(&claim(&bench, "u1", &pass_of(&problem)));
     // Redemptions go on.
     let body = format!(
         r#"{{"voucher_code":"{code}","user_id":"u0","order_minor":3000,"reference":"r1"}}"#
     );
     assert_eq!(bench.post("/v1/redemptions", "app", "r1", &body).status, 201);
-    intake.set_level(Level::Normal, Why::default());
+    set_level(&bench, "normal");
     sit_out(&problem);
     assert_eq!(claim(&bench, "u1", &pass_of(&problem)).status, 201);
 }
