@@ -367,6 +367,12 @@ impl Intake {
         self.gates_in_all.store(gates, Relaxed);
     }
 
+    /// Shows all gates, by their numbers.
+    pub fn each_gate(&self, mut see: impl FnMut(u32, &GateReport)) {
+        let gates = self.gates.lock().unwrap_or_else(PoisonError::into_inner);
+        gates.iter().for_each(|(number, gate)| see(*number, gate));
+    }
+
     /// A sum over all gates.
     pub fn sum_of_gates(&self, count: impl Fn(&GateReport) -> u64) -> u64 {
         let gates = self.gates.lock().unwrap_or_else(PoisonError::into_inner);

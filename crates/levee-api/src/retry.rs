@@ -90,7 +90,8 @@ fn next(outcome: &Result<Raw, ClientError>) -> Next {
     // Whatever stands before Levee may answer so too, with a body of its own.
     if let Ok(problem) = serde_json::from_slice::<Problem>(&raw.body) {
         if let (Code::Waiting, Some(place)) = (problem.code, problem.place) {
-            return Next::Poll { pass: place.pass, after_ms: place.poll_after_ms.max(floor_ms) };
+            // Its Retry-After is the same, rounded up to whole seconds.
+            return Next::Poll { pass: place.pass, after_ms: place.poll_after_ms };
         }
         // The header is the same in whole seconds.
         floor_ms = problem.retry_after_ms.unwrap_or(floor_ms);

@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use levee_api::port::{Ask, AskBody, Deliver, Origin, Priority, Reply, Submit};
 use tokio::sync::Notify;
@@ -55,6 +55,8 @@ enum Slot {
 /// One worker's desk.
 pub(crate) struct Desk {
     submit: Arc<dyn Submit>,
+    /// Nobody waits longer for a reply, so nothing is decided later.
+    within_ms: u32,
     origin: Origin,
     inbox: Arc<Inbox>,
     /// By lane.
@@ -68,11 +70,12 @@ pub(crate) struct Desk {
 }
 
 impl Desk {
-    pub(crate) fn new(submit: Arc<dyn Submit>) -> Self {
+    pub(crate) fn new(submit: Arc<dyn Submit>, reply_timeout: Duration) -> Self {
         let inbox = Arc::new(Inbox::default());
         let origin = submit.register(Arc::<Inbox>::clone(&inbox));
         Self {
             submit,
+            within_ms: u32::try_from(reply_timeout.as_millis()).unwrap_or(u32::MAX),
             origin,
             inbox,
             outgoing: RefCell::default(),
@@ -94,7 +97,7 @@ impl Desk {
         let place = self.slots.borrow_mut().insert(slot);
         self.outgoing.borrow_mut()[priority as usize].push(Ask {
             ticket: place as u64,
-            within_ms: u32::MAX,
+            within_ms: self.within_ms,
             body,
         });
         self.waiting.set(self.waiting.get() + 1);

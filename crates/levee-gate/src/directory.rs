@@ -5,6 +5,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use levee_api::port::{Answer, CampaignView, Priority, Query};
 use levee_api::problem::Code;
@@ -14,6 +15,9 @@ use crate::call::unexpected;
 use crate::trouble::Trouble;
 use crate::worker::Worker;
 
+/// A draft that was read longer ago is read again.
+const DRAFT_AGE_MAX: Duration = Duration::from_millis(500);
+
 /// One campaign, as of some moment.
 #[derive(Debug)]
 pub(crate) struct Entry {
@@ -22,8 +26,10 @@ pub(crate) struct Entry {
     /// Seen when it was no draft any more: what a claim's answer needs of the terms cannot change.
     pub(crate) frozen: bool,
     pub(crate) definition: Arc<Definition>,
-    /// `opens_at` is past.
-    pub(crate) has_opened: Cell<bool>,
+    /// When it opened, on the intake's clock, in microseconds since 1970; 0 before it has.
+    pub(crate) opened_us: Cell<u64>,
+    /// When this was read.
+    read_at: Instant,
 }
 
 /// The campaigns that were asked for. Only such as exist are kept, so their number is bounded.
@@ -41,7 +47,8 @@ impl Directory {
             version: view.version,
             frozen: view.state != CampaignState::Draft,
             definition: view.definition,
-            has_opened: Cell::new(false),
+            opened_us: Cell::new(0),
+            read_at: Instant::now(),
         });
         let id = entry.definition.id.as_str().to_owned();
         self.0.borrow_mut().insert(id, Rc::clone(&entry));
@@ -53,8 +60,9 @@ impl Worker {
     /// A campaign, as it was when this worker last looked.
     pub(crate) async fn campaign(&self, id: &str) -> Result<Rc<Entry>, Trouble> {
         match self.directory.get(id) {
-            Some(entry) => Ok(entry),
-            None => self.campaign_now(id).await,
+            // A draft may open any moment, and everything about it may change before.
+            Some(entry) if entry.frozen || entry.read_at.elapsed() < DRAFT_AGE_MAX => Ok(entry),
+            _ => self.campaign_now(id).await,
         }
     }
 

@@ -39,7 +39,9 @@ pub fn start(listener: TcpListener, config: GateConfig, ports: Ports) -> io::Res
     getrandom::fill(&mut start_id).map_err(io::Error::other)?;
     let openapi = openapi::document();
     let live = Live::start(Arc::clone(&ports.submit))?;
+    let number = ports.submit.intake().register_gate();
     let hub = Arc::new(Hub {
+        number,
         config,
         ports,
         router: Router::new(),
@@ -114,6 +116,7 @@ impl Gate {
             }
         }
         drop(self.watcher.take());
+        self.hub.ports.submit.intake().forget_gate(self.hub.number);
     }
 }
 

@@ -48,6 +48,8 @@ pub(crate) struct Hub {
     pub(crate) docs: Bytes,
     /// Tells the request ids of this start from those of others.
     pub(crate) start_id: u32,
+    /// The gate's number in the intake's reports.
+    pub(crate) number: u32,
 }
 
 /// One worker as the others see it.
@@ -86,7 +88,7 @@ pub(crate) struct Worker {
 
 impl Worker {
     pub(crate) fn new(hub: Arc<Hub>, number: usize) -> Rc<Self> {
-        let desk = Rc::new(Desk::new(Arc::clone(&hub.ports.submit)));
+        let desk = Rc::new(Desk::new(Arc::clone(&hub.ports.submit), hub.config.reply_timeout));
         let intake = hub.ports.submit.intake();
         let now_us = intake.now_us();
         let seed = now_us ^ (number as u64 + 1) << 48 ^ u64::from(hub.start_id);

@@ -31,6 +31,9 @@ pub(crate) const HANDSHAKE_MAX: Duration = Duration::from_secs(5);
 /// Without a frame, or without taking one, a peer is gone. Both send several a second.
 pub(crate) const SILENCE_MAX: Duration = Duration::from_secs(5);
 
+/// An ask is never taken to be older, in microseconds, whatever its gate says.
+pub(crate) const AGE_US_MAX: u64 = 60_000_000;
+
 /// Handshakes under way at the same time: whoever may connect can begin one.
 pub(crate) const HANDSHAKES_MAX: usize = 64;
 

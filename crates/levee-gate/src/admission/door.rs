@@ -24,6 +24,12 @@ const POLL_US_MIN: u64 = 20_000;
 /// Nor later, unless so many wait that even this would be too often.
 const POLL_US_MAX: u64 = 30_000_000;
 
+/// Nobody is asked to come back sooner while nobody is let in.
+const STANDING_US_MIN: u64 = 1_000_000;
+
+/// A pass whose place is older than this passes no full window.
+const STALE_US: u64 = 600_000_000;
+
 /// Polls a second that a gate is willing to answer, of users who just wait.
 const POLLS_PER_S: u64 = 4_000;
 
@@ -212,10 +218,17 @@ impl Visit<'_> {
 
     fn decide(&self, pass: Option<&[u8]>) -> Result<(), Trouble> {
         let pass = pass.map(|text| self.open(text)).transpose()?.flatten();
-        if let Some(opens_us) = self.opens_later() {
+        let opens_us = self.opens_us();
+        if let Some(ahead_us) = opens_us.checked_sub(self.now_us).filter(|ahead_us| *ahead_us > 0) {
+            let before_us = self.worker.door.config.opens_before.as_micros();
+            // Earlier there are no places; the rules say that it is not open.
+            if !self.entry.frozen || u128::from(ahead_us) > before_us {
+                return Ok(());
+            }
             return Err(self.before_opening(pass, opens_us));
         }
-        match pass {
+        // A place from before the draw would come before all drawn ones.
+        match pass.filter(|pass| pass.place_us >= opens_us.saturating_sub(draw::SPAN_US)) {
             Some(pass) => self.decide_pass(pass),
             None => self.decide_newcomer(),
         }
@@ -232,19 +245,17 @@ impl Visit<'_> {
         }
     }
 
-    /// When the campaign opens, if that is ahead and the room takes people already.
-    fn opens_later(&self) -> Option<u64> {
-        if self.entry.has_opened.get() || !self.entry.frozen {
-            return None;
+    /// When the campaign opens, on the intake's clock.
+    fn opens_us(&self) -> u64 {
+        let known_us = self.entry.opened_us.get();
+        if known_us > 0 {
+            return known_us;
         }
-        let opens_at_ms = self.entry.definition.terms.opens_at_ms;
-        let opens_us = self.intake.clock().us_of(opens_at_ms);
-        if opens_us <= self.now_us {
-            self.entry.has_opened.set(true);
-            return None;
+        let opens_us = self.intake.clock().us_of(self.entry.definition.terms.opens_at_ms).max(1);
+        if opens_us <= self.now_us && self.entry.frozen {
+            self.entry.opened_us.set(opens_us);
         }
-        let before_us = self.worker.door.config.opens_before.as_micros();
-        (u128::from(opens_us - self.now_us) <= before_us).then_some(opens_us)
+        opens_us
     }
 
     /// Everyone who is there has one place, drawn by the committed seed.
@@ -261,8 +272,8 @@ impl Visit<'_> {
         let first_us = opens_us - draw::SPAN_US;
         let ahead = self.worker.door.places.between(self.intake, first_us, place_us);
         let eta_us = opens_us - self.now_us + time_us(self.intake, ahead);
-        let known = known.map(|pass| (pass.bound_us, 0));
-        let mut place = self.place(place_us, known, ahead, eta_us);
+        let bound_us = known.map_or_else(|| self.bound_us(eta_us), |pass| pass.bound_us);
+        let mut place = self.place(place_us, Some((bound_us, 0)), ahead, eta_us);
         place.opens_at = Some(rfc3339(self.entry.definition.terms.opens_at_ms));
         place.draw_ticket = Some(draw::hex(&ticket));
         self.waits(place)
@@ -282,12 +293,17 @@ impl Visit<'_> {
             return Err(self.wait_at(place_us, Some((self.bound_us(ahead_us), 0))));
         }
         let passed = pass.place_us < self.intake.watermark_us();
-        if !passed || self.intake.level() == Level::Essential {
+        // One that was let in long ago, and comes again and again, is no better than a newcomer.
+        let stale = pass.place_us.saturating_add(STALE_US) < self.now_us;
+        let full = self.worker.door.inside.get() >= self.worker.door.window(self.intake);
+        if !passed || self.intake.level() == Level::Essential || (stale && passed && full) {
             return Err(self.wait_at(pass.place_us, Some((pass.bound_us, pass.eta_ms))));
         }
         tally.passes_admitted.add(1);
+        // Who comes later than told says nothing about the estimate.
+        let in_time = self.now_us <= pass.due_us.saturating_add(POLL_SLACK_US);
         tally.within_bound.add(u64::from(self.now_us <= pass.bound_us));
-        if pass.eta_ms > 0 && self.now_us > pass.place_us {
+        if in_time && pass.eta_ms > 0 && self.now_us > pass.place_us {
             let kept = self.kept_now(&pass);
             tally.bound_kept.add(u64::from(kept));
             tally.bound_missed.add(u64::from(!kept));
@@ -321,13 +337,18 @@ impl Visit<'_> {
     /// `promised` is the bound that was told first, and the estimate behind it.
     fn place(&self, place_us: u64, promised: Option<(u64, u32)>, ahead: u64, eta_us: u64) -> Place {
         let door = &self.worker.door;
-        let poll_us_max = POLL_US_MAX.max(self.waiting_poll_us());
+        let crowd_us = self.crowd_us(place_us);
+        let poll_us_max = POLL_US_MAX.max(crowd_us);
+        // While nobody is let in there is no reason to come soon.
+        let stands =
+            self.intake.level() == Level::Essential || place_us <= self.intake.watermark_us();
+        let poll_us_min = if stands { STANDING_US_MIN.max(crowd_us) } else { POLL_US_MIN };
         // A little before the turn, so that those who are let in come as evenly as they are: who
         // comes after it comes with all others who do. Spread, so that one moment's users do not
         // come back in one moment.
         let spread_us = (eta_us / 16).max(5_000);
         let poll_us =
-            (eta_us - eta_us / 16).clamp(POLL_US_MIN, poll_us_max) + door.random_below(spread_us);
+            (eta_us - eta_us / 16).clamp(poll_us_min, poll_us_max) + door.random_below(spread_us);
         // What was promised first stays the promise.
         let (bound_us, first_eta_ms) = promised.unwrap_or_else(|| {
             let eta_ms = u32::try_from(eta_us.div_ceil(1_000)).unwrap_or(u32::MAX);
@@ -364,8 +385,15 @@ impl Visit<'_> {
     }
 
     /// How seldom users must come for all of them to be answered at a bearable rate.
-    fn waiting_poll_us(&self) -> u64 {
-        let waiting = self.worker.door.places.ahead(self.intake, self.now_us, self.now_us);
+    fn crowd_us(&self, place_us: u64) -> u64 {
+        let places = &self.worker.door.places;
+        let waiting = if place_us > self.now_us {
+            // Before an opening: all drawn places are in its last second.
+            let second_us = place_us - place_us % draw::SPAN_US;
+            places.between(self.intake, second_us, second_us + draw::SPAN_US)
+        } else {
+            places.ahead(self.intake, self.now_us, self.now_us)
+        };
         waiting * 1_000_000 / POLLS_PER_S
     }
 

@@ -44,6 +44,9 @@ const PRIOR: f64 = 20.0;
 /// below pi / 2, or the queue swings.
 const GAIN_PER_S: f64 = 8.0;
 
+/// An engine that is never busy is taken to be so much faster, at the most, than when it last was.
+const RATE_GROWTH_MAX: f64 = 4.0;
+
 /// The rate that is assumed before anything was measured, in claims a second.
 const RATE_GUESSED: f64 = 1_000.0;
 
@@ -62,6 +65,8 @@ pub(crate) struct Seen {
     pub(crate) shown: f64,
     /// Somebody waits.
     pub(crate) closed: bool,
+    /// Those who wait may be let in: no level and no opening ahead holds them back.
+    pub(crate) releasing: bool,
 }
 
 /// What should be.
@@ -80,6 +85,8 @@ pub(crate) struct Wanted {
 pub(crate) struct Flow {
     /// Claims a second that the engine decides while some wait.
     rate: f64,
+    /// The same as it was last measured.
+    rate_busy: f64,
     measured: bool,
     window: f64,
     queued_before: f64,
@@ -95,6 +102,7 @@ impl Default for Flow {
     fn default() -> Self {
         Self {
             rate: RATE_GUESSED,
+            rate_busy: RATE_GUESSED,
             measured: false,
             window: WINDOW_MAX,
             queued_before: 0.0,
@@ -136,8 +144,9 @@ impl Flow {
         let busy = seen.queued > 0.0 && self.queued_before > 0.0;
         if !busy || seen.step_s <= 0.0 {
             // It may be able to do more than it ever had to.
-            if seen.closed && seen.queued == 0.0 {
-                self.rate *= 1.0 + seen.step_s;
+            if seen.releasing && seen.queued == 0.0 {
+                let most = self.rate_busy * RATE_GROWTH_MAX;
+                self.rate = (self.rate * (1.0 + seen.step_s)).min(most.max(self.rate));
             }
             return;
         }
@@ -146,6 +155,7 @@ impl Flow {
         let weight = if self.measured { seen.step_s / 0.15 } else { 0.2 };
         self.rate += (now - self.rate) * weight.min(1.0);
         self.rate = self.rate.max(1.0);
+        self.rate_busy = self.rate;
         self.measured = true;
     }
 
@@ -221,8 +231,15 @@ mod tests {
                 self.queued -= decided;
                 self.decided += decided;
                 let closed = self.waiting > 0.0;
-                let seen =
-                    Seen { step_s, queued: self.queued, decided, sync_s: 0.0, shown, closed };
+                let seen = Seen {
+                    step_s,
+                    queued: self.queued,
+                    decided,
+                    sync_s: 0.0,
+                    shown,
+                    closed,
+                    releasing: closed,
+                };
                 let wanted = self.flow.step(&seen);
                 window = wanted.window;
                 let released = wanted.release.min(self.waiting);
@@ -261,6 +278,21 @@ mod tests {
     #[test]
     fn a_crowd_that_never_comes_back_does_not_starve_the_engine() {
         check(5_000.0, 0.0, 0.75, 60.0);
+    }
+
+    #[test]
+    fn a_room_that_is_held_closed_teaches_nothing() {
+        let mut town = Town::new(5_000.0);
+        town.run(1.0, 2_500.0, 1.0);
+        town.run(3.0, 50_000.0, 1.0);
+        for _ in 0..100_000 {
+            let step_s = STEP.as_secs_f64();
+            let wanted = town.flow.step(&Seen { step_s, closed: true, ..Seen::default() });
+            assert!(wanted.release_per_s < 50_000.0, "{wanted:?}");
+        }
+        town.worst_queue = 0.0;
+        town.run(3.0, 50_000.0, 1.0);
+        assert!(town.worst_queue < 5_000.0 * 0.3, "{} in the queue", town.worst_queue);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use levee_api::intake::Intake;
 use levee_api::pass::Pass;
+use levee_api::types::Level;
 use levee_api::wire::WaitBody;
 
 use super::places::{Places, time_us};
@@ -18,7 +19,9 @@ pub(crate) fn standing(intake: &Intake, places: &Places, pass: &Pass) -> WaitBod
     // Before an opening nobody is released, however near.
     let opens_in_ms = until_ms(pass.place_us);
     WaitBody {
-        your_turn: pass.place_us < intake.watermark_us() && opens_in_ms == 0,
+        your_turn: pass.place_us < intake.watermark_us()
+            && opens_in_ms == 0
+            && intake.level() < Level::Essential,
         position_ahead: ahead,
         eta_ms: eta_ms + opens_in_ms,
         eta_p90_ms: until_ms(pass.bound_us),

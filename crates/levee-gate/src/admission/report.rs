@@ -71,14 +71,13 @@ pub(crate) async fn measure_forever(worker: Rc<Worker>) {
 /// Reports for the whole gate, for as long as the worker lives that does it.
 pub(crate) async fn report_forever(worker: Rc<Worker>) {
     let intake = worker.hub.ports.submit.intake();
-    let number = intake.register_gate();
     let mut past = [[0; Histogram::LEN]; QUANTILE_REPORTS];
     for turn in (0..QUANTILE_REPORTS).cycle() {
         sleep(REPORT).await;
         let times = claim_times(&worker.hub);
         let before = std::mem::replace(&mut past[turn], times);
         let lately = std::array::from_fn(|bucket| times[bucket] - before[bucket]);
-        intake.report(number, report(&worker.hub, lately));
+        intake.report(worker.hub.number, report(&worker.hub, lately));
     }
 }
 

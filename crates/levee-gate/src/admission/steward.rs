@@ -3,6 +3,7 @@
 //! It runs beside the engine, since it needs the queue's length as it is now, and is the only one
 //! that moves the watermark. Gates only ever close the room, when they find the window full.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -25,8 +26,11 @@ const SLOW_STEPS: u32 = 20;
 /// A change of level that is not in force after this time is asked for again.
 const ASK_AGAIN_MS: u32 = 1_000;
 
-/// Least share of a lane that is let in.
+/// Least share of browsing that is let in; of redemptions it is a half.
 const SHARE_MIN: u32 = WHOLE / 50;
+
+/// A sync that takes longer is a fault of the disk, not its measure; in seconds.
+const SYNC_S_MAX: f64 = 0.05;
 
 /// How fast the bound of estimates learns: by so much of itself for each admitted pass.
 const BOUND_GAIN: f64 = 0.004;
@@ -109,10 +113,10 @@ struct Watch {
     /// Parts of a pass that the watermark may still go through.
     credit: f64,
     decided: u64,
-    shown: u64,
-    kept: u64,
-    missed: u64,
+    /// What each gate had counted: passes admitted, bounds kept and missed.
+    gates: BTreeMap<u32, [u64; 3]>,
     sync: (u64, u64),
+    sync_s: f64,
     slow: u32,
     since_slow: Duration,
     delays: [(u64, u64); Priority::COUNT],
@@ -130,10 +134,9 @@ impl Watch {
             flow: Flow::default(),
             credit: 0.0,
             decided: 0,
-            shown: 0,
-            kept: 0,
-            missed: 0,
+            gates: BTreeMap::new(),
             sync: (0, 0),
+            sync_s: 0.0,
             slow: 0,
             since_slow: Duration::ZERO,
             delays: [(0, 0); Priority::COUNT],
@@ -149,23 +152,28 @@ impl Watch {
         let now_us = intake.now_us();
         let claims = Priority::Claim as usize;
         let decided: u64 = vitals.queue_delay[claims].counts().iter().sum();
-        let shown = intake.sum_of_gates(|gate| gate.passes_admitted);
-        let kept = intake.sum_of_gates(|gate| gate.bound_kept);
-        let missed = intake.sum_of_gates(|gate| gate.bound_missed);
+        let [shown, kept, missed] = self.news_of_gates(intake);
         self.open_or_hold(intake, now_us);
+        self.learn_sync(vitals);
+        let hold_us = intake.hold_until_us();
+        let held =
+            hold_us != OPEN && intake.watermark_us() >= hold_us.saturating_sub(draw::SPAN_US);
+        let may = intake.level() < Level::Essential && vitals.phase() == Phase::Ready;
+        let releasing = may && !held && intake.watermark_us() != OPEN;
         let seen = Seen {
             step_s: step.as_secs_f64(),
             queued: vitals.waiting[claims].load(Relaxed) as f64,
             decided: decided.saturating_sub(self.decided) as f64,
-            sync_s: self.sync_s(vitals),
-            shown: shown.saturating_sub(self.shown) as f64,
+            sync_s: self.sync_s,
+            shown: shown as f64,
             closed: intake.watermark_us() != OPEN,
+            releasing,
         };
         let wanted = self.flow.step(&seen);
         intake.set_window(whole(wanted.window));
         intake.set_released_per_ks(whole(wanted.release_per_s * 1_000.0));
         let mut released = 0.0;
-        if seen.closed && intake.level() < Level::Essential && vitals.phase() == Phase::Ready {
+        if seen.closed && may {
             // What could not be used up is not saved for a burst.
             let may = (self.credit + wanted.release).min(wanted.release.max(1.0) * 2.0);
             released = self.release(intake, now_us, may);
@@ -173,7 +181,7 @@ impl Watch {
         }
         self.flow.released(released);
         self.learn_bound(intake, kept, missed);
-        (self.decided, self.shown) = (decided, shown);
+        self.decided = decided;
         self.clear(intake, now_us);
         self.slow += 1;
         self.since_slow += step;
@@ -186,6 +194,23 @@ impl Watch {
         self.slow_step(intake, vitals, now_us, loop_delay_us.unwrap_or(0), since)
     }
 
+    /// What gates have counted since the last step. What a gate had counted when it was first seen,
+    /// after a break of its connection for one, is no news.
+    fn news_of_gates(&mut self, intake: &Intake) -> [u64; 3] {
+        let mut news = [0; 3];
+        let before = std::mem::take(&mut self.gates);
+        intake.each_gate(|number, gate| {
+            let now = [gate.passes_admitted, gate.bound_kept, gate.bound_missed];
+            if let Some(before) = before.get(&number) {
+                for (news, (now, before)) in news.iter_mut().zip(now.iter().zip(before)) {
+                    *news += now.saturating_sub(*before);
+                }
+            }
+            self.gates.insert(number, now);
+        });
+        news
+    }
+
     /// Before an opening the watermark waits before the drawn places; at the opening it goes on.
     fn open_or_hold(&mut self, intake: &Intake, now_us: u64) {
         let hold_us = intake.hold_until_us();
@@ -195,7 +220,7 @@ impl Watch {
         if now_us >= hold_us {
             intake.set_hold_until_us(OPEN);
         } else if now_us + draw::SPAN_US >= hold_us {
-            intake.close_at(hold_us - draw::SPAN_US);
+            intake.close_at(hold_us.saturating_sub(draw::SPAN_US));
         }
     }
 
@@ -203,7 +228,11 @@ impl Watch {
     #[expect(clippy::cast_precision_loss, reason = "counts and microseconds of a slot")]
     fn release(&self, intake: &Intake, now_us: u64, passes: f64) -> f64 {
         let hold_us = intake.hold_until_us();
-        let limit_us = if hold_us == OPEN { now_us } else { now_us.min(hold_us - draw::SPAN_US) };
+        let limit_us = if hold_us == OPEN {
+            now_us
+        } else {
+            now_us.min(hold_us.saturating_sub(draw::SPAN_US))
+        };
         let mut mark_us = intake.watermark_us();
         let mut left = passes;
         while mark_us < limit_us {
@@ -244,11 +273,9 @@ impl Watch {
 
     #[expect(clippy::cast_precision_loss, reason = "counts of milliseconds")]
     fn learn_bound(&mut self, intake: &Intake, kept: u64, missed: u64) {
-        let kept_now = kept.saturating_sub(std::mem::replace(&mut self.kept, kept)) as f64;
-        let missed_now = missed.saturating_sub(std::mem::replace(&mut self.missed, missed)) as f64;
-        if kept_now + missed_now > 0.0 {
+        if kept + missed > 0 {
             // Balanced when nine of ten are kept: a late one weighs nine times as much.
-            let pull = 0.9 * missed_now - 0.1 * kept_now;
+            let pull = 0.9 * missed as f64 - 0.1 * kept as f64;
             let factor = (BOUND_GAIN * pull).clamp(-0.1, 0.2).exp();
             self.bound =
                 (self.bound * factor).clamp(*BOUND_PERMILLE.start(), *BOUND_PERMILLE.end());
@@ -257,13 +284,16 @@ impl Watch {
     }
 
     #[expect(clippy::cast_precision_loss, reason = "microseconds of a sync")]
-    fn sync_s(&mut self, vitals: &Vitals) -> f64 {
+    /// The mean sync, as it was in the last step that had one.
+    fn learn_sync(&mut self, vitals: &Vitals) {
         let count: u64 = vitals.sync_time.counts().iter().sum();
         let sum_us = vitals.sync_time.sum_us();
         let (count_before, sum_before) = std::mem::replace(&mut self.sync, (count, sum_us));
         let syncs = count.saturating_sub(count_before);
         let us = sum_us.saturating_sub(sum_before);
-        if syncs == 0 { 0.0 } else { (us as f64 / syncs as f64 / 1e6).min(0.05) }
+        if syncs > 0 {
+            self.sync_s = (us as f64 / syncs as f64 / 1e6).min(SYNC_S_MAX);
+        }
     }
 
     fn slow_step(
@@ -279,16 +309,20 @@ impl Watch {
             let histogram = &vitals.queue_delay[lane as usize];
             let (count, sum) = (histogram.counts().iter().sum(), histogram.sum_us());
             let before = std::mem::replace(&mut self.delays[lane as usize], (count, sum));
-            let decided: u64 = count - before.0;
-            means_us[lane as usize] = (sum - before.1).checked_div(decided).unwrap_or(0);
+            let decided = u64::saturating_sub(count, before.0);
+            means_us[lane as usize] =
+                sum.saturating_sub(before.1).checked_div(decided).unwrap_or(0);
         }
         let max_us = u64::try_from(DELAY_MAX.as_micros()).unwrap_or(u64::MAX);
+        let sync_us = whole(self.sync_s * 1e6);
         // DAGOR's steps, for the lanes that have no waiting room.
         for lane in [Priority::Redeem, Priority::Browse] {
             let share = intake.share(lane);
-            let late = means_us[lane as usize] > max_us;
+            // Whoever comes during a sync waits for its end: that is no overload.
+            let late = means_us[lane as usize] > max_us + 2 * sync_us;
             let next = if late { share - share / 20 } else { share + WHOLE / 100 };
-            intake.set_share(lane, next.clamp(SHARE_MIN, WHOLE));
+            let least = if lane == Priority::Redeem { WHOLE / 2 } else { SHARE_MIN };
+            intake.set_share(lane, next.clamp(least, WHOLE));
         }
         let watermark_us = intake.watermark_us();
         let wait_us = if watermark_us == OPEN { 0 } else { now_us.saturating_sub(watermark_us) };

@@ -84,11 +84,13 @@ pub(crate) async fn get(call: &mut Call) -> Answer {
 
 /// `GET /v1/campaigns/{id}/draw`
 pub(crate) async fn draw(call: &mut Call) -> Answer {
-    let entry = call.worker.campaign(call.param()).await?;
+    let entry = call.worker.campaign_now(call.param()).await?;
     let intake = call.worker.hub.ports.submit.intake();
     let journal_ms = intake.clock().journal_ms_at(intake.now_us());
     let secret = call.worker.hub.ports.codes.passes();
     let (id, opens_at_ms) = (entry.definition.id.as_str(), entry.definition.terms.opens_at_ms);
+    // A draft's opening may still be moved.
+    let journal_ms = if entry.frozen { journal_ms } else { 0 };
     Ok(Reply::json(200, &draw_of(secret, id, opens_at_ms, journal_ms)))
 }
 

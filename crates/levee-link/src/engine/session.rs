@@ -18,8 +18,8 @@ use super::Hall;
 use super::outbox::{Messages, Outbox};
 use super::told::Told;
 use crate::limits::{
-    GATES_MAX, HANDSHAKE_MAX, HANDSHAKES_MAX, IN_FLIGHT_MAX, INTAKE_EVERY, REPORT_TEXT_LEN_MAX,
-    SILENCE_MAX,
+    AGE_US_MAX, GATES_MAX, HANDSHAKE_MAX, HANDSHAKES_MAX, IN_FLIGHT_MAX, INTAKE_EVERY,
+    REPORT_TEXT_LEN_MAX, SILENCE_MAX,
 };
 use crate::message::{
     Challenge, Counts, PROTOCOL, Report, ToEngine, ToGate, Welcome, bytes_of, read_frame, read_one,
@@ -236,8 +236,7 @@ impl Seat {
         if before + asks.len() > IN_FLIGHT_MAX {
             return Err(Status::resource_exhausted("the gate has too many asks under way"));
         }
-        // An age from before the machine's start is as good as the machine's start.
-        let arrived = frame_arrived.checked_sub(Duration::from_micros(age_us));
+        let arrived = frame_arrived.checked_sub(Duration::from_micros(age_us.min(AGE_US_MAX)));
         let arrived = arrived.unwrap_or(frame_arrived);
         if let Err(failure) = self.hall.submit.submit(self.origin, priority, arrived, &mut asks) {
             let failed = asks.drain(..).map(|ask| (ask.ticket, Reply::Failed(failure)));
