@@ -40,7 +40,7 @@ const EARLY_US: u64 = 50_000;
 const FINE_US: u64 = 1_000_000;
 
 /// What an estimate adds for the time between two polls.
-const POLL_SLACK_US: u64 = 300_000;
+const POLL_SLACK_US: u64 = 100_000;
 
 /// Event loops may be this late before refused connections are made to rest.
 const LATE_MAX: Duration = Duration::from_millis(4);

@@ -14,9 +14,12 @@ use std::time::Duration;
 /// How often the law is applied. Shorter than the window's time, or the queue runs dry in between.
 pub(crate) const STEP: Duration = Duration::from_millis(5);
 
-/// Wanted mean delay of claims in the queue while more come than can be taken: as short as the queue
-/// may be without running dry.
-const DELAY_WANTED: Duration = Duration::from_millis(5);
+/// Delay of claims in the queue above which the watermark goes slower.
+const DELAY_WANTED: Duration = Duration::from_millis(2);
+
+/// So much of the engine's rate is let in from the room. At all of it the queue of those who come at
+/// random moments would grow without end; at 95% its delay is a few times what a claim takes.
+const UTILISED: f64 = 0.95;
 
 /// The window holds what is decided in this time: newcomers fill it anew after each step.
 const WINDOW_TIME: Duration = Duration::from_millis(12);
@@ -44,7 +47,7 @@ const PRIOR: f64 = 20.0;
 /// below pi / 2, or the queue swings.
 const GAIN_PER_S: f64 = 8.0;
 
-/// An engine that is never busy is taken to be so much faster, at the most, than when it last was.
+/// An engine that is never busy is taken to be so much faster, at the most, than it was at its best.
 const RATE_GROWTH_MAX: f64 = 4.0;
 
 /// The rate that is assumed before anything was measured, in claims a second.
@@ -85,8 +88,8 @@ pub(crate) struct Wanted {
 pub(crate) struct Flow {
     /// Claims a second that the engine decides while some wait.
     rate: f64,
-    /// The same as it was last measured.
-    rate_busy: f64,
+    /// The best of the last minute or so, as it was measured.
+    rate_best: f64,
     measured: bool,
     window: f64,
     queued_before: f64,
@@ -102,7 +105,7 @@ impl Default for Flow {
     fn default() -> Self {
         Self {
             rate: RATE_GUESSED,
-            rate_busy: RATE_GUESSED,
+            rate_best: RATE_GUESSED,
             measured: false,
             window: WINDOW_MAX,
             queued_before: 0.0,
@@ -124,12 +127,12 @@ impl Flow {
         if !seen.closed {
             return Wanted { window: self.window, release: 0.0, release_per_s: self.rate };
         }
-        let aim = (self.rate * DELAY_WANTED.as_secs_f64()).max(WINDOW_MIN / 2.0);
-        let error_s = (aim - seen.queued) / self.rate;
-        let correction = (1.0 + GAIN_PER_S * error_s).clamp(0.0, 1.2);
+        let error_s = DELAY_WANTED.as_secs_f64() - seen.queued / self.rate;
+        let correction = (UTILISED + GAIN_PER_S * error_s.min(0.0)).max(0.0);
         let come = self.share_that_comes();
         let release = self.rate * correction * seen.step_s / come;
-        Wanted { window: self.window, release, release_per_s: self.rate / come }
+        let release_per_s = self.rate * UTILISED / come;
+        Wanted { window: self.window, release, release_per_s }
     }
 
     /// What the watermark really went through after the last step.
@@ -145,8 +148,10 @@ impl Flow {
         if !busy || seen.step_s <= 0.0 {
             // It may be able to do more than it ever had to.
             if seen.releasing && seen.queued == 0.0 {
-                let most = self.rate_busy * RATE_GROWTH_MAX;
-                self.rate = (self.rate * (1.0 + seen.step_s)).min(most.max(self.rate));
+                let most = self.rate_best * RATE_GROWTH_MAX;
+                let growth_per_s = if self.rate < self.rate_best / 2.0 { 1.0 } else { 0.3 };
+                let grown = self.rate * (1.0 + growth_per_s * seen.step_s);
+                self.rate = grown.min(most.max(self.rate));
             }
             return;
         }
@@ -155,7 +160,7 @@ impl Flow {
         let weight = if self.measured { seen.step_s / 0.15 } else { 0.2 };
         self.rate += (now - self.rate) * weight.min(1.0);
         self.rate = self.rate.max(1.0);
-        self.rate_busy = self.rate;
+        self.rate_best = (self.rate_best * (1.0 - seen.step_s / 60.0)).max(self.rate);
         self.measured = true;
     }
 
@@ -270,8 +275,8 @@ mod tests {
     #[test]
     fn ten_times_the_load_costs_waiting_only() {
         for rate in [200.0, 5_000.0, 100_000.0] {
-            check(rate, 1.0, 0.95, 60.0);
-            check(rate, 0.5, 0.95, 60.0);
+            check(rate, 1.0, 0.9, 40.0);
+            check(rate, 0.5, 0.9, 60.0);
         }
     }
 

@@ -34,7 +34,7 @@ const SYNC_S_MAX: f64 = 0.05;
 
 /// How fast the bound of estimates learns: by so much of itself for each admitted pass.
 const BOUND_GAIN: f64 = 0.004;
-const BOUND_PERMILLE: std::ops::RangeInclusive<f64> = 1_000.0..=20_000.0;
+const BOUND_PERMILLE: std::ops::RangeInclusive<f64> = 300.0..=20_000.0;
 
 /// How the steward works.
 #[derive(Clone, Debug, Default)]
