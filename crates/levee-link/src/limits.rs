@@ -32,7 +32,7 @@ pub(crate) const HANDSHAKE_MAX: Duration = Duration::from_secs(5);
 pub(crate) const SILENCE_MAX: Duration = Duration::from_secs(5);
 
 /// An ask is never taken to be older, in microseconds, whatever its gate says.
-pub(crate) const AGE_US_MAX: u64 = 60_000_000;
+pub(crate) const AGE_US_MAX: u64 = 24 * 3_600_000_000;
 
 /// Handshakes under way at the same time: whoever may connect can begin one.
 pub(crate) const HANDSHAKES_MAX: usize = 64;

@@ -28,7 +28,7 @@ const WINDOW_TIME: Duration = Duration::from_millis(12);
 pub(crate) const DELAY_MAX: Duration = Duration::from_millis(20);
 
 /// A window is never narrower: an engine that decides next to nothing is still asked.
-const WINDOW_MIN: f64 = 16.0;
+const WINDOW_MIN: f64 = 32.0;
 
 /// A window of this width does not matter.
 const WINDOW_MAX: f64 = 1e9;
@@ -60,6 +60,8 @@ pub(crate) struct Seen {
     pub(crate) step_s: f64,
     /// Claims that wait in the engine's queue now.
     pub(crate) queued: f64,
+    /// How long the oldest of them has waited, in seconds.
+    pub(crate) oldest_s: f64,
     /// Claims that the engine decided in the step.
     pub(crate) decided: f64,
     /// Time that a write with its sync takes, in seconds.
@@ -167,8 +169,8 @@ impl Flow {
     fn set_window(&mut self, seen: &Seen) {
         let under_way_s = WINDOW_TIME.as_secs_f64() + 2.0 * seen.sync_s;
         let fits = (self.rate * under_way_s).max(WINDOW_MIN);
-        let late = seen.queued > self.rate * DELAY_MAX.as_secs_f64();
-        if seen.closed || (late && self.measured) {
+        let late = seen.oldest_s > DELAY_MAX.as_secs_f64();
+        if seen.closed || late {
             self.window = fits;
         } else {
             // Nobody waits: a window that only a burst would fill is let grow out of the way.
@@ -239,6 +241,7 @@ mod tests {
                 let seen = Seen {
                     step_s,
                     queued: self.queued,
+                    oldest_s: self.queued / self.rate,
                     decided,
                     sync_s: 0.0,
                     shown,

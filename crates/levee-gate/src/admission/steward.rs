@@ -163,6 +163,7 @@ impl Watch {
         let seen = Seen {
             step_s: step.as_secs_f64(),
             queued: vitals.waiting[claims].load(Relaxed) as f64,
+            oldest_s: vitals.oldest_us[claims].load(Relaxed) as f64 / 1e6,
             decided: decided.saturating_sub(self.decided) as f64,
             sync_s: self.sync_s,
             shown: shown as f64,

@@ -245,8 +245,8 @@ pub(crate) fn run<T>(future: impl Future<Output = T>) -> T {
     LocalSet::new().block_on(&runtime, future)
 }
 
-/// Sends the same kind of request over many connections at once: `make(i)` gives path, idempotency
-/// key and body of the i-th of `count`.
+/// Sends the same kind of request over many connections at once, through the waiting room where it
+/// is closed: `make(i)` gives path, idempotency key and body of the i-th of `count`.
 pub(crate) async fn at_once(
     server: &Address,
     connections: usize,
@@ -261,7 +261,11 @@ pub(crate) async fn at_once(
             let mut answers = Vec::new();
             for number in (connection..count).step_by(connections) {
                 let (path, key, body) = make(number);
-                let raw = client.post(&path, key.as_deref(), &body).await.expect("answered");
+                let key = key.as_deref().map(|key| ("idempotency-key", key));
+                let body = body.to_string().into();
+                let sent =
+                    client.send_with_retries(hyper::Method::POST, &path, key.as_slice(), body);
+                let raw = sent.await.expect("answered");
                 answers.push(raw);
             }
             answers
