@@ -126,6 +126,7 @@ pub(crate) fn run(args: &Args) -> Result<Ending> {
 fn access(server: &Server) -> ServerAccess {
     ServerAccess {
         address: server.address.clone(),
+        gates: Vec::new(),
         operator_key: "dev-operator".to_owned(),
         app_key: "dev-app".to_owned(),
     }

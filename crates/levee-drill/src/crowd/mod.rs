@@ -45,10 +45,21 @@ const BUCKET_S_MIN: f64 = 0.4;
 pub struct ServerAccess {
     /// `host:port`.
     pub address: String,
+    /// `host:port` of each of the scenario's gates, in its order; empty where users come through
+    /// the address above.
+    pub gates: Vec<String>,
     /// A key of the role `operator`.
     pub operator_key: String,
     /// A key of the role `app`.
     pub app_key: String,
+}
+
+impl ServerAccess {
+    /// Where users come through.
+    pub(crate) fn gates(&self) -> impl Iterator<Item = &str> {
+        let own = self.gates.is_empty().then_some(self.address.as_str());
+        own.into_iter().chain(self.gates.iter().map(String::as_str))
+    }
 }
 
 /// Why a crowd could not run.

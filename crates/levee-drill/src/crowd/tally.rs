@@ -54,7 +54,8 @@ impl Latencies {
     }
 }
 
-/// Requests of one kind: `attempted = acked + replayed + refused + unknown`.
+/// Requests of one kind: `attempted = acked + replayed + refused + unknown`. A claim that is told to
+/// wait is asked again and counts once, whenever it is decided.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counted {
     /// Sent.
@@ -128,6 +129,18 @@ pub struct Tally {
     pub tiers: Vec<TierTally>,
     /// Vouchers told of, by real second.
     pub acked_by_second: Vec<u64>,
+    /// From the first ask to being let in, of users who had to wait.
+    pub waits: Latencies,
+    /// Of them, those who were let in within the bound that they were told first.
+    pub waits_within_bound: u64,
+    /// What they were told first as the likely wait.
+    pub estimates: Latencies,
+    /// Answers that told a user to wait.
+    pub told_to_wait: u64,
+    /// Answers that took a claim and told the time of its code.
+    pub codes_later: u64,
+    /// By the real second in which they came: users who waited, and their waits.
+    pub waits_by_second: Vec<Latencies>,
     /// Requests that never left: more were waiting than may.
     pub unsent: u64,
     /// Made-up codes that the server took for real.
@@ -149,6 +162,12 @@ impl Tally {
             buckets: vec![Bucket::default(); buckets],
             tiers: vec![TierTally::default(); tiers],
             acked_by_second: Vec::new(),
+            waits: Latencies::default(),
+            waits_within_bound: 0,
+            estimates: Latencies::default(),
+            told_to_wait: 0,
+            codes_later: 0,
+            waits_by_second: Vec::new(),
             unsent: 0,
             guesses_found: 0,
             oddities: Vec::new(),
@@ -180,6 +199,17 @@ impl Tally {
         self.acked_by_second[second] += 1;
     }
 
+    /// Counts a user who was let in after a wait, by the real second of the first ask.
+    pub(crate) fn waited(&mut self, second: u64, wait_us: u64, within_bound: bool) {
+        self.waits.record(wait_us);
+        self.waits_within_bound += u64::from(within_bound);
+        let second = usize::try_from(second).expect("drills are short");
+        if self.waits_by_second.len() <= second {
+            self.waits_by_second.resize_with(second + 1, Latencies::default);
+        }
+        self.waits_by_second[second].record(wait_us);
+    }
+
     /// Adds another generator's.
     pub fn merge(&mut self, other: &Self) {
         self.ops.iter_mut().zip(&other.ops).for_each(|(mine, other)| mine.merge(other));
@@ -208,6 +238,17 @@ impl Tally {
         }
         for (mine, other) in self.acked_by_second.iter_mut().zip(&other.acked_by_second) {
             *mine += other;
+        }
+        self.waits.merge(&other.waits);
+        self.waits_within_bound += other.waits_within_bound;
+        self.estimates.merge(&other.estimates);
+        self.told_to_wait += other.told_to_wait;
+        self.codes_later += other.codes_later;
+        if self.waits_by_second.len() < other.waits_by_second.len() {
+            self.waits_by_second.resize_with(other.waits_by_second.len(), Latencies::default);
+        }
+        for (mine, other) in self.waits_by_second.iter_mut().zip(&other.waits_by_second) {
+            mine.merge(other);
         }
         self.unsent += other.unsent;
         self.guesses_found += other.guesses_found;

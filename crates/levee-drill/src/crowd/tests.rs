@@ -163,7 +163,7 @@ fn start(plan: &Arc<FestivalPlan>) -> ServerAccess {
             std::thread::spawn(move || stand_in.serve(stream));
         }
     });
-    ServerAccess { address, operator_key: "o".into(), app_key: "a".into() }
+    ServerAccess { address, gates: Vec::new(), operator_key: "o".into(), app_key: "a".into() }
 }
 
 #[test]
@@ -214,7 +214,8 @@ fn nobody_at_home_is_an_error() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
     drop(listener);
-    let access = ServerAccess { address, operator_key: "o".into(), app_key: "a".into() };
+    let access =
+        ServerAccess { address, gates: Vec::new(), operator_key: "o".into(), app_key: "a".into() };
     let error = run(&plan, &access, &mut |_| {}).expect_err("nobody listens");
     assert!(error.to_string().contains("connecting as operator"), "{error}");
 }

@@ -63,7 +63,7 @@ fn failures(
     fail(faults.map(|(_, count)| *count).sum(), "requests met a fault of the server");
     let due = vouchers_due(&result.plan);
     fail(
-        due.saturating_sub(result.ledger.claims.len() as u64),
+        due.saturating_sub(result.ledger.claimed_count()),
         "users who were to get a voucher got none",
     );
     match report {
