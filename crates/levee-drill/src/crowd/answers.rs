@@ -91,6 +91,7 @@ impl Answers {
         self.tally.tiers[script.tier].users += 1;
         let bucket = self.bucket(u64::from(intended_us));
         self.tally.buckets[bucket].arrivals += 1;
+        self.tally.arrived_at(intended_us.into());
     }
 
     /// Requests that never left.
@@ -331,7 +332,7 @@ impl Answers {
         let bucket = self.bucket(now_us);
         self.tally.buckets[bucket].claims_acked += 1;
         self.tally.tiers[self.plan.script(user).tier].claims_acked += 1;
-        self.tally.acked_in(now_us / 1_000_000);
+        self.tally.acked_at(now_us);
     }
 
     fn claimed(&mut self, work: &Work, reply: &Reply<'_>, now_us: u64) -> Option<(Noted, After)> {

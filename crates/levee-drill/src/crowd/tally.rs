@@ -129,6 +129,10 @@ pub struct Tally {
     pub tiers: Vec<TierTally>,
     /// Vouchers told of, by real second.
     pub acked_by_second: Vec<u64>,
+    /// The same, by tenths of a real second.
+    pub acked_by_tenth: Vec<u64>,
+    /// Users who came, by tenths of a real second.
+    pub arrived_by_tenth: Vec<u64>,
     /// From the first ask to being let in, of users who had to wait.
     pub waits: Latencies,
     /// Of them, those who were let in within the bound that they were told first.
@@ -162,6 +166,8 @@ impl Tally {
             buckets: vec![Bucket::default(); buckets],
             tiers: vec![TierTally::default(); tiers],
             acked_by_second: Vec::new(),
+            acked_by_tenth: Vec::new(),
+            arrived_by_tenth: Vec::new(),
             waits: Latencies::default(),
             waits_within_bound: 0,
             estimates: Latencies::default(),
@@ -190,13 +196,15 @@ impl Tally {
         }
     }
 
-    /// Counts a voucher told of in a real second after the start.
-    pub(crate) fn acked_in(&mut self, second: u64) {
-        let second = usize::try_from(second).expect("drills are short");
-        if self.acked_by_second.len() <= second {
-            self.acked_by_second.resize(second + 1, 0);
-        }
-        self.acked_by_second[second] += 1;
+    /// Counts a voucher told of at a real instant after the start.
+    pub(crate) fn acked_at(&mut self, at_us: u64) {
+        count_in(&mut self.acked_by_second, at_us / 1_000_000);
+        count_in(&mut self.acked_by_tenth, at_us / 100_000);
+    }
+
+    /// Counts a user who came at a real instant after the start.
+    pub(crate) fn arrived_at(&mut self, at_us: u64) {
+        count_in(&mut self.arrived_by_tenth, at_us / 100_000);
     }
 
     /// Counts a user who was let in after a wait, by the real second of the first ask.
@@ -233,12 +241,9 @@ impl Tally {
             mine.refused += other.refused;
             mine.latencies.merge(&other.latencies);
         }
-        if self.acked_by_second.len() < other.acked_by_second.len() {
-            self.acked_by_second.resize(other.acked_by_second.len(), 0);
-        }
-        for (mine, other) in self.acked_by_second.iter_mut().zip(&other.acked_by_second) {
-            *mine += other;
-        }
+        add_all(&mut self.acked_by_second, &other.acked_by_second);
+        add_all(&mut self.acked_by_tenth, &other.acked_by_tenth);
+        add_all(&mut self.arrived_by_tenth, &other.arrived_by_tenth);
         self.waits.merge(&other.waits);
         self.waits_within_bound += other.waits_within_bound;
         self.estimates.merge(&other.estimates);
@@ -255,6 +260,21 @@ impl Tally {
         self.oddities.extend(other.oddities.iter().cloned());
         self.oddities.truncate(ODDITIES_MAX);
     }
+}
+
+fn count_in(counts: &mut Vec<u64>, place: u64) {
+    let place = usize::try_from(place).expect("drills are short");
+    if counts.len() <= place {
+        counts.resize(place + 1, 0);
+    }
+    counts[place] += 1;
+}
+
+fn add_all(mine: &mut Vec<u64>, other: &[u64]) {
+    if mine.len() < other.len() {
+        mine.resize(other.len(), 0);
+    }
+    mine.iter_mut().zip(other).for_each(|(mine, other)| *mine += other);
 }
 
 #[cfg(test)]
@@ -287,8 +307,8 @@ mod tests {
         let mut b = Tally::new(2, 1);
         a.of_mut(Op::Claim).attempted = 3;
         b.of_mut(Op::Claim).attempted = 4;
-        a.acked_in(0);
-        b.acked_in(2);
+        a.acked_at(0);
+        b.acked_at(2_000_000);
         b.refusals.insert((Op::Claim, "not_eligible"), 2);
         b.buckets[1].arrivals = 5;
         a.merge(&b);

@@ -2,6 +2,7 @@
 //! itself must be one and the same.
 
 mod facts;
+mod overload;
 mod summary;
 mod text;
 
@@ -12,6 +13,7 @@ use levee_api::pseudonym::PseudonymKey;
 use levee_api::wire::{CampaignBody, MoneyBody};
 
 pub use facts::*;
+pub use overload::*;
 pub use text::{grouped, money};
 
 use crate::audit::{AuditError, AuditReport, CampaignReport, MoneyReport, audit};
