@@ -85,7 +85,7 @@ pub struct GatePlan {
     pub tier: String,
     /// Of all users.
     pub share: f64,
-    /// It gets a part of a processor only.
+    /// Its process is stopped for a part of the time.
     #[serde(default)]
     pub congested: bool,
 }

@@ -49,7 +49,7 @@ pub struct GateSummary {
     pub region: String,
     /// The tier of their cities.
     pub tier: String,
-    /// It was given a part of a processor only.
+    /// Its process was stopped for a part of the time.
     pub congested: bool,
     /// Claims that came, polls included.
     pub arrived: u64,

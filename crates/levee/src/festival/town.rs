@@ -20,9 +20,10 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::server::Server;
 
-/// A congested gate is stopped for so long of every period, as the kernel stops a container that
-/// has used up a processor quota of 40%.
-const PERIOD: Duration = Duration::from_millis(100);
+/// A congested gate is stopped for so long of every period, as a virtual machine is whose host is
+/// overbooked. Rarer than its loop looks at its own lateness: one that is late at most looks turns
+/// users away unread, which is another matter.
+const PERIOD: Duration = Duration::from_millis(240);
 const STOPPED: Duration = Duration::from_millis(60);
 
 /// How often a gate is asked whether it has found its engine, and how many times.
