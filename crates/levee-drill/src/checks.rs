@@ -211,10 +211,10 @@ mod tests {
         check("lock_first = 0.25", "lock_first = 2", "redemptions.lock_first");
         check("median_minor = 1_900", "median_minor = 1", "redemptions.bill.median_minor");
         check("share = 1.02", "share = 0", "budget.share");
-        check("times = 7", "times = 0.5", "opening.times");
-        check("times = 7", "times = 7\nfog = 1", "fog");
-        check("minutes = 8", "minutes = 181", "opening.minutes");
-        check("minutes = 8", "minutes = nan", "opening.minutes");
+        check("times = 8", "times = 0.5", "opening.times");
+        check("times = 8", "times = 8\nfog = 1", "fog");
+        check("minutes = 7", "minutes = 181", "opening.minutes");
+        check("minutes = 7", "minutes = nan", "opening.minutes");
         check("share = 0.45", "share = 0.55", "gates");
         check("share = 0.45", "share = -0.45", "gates[0].share");
         check("name = \"west-1\"", "name = \"east-1\"", "gates[1].name");

@@ -412,3 +412,28 @@ impl<'a> Comparison<'a> {
 fn parse_redemption(codes: &Codes, id: &Code) -> Option<levee_api::types::RedemptionNo> {
     codes.parse_redemption(&format!("red_{}", id.as_str()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_claim_that_is_taken_counts_until_and_after_its_code_comes() {
+        let code = Code::new(b"0123456789ABCD").expect("a code");
+        let ack = |seq| ClaimAck { seq, code, face_minor: 2_500 };
+        let mut ledger = Ledger::default();
+        assert_eq!(ledger.accepted(1, 10), Noted::First);
+        assert_eq!(ledger.accepted(1, 10), Noted::Same);
+        assert_eq!(ledger.claimed_count(), 1);
+        assert_eq!(ledger.claim(1, ack(10)), Noted::First);
+        assert_eq!(ledger.accepted(1, 10), Noted::Same, "late");
+        assert_eq!((ledger.claimed_count(), ledger.claims_different), (1, 0));
+        // A code at another place than the claim was taken at is a second effect, either way round.
+        assert_eq!(ledger.accepted(2, 11), Noted::First);
+        assert_eq!(ledger.claim(2, ack(12)), Noted::Different);
+        assert_eq!(ledger.claim(3, ack(13)), Noted::First);
+        assert_eq!(ledger.accepted(3, 14), Noted::Different);
+        assert_eq!(ledger.accepted(1, 15), Noted::Different);
+        assert_eq!((ledger.claimed_count(), ledger.claims_different), (3, 3));
+    }
+}

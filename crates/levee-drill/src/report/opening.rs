@@ -16,8 +16,12 @@ const BAND: f64 = 16.0;
 /// What is shown is at least so many times as long as the surge.
 const STRETCH: f64 = 8.0;
 
-/// Of samples that lie this close, the highest is drawn: the paper has no room for more.
-const POINTS_MAX: usize = 400;
+/// Of samples that lie this close, in real milliseconds, the highest is drawn: a gate reports ten
+/// times a second, and a pause is in one of its reports only.
+const TOGETHER_MS: u64 = 500;
+
+/// Most points of one line.
+const POINTS_MAX: u64 = 400;
 
 /// The section; empty where nothing was seen of gates or nobody was to wait.
 pub(super) fn section(summary: &Summary) -> String {
@@ -44,7 +48,7 @@ pub(super) fn section(summary: &Summary) -> String {
     body += &waits(summary, hours);
     body += "<h3>Users who came and vouchers acknowledged, a second of real time</h3>";
     body += &goodput(summary, hours);
-    body += "<h3>Each gate over the whole day: how late its event loop was</h3>";
+    body += "<h3>Each gate over the whole day: how late its event loop was, the worst of each half second</h3>";
     body += &gates(summary, |gate| &gate.loop_delay_ms, "Lateness of each gate's event loop");
     body += "<h3>And how long claims it let in took to the engine and back, p99</h3>";
     body += &gates(summary, |gate| &gate.queue_delay_p99_ms, "Queue delay of each gate, p99");
@@ -197,28 +201,25 @@ fn gates(summary: &Summary, values: fn(&GateSummary) -> &Vec<f64>, description: 
 }
 
 fn thinned(summary: &Summary, gate: &GateSummary, values: &[f64]) -> Vec<(f64, f64)> {
-    let points: Vec<_> = gate
-        .at_ms
-        .iter()
-        .zip(values)
-        .map(|(at_ms, value)| (hour(summary, real(*at_ms)), *value))
-        .filter(|(at, _)| *at <= summary.hours)
-        .collect();
-    let together = points.len().div_ceil(POINTS_MAX).max(1);
+    let together_ms = TOGETHER_MS.max(u64::from(summary.seconds) * 1_000 / POINTS_MAX);
+    let points: Vec<_> = gate.at_ms.iter().copied().zip(values.iter().copied()).collect();
     points
-        .chunks(together)
-        .map(|chunk| (chunk[0].0, most(chunk.iter().map(|point| point.1))))
+        .chunk_by(|a, b| a.0 / together_ms == b.0 / together_ms)
+        .map(|chunk| {
+            let middle_ms = u64::midpoint(chunk[0].0, chunk[chunk.len() - 1].0);
+            (hour(summary, real(middle_ms)), most(chunk.iter().map(|point| point.1)))
+        })
+        .filter(|(at, _)| *at <= summary.hours)
         .collect()
 }
 
 fn table(overload: &OverloadSummary) -> String {
     let mut rows = String::new();
     for gate in &overload.gates {
-        let worst = |values: &[f64]| {
+        let at = |values: &[f64], percent: usize| {
             let mut sorted = values.to_vec();
             sorted.sort_by(f64::total_cmp);
-            let rank = sorted.len().saturating_mul(9) / 10;
-            sorted.get(rank.min(sorted.len().saturating_sub(1))).copied().unwrap_or(0.0)
+            sorted.get(sorted.len() * percent / 100).copied().unwrap_or(0.0)
         };
         let congested = if gate.congested { "<small>congested</small>" } else { "" };
         write!(
@@ -231,15 +232,15 @@ fn table(overload: &OverloadSummary) -> String {
             grouped(gate.arrived.into()),
             grouped(gate.admitted.into()),
             grouped(gate.told_to_wait.into()),
-            short_ms(worst(&gate.loop_delay_ms)),
-            short_ms(worst(&gate.queue_delay_p99_ms)),
+            short_ms(at(&gate.loop_delay_ms, 90)),
+            short_ms(at(&gate.queue_delay_p99_ms, 50)),
         )
         .expect("memory");
     }
     format!(
         "<div class=\"wide\"><table><thead><tr><th>Gate</th><th>Region</th><th>Tier</th>\
          <th>Claims that came</th><th>let in</th><th>told to wait</th>\
-         <th>Loop late, p90 of looks</th><th>Queue delay p99, p90 of looks</th></tr></thead>\
+         <th>Loop late, p90 of looks</th><th>Queue delay p99, median of looks</th></tr></thead>\
          <tbody>{rows}</tbody></table></div>"
     )
 }
