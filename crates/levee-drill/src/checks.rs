@@ -5,6 +5,9 @@ use crate::scenario::{Delay, Scenario, ScenarioError, instant_ms};
 /// Longest list in a scenario.
 const LIST_MAX: usize = 64;
 
+/// Most gates: they all run on the crowd's machine.
+const GATES_MAX: usize = 8;
+
 /// Longest day, in hours: a week.
 const HOURS_MAX: f64 = 168.0;
 
@@ -43,6 +46,7 @@ fn shares(field: &str, shares: impl Iterator<Item = f64> + Clone) -> Result<(), 
 pub(crate) fn check(scenario: &Scenario) -> Result<(), ScenarioError> {
     within("budget.share", scenario.budget.share, 0.01, 1_000.0)?;
     check_day(scenario)?;
+    check_gates(scenario)?;
     shares("tiers", scenario.tiers.iter().map(|tier| tier.share))?;
     shares("app_versions", scenario.app_versions.iter().map(|version| version.share))?;
     for (place, tier) in scenario.tiers.iter().enumerate() {
@@ -101,6 +105,31 @@ fn check_day(scenario: &Scenario) -> Result<(), ScenarioError> {
     within("day.bursts.per_hour", day.bursts.per_hour, 0.0, 60.0)?;
     within("day.bursts.height", day.bursts.height, 1.0, 100.0)?;
     within("day.bursts.decay_minutes", day.bursts.decay_minutes, 0.1, 600.0)
+}
+
+fn check_gates(scenario: &Scenario) -> Result<(), ScenarioError> {
+    if let Some(opening) = scenario.opening {
+        within("opening.times", opening.times, 1.0, 1_000.0)?;
+        let first = scenario.day.bookings.first().expect("checked");
+        within("opening.minutes", opening.minutes, 0.1, 60.0 * first.hour)?;
+    }
+    let gates = &scenario.gates;
+    if gates.is_empty() {
+        return Ok(());
+    }
+    if gates.len() > GATES_MAX {
+        return Err(wrong("gates", format!("must list at most {GATES_MAX}: each is a process")));
+    }
+    shares("gates", gates.iter().map(|gate| gate.share))?;
+    for (place, gate) in gates.iter().enumerate() {
+        plain(&format!("gates[{place}].name"), &gate.name)?;
+        plain(&format!("gates[{place}].region"), &gate.region)?;
+        plain(&format!("gates[{place}].tier"), &gate.tier)?;
+        if gates[..place].iter().any(|other| other.name == gate.name) {
+            return Err(wrong(format!("gates[{place}].name"), "is another gate's"));
+        }
+    }
+    Ok(())
 }
 
 fn check_redemptions(scenario: &Scenario) -> Result<(), ScenarioError> {
@@ -182,6 +211,16 @@ mod tests {
         check("lock_first = 0.25", "lock_first = 2", "redemptions.lock_first");
         check("median_minor = 1_900", "median_minor = 1", "redemptions.bill.median_minor");
         check("share = 1.02", "share = 0", "budget.share");
+        check("times = 8", "times = 0.5", "opening.times");
+        check("times = 8", "times = 8\nfog = 1", "fog");
+        check("minutes = 7", "minutes = 181", "opening.minutes");
+        check("minutes = 7", "minutes = nan", "opening.minutes");
+        check("share = 0.45", "share = 0.55", "gates");
+        check("share = 0.45", "share = -0.45", "gates[0].share");
+        check("name = \"west-1\"", "name = \"east-1\"", "gates[1].name");
+        check("name = \"west-1\"", "name = \"w st\"", "gates[1].name");
+        check("region = \"south\"", "region = \"\"", "gates[2].region");
+        check("congested = true", "congested = 1", "congested");
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! of the totals before and added after, and bursts are weighed against the rest of their stretch,
 //! so that the curve passes through the totals whatever its shape between them.
 
-use crate::scenario::Day;
+use crate::scenario::{Day, Surge};
 
 /// Width of one step of the table, in hours: 10 seconds of the day.
 const STEP_HOURS: f64 = 10.0 / 3_600.0;
@@ -22,6 +22,13 @@ impl Curve {
     /// The curve of a day. The seed places the bursts.
     #[must_use]
     pub fn new(day: &Day, seed: u64) -> Self {
+        Self::with_surge(day, None, seed)
+    }
+
+    /// The curve of a day that begins with a surge. Who comes in it would have come later, before
+    /// the first known total; where they are too few, it is as high as they allow.
+    #[must_use]
+    pub fn with_surge(day: &Day, surge: Option<Surge>, seed: u64) -> Self {
         let first = day.bookings.first().expect("a day has a known total");
         let spike = Spike {
             size: day.opening.share * to_f64(first.total),
@@ -45,6 +52,11 @@ impl Curve {
         let lift = bursts(day, seed, rates.len());
         for stretch in stretches.windows(2) {
             weigh(&mut rates[stretch[0]..stretch[1]], &lift[stretch[0]..stretch[1]]);
+        }
+        if let Some(surge) = surge {
+            let steps = surge.minutes / 60.0 / STEP_HOURS;
+            let end = crate::numbers::place(steps, stretches[1]);
+            bring_forward(&mut rates[..stretches[1]], end, surge.times);
         }
         let total: f64 = rates.iter().sum();
         let mut arrived = vec![0.0];
@@ -188,6 +200,21 @@ fn bursts(day: &Day, seed: u64, steps: usize) -> Vec<f64> {
     lift
 }
 
+/// Of those who do not come in a surge, the share that comes after it at least.
+const AFTER_SURGE_MIN: f64 = 0.05;
+
+/// Multiplies the rates before `end`, and takes as much from those after it.
+fn bring_forward(rates: &mut [f64], end: usize, times: f64) {
+    let (surge, rest) = rates.split_at_mut(end);
+    let (first, later) = (surge.iter().sum::<f64>(), rest.iter().sum::<f64>());
+    if first <= 0.0 || later <= 0.0 {
+        return;
+    }
+    let more = (first * (times - 1.0)).min(later * (1.0 - AFTER_SURGE_MIN));
+    surge.iter_mut().for_each(|rate| *rate *= 1.0 + more / first);
+    rest.iter_mut().for_each(|rate| *rate *= 1.0 - more / later);
+}
+
 /// Multiplies rates, keeping their sum.
 fn weigh(rates: &mut [f64], lift: &[f64]) {
     let before: f64 = rates.iter().sum();
@@ -253,6 +280,25 @@ mod tests {
             (curve.arrived_by(until / 60.0) - curve.arrived_by(from / 60.0)) / (until - from)
         };
         assert!(minutes(0.0, 5.0) > 3.0 * minutes(60.0, 100.0));
+    }
+
+    #[test]
+    fn a_surge_is_so_many_times_as_high_and_keeps_the_totals() {
+        let day = Scenario::reference().day;
+        for (times, found) in [(1.0, 1.0), (3.0, 3.0)] {
+            let usual = Curve::new(&day, 3);
+            let surge = Curve::with_surge(&day, Some(Surge { times, minutes: 8.0 }), 3);
+            for hour in [2.0 / 60.0, 8.0 / 60.0] {
+                let ratio = surge.arrived_by(hour) / usual.arrived_by(hour);
+                assert!((ratio - found).abs() < 1e-9, "{ratio} by hour {hour}");
+            }
+            assert!((surge.arrived_by(3.0) - 0.1).abs() < 1e-6);
+        }
+        // More than there are: nearly all of them come, and the totals hold all the same.
+        let all = Curve::with_surge(&day, Some(Surge { times: 900.0, minutes: 8.0 }), 3);
+        let early = all.arrived_by(8.0 / 60.0);
+        assert!((0.09..0.1).contains(&early), "{early}");
+        assert!((all.arrived_by(3.0) - 0.1).abs() < 1e-6);
     }
 
     #[test]

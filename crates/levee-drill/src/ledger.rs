@@ -87,6 +87,8 @@ pub enum Noted {
 pub struct Ledger {
     /// The voucher that each user was first told of.
     pub claims: HashMap<u32, ClaimAck>,
+    /// The place of the claim that each user was told is taken, before there was a code.
+    pub accepted: HashMap<u32, u64>,
     /// The redemption that each user was first told of.
     pub redemptions: HashMap<u32, RedemptionAck>,
     /// The place of the rollback that each user was first told of.
@@ -119,7 +121,35 @@ fn note<T: PartialEq>(
 impl Ledger {
     /// Writes down a claim's answer.
     pub fn claim(&mut self, user: u32, ack: ClaimAck) -> Noted {
+        let other = self.accepted.get(&user).is_some_and(|seq| *seq != ack.seq);
+        if other && !self.claims.contains_key(&user) {
+            self.claims_different += 1;
+            self.claims.insert(user, ack);
+            return Noted::Different;
+        }
         note(&mut self.claims, user, ack, &mut self.claims_different)
+    }
+
+    /// Writes down that a claim is taken and its code comes later.
+    pub fn accepted(&mut self, user: u32, seq: u64) -> Noted {
+        if let Some(ack) = self.claims.get(&user) {
+            let same = ack.seq == seq;
+            self.claims_different += u64::from(!same);
+            return if same { Noted::Same } else { Noted::Different };
+        }
+        note(&mut self.accepted, user, seq, &mut self.claims_different)
+    }
+
+    /// Users whose claim was acknowledged, with a code or without one yet.
+    #[must_use]
+    pub fn claimed_count(&self) -> u64 {
+        (self.claims.len() + self.codes_due().count()) as u64
+    }
+
+    /// Users whose claim was acknowledged and whose code has not come, and its place.
+    fn codes_due(&self) -> impl Iterator<Item = (u32, u64)> {
+        let due = self.accepted.iter().filter(|(user, _)| !self.claims.contains_key(user));
+        due.map(|(user, seq)| (*user, *seq))
     }
 
     /// Writes down a redemption's answer.
@@ -135,6 +165,7 @@ impl Ledger {
     /// Takes in the answers of other users.
     pub fn merge(&mut self, other: Self) {
         self.claims.extend(other.claims);
+        self.accepted.extend(other.accepted);
         self.redemptions.extend(other.redemptions);
         self.rollbacks.extend(other.rollbacks);
         self.claims_different += other.claims_different;
@@ -179,6 +210,7 @@ impl Findings {
 #[derive(Clone, Copy)]
 enum Expected {
     Claim(u32),
+    Accepted(u32),
     Redemption(u32),
     Rollback(u32),
 }
@@ -216,14 +248,17 @@ impl<'a> Comparison<'a> {
             ledger.redemptions.iter().map(|(user, ack)| (ack.seq, Expected::Redemption(*user)));
         let rollbacks =
             ledger.rollbacks.iter().map(|(user, seq)| (*seq, Expected::Rollback(*user)));
-        let mut expected: Vec<_> = claims.chain(redemptions).chain(rollbacks).collect();
+        let accepted = ledger.codes_due().map(|(user, seq)| (seq, Expected::Accepted(user)));
+        let mut expected: Vec<_> =
+            claims.chain(accepted).chain(redemptions).chain(rollbacks).collect();
         expected.sort_unstable_by_key(|(seq, _)| *seq);
         let findings = Findings {
             claims_doubled: ledger.claims_different,
             redemptions_doubled: ledger.redemptions_different,
             ..Findings::default()
         };
-        let users = ledger.claims.keys().chain(ledger.redemptions.keys());
+        let users = ledger.claims.keys().chain(ledger.accepted.keys());
+        let users = users.chain(ledger.redemptions.keys());
         Self {
             ledger,
             codes,
@@ -262,15 +297,17 @@ impl<'a> Comparison<'a> {
             self.lost(seq, expected);
         }
         let effects = self.vouchers.len() + self.redemptions.len() + self.rolled_back.len();
-        let acked =
-            self.ledger.claims.len() + self.ledger.redemptions.len() + self.ledger.rollbacks.len();
+        let acked = self.ledger.claims.len()
+            + self.ledger.codes_due().count()
+            + self.ledger.redemptions.len()
+            + self.ledger.rollbacks.len();
         self.findings.unacknowledged = effects.saturating_sub(acked) as u64;
         self.findings
     }
 
     fn lost(&mut self, seq: u64, expected: Expected) {
         let (what, user) = match expected {
-            Expected::Claim(user) => {
+            Expected::Claim(user) | Expected::Accepted(user) => {
                 self.findings.claims_lost += 1;
                 ("claim", user)
             }
@@ -300,6 +337,10 @@ impl<'a> Comparison<'a> {
                     && Some(&claim.user) == self.users.get(&user)
                     && Some(*voucher) == self.codes.parse_voucher(ack.code.as_str())
                     && *face_minor == ack.face_minor
+            }
+            (Expected::Accepted(user), Command::ClaimVoucher(claim), Outcome::Claimed { .. }) => {
+                Some(claim.campaign.0) == self.campaign
+                    && Some(&claim.user) == self.users.get(&user)
             }
             (
                 Expected::Redemption(user),
@@ -370,4 +411,29 @@ impl<'a> Comparison<'a> {
 
 fn parse_redemption(codes: &Codes, id: &Code) -> Option<levee_api::types::RedemptionNo> {
     codes.parse_redemption(&format!("red_{}", id.as_str()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_claim_that_is_taken_counts_until_and_after_its_code_comes() {
+        let code = Code::new(b"0123456789ABCD").expect("a code");
+        let ack = |seq| ClaimAck { seq, code, face_minor: 2_500 };
+        let mut ledger = Ledger::default();
+        assert_eq!(ledger.accepted(1, 10), Noted::First);
+        assert_eq!(ledger.accepted(1, 10), Noted::Same);
+        assert_eq!(ledger.claimed_count(), 1);
+        assert_eq!(ledger.claim(1, ack(10)), Noted::First);
+        assert_eq!(ledger.accepted(1, 10), Noted::Same, "late");
+        assert_eq!((ledger.claimed_count(), ledger.claims_different), (1, 0));
+        // A code at another place than the claim was taken at is a second effect, either way round.
+        assert_eq!(ledger.accepted(2, 11), Noted::First);
+        assert_eq!(ledger.claim(2, ack(12)), Noted::Different);
+        assert_eq!(ledger.claim(3, ack(13)), Noted::First);
+        assert_eq!(ledger.accepted(3, 14), Noted::Different);
+        assert_eq!(ledger.accepted(1, 15), Noted::Different);
+        assert_eq!((ledger.claimed_count(), ledger.claims_different), (3, 3));
+    }
 }

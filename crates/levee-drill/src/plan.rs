@@ -27,6 +27,12 @@ const PEAK_WINDOWS_PER_S: u32 = 4;
 /// drill is to show the product's answers, not the machine's end.
 pub const AUTO_LOAD_SHARE: f64 = 0.55;
 
+/// Stretches over which the limit of claims has room, in minutes of the day.
+const LIMIT_MINUTES: f64 = 30.0;
+
+/// Room of the limit above what the busiest stretch brings.
+const LIMIT_ROOM: f64 = 1.1;
+
 /// What one user does, in real microseconds after the user's arrival.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Script {
@@ -69,6 +75,7 @@ pub struct FestivalPlan {
     arrivals_us: Vec<u32>,
     tier_bounds: Vec<f64>,
     version_bounds: Vec<f64>,
+    gate_bounds: Vec<f64>,
 }
 
 impl FestivalPlan {
@@ -79,7 +86,7 @@ impl FestivalPlan {
         let seconds = seconds.clamp(1, SECONDS_MAX);
         let users = real(scenario.bookings()) * scale / scenario.eligible_share();
         let users = whole(users).clamp(1, USERS_MAX);
-        let curve = Curve::new(&scenario.day, seed);
+        let curve = Curve::with_surge(&scenario.day, scenario.opening, seed);
         let bounds = |shares: Vec<f64>| {
             let sum: f64 = shares.iter().sum();
             let mut until = 0.0;
@@ -92,6 +99,7 @@ impl FestivalPlan {
         Self {
             tier_bounds: bounds(scenario.tiers.iter().map(|tier| tier.share).collect()),
             version_bounds: bounds(scenario.app_versions.iter().map(|v| v.share).collect()),
+            gate_bounds: bounds(scenario.gates.iter().map(|gate| gate.share).collect()),
             arrivals_us: arrivals(&curve, users, seconds, seed),
             scenario,
             seconds,
@@ -171,6 +179,37 @@ impl FestivalPlan {
     #[must_use]
     pub fn user_id(&self, user: u32) -> String {
         format!("u{}-{user}", self.seed)
+    }
+
+    /// Place of the gate that a user comes through, in the scenario's gates; 0 without any.
+    #[must_use]
+    pub fn gate(&self, user: u32) -> usize {
+        let draw = Rng::with_seed(mix(self.seed ^ 0x6761_7465, user)).f64();
+        self.gate_bounds.iter().position(|until| draw < *until).unwrap_or(0)
+    }
+
+    /// When the surge is over, in real microseconds after the start; `None` without a surge.
+    #[must_use]
+    pub fn surge_us(&self) -> Option<u32> {
+        self.scenario.opening.map(|surge| self.minutes_us(surge.minutes))
+    }
+
+    /// The limit of claims a second with which a server is overloaded by the surge and by nothing
+    /// else for long: a tenth more than the busiest stretch after it brings, over
+    /// [`LIMIT_MINUTES`]. `None` without a surge.
+    #[must_use]
+    pub fn claims_limit_per_s(&self) -> Option<u32> {
+        let surge_us = self.surge_us()?;
+        let window_us = self.minutes_us(LIMIT_MINUTES).max(1);
+        let mut counts = vec![0_u64; (self.seconds * 1_000_000 / window_us) as usize + 1];
+        for at_us in self.arrivals_us.iter().filter(|at_us| **at_us >= surge_us) {
+            counts[(at_us / window_us) as usize] += 1;
+        }
+        let most = counts.into_iter().max().unwrap_or(0);
+        let repeats = self.scenario.repeats;
+        let each = 1.0 + repeats.share * f64::midpoint(1.0, f64::from(repeats.most));
+        let per_s = real(most) * 1e6 / f64::from(window_us) * each * LIMIT_ROOM;
+        Some(narrow(whole(per_s.ceil())).max(1))
     }
 
     /// The hour of the day at a real instant after the start.
@@ -379,6 +418,22 @@ mod tests {
         check_share(&plan, 0.35, redeems(|r| r.after_us < 3_888_889));
         check_share(&plan, 0.35, redeems(|r| r.bill_minor < 1_900));
         check_share(&plan, 0.7, redeems(|r| (900..=6_800).contains(&r.bill_minor)));
+    }
+
+    #[test]
+    fn users_are_spread_over_gates_and_the_surge_exceeds_the_limit() {
+        let plan = plan(4);
+        let count = |gate| (0..plan.users()).filter(|user| plan.gate(*user) == gate).count();
+        for (gate, share) in [(0, 0.45), (1, 0.35), (2, 0.2)] {
+            let found = real(count(gate) as u64) / f64::from(plan.users());
+            assert!((found - share).abs() < 0.01, "{found} at gate {gate}");
+        }
+        let (limit, surge_us) = (plan.claims_limit_per_s().unwrap(), plan.surge_us().unwrap());
+        let arrived = plan.arrivals_us.partition_point(|at_us| *at_us < surge_us);
+        let per_s = real(arrived as u64) * 1e6 / f64::from(surge_us);
+        assert!(1.24 * per_s > 1.8 * f64::from(limit), "{per_s} and {limit}");
+        // All of the day's claims fit the limit with room to spare.
+        assert!(f64::from(plan.users()) * 1.24 < 0.8 * 60.0 * f64::from(limit), "{limit}");
     }
 
     #[test]

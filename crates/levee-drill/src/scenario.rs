@@ -63,6 +63,33 @@ pub struct Opening {
     pub decay_minutes: f64,
 }
 
+/// A surge at the start, beyond the spike of those who waited.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Surge {
+    /// Times the rate of that moment without it.
+    pub times: f64,
+    /// How long, in minutes of the day.
+    pub minutes: f64,
+}
+
+/// A gate in a process of its own, and whose users come through it.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GatePlan {
+    /// Its name.
+    pub name: String,
+    /// Where its users are.
+    pub region: String,
+    /// The tier of their cities.
+    pub tier: String,
+    /// Of all users.
+    pub share: f64,
+    /// Its process is stopped for a part of the time.
+    #[serde(default)]
+    pub congested: bool,
+}
+
 /// Sudden crowds.
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -196,6 +223,9 @@ struct File {
     campaign: String,
     budget: Budget,
     day: Day,
+    opening: Option<Surge>,
+    #[serde(default)]
+    gates: Vec<GatePlan>,
     tiers: Vec<Tier>,
     app_versions: Vec<AppVersion>,
     repeats: Repeats,
@@ -216,6 +246,10 @@ pub struct Scenario {
     pub budget: Budget,
     /// When users come.
     pub day: Day,
+    /// The surge at the start; the server is then set a limit that it exceeds.
+    pub opening: Option<Surge>,
+    /// The gates that users come through; without any the server has its own.
+    pub gates: Vec<GatePlan>,
     /// Where they are.
     pub tiers: Vec<Tier>,
     /// What they use.
@@ -271,6 +305,8 @@ impl Scenario {
             definition,
             budget: file.budget,
             day: file.day,
+            opening: file.opening,
+            gates: file.gates,
             tiers: file.tiers,
             app_versions: file.app_versions,
             repeats: file.repeats,

@@ -1,6 +1,7 @@
 //! What an answer means: for the tally, for the ledger, and for what its user does next.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use fastrand::Rng;
@@ -19,18 +20,39 @@ use crate::plan::{FestivalPlan, Script};
 const RETRIES_AFTER_BREAK: u8 = 1;
 
 /// Tries after the first of a request that was turned away by an overloaded server.
-const RETRIES_AFTER_OVERLOAD: u8 = 3;
+const RETRIES_AFTER_OVERLOAD: u8 = 10;
 
 /// Wait before a retry where the server names none, in real microseconds.
 const RETRY_AFTER_US: u32 = 100_000;
 
 /// Longest wait before a retry, in real microseconds.
-const RETRY_AFTER_US_MAX: u32 = 2_000_000;
+const RETRY_AFTER_US_MAX: u32 = 10_000_000;
+
+/// An app asks for a code no sooner than this, however near it is.
+const CODE_AFTER_US_MIN: u32 = 5_000;
 
 /// The same request once more.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Retry {
     pub(crate) after_us: u32,
+}
+
+/// What became of a request that was to be written.
+pub(crate) enum Built {
+    /// It is to be sent.
+    Ready,
+    /// Its user has nothing to send it with, or waits already.
+    Nothing,
+}
+
+/// A user in the waiting room, as the app keeps it: one place, however often the user asks.
+struct Room {
+    pass: Box<[u8]>,
+    first_asked_us: u64,
+    /// By when the user was told to be let in, in nine cases of ten.
+    bound_us: u64,
+    /// Claims that the user meant to send meanwhile; they go out once the user is in.
+    held_back: u32,
 }
 
 /// Keeps what one generator's users were told.
@@ -40,6 +62,7 @@ pub(crate) struct Answers {
     tally: Tally,
     ledger: Ledger,
     locks: HashMap<u32, Code>,
+    rooms: HashMap<u32, Room>,
     random: Rng,
     window: super::progress::Window,
 }
@@ -51,6 +74,7 @@ impl Answers {
             tally: Tally::new(buckets, plan.scenario().tiers.len()),
             ledger: Ledger::default(),
             locks: HashMap::new(),
+            rooms: HashMap::new(),
             random: Rng::with_seed(plan.seed() ^ 0x0067_7565_7373),
             window: super::progress::Window::default(),
             plan,
@@ -67,6 +91,7 @@ impl Answers {
         self.tally.tiers[script.tier].users += 1;
         let bucket = self.bucket(u64::from(intended_us));
         self.tally.buckets[bucket].arrivals += 1;
+        self.tally.arrived_at(intended_us.into());
     }
 
     /// Requests that never left.
@@ -81,23 +106,31 @@ impl Answers {
         self.window.publish(now_us, claims, redemptions, &self.shared);
     }
 
-    /// Writes a request's bytes. `false` where its user has nothing to send it with.
+    /// Writes a request's bytes.
     pub(crate) fn build(
         &mut self,
         work: &Work,
         requests: &mut Requests,
         out: &mut Vec<u8>,
-    ) -> bool {
+    ) -> Built {
         let user = work.user;
         let script = self.plan.script(user);
         let bytes = match work.op {
-            Op::Claim => requests.claim(&self.plan, user, &script),
+            Op::Claim => {
+                let room = self.rooms.get_mut(&user);
+                if let Some(room) = room.filter(|_| !work.polls) {
+                    room.held_back += 1;
+                    return Built::Nothing;
+                }
+                let pass = self.rooms.get(&user).map(|room| &*room.pass);
+                requests.claim(&self.plan, user, &script, pass)
+            }
             Op::GuessLookUp | Op::GuessRedeem => {
                 requests.guess(work.op, &self.plan, user, &mut self.random)
             }
             Op::Lock | Op::Redeem | Op::Rollback => {
-                let Some(claim) = self.ledger.claims.get(&user) else { return false };
-                let Some(redemption) = &script.redemption else { return false };
+                let Some(claim) = self.ledger.claims.get(&user) else { return Built::Nothing };
+                let Some(redemption) = &script.redemption else { return Built::Nothing };
                 let held = Held {
                     code: claim.code,
                     lock: self.locks.get(&user).copied(),
@@ -113,7 +146,7 @@ impl Answers {
             let bucket = self.bucket(u64::from(work.intended_us));
             self.tally.buckets[bucket].requests += 1;
         }
-        true
+        Built::Ready
     }
 
     /// No answer: whether the request had an effect is not known, so the app asks again.
@@ -121,18 +154,33 @@ impl Answers {
         self.tally.of_mut(work.op).unknown += 1;
         self.tally.odd(|| format!("{} of user {}: {why}", work.op.name(), work.user));
         let retry = work.retries < RETRIES_AFTER_BREAK;
-        After { retry: retry.then_some(Retry { after_us: RETRY_AFTER_US }), next: Vec::new() }
+        let mut after = After {
+            retry: retry.then_some(Retry { after_us: RETRY_AFTER_US }),
+            ..After::default()
+        };
+        if !retry {
+            self.leave_room(work, &mut after, None);
+        }
+        after
     }
 
     /// An answer, whatever it says.
     pub(crate) fn answered(&mut self, work: &Work, reply: &Reply<'_>, now_us: u64) -> After {
         let latency_us = now_us.saturating_sub(u64::from(work.intended_us));
         self.measure(work, latency_us);
+        if work.op == Op::Claim && reply.status == 202 {
+            return self.code_later(work, reply, now_us);
+        }
         if reply.status < 300 {
-            return self.succeeded(work, reply, now_us);
+            let mut after = self.succeeded(work, reply, now_us);
+            self.leave_room(work, &mut after, Some(now_us));
+            return after;
         }
         let code = text_field(reply.body, "code").and_then(known_code);
         let Some(code) = code else { return self.odd(work, reply) };
+        if work.op == Op::Claim && code == "waiting" {
+            return self.told_to_wait(work, reply, now_us);
+        }
         let counted = self.tally.of_mut(work.op);
         counted.refused += 1;
         *self.tally.refusals.entry((work.op, code)).or_default() += 1;
@@ -147,7 +195,87 @@ impl Answers {
         let after_us = number_field(reply.body, "retry_after_ms")
             .map_or(RETRY_AFTER_US, |ms| crate::numbers::narrow(ms.saturating_mul(1_000)));
         let after_us = after_us.min(RETRY_AFTER_US_MAX);
-        After { retry: retry.then_some(Retry { after_us }), next: Vec::new() }
+        let mut after = After { retry: retry.then_some(Retry { after_us }), ..After::default() };
+        if !retry {
+            let admitted = !overloaded;
+            self.leave_room(work, &mut after, admitted.then_some(now_us));
+        }
+        after
+    }
+
+    /// The user has a place: asks again when told to, with the newest pass. The claim is counted
+    /// once it is decided.
+    fn told_to_wait(&mut self, work: &Work, reply: &Reply<'_>, now_us: u64) -> After {
+        let pass = text_field(reply.body, "pass");
+        let poll_ms = number_field(reply.body, "poll_after_ms");
+        let eta_ms = number_field(reply.body, "eta_ms");
+        let bound_ms = number_field(reply.body, "eta_p90_ms");
+        let (Some(pass), Some(poll_ms), Some(eta_ms), Some(bound_ms)) =
+            (pass, poll_ms, eta_ms, bound_ms)
+        else {
+            return self.odd(work, reply);
+        };
+        self.tally.of_mut(Op::Claim).attempted -= 1;
+        self.tally.told_to_wait += 1;
+        match self.rooms.entry(work.user) {
+            Entry::Occupied(mut room) if work.polls => room.get_mut().pass = pass.into(),
+            Entry::Occupied(mut room) => {
+                // Two asks at once were given a place each: the app keeps the first.
+                room.get_mut().held_back += 1;
+                return After::default();
+            }
+            Entry::Vacant(room) => {
+                self.tally.estimates.record(eta_ms.saturating_mul(1_000));
+                room.insert(Room {
+                    pass: pass.into(),
+                    first_asked_us: u64::from(work.intended_us),
+                    bound_us: now_us.saturating_add(bound_ms.saturating_mul(1_000)),
+                    held_back: 0,
+                });
+            }
+        }
+        let at_us = crate::numbers::narrow(now_us.saturating_add(poll_ms.saturating_mul(1_000)));
+        After { poll_at_us: Some(at_us), ..After::default() }
+    }
+
+    /// Let in, if it is known when; or given up. Either way the place is gone, and what the user
+    /// meant to send meanwhile goes out.
+    fn leave_room(&mut self, work: &Work, after: &mut After, admitted_us: Option<u64>) {
+        if work.op != Op::Claim || !work.polls {
+            return;
+        }
+        let Some(room) = self.rooms.remove(&work.user) else { return };
+        if let Some(now_us) = admitted_us {
+            let wait_us = now_us.saturating_sub(room.first_asked_us);
+            let second = room.first_asked_us / 1_000_000;
+            self.tally.waited(second, wait_us, now_us <= room.bound_us);
+        }
+        let at_us = admitted_us.map_or(work.intended_us, crate::numbers::narrow);
+        after.next.extend((0..room.held_back).map(|_| (Op::Claim, at_us)));
+    }
+
+    /// The claim is taken and durable: from here on it counts as acknowledged. The same claim asks
+    /// for the code.
+    fn code_later(&mut self, work: &Work, reply: &Reply<'_>, now_us: u64) -> After {
+        let seq = number_field(reply.body, "seq");
+        let after_ms = number_field(reply.body, "code_after_ms");
+        let (Some(seq), Some(after_ms)) = (seq, after_ms) else { return self.odd(work, reply) };
+        let noted = self.ledger.accepted(work.user, seq);
+        self.count(work, reply, noted);
+        self.tally.codes_later += 1;
+        if noted == Noted::First {
+            self.acked(work.user, now_us);
+        }
+        let mut after = After::default();
+        self.leave_room(work, &mut after, Some(now_us));
+        // The time is the journal's, which runs faster here.
+        let real_us = crate::numbers::real(after_ms) * 1_000.0 / self.plan.speed();
+        let real_us = crate::numbers::narrow(crate::numbers::whole(real_us)).max(CODE_AFTER_US_MIN);
+        let at_us = crate::numbers::narrow(now_us).saturating_add(real_us);
+        if !self.ledger.claims.contains_key(&work.user) {
+            after.next.push((Op::Claim, at_us));
+        }
+        after
     }
 
     fn measure(&mut self, work: &Work, latency_us: u64) {
@@ -181,6 +309,11 @@ impl Answers {
             }
         };
         let Some((noted, after)) = noted else { return self.odd(work, reply) };
+        self.count(work, reply, noted);
+        after
+    }
+
+    fn count(&mut self, work: &Work, reply: &Reply<'_>, noted: Noted) {
         let counted = self.tally.of_mut(work.op);
         match noted {
             Noted::First => counted.acked += 1,
@@ -192,7 +325,14 @@ impl Answers {
                     .odd(|| format!("{op} of user {user} had two effects (replayed: {replayed})"));
             }
         }
-        after
+    }
+
+    /// A user was told of a claim that is durable.
+    fn acked(&mut self, user: u32, now_us: u64) {
+        let bucket = self.bucket(now_us);
+        self.tally.buckets[bucket].claims_acked += 1;
+        self.tally.tiers[self.plan.script(user).tier].claims_acked += 1;
+        self.tally.acked_at(now_us);
     }
 
     fn claimed(&mut self, work: &Work, reply: &Reply<'_>, now_us: u64) -> Option<(Noted, After)> {
@@ -201,14 +341,19 @@ impl Answers {
             code: Code::new(text_field(reply.body, "code")?)?,
             face_minor: u32::try_from(number_field(reply.body, "face_minor")?).ok()?,
         };
-        let noted = self.ledger.claim(work.user, ack);
+        let had_code = self.ledger.claims.contains_key(&work.user);
+        let told_before = self.ledger.accepted.contains_key(&work.user);
+        let mut noted = self.ledger.claim(work.user, ack);
         let mut after = After::default();
         if noted == Noted::First {
+            if told_before {
+                noted = Noted::Same;
+            } else {
+                self.acked(work.user, now_us);
+            }
+        }
+        if !had_code {
             let script = self.plan.script(work.user);
-            let bucket = self.bucket(now_us);
-            self.tally.buckets[bucket].claims_acked += 1;
-            self.tally.tiers[script.tier].claims_acked += 1;
-            self.tally.acked_in(now_us / 1_000_000);
             if let Some(redemption) = script.redemption {
                 let meant_us = self.plan.arrival_us(work.user).saturating_add(redemption.after_us);
                 let first = if redemption.locked_for_us.is_some() { Op::Lock } else { Op::Redeem };
@@ -266,7 +411,9 @@ impl Answers {
         let body = String::from_utf8_lossy(&reply.body[..reply.body.len().min(120)]).into_owned();
         let (op, status) = (work.op.name(), reply.status);
         self.tally.odd(|| format!("{op}: unexpected answer with status {status}: {body}"));
-        After::default()
+        let mut after = After::default();
+        self.leave_room(work, &mut after, None);
+        after
     }
 
     fn bucket(&self, at_us: u64) -> usize {

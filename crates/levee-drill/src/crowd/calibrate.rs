@@ -96,7 +96,12 @@ async fn claim_on(shared: Rc<Loop>) {
         let user = shared.next_user.get();
         shared.next_user.set(user + 1);
         bytes.clear();
-        bytes.extend_from_slice(shared.requests.borrow_mut().claim(&shared.plan, user, &script));
+        bytes.extend_from_slice(shared.requests.borrow_mut().claim(
+            &shared.plan,
+            user,
+            &script,
+            None,
+        ));
         match connection.exchange(&bytes).await {
             Ok((reply, false)) if reply.status < 500 => {
                 shared.answered.set(shared.answered.get() + 1);

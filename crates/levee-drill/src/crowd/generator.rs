@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use tokio::task::LocalSet;
 use tokio::time::timeout;
 
-use super::answers::{Answers, Retry};
+use super::answers::{Answers, Built, Retry};
 use super::connection::Connection;
 use super::progress::Shared;
 use super::requests::Requests;
@@ -25,8 +25,8 @@ use super::{Op, ServerAccess};
 use crate::ledger::Ledger;
 use crate::plan::FestivalPlan;
 
-/// Most connections of one generator. What comes while all are busy waits in the generator, and
-/// its wait counts.
+/// Most connections of one generator to one gate. What comes while all are busy waits in the
+/// generator, and its wait counts.
 pub(crate) const CONNECTIONS_MAX: usize = 256;
 
 /// Most requests waiting for a connection; what comes beyond is counted as unsent. A server that
@@ -52,6 +52,8 @@ pub(crate) struct Work {
     pub(crate) user: u32,
     /// Earlier tries of the same request.
     pub(crate) retries: u8,
+    /// Shows the pass of a user who waits.
+    pub(crate) polls: bool,
     /// In real microseconds after the start.
     pub(crate) intended_us: u32,
 }
@@ -76,9 +78,20 @@ struct Seat {
     waker: RefCell<Option<Waker>>,
 }
 
+/// The connections to one gate.
+struct Pool {
+    address: String,
+    backlog: RefCell<VecDeque<Work>>,
+    /// How many there are.
+    seats: Cell<usize>,
+    /// Seats whose tasks wait; the last to become idle is the first to work, so few stay warm.
+    idle: RefCell<Vec<Rc<Seat>>>,
+}
+
 struct Generator {
     plan: Arc<FestivalPlan>,
-    address: String,
+    /// By the gates' places in the scenario; one where it has none.
+    pools: Vec<Pool>,
     begin: Instant,
     part: Part,
     next_user: Cell<u32>,
@@ -86,10 +99,6 @@ struct Generator {
     wheel: RefCell<Vec<Vec<Work>>>,
     wheel_at: Cell<usize>,
     waiting: Cell<usize>,
-    backlog: RefCell<VecDeque<Work>>,
-    seats: RefCell<Vec<Rc<Seat>>>,
-    /// Seats whose tasks wait; the last to become idle is the first to work, so few stay warm.
-    idle: RefCell<Vec<Rc<Seat>>>,
     busy: Cell<usize>,
     requests: RefCell<Requests>,
     answers: RefCell<Answers>,
@@ -105,19 +114,17 @@ pub(crate) fn generate(
 ) -> std::io::Result<Harvest> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let campaign = plan.scenario().campaign.id.clone();
-    let slots = (plan.seconds() * 1_000_000 / SLOT_US) as usize + 2;
+    // Who waits at the end of the day waits on.
+    let slots = (plan.seconds() * 1_000_000 / SLOT_US) as usize + DRAIN.as_millis() as usize + 2;
     let generator = Rc::new(Generator {
         plan: Arc::clone(plan),
-        address: access.address.clone(),
+        pools: access.gates().map(Pool::new).collect(),
         begin,
         part,
         next_user: Cell::new(part.first),
         wheel: RefCell::new(vec![Vec::new(); slots]),
         wheel_at: Cell::new(0),
         waiting: Cell::new(0),
-        backlog: RefCell::default(),
-        seats: RefCell::default(),
-        idle: RefCell::default(),
         busy: Cell::new(0),
         requests: RefCell::new(Requests::new(&access.address, &access.app_key, &campaign, plan)),
         answers: RefCell::new(Answers::new(Arc::clone(plan), Arc::clone(shared))),
@@ -126,8 +133,7 @@ pub(crate) fn generate(
     runtime.block_on(local.run_until(run(&generator)));
     // The tasks hold the generator; they go with the set that runs them.
     drop(local);
-    generator.seats.borrow_mut().clear();
-    generator.idle.borrow_mut().clear();
+    generator.pools.iter().for_each(|pool| pool.idle.borrow_mut().clear());
     let generator = Rc::into_inner(generator).expect("its tasks are gone");
     Ok(generator.answers.into_inner().into_harvest())
 }
@@ -142,7 +148,7 @@ async fn run(generator: &Rc<Generator>) {
             return;
         }
         if generator.begin.elapsed() > Duration::from_micros(over_us) + DRAIN {
-            let unsent = generator.backlog.borrow().len() + generator.busy.get();
+            let unsent = generator.backlog_len() + generator.busy.get() + generator.waiting.get();
             generator.answers.borrow_mut().unsent(unsent);
             return;
         }
@@ -150,7 +156,37 @@ async fn run(generator: &Rc<Generator>) {
     }
 }
 
+impl Pool {
+    fn new(address: &str) -> Self {
+        Self {
+            address: address.to_owned(),
+            backlog: RefCell::default(),
+            seats: Cell::new(0),
+            idle: RefCell::default(),
+        }
+    }
+}
+
 impl Generator {
+    fn backlog_len(&self) -> usize {
+        self.pools.iter().map(|pool| pool.backlog.borrow().len()).sum()
+    }
+
+    /// Where a user's requests go.
+    fn place(&self, user: u32) -> usize {
+        self.plan.gate(user).min(self.pools.len() - 1)
+    }
+
+    /// The last instant at which anything is sent.
+    fn last_us(&self) -> u32 {
+        self.over_us() + u32::try_from(DRAIN.as_micros()).expect("short")
+    }
+
+    /// The end of the day, in real microseconds after the start.
+    fn over_us(&self) -> u32 {
+        self.plan.seconds() * 1_000_000
+    }
+
     fn now_us(&self) -> u64 {
         u64::try_from(self.begin.elapsed().as_micros()).unwrap_or(u64::MAX)
     }
@@ -181,7 +217,7 @@ impl Generator {
     fn arrive(self: &Rc<Self>, user: u32, intended_us: u32) {
         let script = self.plan.script(user);
         self.answers.borrow_mut().arrived(&script, intended_us);
-        self.hand_out(Work { op: Op::Claim, user, retries: 0, intended_us });
+        self.hand_out(Work { op: Op::Claim, user, retries: 0, polls: false, intended_us });
         for after_us in &script.repeats_after_us {
             self.schedule(Op::Claim, user, intended_us.saturating_add(*after_us));
         }
@@ -193,7 +229,12 @@ impl Generator {
 
     /// For later today; what is due after the day is nobody's business any more.
     fn schedule(self: &Rc<Self>, op: Op, user: u32, intended_us: u32) {
-        self.put(Work { op, user, retries: 0, intended_us }, intended_us);
+        // What follows at once from the last answers still goes out.
+        let now_us = u32::try_from(self.now_us()).unwrap_or(u32::MAX);
+        if intended_us > self.over_us().max(now_us) {
+            return;
+        }
+        self.put(Work { op, user, retries: 0, polls: false, intended_us }, intended_us);
     }
 
     fn put(self: &Rc<Self>, work: Work, at_us: u32) {
@@ -208,7 +249,9 @@ impl Generator {
     }
 
     fn hand_out(self: &Rc<Self>, work: Work) {
-        let seat = self.idle.borrow_mut().pop();
+        let place = self.place(work.user);
+        let pool = &self.pools[place];
+        let seat = pool.idle.borrow_mut().pop();
         if let Some(seat) = seat {
             self.busy.set(self.busy.get() + 1);
             seat.work.set(Some(work));
@@ -217,15 +260,15 @@ impl Generator {
             }
             return;
         }
-        if self.seats.borrow().len() < CONNECTIONS_MAX {
+        if pool.seats.get() < CONNECTIONS_MAX {
             let seat = Rc::new(Seat::default());
             seat.work.set(Some(work));
             self.busy.set(self.busy.get() + 1);
-            self.seats.borrow_mut().push(Rc::clone(&seat));
-            tokio::task::spawn_local(serve(Rc::clone(self), seat));
+            pool.seats.set(pool.seats.get() + 1);
+            tokio::task::spawn_local(serve(Rc::clone(self), place, seat));
             return;
         }
-        let mut backlog = self.backlog.borrow_mut();
+        let mut backlog = pool.backlog.borrow_mut();
         if backlog.len() < BACKLOG_MAX {
             backlog.push_back(work);
         } else {
@@ -237,16 +280,16 @@ impl Generator {
         self.next_user.get() >= self.plan.users()
             && self.busy.get() == 0
             && self.waiting.get() == 0
-            && self.backlog.borrow().is_empty()
+            && self.backlog_len() == 0
     }
 
     /// The next request for a connection that has finished its last one.
-    async fn next(&self, seat: &Rc<Seat>) -> Work {
-        if let Some(work) = self.backlog.borrow_mut().pop_front() {
+    async fn next(&self, pool: &Pool, seat: &Rc<Seat>) -> Work {
+        if let Some(work) = pool.backlog.borrow_mut().pop_front() {
             return work;
         }
         self.busy.set(self.busy.get() - 1);
-        self.idle.borrow_mut().push(Rc::clone(seat));
+        pool.idle.borrow_mut().push(Rc::clone(seat));
         poll_fn(|context| match seat.work.take() {
             Some(work) => Poll::Ready(work),
             None => {
@@ -259,7 +302,8 @@ impl Generator {
 }
 
 /// One connection's life.
-async fn serve(generator: Rc<Generator>, seat: Rc<Seat>) {
+async fn serve(generator: Rc<Generator>, place: usize, seat: Rc<Seat>) {
+    let pool = &generator.pools[place];
     let mut connection: Option<Connection> = None;
     let mut bytes = Vec::with_capacity(1_024);
     let mut work = seat.work.take().expect("a seat starts with work");
@@ -269,8 +313,8 @@ async fn serve(generator: Rc<Generator>, seat: Rc<Seat>) {
             &mut generator.requests.borrow_mut(),
             &mut bytes,
         );
-        if built {
-            let exchange = exchange(&generator, &mut connection, &work, &bytes);
+        if matches!(built, Built::Ready) {
+            let exchange = exchange(&generator, &pool.address, &mut connection, &work, &bytes);
             let answered = timeout(TIMEOUT, exchange).await;
             let after = match answered {
                 Ok(Ok(after)) => after,
@@ -287,7 +331,7 @@ async fn serve(generator: Rc<Generator>, seat: Rc<Seat>) {
             follow_up(&generator, &work, &after);
         }
         generator.issue_due();
-        work = generator.next(&seat).await;
+        work = generator.next(pool, &seat).await;
     }
 }
 
@@ -296,10 +340,13 @@ async fn serve(generator: Rc<Generator>, seat: Rc<Seat>) {
 pub(crate) struct After {
     pub(crate) next: Vec<(Op, u32)>,
     pub(crate) retry: Option<Retry>,
+    /// When the user asks again for being let in.
+    pub(crate) poll_at_us: Option<u32>,
 }
 
 async fn exchange(
     generator: &Rc<Generator>,
+    address: &str,
     connection: &mut Option<Connection>,
     work: &Work,
     bytes: &[u8],
@@ -308,7 +355,7 @@ async fn exchange(
         *connection = None;
     }
     if connection.is_none() {
-        *connection = Some(Connection::open(&generator.address).await?);
+        *connection = Some(Connection::open(address).await?);
     }
     let open = connection.as_mut().expect("just opened");
     let (reply, closes) = open.exchange(bytes).await?;
@@ -327,7 +374,11 @@ fn follow_up(generator: &Rc<Generator>, work: &Work, after: &After) {
         let now_us = u32::try_from(generator.now_us()).unwrap_or(u32::MAX);
         let again = Work { retries: work.retries + 1, ..*work };
         // A retry goes out even when the day is over: its first try was in time.
-        let last_us = generator.plan.seconds() * 1_000_000;
-        generator.put(again, now_us.saturating_add(retry.after_us).min(last_us));
+        let at_us = now_us.saturating_add(retry.after_us);
+        generator.put(again, at_us.min(generator.last_us()));
+    }
+    if let Some(at_us) = after.poll_at_us {
+        let poll = Work { polls: true, retries: 0, intended_us: at_us, ..*work };
+        generator.put(poll, at_us.min(generator.last_us()));
     }
 }

@@ -6,6 +6,7 @@
 //! | `answers.rs` | what an answer means for tally, ledger and the user's next step |
 //! | `connection.rs`, `requests.rs` | HTTP at as little cost as possible |
 //! | `calibrate.rs` | how much the server and this machine can take |
+//! | `watch.rs` | what gates say of themselves meanwhile |
 //! | `tally.rs`, `progress.rs` | counts and latencies; what is shown while it runs |
 
 mod answers;
@@ -16,6 +17,7 @@ mod progress;
 mod requests;
 mod stage;
 mod tally;
+mod watch;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -27,6 +29,7 @@ use levee_api::wire::{CampaignBody, MoneyBody};
 pub use calibrate::calibrate;
 pub use progress::{Progress, progress_line};
 pub use tally::{Bucket, Counted, Latencies, Tally, TierTally};
+pub use watch::IntakeSample;
 
 use crate::ledger::Ledger;
 use crate::numbers::{real, whole};
@@ -45,10 +48,21 @@ const BUCKET_S_MIN: f64 = 0.4;
 pub struct ServerAccess {
     /// `host:port`.
     pub address: String,
+    /// `host:port` of each of the scenario's gates, in its order; empty where users come through
+    /// the address above.
+    pub gates: Vec<String>,
     /// A key of the role `operator`.
     pub operator_key: String,
     /// A key of the role `app`.
     pub app_key: String,
+}
+
+impl ServerAccess {
+    /// Where users come through.
+    pub(crate) fn gates(&self) -> impl Iterator<Item = &str> {
+        let own = self.gates.is_empty().then_some(self.address.as_str());
+        own.into_iter().chain(self.gates.iter().map(String::as_str))
+    }
 }
 
 /// Why a crowd could not run.
@@ -143,6 +157,8 @@ pub struct CrowdResult {
     pub ledger: Ledger,
     /// The campaign's money while it ran.
     pub money: Vec<MoneySample>,
+    /// What each gate said meanwhile, in the scenario's order.
+    pub intake: Vec<Vec<IntakeSample>>,
     /// The campaign after the last answer, as the server told it.
     pub campaign: CampaignBody,
     /// How long it took, in real seconds, the last answers included.
@@ -182,6 +198,8 @@ async fn run_async(
                 .spawn(move || generate(&plan, &access, begin, part, &shared))
         })
         .collect::<Result<_, _>>()?;
+    let gates = access.gates().map(str::to_owned);
+    let watch = watch::Watch::start(plan, gates, &access.operator_key, begin)?;
     let mut money = Vec::new();
     let mut watched = (begin, 0);
     while !threads.iter().all(std::thread::JoinHandle::is_finished) {
@@ -217,6 +235,7 @@ async fn run_async(
             budget_minor: plan.budget_minor(),
         });
     }
+    let intake = watch.finish();
     let took_s = begin.elapsed().as_secs_f64();
     let mut tally = Tally::new(bucket_count(plan), plan.scenario().tiers.len());
     let mut ledger = Ledger::default();
@@ -227,7 +246,7 @@ async fn run_async(
     }
     let campaign = stage::last_look(access, &plan.scenario().campaign.id).await?;
     money.push(MoneySample { hour: plan.scenario().day.hours, money: campaign.money.clone() });
-    Ok(CrowdResult { plan: Arc::clone(plan), tally, ledger, money, campaign, took_s })
+    Ok(CrowdResult { plan: Arc::clone(plan), tally, ledger, money, intake, campaign, took_s })
 }
 
 /// Generator threads: one where the server needs the other cores, two on larger machines.

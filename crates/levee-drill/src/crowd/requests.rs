@@ -46,7 +46,13 @@ impl Requests {
     }
 
     /// A claim by a user of the plan.
-    pub(crate) fn claim(&mut self, plan: &FestivalPlan, user: u32, script: &Script) -> &[u8] {
+    pub(crate) fn claim(
+        &mut self,
+        plan: &FestivalPlan,
+        user: u32,
+        script: &Script,
+        pass: Option<&[u8]>,
+    ) -> &[u8] {
         let scenario = plan.scenario();
         let (seed, tier) = (plan.seed(), &scenario.tiers[script.tier].name);
         let version = &scenario.app_versions[script.version].version;
@@ -58,7 +64,7 @@ impl Requests {
         )
         .expect("memory");
         let path = std::mem::take(&mut self.claim_path);
-        self.finish(&path, None);
+        self.finish_with(&path, None, pass);
         self.claim_path = path;
         &self.bytes
     }
@@ -160,12 +166,21 @@ impl Requests {
     }
 
     fn finish(&mut self, path: &str, key: Option<&str>) {
+        self.finish_with(path, key, None);
+    }
+
+    fn finish_with(&mut self, path: &str, key: Option<&str>, pass: Option<&[u8]>) {
         let (common, len) = (&self.common, self.body.len());
         self.bytes.clear();
         write!(self.bytes, "POST {path} HTTP/1.1\r\n{common}content-length: {len}\r\n")
             .expect("memory");
         if let Some(key) = key {
             write!(self.bytes, "idempotency-key: {key}\r\n").expect("memory");
+        }
+        if let Some(pass) = pass {
+            self.bytes.extend_from_slice(b"levee-pass: ");
+            self.bytes.extend_from_slice(pass);
+            self.bytes.extend_from_slice(b"\r\n");
         }
         self.bytes.extend_from_slice(b"\r\n");
         self.bytes.extend_from_slice(&self.body);
@@ -204,7 +219,7 @@ mod tests {
     fn requests_are_what_the_interface_says() {
         let plan = FestivalPlan::new(Scenario::reference(), 10, 1, 0.0001);
         let mut requests = Requests::new("host:1", "key", "spring", &plan);
-        let claim: ClaimRequest = body(requests.claim(&plan, 7, &plan.script(7)));
+        let claim: ClaimRequest = body(requests.claim(&plan, 7, &plan.script(7), None));
         assert_eq!(claim.user_id.as_str(), plan.user_id(7));
         assert_eq!(claim.attributes.0.len(), 2);
         let script = (0..100).find_map(|user| plan.script(user).redemption).expect("one");

@@ -54,7 +54,8 @@ impl Latencies {
     }
 }
 
-/// Requests of one kind: `attempted = acked + replayed + refused + unknown`.
+/// Requests of one kind: `attempted = acked + replayed + refused + unknown`. A claim that is told to
+/// wait is asked again and counts once, whenever it is decided.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counted {
     /// Sent.
@@ -128,6 +129,22 @@ pub struct Tally {
     pub tiers: Vec<TierTally>,
     /// Vouchers told of, by real second.
     pub acked_by_second: Vec<u64>,
+    /// The same, by tenths of a real second.
+    pub acked_by_tenth: Vec<u64>,
+    /// Users who came, by tenths of a real second.
+    pub arrived_by_tenth: Vec<u64>,
+    /// From the first ask to being let in, of users who had to wait.
+    pub waits: Latencies,
+    /// Of them, those who were let in within the bound that they were told first.
+    pub waits_within_bound: u64,
+    /// What they were told first as the likely wait.
+    pub estimates: Latencies,
+    /// Answers that told a user to wait.
+    pub told_to_wait: u64,
+    /// Answers that took a claim and told the time of its code.
+    pub codes_later: u64,
+    /// By the real second in which they came: users who waited, and their waits.
+    pub waits_by_second: Vec<Latencies>,
     /// Requests that never left: more were waiting than may.
     pub unsent: u64,
     /// Made-up codes that the server took for real.
@@ -149,6 +166,14 @@ impl Tally {
             buckets: vec![Bucket::default(); buckets],
             tiers: vec![TierTally::default(); tiers],
             acked_by_second: Vec::new(),
+            acked_by_tenth: Vec::new(),
+            arrived_by_tenth: Vec::new(),
+            waits: Latencies::default(),
+            waits_within_bound: 0,
+            estimates: Latencies::default(),
+            told_to_wait: 0,
+            codes_later: 0,
+            waits_by_second: Vec::new(),
             unsent: 0,
             guesses_found: 0,
             oddities: Vec::new(),
@@ -171,13 +196,26 @@ impl Tally {
         }
     }
 
-    /// Counts a voucher told of in a real second after the start.
-    pub(crate) fn acked_in(&mut self, second: u64) {
+    /// Counts a voucher told of at a real instant after the start.
+    pub(crate) fn acked_at(&mut self, at_us: u64) {
+        count_in(&mut self.acked_by_second, at_us / 1_000_000);
+        count_in(&mut self.acked_by_tenth, at_us / 100_000);
+    }
+
+    /// Counts a user who came at a real instant after the start.
+    pub(crate) fn arrived_at(&mut self, at_us: u64) {
+        count_in(&mut self.arrived_by_tenth, at_us / 100_000);
+    }
+
+    /// Counts a user who was let in after a wait, by the real second of the first ask.
+    pub(crate) fn waited(&mut self, second: u64, wait_us: u64, within_bound: bool) {
+        self.waits.record(wait_us);
+        self.waits_within_bound += u64::from(within_bound);
         let second = usize::try_from(second).expect("drills are short");
-        if self.acked_by_second.len() <= second {
-            self.acked_by_second.resize(second + 1, 0);
+        if self.waits_by_second.len() <= second {
+            self.waits_by_second.resize_with(second + 1, Latencies::default);
         }
-        self.acked_by_second[second] += 1;
+        self.waits_by_second[second].record(wait_us);
     }
 
     /// Adds another generator's.
@@ -203,17 +241,40 @@ impl Tally {
             mine.refused += other.refused;
             mine.latencies.merge(&other.latencies);
         }
-        if self.acked_by_second.len() < other.acked_by_second.len() {
-            self.acked_by_second.resize(other.acked_by_second.len(), 0);
+        add_all(&mut self.acked_by_second, &other.acked_by_second);
+        add_all(&mut self.acked_by_tenth, &other.acked_by_tenth);
+        add_all(&mut self.arrived_by_tenth, &other.arrived_by_tenth);
+        self.waits.merge(&other.waits);
+        self.waits_within_bound += other.waits_within_bound;
+        self.estimates.merge(&other.estimates);
+        self.told_to_wait += other.told_to_wait;
+        self.codes_later += other.codes_later;
+        if self.waits_by_second.len() < other.waits_by_second.len() {
+            self.waits_by_second.resize_with(other.waits_by_second.len(), Latencies::default);
         }
-        for (mine, other) in self.acked_by_second.iter_mut().zip(&other.acked_by_second) {
-            *mine += other;
+        for (mine, other) in self.waits_by_second.iter_mut().zip(&other.waits_by_second) {
+            mine.merge(other);
         }
         self.unsent += other.unsent;
         self.guesses_found += other.guesses_found;
         self.oddities.extend(other.oddities.iter().cloned());
         self.oddities.truncate(ODDITIES_MAX);
     }
+}
+
+fn count_in(counts: &mut Vec<u64>, place: u64) {
+    let place = usize::try_from(place).expect("drills are short");
+    if counts.len() <= place {
+        counts.resize(place + 1, 0);
+    }
+    counts[place] += 1;
+}
+
+fn add_all(mine: &mut Vec<u64>, other: &[u64]) {
+    if mine.len() < other.len() {
+        mine.resize(other.len(), 0);
+    }
+    mine.iter_mut().zip(other).for_each(|(mine, other)| *mine += other);
 }
 
 #[cfg(test)]
@@ -246,8 +307,8 @@ mod tests {
         let mut b = Tally::new(2, 1);
         a.of_mut(Op::Claim).attempted = 3;
         b.of_mut(Op::Claim).attempted = 4;
-        a.acked_in(0);
-        b.acked_in(2);
+        a.acked_at(0);
+        b.acked_at(2_000_000);
         b.refusals.insert((Op::Claim, "not_eligible"), 2);
         b.buckets[1].arrivals = 5;
         a.merge(&b);

@@ -23,6 +23,14 @@ enum Mood {
     Overloaded,
     /// Tells a repeat of another voucher.
     Lies,
+    /// Gives a place in the waiting room, twice, each time with a newer pass.
+    Waits,
+    /// Says that the user asks too often.
+    Limited,
+    /// Takes the claim, and has the code at the next ask.
+    Later,
+    /// Takes the claim, and never has the code.
+    NeverACode,
 }
 
 /// By the user's number, so that every run is alike.
@@ -31,6 +39,10 @@ fn mood(user: u32) -> Mood {
         3 => Mood::BreaksOff,
         4 => Mood::Overloaded,
         5 => Mood::Lies,
+        6 => Mood::Waits,
+        7 => Mood::Limited,
+        8 => Mood::Later,
+        9 => Mood::NeverACode,
         _ => Mood::Good,
     }
 }
@@ -39,6 +51,8 @@ struct StandIn {
     plan: Arc<FestivalPlan>,
     codes: Codes,
     claims_seen: Mutex<HashMap<u32, u32>>,
+    /// The newest pass of each user, by its number; 3 is let in.
+    passes: Mutex<HashMap<u32, u32>>,
 }
 
 struct Answer(u16, bool, Value);
@@ -64,13 +78,13 @@ impl StandIn {
     }
 
     /// `None` to break off.
-    fn answer(&self, path: &str, body: &Value) -> Option<Answer> {
+    fn answer(&self, path: &str, pass: Option<&str>, body: &Value) -> Option<Answer> {
         let number = |name: &str| -> u32 {
             let text = body[name].as_str().unwrap_or_default();
             text.rsplit('-').next().and_then(|digits| digits.parse().ok()).unwrap_or_default()
         };
         if path.ends_with("/claims") {
-            return self.claim(number("user_id"), body);
+            return self.claim(number("user_id"), pass, body);
         }
         let code = path.split('/').nth(3).unwrap_or_default();
         Some(if path == "/v1/redemptions" {
@@ -97,10 +111,43 @@ impl StandIn {
         })
     }
 
-    fn claim(&self, user: u32, body: &Value) -> Option<Answer> {
+    /// The place of a user who is not in yet; whoever shows an older pass than the newest, or none
+    /// after one was given, is told so.
+    fn wait(&self, user: u32, pass: Option<&str>) -> Option<Answer> {
+        let mut passes = self.passes.lock().expect("nobody panics with it");
+        let newest = passes.entry(user).or_default();
+        if *newest == 3 {
+            return None;
+        }
+        let shown = pass.map(|pass| pass.rsplit('-').next().unwrap().parse::<u32>().unwrap());
+        match shown {
+            // Asks at once come before the first answer, each without a pass.
+            None if *newest > 1 => return Some(problem(400, "bad_request")),
+            Some(shown) if shown != *newest => return Some(problem(400, "bad_request")),
+            None => *newest = 1,
+            Some(_) => *newest += 1,
+        }
+        if *newest == 3 {
+            return None;
+        }
+        Some(Answer(
+            429,
+            false,
+            json!({"type": "t", "status": 429, "code": "waiting", "retry_after_ms": 3,
+                "pass": format!("p-{user}-{newest}"), "position_ahead": 7, "eta_ms": 4,
+                "eta_p90_ms": 60_000, "poll_after_ms": 3, "page": "/wait/p"}),
+        ))
+    }
+
+    fn claim(&self, user: u32, pass: Option<&str>, body: &Value) -> Option<Answer> {
         let version = body["attributes"]["app_version"].as_str().unwrap_or_default();
         if version < "6.0" {
             return Some(problem(409, "not_eligible"));
+        }
+        if mood(user) == Mood::Waits
+            && let Some(place) = self.wait(user, pass)
+        {
+            return Some(place);
         }
         let mut seen = self.claims_seen.lock().expect("nobody panics with it");
         let times = seen.entry(user).or_default();
@@ -109,6 +156,13 @@ impl StandIn {
             (Mood::BreaksOff, 1) => return None,
             (Mood::Overloaded, 1) => return Some(problem(503, "overloaded")),
             (Mood::Lies, times) if times > 1 => 1_000,
+            (Mood::Limited, 1) => return Some(problem(429, "rate_limited")),
+            (Mood::Later, 1) | (Mood::NeverACode, _) => {
+                let later_ms = if mood(user) == Mood::Later { 100_u64 } else { 1_u64 << 40 };
+                let body = json!({"state": "accepted", "code_at": "t",
+                    "code_after_ms": later_ms, "seq": user + 1});
+                return Some(Answer(202, false, body));
+            }
             _ => 0,
         };
         let code = self.codes.voucher(VoucherNo(user + other));
@@ -125,7 +179,7 @@ impl StandIn {
             let mut first = String::new();
             lines.read_line(&mut first).ok().filter(|read| *read > 0)?;
             let path = first.split(' ').nth(1)?.to_owned();
-            let mut len = 0;
+            let (mut len, mut pass) = (0, None);
             loop {
                 let mut line = String::new();
                 lines.read_line(&mut line).ok()?;
@@ -135,11 +189,14 @@ impl StandIn {
                 if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
                     len = value.trim().parse().ok()?;
                 }
+                if let Some(value) = line.strip_prefix("levee-pass:") {
+                    pass = Some(value.trim().to_owned());
+                }
             }
             let mut body = vec![0; len];
             lines.read_exact(&mut body).ok()?;
             let body = serde_json::from_slice(&body).unwrap_or_default();
-            let Answer(status, replayed, body) = self.answer(&path, &body)?;
+            let Answer(status, replayed, body) = self.answer(&path, pass.as_deref(), &body)?;
             let replayed = if replayed { "idempotent-replayed: true\r\n" } else { "" };
             let (body, len) = (body.to_string(), body.to_string().len());
             let head = format!("HTTP/1.1 {status} X\r\n{replayed}content-length: {len}\r\n\r\n");
@@ -154,6 +211,7 @@ fn start(plan: &Arc<FestivalPlan>) -> ServerAccess {
         plan: Arc::clone(plan),
         codes: Codes::new(&[1; 32], 0),
         claims_seen: Mutex::default(),
+        passes: Mutex::default(),
     });
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
@@ -163,7 +221,7 @@ fn start(plan: &Arc<FestivalPlan>) -> ServerAccess {
             std::thread::spawn(move || stand_in.serve(stream));
         }
     });
-    ServerAccess { address, operator_key: "o".into(), app_key: "a".into() }
+    ServerAccess { address, gates: Vec::new(), operator_key: "o".into(), app_key: "a".into() }
 }
 
 #[test]
@@ -182,7 +240,18 @@ fn a_crowd_keeps_its_books() {
         users.clone().filter(|user| plan.is_eligible(&plan.script(*user))).collect();
     let with = |wanted: Mood| eligible.iter().filter(|user| mood(**user) == wanted).count() as u64;
     // Everybody who may have a voucher has one, breaks and overload notwithstanding.
-    assert_eq!(result.ledger.claims.len(), eligible.len());
+    // Those whose code never came hold an acknowledged claim all the same.
+    let (waited, no_code) = (with(Mood::Waits), with(Mood::NeverACode));
+    assert!(waited > 0 && no_code > 0 && with(Mood::Later) > 0 && with(Mood::Limited) > 0);
+    assert_eq!(result.ledger.claimed_count(), eligible.len() as u64);
+    assert_eq!(result.ledger.claims.len() as u64, eligible.len() as u64 - no_code);
+    assert_eq!(tally.refusals[&(Op::Claim, "rate_limited")], with(Mood::Limited));
+    // Two polls each, every time with the newest pass; a wait is none of a claim's attempts.
+    assert!(!tally.refusals.contains_key(&(Op::Claim, "bad_request")), "{:?}", tally.refusals);
+    assert_eq!((tally.waits.count(), tally.waits_within_bound), (waited, waited));
+    assert_eq!(tally.estimates.count(), waited);
+    assert!(tally.told_to_wait >= 2 * waited && tally.waits.ms_at(0.01) >= 6.0);
+    assert!(tally.codes_later >= with(Mood::Later) + no_code);
     assert_eq!(tally.of(Op::Claim).acked, eligible.len() as u64);
     assert_eq!(tally.of(Op::Claim).unknown, with(Mood::BreaksOff));
     assert_eq!(tally.refusals[&(Op::Claim, "overloaded")], with(Mood::Overloaded));
@@ -214,7 +283,8 @@ fn nobody_at_home_is_an_error() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
     drop(listener);
-    let access = ServerAccess { address, operator_key: "o".into(), app_key: "a".into() };
+    let access =
+        ServerAccess { address, gates: Vec::new(), operator_key: "o".into(), app_key: "a".into() };
     let error = run(&plan, &access, &mut |_| {}).expect_err("nobody listens");
     assert!(error.to_string().contains("connecting as operator"), "{error}");
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::OverloadSummary;
 use crate::audit::{CampaignReport, Difference};
 
 /// Claims of a drill: `attempted = acked + replayed + refused + unknown`.
@@ -233,6 +234,8 @@ pub struct Summary {
     pub bucket_minutes: u32,
     /// Stretches of the day.
     pub timeline: Vec<TimelinePoint>,
+    /// The opening and what it led to.
+    pub overload: OverloadSummary,
     /// The first unexpected things.
     pub oddities: Vec<String>,
     /// The machine.

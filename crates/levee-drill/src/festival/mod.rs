@@ -2,6 +2,7 @@
 //! itself must be one and the same.
 
 mod facts;
+mod overload;
 mod summary;
 mod text;
 
@@ -12,6 +13,7 @@ use levee_api::pseudonym::PseudonymKey;
 use levee_api::wire::{CampaignBody, MoneyBody};
 
 pub use facts::*;
+pub use overload::*;
 pub use text::{grouped, money};
 
 use crate::audit::{AuditError, AuditReport, CampaignReport, MoneyReport, audit};
@@ -63,7 +65,7 @@ fn failures(
     fail(faults.map(|(_, count)| *count).sum(), "requests met a fault of the server");
     let due = vouchers_due(&result.plan);
     fail(
-        due.saturating_sub(result.ledger.claims.len() as u64),
+        due.saturating_sub(result.ledger.claimed_count()),
         "users who were to get a voucher got none",
     );
     match report {

@@ -124,6 +124,7 @@ pub(super) fn summary(
         known: known(result),
         bucket_minutes: bucket_minutes(plan),
         timeline,
+        overload: super::overload::overload(result),
         oddities,
         machine: machine(),
         command: std::env::args().collect::<Vec<_>>().join(" "),

@@ -93,6 +93,19 @@ fn write_text(summary: &Summary, out: &mut String) -> std::fmt::Result {
         count(summary.peak_claims_per_s),
         count(summary.peak_requests_per_s)
     )?;
+    let overload = &summary.overload;
+    if overload.waited > 0 {
+        writeln!(
+            out,
+            "  waiting room {} users waited: p50 {:.0} ms, p99 {:.0} ms, longest {:.0} ms; {:.1}% \
+             within the bound they were told",
+            count(overload.waited),
+            overload.wait_ms.p50,
+            overload.wait_ms.p99,
+            overload.wait_ms.max,
+            overload.estimate_within_p90.unwrap_or(0.0) * 100.0
+        )?;
+    }
     if let Some(campaign) = summary.campaigns.iter().find(|found| found.id == summary.campaign) {
         let yuan = |minor| money(minor, &summary.currency);
         let held = &campaign.money;

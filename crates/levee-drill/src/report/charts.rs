@@ -16,7 +16,7 @@ fn width_hours(summary: &Summary) -> f64 {
     f64::from(summary.bucket_minutes) / 60.0
 }
 
-fn most(values: impl Iterator<Item = f64>) -> f64 {
+pub(super) fn most(values: impl Iterator<Item = f64>) -> f64 {
     values.filter(|value| value.is_finite()).fold(0.0, f64::max)
 }
 
@@ -25,7 +25,7 @@ fn count(count: u64) -> String {
 }
 
 /// A legend: class of the sample and text.
-fn key(entries: &[(&str, &str)]) -> String {
+pub(super) fn key(entries: &[(&str, &str)]) -> String {
     let entries = entries
         .iter()
         .map(|(class, text)| format!("<li><i class=\"{class}\"></i>{}</li>", escape(text)));

@@ -118,17 +118,18 @@ impl Frame {
     /// The hours below, by the day's own clock.
     pub(super) fn clock(&mut self, starts_at: &str) {
         let first_minute = minute_of_day(starts_at);
-        let every =
-            [1, 2, 3, 6, 12, 24].into_iter().find(|every| self.hours <= 13.0 * f64::from(*every));
-        let every = every.unwrap_or(24);
+        let minutes = self.hours * 60.0;
+        let every = [5, 10, 15, 30, 60, 120, 180, 360, 720];
+        let every = every.into_iter().find(|every| minutes <= 13.0 * f64::from(*every));
+        let every = every.unwrap_or(1_440);
         let (y, text_y) = (self.floor(), self.floor() + 20.0);
         let end = WIDTH - RIGHT;
         write!(self.svg, "<line class=\"axis\" x1=\"{LEFT}\" x2=\"{end}\" y1=\"{y}\" y2=\"{y}\"/>")
             .expect("memory");
-        let mut hour = 0_u32;
-        while f64::from(hour) <= self.hours + 1e-9 {
-            let x = self.x(f64::from(hour));
-            let minute = (first_minute + hour * 60) % 1_440;
+        let mut after = 0_u32;
+        while f64::from(after) <= minutes + 1e-9 {
+            let x = self.x(f64::from(after) / 60.0);
+            let minute = (first_minute + after) % 1_440;
             write!(
                 self.svg,
                 "<line class=\"axis\" x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"{y}\" y2=\"{:.1}\"/>\
@@ -138,7 +139,7 @@ impl Frame {
                 minute % 60
             )
             .expect("memory");
-            hour += every;
+            after += every;
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod charts;
 mod frame;
+mod opening;
 mod tables;
 
 use std::fmt::Write as _;
@@ -45,6 +46,7 @@ pub fn html(summary: &Summary) -> String {
         ),
         &charts::arrivals(summary),
     );
+    page += &opening::section(summary);
     page += &card(
         "The day so far, beside the published totals",
         &format!(

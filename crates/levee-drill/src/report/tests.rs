@@ -121,10 +121,52 @@ fn synthetic() -> Summary {
             .into(),
         bucket_minutes: 5,
         timeline,
+        overload: opening(),
         machine: "AMD EPYC, 2 cores".into(),
         command: "levee festival --seconds 60 --scale 0.12".into(),
         version: "0.1.0".into(),
         ..Summary::default()
+    }
+}
+
+/// Two gates, one of them congested, and a room that fills and empties.
+fn opening() -> OverloadSummary {
+    let level = |at_ms, level: &str| LevelPoint {
+        at_ms,
+        level: level.into(),
+        reason: "wait_ms is 700; the <rule> enters".into(),
+    };
+    let at_ms: Vec<u64> = (0..600).map(|place| place * 100).collect();
+    let gate = |name: &str, loop_ms: f64, congested| GateSummary {
+        name: name.into(),
+        region: "south".into(),
+        tier: "3".into(),
+        congested,
+        arrived: 9_945,
+        admitted: 5_867,
+        told_to_wait: 3_977,
+        queue_delay_p99_ms: vec![loop_ms * 2.0; at_ms.len()],
+        loop_delay_ms: vec![loop_ms; at_ms.len()],
+        at_ms: at_ms.clone(),
+    };
+    OverloadSummary {
+        limit_claims_per_s: Some(3_696),
+        opening_ms: Some(800),
+        levels: vec![level(0, "normal"), level(900, "waiting"), level(2_600, "normal")],
+        waited: 14_811,
+        estimate_within_p90: Some(0.93),
+        goodput_by_tenth: vec![300; 600],
+        arrivals_by_tenth: vec![700; 8],
+        room: (0..60)
+            .map(|place| RoomPoint {
+                at_ms: place * 100,
+                people: 100 * place.min(30_u64.saturating_sub(place)),
+                lag_ms: 20 * place.min(30_u64.saturating_sub(place)),
+                released_per_s: 3_000.0,
+            })
+            .collect(),
+        gates: vec![gate("east-1", 2.0, false), gate("south-1", 58.0, true)],
+        ..OverloadSummary::default()
     }
 }
 
@@ -149,6 +191,9 @@ fn the_page_is_whole() {
     let summary = synthetic();
     let page = check(&summary);
     assert!(page.contains("found exactly once") && page.contains("10M") && page.contains("08:00"));
+    assert!(page.contains("<h2>The opening</h2>") && page.contains("tier 3, congested"));
+    // A quarter of an hour is not enough for the clock's full hours.
+    assert!(page.contains("08:05") && page.contains("&lt;rule&gt;"));
     if let Some(file) = std::env::var_os("LEVEE_REPORT") {
         std::fs::write(file, page).expect("a file to look at");
     }

@@ -1,6 +1,8 @@
 //! `levee festival`: the reference day against a real server, in minutes; then an audit, a verdict
 //! and a report.
 
+mod town;
+
 use std::fs;
 use std::io::{IsTerminal, Write, stderr};
 use std::path::{Path, PathBuf};
@@ -21,6 +23,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::Ending;
 use crate::secrets::Secrets;
 use crate::server::Server;
+use town::Town;
 
 /// Real time from the start of the server to the first arrival: enough to make a campaign.
 const LEAD: Duration = Duration::from_millis(1_500);
@@ -102,10 +105,11 @@ pub(crate) fn run(args: &Args) -> Result<Ending> {
     let speed = plan.speed().to_string();
     let clock = plan.clock_start(LEAD).to_string();
     let flags = ["--dev", "--log", "warn", "--speed", &speed, "--clock", &clock];
-    let server = Server::start(&data, &flags)?;
-    let result = crowd::run(&plan, &access(&server), &mut progress())?;
+    let mut town = Town::start(&plan, temporary.path(), &data, &flags)?;
+    town.congest(&plan)?;
+    let result = crowd::run(&plan, town.access(), &mut progress())?;
     eprintln!();
-    ensure!(server.stop()?.success(), "the server did not end well; what it said is above");
+    town.stop()?;
 
     let summary = verdict(&result, &data)?;
     if let Some(file) = &args.json {
@@ -126,6 +130,7 @@ pub(crate) fn run(args: &Args) -> Result<Ending> {
 fn access(server: &Server) -> ServerAccess {
     ServerAccess {
         address: server.address.clone(),
+        gates: Vec::new(),
         operator_key: "dev-operator".to_owned(),
         app_key: "dev-app".to_owned(),
     }
