@@ -296,7 +296,7 @@ impl Visit<'_> {
         // One that was let in long ago, and comes again and again, is no better than a newcomer.
         let stale = pass.place_us.saturating_add(STALE_US) < self.now_us;
         let full = self.worker.door.inside.get() >= self.worker.door.window(self.intake);
-        if !passed || self.intake.level() == Level::Essential || (stale && passed && full) {
+        if !passed || self.intake.level() == Level::Essential || (stale && full) {
             return Err(self.wait_at(pass.place_us, Some((pass.bound_us, pass.eta_ms))));
         }
         tally.passes_admitted.add(1);

@@ -23,7 +23,7 @@ pub(crate) fn place_us(
 ) -> (u64, [u8; 8]) {
     let ticket = secret.draw_ticket(campaign, user);
     let rank = draw_rank(&secret.draw_seed(campaign), ticket);
-    let within_us = u128::from(rank) * u128::from(SPAN_US) >> 64;
+    let within_us = (u128::from(rank) * u128::from(SPAN_US)) >> 64;
     let within_us = u64::try_from(within_us).expect("below the span");
     (opens_us.saturating_sub(SPAN_US) + within_us, ticket)
 }

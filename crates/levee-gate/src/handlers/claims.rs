@@ -57,7 +57,7 @@ fn deferred(worker: &Worker, facts: &ClaimFacts) -> Option<DeferredClaimBody> {
         return None;
     }
     let mixed = u64::from(facts.voucher.0).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    let spread_ms = u128::from(mixed) * u128::from(within_ms) >> 64;
+    let spread_ms = (u128::from(mixed) * u128::from(within_ms)) >> 64;
     let code_at_ms = facts.valid_from_ms + u64::try_from(spread_ms).expect("below the time");
     let now_ms = intake.clock().journal_ms_at(intake.now_us());
     (now_ms < code_at_ms).then(|| DeferredClaimBody {

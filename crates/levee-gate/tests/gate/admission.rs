@@ -156,6 +156,10 @@ fn before_the_opening_places_are_drawn_and_one_user_has_one() {
     // An hour before, the room is not open yet: the rules refuse.
     intake.set_clock(face(opens_ms - 3_600_000));
     assert_eq!(claim(&bench, "u1", "").brief(), "409 campaign_not_open");
+    // Nor while others wait: a place of now would come before all that will be drawn.
+    intake.close_at(intake.now_us());
+    assert_eq!(claim(&bench, "u1", "").brief(), "409 campaign_not_open");
+    intake.set_watermark_us(OPEN);
     // A minute before, everyone gets a drawn place, and no other by asking again.
     intake.set_clock(face(opens_ms - 60_000));
     let first = waits(&claim(&bench, "u1", ""));
