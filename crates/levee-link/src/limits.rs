@@ -52,8 +52,9 @@ pub(crate) const EXPORTS_MAX: usize = 4;
 /// Chunks of an export that wait for the peer; then the disk does.
 pub(crate) const CHUNKS_WAITING_MAX: usize = 4;
 
-/// How often an engine looks whether its intake has changed.
-pub(crate) const INTAKE_EVERY: Duration = Duration::from_millis(20);
+/// How often an engine looks whether its intake has changed: as often as the steward changes it, or
+/// a room that a gate has closed would stay closed for longer than its window lasts.
+pub(crate) const INTAKE_EVERY: Duration = Duration::from_millis(5);
 
 /// After so many looks it is told in any case, so that silence means something.
 pub(crate) const INTAKE_LOOKS_MAX: u32 = 12;
