@@ -12,7 +12,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
-use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU32, AtomicU64};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU32, AtomicU64};
 use std::sync::{Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -28,6 +28,9 @@ pub const SLOT_US: u64 = 100_000;
 /// Slots that are kept: places of the last and next 54 minutes.
 pub const SLOTS: usize = 1 << 16;
 
+/// Slots that share one count of changes.
+pub const CHUNK: usize = 1 << 10;
+
 /// The watermark while nobody waits.
 pub const OPEN: u64 = u64::MAX;
 
@@ -38,11 +41,13 @@ pub const WHOLE: u32 = 1 << 16;
 #[derive(Debug)]
 pub struct Intake {
     level: AtomicU8,
+    holds_newcomers: AtomicBool,
     why: Mutex<Why>,
     watermark_us: AtomicU64,
     /// The watermark stops here until this moment is past; [`OPEN`] where nothing holds it.
     hold_until_us: AtomicU64,
     window: AtomicU64,
+    idle_window: AtomicU64,
     shares: [AtomicU32; Priority::COUNT],
     /// Passes a thousand seconds.
     released_per_ks: AtomicU64,
@@ -51,6 +56,9 @@ pub struct Intake {
     codes_within_ms: AtomicU64,
     claims_per_s: AtomicU64,
     slots: Box<[AtomicU32]>,
+    /// Changes of the slots, a chunk each: who looks for changes need not look at all slots.
+    changes: [AtomicU32; SLOTS / CHUNK],
+    shown: AtomicU64,
     gates: Mutex<BTreeMap<u32, GateReport>>,
     gate_count: AtomicU64,
     /// In a mirror: before the engine.
@@ -126,21 +134,39 @@ pub struct GateReport {
     pub queue_delay_us: [u64; 2],
 }
 
+/// What somebody has seen of all slots; at first that all are empty.
+#[derive(Debug)]
+pub struct SeenSlots {
+    /// Passes by slot.
+    pub slots: Box<[u32]>,
+    changes: [u32; SLOTS / CHUNK],
+}
+
+impl Default for SeenSlots {
+    fn default() -> Self {
+        Self { slots: vec![0; SLOTS].into(), changes: [0; SLOTS / CHUNK] }
+    }
+}
+
 impl Default for Intake {
     fn default() -> Self {
         let face = ClockFace { at_us: 0, journal_ms: 0, speed: 1.0 };
         Self {
             level: AtomicU8::new(Level::Normal as u8),
+            holds_newcomers: AtomicBool::new(false),
             why: Mutex::default(),
             watermark_us: AtomicU64::new(OPEN),
             hold_until_us: AtomicU64::new(OPEN),
             window: AtomicU64::new(u64::MAX),
+            idle_window: AtomicU64::new(0),
             shares: std::array::from_fn(|_| AtomicU32::new(WHOLE)),
             released_per_ks: AtomicU64::new(0),
             bound_permille: AtomicU64::new(1_500),
             codes_within_ms: AtomicU64::new(0),
             claims_per_s: AtomicU64::new(0),
             slots: (0..SLOTS).map(|_| AtomicU32::new(0)).collect(),
+            changes: std::array::from_fn(|_| AtomicU32::new(0)),
+            shown: AtomicU64::new(0),
             gates: Mutex::default(),
             gate_count: AtomicU64::new(0),
             gates_in_all: AtomicU64::new(0),
@@ -180,8 +206,18 @@ impl Intake {
 
     /// A change of the level that is durable.
     pub fn set_level(&self, level: Level, why: Why) {
+        let holds = level == Level::Essential || (level == Level::Waiting && why.by_hand);
+        self.holds_newcomers.store(holds, Relaxed);
         *self.why.lock().unwrap_or_else(PoisonError::into_inner) = why;
         self.level.store(level as u8, Relaxed);
+    }
+
+    /// Newcomers wait even where nobody waits before them: at `essential`, and at `waiting` if an
+    /// operator set it. A rule sets `waiting` because somebody waits; where nobody does any more,
+    /// capacity that nobody used would be lost.
+    #[must_use]
+    pub fn holds_newcomers(&self) -> bool {
+        self.holds_newcomers.load(Relaxed)
     }
 
     /// Passes with an earlier place are admitted; [`OPEN`] while nobody waits.
@@ -238,6 +274,17 @@ impl Intake {
     /// For the steward and mirrors.
     pub fn set_window(&self, window: u64) {
         self.window.store(window, Relaxed);
+    }
+
+    /// The same while somebody waits but too few of those who wait are there; 0 while enough are.
+    #[must_use]
+    pub fn idle_window(&self) -> u64 {
+        self.idle_window.load(Relaxed)
+    }
+
+    /// For the steward and mirrors.
+    pub fn set_idle_window(&self, window: u64) {
+        self.idle_window.store(window, Relaxed);
     }
 
     /// Of [`WHOLE`] users so many may use this lane.
@@ -301,15 +348,48 @@ impl Intake {
         usize::try_from(place_us / SLOT_US % SLOTS as u64).expect("below SLOTS")
     }
 
+    /// Passes that were admitted.
+    #[must_use]
+    pub fn shown(&self) -> u64 {
+        self.shown.load(Relaxed)
+    }
+
+    /// So many more were admitted.
+    pub fn add_shown(&self, passes: u64) {
+        self.shown.fetch_add(passes, Relaxed);
+    }
+
     /// Counts one pass with this place.
     pub fn count_pass(&self, place_us: u64) {
-        self.slots[Self::slot_of(place_us)].fetch_add(1, Relaxed);
+        self.add_passes(place_us, 1);
     }
 
     /// Counts passes with this place that were counted elsewhere. In mirrors the sum may also go
     /// down: `passes` is added without regard to overflow.
     pub fn add_passes(&self, place_us: u64, passes: u32) {
-        self.slots[Self::slot_of(place_us)].fetch_add(passes, Relaxed);
+        let slot = Self::slot_of(place_us);
+        self.slots[slot].fetch_add(passes, Relaxed);
+        self.changes[slot / CHUNK].fetch_add(1, Release);
+    }
+
+    /// Looks for slots that are not as they were: `seen` has what was seen of each slot and, per
+    /// chunk, of its changes; both are brought up to date, and `each` is told of every slot with
+    /// what it held before and holds now.
+    pub fn changed_slots(&self, seen: &mut SeenSlots, mut each: impl FnMut(usize, u32, u32)) {
+        for (chunk, (changes, known)) in self.changes.iter().zip(&mut seen.changes).enumerate() {
+            let now = changes.load(Acquire);
+            if now == *known {
+                continue;
+            }
+            *known = now;
+            for slot in chunk * CHUNK..(chunk + 1) * CHUNK {
+                let passes = self.slots[slot].load(Relaxed);
+                let before = std::mem::replace(&mut seen.slots[slot], passes);
+                if before != passes {
+                    each(slot, before, passes);
+                }
+            }
+        }
     }
 
     /// Passes in the slot of this place.
@@ -320,7 +400,10 @@ impl Intake {
 
     /// For the steward and mirrors.
     pub fn set_passes_in_slot(&self, place_us: u64, passes: u32) {
-        self.slots[Self::slot_of(place_us)].store(passes, Relaxed);
+        let slot = Self::slot_of(place_us);
+        if self.slots[slot].swap(passes, Relaxed) != passes {
+            self.changes[slot / CHUNK].fetch_add(1, Release);
+        }
     }
 
     /// Passes that wait at this moment, to a tenth of a second of arrivals: those whose places lie

@@ -62,11 +62,11 @@ pub(crate) const INTAKE_LOOKS_MAX: u32 = 12;
 /// Every so many looks the vitals are told.
 pub(crate) const VITALS_LOOKS: u32 = 5;
 
-/// How often a gate looks whether it has counted something.
-pub(crate) const COUNTS_EVERY: Duration = Duration::from_millis(20);
+/// How often a gate looks whether it has counted something: the steward reckons with it.
+pub(crate) const COUNTS_EVERY: Duration = Duration::from_millis(5);
 
 /// After so many looks it reports, and asks for the time.
-pub(crate) const REPORT_LOOKS: u32 = 12;
+pub(crate) const REPORT_LOOKS: u32 = 48;
 
 /// Reports of one gate: one for a process, and some for what is to come.
 pub(crate) const REPORTS_MAX: usize = 16;

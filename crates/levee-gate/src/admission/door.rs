@@ -142,9 +142,14 @@ impl Door {
         random % bound.max(1)
     }
 
-    fn window(&self, intake: &Intake) -> u64 {
-        let gates = intake.gate_count().max(1);
-        (intake.window() / (gates * self.workers)).max(1)
+    /// A newcomer may go in: nobody waits, or too few of those who wait are there.
+    fn has_room(&self, intake: &Intake) -> bool {
+        let window = match (intake.holds_newcomers(), intake.watermark_us()) {
+            (true, _) => 0,
+            (false, OPEN) => intake.window(),
+            (false, _) => intake.idle_window(),
+        };
+        self.inside.get() < window.div_ceil(intake.gate_count().max(1) * self.workers)
     }
 }
 
@@ -293,12 +298,14 @@ impl Visit<'_> {
             return Err(self.wait_at(place_us, Some((self.bound_us(ahead_us), 0))));
         }
         let passed = pass.place_us < self.intake.watermark_us();
-        // One that was let in long ago, and comes again and again, is no better than a newcomer.
-        let stale = pass.place_us.saturating_add(STALE_US) < self.now_us;
-        let full = self.worker.door.inside.get() >= self.worker.door.window(self.intake);
-        if !passed || self.intake.level() == Level::Essential || (stale && full) {
+        if !passed || self.intake.level() == Level::Essential {
             return Err(self.wait_at(pass.place_us, Some((pass.bound_us, pass.eta_ms))));
         }
+        // One that was let in long ago, and comes again and again, is no better than a newcomer.
+        if pass.place_us.saturating_add(STALE_US) < self.now_us {
+            return self.decide_newcomer();
+        }
+        self.intake.add_shown(1);
         tally.passes_admitted.add(1);
         // Who comes later than told says nothing about the estimate.
         let in_time = self.now_us <= pass.due_us.saturating_add(POLL_SLACK_US);
@@ -313,17 +320,13 @@ impl Visit<'_> {
 
     fn decide_newcomer(&self) -> Result<(), Trouble> {
         let door = &self.worker.door;
-        let open = self.intake.watermark_us() == OPEN;
-        let level = self.intake.level();
-        if open && level < Level::Waiting && door.inside.get() < door.window(self.intake) {
+        if door.has_room(self.intake) {
             return Ok(());
         }
         // Places of one worker differ, so that the order within it is exact.
         let place_us = self.now_us.max(door.last_place_us.get() + 1);
         door.last_place_us.set(place_us);
-        if open {
-            self.intake.close_at(place_us);
-        }
+        self.intake.close_at(place_us);
         self.intake.count_pass(place_us);
         self.worker.lane().tally.passes_issued.add(1);
         Err(self.wait_at(place_us, None))

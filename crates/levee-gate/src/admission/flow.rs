@@ -4,15 +4,19 @@
 //! users that falls by 5% or rises by 1% a step, which takes seconds to get from all to a tenth.
 //! Here the queue's length and the engine's rate are known, so the law uses them as they are: the
 //! window is what the engine decides within the wanted delay, and the watermark lets as many passes
-//! through as the engine decides, corrected by how far the queue is from where it should be, and
-//! by the share of passes whose users do come.
+//! through as the engine decides, corrected by how far the queue is above where it should be, and
+//! by the share of passes whose users do come. Where too few of them come, newcomers may go in as
+//! well: capacity that nobody who waits is there to use would be lost.
 //!
 //! Pure: it is told the time and what there is, and says what should be.
 
 use std::time::Duration;
 
-/// How often the law is applied. Shorter than the window's time, or the queue runs dry in between.
+/// How often the law is applied.
 pub(crate) const STEP: Duration = Duration::from_millis(5);
+
+/// A longer step is one in which the steward did not run: its figures say nothing of the engine.
+const STEP_MAX: Duration = Duration::from_millis(100);
 
 /// Delay of claims in the queue above which the watermark goes slower.
 const DELAY_WANTED: Duration = Duration::from_millis(2);
@@ -21,14 +25,27 @@ const DELAY_WANTED: Duration = Duration::from_millis(2);
 /// random moments would grow without end; at 95% its delay is a few times what a claim takes.
 const UTILISED: f64 = 0.95;
 
-/// The window holds what is decided in this time: newcomers fill it anew after each step.
-const WINDOW_TIME: Duration = Duration::from_millis(12);
+/// By how much of the rate the watermark is slower for each second that the queue is too long.
+/// Released users come some hundredths of a second later; times that delay, this must stay well
+/// below pi / 2, or the queue swings.
+const GAIN_PER_S: f64 = 8.0;
 
-/// Above this delay the window begins to matter.
+/// Where fewer than this share of what could be decided comes from the room, newcomers fill the
+/// queue up to what is decided in this time.
+const SHOWN_MIN: f64 = 0.75;
+const IDLE_TIME: Duration = Duration::from_millis(4);
+
+/// Over which time it is seen how many come from the room, in seconds.
+const SHOWN_TIME_S: f64 = 0.05;
+
+/// The delay at which newcomers begin to wait.
 pub(crate) const DELAY_MAX: Duration = Duration::from_millis(20);
 
 /// A window is never narrower: an engine that decides next to nothing is still asked.
-const WINDOW_MIN: f64 = 32.0;
+const WINDOW_MIN: f64 = 16.0;
+
+/// The window as long as nothing is known of the engine.
+const WINDOW_GUESSED: f64 = 4_096.0;
 
 /// A window of this width does not matter.
 const WINDOW_MAX: f64 = 1e9;
@@ -41,11 +58,6 @@ const GRACE_STEPS: usize = 100;
 
 /// As if so many passes had been released and shown before: keeps the first guesses calm.
 const PRIOR: f64 = 20.0;
-
-/// By how much of the rate the watermark is faster for each second that the queue is too short.
-/// Released users come some hundredths of a second later; times that delay, this must stay well
-/// below pi / 2, or the queue swings.
-const GAIN_PER_S: f64 = 8.0;
 
 /// An engine that is never busy is taken to be so much faster, at the most, than it was at its best.
 const RATE_GROWTH_MAX: f64 = 4.0;
@@ -64,6 +76,8 @@ pub(crate) struct Seen {
     pub(crate) oldest_s: f64,
     /// Claims that the engine decided in the step.
     pub(crate) decided: f64,
+    /// Claims a second that it decides at most; 0 where no limit is set.
+    pub(crate) limit_per_s: f64,
     /// Time that a write with its sync takes, in seconds.
     pub(crate) sync_s: f64,
     /// Passes that were admitted in the step.
@@ -79,6 +93,8 @@ pub(crate) struct Seen {
 pub(crate) struct Wanted {
     /// Claims under way before newcomers wait.
     pub(crate) window: f64,
+    /// The same while somebody waits.
+    pub(crate) idle_window: f64,
     /// Passes that the watermark may go through in this step.
     pub(crate) release: f64,
     /// The same as a rate, in passes a second, for estimates.
@@ -95,6 +111,8 @@ pub(crate) struct Flow {
     measured: bool,
     window: f64,
     queued_before: f64,
+    /// Passes shown a second, lately.
+    shown_per_s: f64,
     /// Faded sums of passes released long enough ago, and shown.
     released: f64,
     shown: f64,
@@ -109,8 +127,9 @@ impl Default for Flow {
             rate: RATE_GUESSED,
             rate_best: RATE_GUESSED,
             measured: false,
-            window: WINDOW_MAX,
+            window: WINDOW_GUESSED,
             queued_before: 0.0,
+            shown_per_s: 0.0,
             released: 0.0,
             shown: 0.0,
             on_their_way: [0.0; GRACE_STEPS],
@@ -122,19 +141,29 @@ impl Default for Flow {
 impl Flow {
     /// The law, for one step.
     pub(crate) fn step(&mut self, seen: &Seen) -> Wanted {
-        self.learn_rate(seen);
+        let step_s = seen.step_s.min(STEP_MAX.as_secs_f64());
+        if seen.step_s > 0.0 && seen.step_s <= STEP_MAX.as_secs_f64() {
+            self.learn_rate(seen);
+            let now = seen.shown / seen.step_s;
+            self.shown_per_s += (now - self.shown_per_s) * (step_s / SHOWN_TIME_S).min(1.0);
+        }
         self.set_window(seen);
         self.learn_show(seen);
         self.queued_before = seen.queued;
         if !seen.closed {
-            return Wanted { window: self.window, release: 0.0, release_per_s: self.rate };
+            let release_per_s = self.rate;
+            return Wanted { window: self.window, idle_window: 0.0, release: 0.0, release_per_s };
         }
         let error_s = DELAY_WANTED.as_secs_f64() - seen.queued / self.rate;
         let correction = (UTILISED + GAIN_PER_S * error_s.min(0.0)).max(0.0);
         let come = self.share_that_comes();
-        let release = self.rate * correction * seen.step_s / come;
-        let release_per_s = self.rate * UTILISED / come;
-        Wanted { window: self.window, release, release_per_s }
+        let too_few = seen.releasing && self.shown_per_s < self.rate * SHOWN_MIN;
+        Wanted {
+            window: self.window,
+            idle_window: if too_few { self.fits(IDLE_TIME, seen) } else { 0.0 },
+            release: self.rate * correction * step_s / come,
+            release_per_s: self.rate * UTILISED / come,
+        }
     }
 
     /// What the watermark really went through after the last step.
@@ -145,34 +174,42 @@ impl Flow {
     }
 
     fn learn_rate(&mut self, seen: &Seen) {
+        if seen.limit_per_s > 0.0 && !self.measured {
+            (self.rate, self.rate_best) = (seen.limit_per_s, seen.limit_per_s);
+        }
         // With nothing waiting, what was decided says how many came, not how many could.
         let busy = seen.queued > 0.0 && self.queued_before > 0.0;
-        if !busy || seen.step_s <= 0.0 {
+        if busy {
+            let now = seen.decided / seen.step_s;
+            // A batch is decided at once, so single steps are far off: about 30 of them count.
+            let weight = if self.measured { seen.step_s / 0.15 } else { 0.2 };
+            self.rate += (now - self.rate) * weight.min(1.0);
+            self.rate = self.rate.max(1.0);
+            self.rate_best = (self.rate_best * (1.0 - seen.step_s / 60.0)).max(self.rate);
+            self.measured = true;
+        } else if seen.releasing && seen.queued == 0.0 {
             // It may be able to do more than it ever had to.
-            if seen.releasing && seen.queued == 0.0 {
-                let most = self.rate_best * RATE_GROWTH_MAX;
-                let growth_per_s = if self.rate < self.rate_best / 2.0 { 1.0 } else { 0.3 };
-                let grown = self.rate * (1.0 + growth_per_s * seen.step_s);
-                self.rate = grown.min(most.max(self.rate));
-            }
-            return;
+            let most = self.rate_best * RATE_GROWTH_MAX;
+            let growth_per_s = if self.rate < self.rate_best / 2.0 { 1.0 } else { 0.3 };
+            let grown = self.rate * (1.0 + growth_per_s * seen.step_s);
+            self.rate = grown.min(most.max(self.rate));
         }
-        let now = seen.decided / seen.step_s;
-        // A batch is decided at once, so single steps are far off: about 30 of them count.
-        let weight = if self.measured { seen.step_s / 0.15 } else { 0.2 };
-        self.rate += (now - self.rate) * weight.min(1.0);
-        self.rate = self.rate.max(1.0);
-        self.rate_best = (self.rate_best * (1.0 - seen.step_s / 60.0)).max(self.rate);
-        self.measured = true;
+        if seen.limit_per_s > 0.0 {
+            self.rate = self.rate.min(seen.limit_per_s);
+        }
+    }
+
+    /// What is decided in this time and in two syncs.
+    fn fits(&self, time: Duration, seen: &Seen) -> f64 {
+        (self.rate * (time.as_secs_f64() + 2.0 * seen.sync_s)).max(WINDOW_MIN)
     }
 
     fn set_window(&mut self, seen: &Seen) {
-        let under_way_s = WINDOW_TIME.as_secs_f64() + 2.0 * seen.sync_s;
-        let fits = (self.rate * under_way_s).max(WINDOW_MIN);
+        let fits = self.fits(DELAY_MAX, seen);
         let late = seen.oldest_s > DELAY_MAX.as_secs_f64();
-        if seen.closed || late {
+        if seen.limit_per_s > 0.0 || late || (seen.closed && self.measured) {
             self.window = fits;
-        } else {
+        } else if !seen.closed {
             // Nobody waits: a window that only a burst would fill is let grow out of the way.
             self.window = (self.window * (1.0 + 4.0 * seen.step_s)).clamp(fits, WINDOW_MAX);
         }
@@ -244,6 +281,7 @@ mod tests {
                     oldest_s: self.queued / self.rate,
                     decided,
                     sync_s: 0.0,
+                    limit_per_s: 0.0,
                     shown,
                     closed,
                     releasing: closed,

@@ -113,8 +113,10 @@ struct Watch {
     /// Parts of a pass that the watermark may still go through.
     credit: f64,
     decided: u64,
-    /// What each gate had counted: passes admitted, bounds kept and missed.
-    gates: BTreeMap<u32, [u64; 3]>,
+    /// Passes that were admitted.
+    shown: u64,
+    /// What each gate had counted: bounds kept and missed.
+    gates: BTreeMap<u32, [u64; 2]>,
     sync: (u64, u64),
     sync_s: f64,
     slow: u32,
@@ -134,6 +136,7 @@ impl Watch {
             flow: Flow::default(),
             credit: 0.0,
             decided: 0,
+            shown: 0,
             gates: BTreeMap::new(),
             sync: (0, 0),
             sync_s: 0.0,
@@ -152,7 +155,9 @@ impl Watch {
         let now_us = intake.now_us();
         let claims = Priority::Claim as usize;
         let decided: u64 = vitals.queue_delay[claims].counts().iter().sum();
-        let [shown, kept, missed] = self.news_of_gates(intake);
+        let [kept, missed] = self.news_of_gates(intake);
+        let shown = intake.shown();
+        let shown = shown - std::mem::replace(&mut self.shown, shown);
         self.open_or_hold(intake, now_us);
         self.learn_sync(vitals);
         let hold_us = intake.hold_until_us();
@@ -166,12 +171,14 @@ impl Watch {
             oldest_s: vitals.oldest_us[claims].load(Relaxed) as f64 / 1e6,
             decided: decided.saturating_sub(self.decided) as f64,
             sync_s: self.sync_s,
+            limit_per_s: intake.claims_per_s() as f64,
             shown: shown as f64,
             closed: intake.watermark_us() != OPEN,
             releasing,
         };
         let wanted = self.flow.step(&seen);
         intake.set_window(whole(wanted.window));
+        intake.set_idle_window(whole(wanted.idle_window));
         intake.set_released_per_ks(whole(wanted.release_per_s * 1_000.0));
         let mut released = 0.0;
         if seen.closed && may {
@@ -197,11 +204,11 @@ impl Watch {
 
     /// What gates have counted since the last step. What a gate had counted when it was first seen,
     /// after a break of its connection for one, is no news.
-    fn news_of_gates(&mut self, intake: &Intake) -> [u64; 3] {
-        let mut news = [0; 3];
+    fn news_of_gates(&mut self, intake: &Intake) -> [u64; 2] {
+        let mut news = [0; 2];
         let before = std::mem::take(&mut self.gates);
         intake.each_gate(|number, gate| {
-            let now = [gate.passes_admitted, gate.bound_kept, gate.bound_missed];
+            let now = [gate.bound_kept, gate.bound_missed];
             if let Some(before) = before.get(&number) {
                 for (news, (now, before)) in news.iter_mut().zip(now.iter().zip(before)) {
                     *news += now.saturating_sub(*before);
@@ -252,8 +259,8 @@ impl Watch {
             mark_us = end_us;
         }
         let over = mark_us >= limit_us && limit_us == now_us;
-        // At `waiting` and above the room stays closed even when it is empty.
-        if over && intake.level() < Level::Waiting {
+        // Where newcomers are held the room stays closed even when it is empty.
+        if over && !intake.holds_newcomers() {
             intake.set_watermark_us(OPEN);
         } else {
             intake.set_watermark_us(mark_us);

@@ -253,6 +253,7 @@ impl Seat {
         for (slot, passes) in &counts.passes {
             intake.add_passes(u64::from(*slot) * levee_api::intake::SLOT_US, *passes);
         }
+        intake.add_shown(counts.shown);
         if let Some(place_us) = counts.close_at_us {
             // Somebody else may have closed it before.
             intake.close_at(place_us);

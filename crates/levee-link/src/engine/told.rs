@@ -1,6 +1,6 @@
 //! What one gate was told of the engine's vitals and intake, so that it is told changes only.
 
-use levee_api::intake::{Intake, SLOT_US, SLOTS};
+use levee_api::intake::{Intake, SeenSlots};
 use levee_api::vitals::Vitals;
 
 use crate::limits::{INTAKE_LOOKS_MAX, VITALS_LOOKS};
@@ -10,7 +10,7 @@ use crate::message::{IntakeState, ToGate};
 pub(super) struct Told {
     vitals: Vec<u64>,
     intake: Option<IntakeState>,
-    slots: Vec<u32>,
+    slots: SeenSlots,
     looks: u32,
     intake_silent: u32,
 }
@@ -18,7 +18,13 @@ pub(super) struct Told {
 impl Told {
     /// Nothing.
     pub(super) fn new() -> Self {
-        Self { vitals: Vec::new(), intake: None, slots: vec![0; SLOTS], looks: 0, intake_silent: 0 }
+        Self {
+            vitals: Vec::new(),
+            intake: None,
+            slots: SeenSlots::default(),
+            looks: 0,
+            intake_silent: 0,
+        }
     }
 
     /// What there is to tell now, and at first in any case; `counted` is the last of the gate's counts that is merged.
@@ -35,13 +41,9 @@ impl Told {
     fn look_at_intake(&mut self, intake: &Intake, counted: u64) -> Option<ToGate> {
         let mut state = IntakeState::of(intake, counted);
         let changed = self.intake.as_ref() != Some(&state);
-        for (slot, told) in (0..).zip(&mut self.slots) {
-            let passes = intake.passes_in_slot(u64::from(slot) * SLOT_US);
-            if passes != *told {
-                *told = passes;
-                state.slots.push((slot, passes));
-            }
-        }
+        intake.changed_slots(&mut self.slots, |slot, _, passes| {
+            state.slots.push((slot_number(slot), passes));
+        });
         self.intake_silent += 1;
         if !changed && state.slots.is_empty() && self.intake_silent < INTAKE_LOOKS_MAX {
             return None;
@@ -67,8 +69,13 @@ impl Told {
     }
 }
 
+fn slot_number(slot: usize) -> u32 {
+    u32::try_from(slot).expect("below SLOTS")
+}
+
 #[cfg(test)]
 mod tests {
+    use levee_api::intake::SLOT_US;
     use std::sync::atomic::Ordering::Relaxed;
 
     use levee_api::vitals::Phase;

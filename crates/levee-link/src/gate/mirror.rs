@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use levee_api::intake::{Intake, OPEN, SLOT_US, SLOTS};
+use levee_api::intake::{Intake, OPEN, SLOT_US, SLOTS, SeenSlots};
 
 use crate::limits::CLOCK_SAMPLES;
 use crate::message::{Counts, IntakeState, slots_exist};
@@ -18,11 +18,13 @@ pub(super) struct Mirror {
     /// Totals of slots as the engine told them.
     told: Vec<u32>,
     /// What the mirror had without what is not sent yet.
-    base: Vec<u32>,
+    base: SeenSlots,
     /// Passes that were sent, and that the engine's word does not have yet.
     unmerged: VecDeque<(u64, Vec<(u32, u32)>)>,
     /// Number of the last counts.
     number: u64,
+    /// Of [`Intake::shown`], what is sent.
+    shown: u64,
     /// The watermark and the hold as they were set last, and the counts that told the gate's own.
     watermark_us: u64,
     closed_in: u64,
@@ -37,9 +39,10 @@ impl Mirror {
         Self {
             intake,
             told: vec![0; SLOTS],
-            base: vec![0; SLOTS],
+            base: SeenSlots::default(),
             unmerged: VecDeque::new(),
             number: 0,
+            shown: 0,
             watermark_us: OPEN,
             closed_in: 0,
             hold_us: OPEN,
@@ -60,13 +63,12 @@ impl Mirror {
     pub(super) fn count(&mut self) -> Option<Counts> {
         let number = self.number + 1;
         let mut counts = Counts { number, ..Counts::default() };
-        for (slot, base) in (0..).zip(&mut self.base) {
-            let now = self.intake.passes_in_slot(u64::from(slot) * SLOT_US);
-            if now != *base {
-                counts.passes.push((slot, now.wrapping_sub(*base)));
-                *base = now;
-            }
-        }
+        self.intake.changed_slots(&mut self.base, |slot, base, now| {
+            let slot = u32::try_from(slot).expect("below SLOTS");
+            counts.passes.push((slot, now.wrapping_sub(base)));
+        });
+        let shown = self.intake.shown();
+        counts.shown = shown - std::mem::replace(&mut self.shown, shown);
         let watermark_us = self.intake.watermark_us();
         if self.watermark_us == OPEN && watermark_us != OPEN {
             counts.close_at_us = Some(watermark_us);
@@ -130,7 +132,7 @@ impl Mirror {
             let unmerged = self.unmerged.iter().flat_map(|(_, passes)| passes);
             let own = unmerged.filter(|(other, _)| *other == slot).map(|(_, passes)| *passes);
             let total = own.fold(self.told[slot as usize], u32::wrapping_add);
-            let base = &mut self.base[slot as usize];
+            let base = &mut self.base.slots[slot as usize];
             if total != *base {
                 // Added, not set: workers count meanwhile.
                 let more = total.wrapping_sub(std::mem::replace(base, total));

@@ -19,6 +19,7 @@ pub(crate) struct IntakeState {
     pub(crate) watermark_us: u64,
     pub(crate) hold_until_us: u64,
     pub(crate) window: u64,
+    pub(crate) idle_window: u64,
     pub(crate) gate_count: u64,
     pub(crate) shares: Shares,
     pub(crate) released_per_ks: u64,
@@ -37,6 +38,8 @@ pub(crate) struct Counts {
     pub(crate) number: u64,
     /// Passes by slot.
     pub(crate) passes: Vec<(u32, u32)>,
+    /// Passes that it admitted.
+    pub(crate) shown: u64,
     /// It closed the room here.
     pub(crate) close_at_us: Option<u64>,
     /// Somebody waits for an opening at this moment.
@@ -80,10 +83,10 @@ impl From<Clock> for ClockFace {
 wire_struct! {
     IntakeState {
         counted, level, reason, by_hand, since_ms, watermark_us, hold_until_us, window,
-        gate_count, shares,
+        idle_window,        gate_count, shares,
         released_per_ks, bound_permille, codes_within_ms, claims_per_s, clock, slots,
     }
-    Counts { number, passes, close_at_us, hold_until_us }
+    Counts { number, passes, shown, close_at_us, hold_until_us }
 }
 
 impl IntakeState {
@@ -99,6 +102,7 @@ impl IntakeState {
             watermark_us: intake.watermark_us(),
             hold_until_us: intake.hold_until_us(),
             window: intake.window(),
+            idle_window: intake.idle_window(),
             gate_count: intake.gate_count(),
             shares: Shares(Priority::ALL.map(|lane| intake.share(lane))),
             released_per_ks: intake.released_per_ks(),
@@ -116,6 +120,7 @@ impl IntakeState {
             Why { reason: self.reason.clone(), by_hand: self.by_hand, since_ms: self.since_ms };
         mirror.set_level(Level::of(self.level), why);
         mirror.set_window(self.window);
+        mirror.set_idle_window(self.idle_window);
         mirror.set_gate_count(self.gate_count);
         for (lane, share) in Priority::ALL.into_iter().zip(self.shares.0) {
             mirror.set_share(lane, share);

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 use levee_api::port::{Reply, Submit};
-use levee_core::types::{CampaignNo, Outcome};
+use levee_core::types::{CampaignNo, Outcome, VoucherNo};
 use levee_engine::SnapshotPlan;
 use serde::Serialize;
 
@@ -88,6 +88,7 @@ pub(super) fn run(args: &Args) -> Result<Ending> {
         in_flight: IN_FLIGHT,
     };
     let fill_seconds = rush.run(0..args.users, |_, _| {})?;
+    let before = ask_again(&stage, number, args.users)?;
     stage.engine.stop()?;
     drop(stage);
 
@@ -113,7 +114,7 @@ pub(super) fn run(args: &Args) -> Result<Ending> {
     ensure!(vitals.snapshot_seq.load(Relaxed) > 0, "the restart did not use the snapshot");
     let restart_commands = vitals.replayed.load(Relaxed);
     let memory_bytes = resident_bytes("self")?;
-    let known = still_knows(&stage, number, args.users)?;
+    let known = still_knows(&stage, number, args.users, &before)?;
     stage.engine.stop()?;
 
     let figures = Figures {
@@ -142,23 +143,57 @@ struct Known {
     wrong: Vec<String>,
 }
 
-/// A claim of before is repeated with its voucher; a new one gets the next number.
-fn still_knows(stage: &Stage, campaign: CampaignNo, users: u32) -> Result<Known> {
-    let mut known = Known { repeats: users.min(REPEATS_MAX), wrong: Vec::new() };
-    for place in 0..=known.repeats {
-        // Evenly from the first to the last; the one behind them is new.
-        let user = u64::from(place) * u64::from(users) / u64::from(known.repeats);
-        let user = narrow(user);
+/// What a user is told of the claim that was answered before.
+#[derive(Debug, PartialEq)]
+struct Repeat {
+    user: u32,
+    seq: u64,
+    at_ms: u64,
+    voucher: VoucherNo,
+}
+
+/// The claims of some users, evenly from the first to the last, asked once more. Which voucher a
+/// user has is the engine's choice: it takes the newest first while its queue is long.
+fn ask_again(stage: &Stage, campaign: CampaignNo, users: u32) -> Result<Vec<Repeat>> {
+    let repeats = users.min(REPEATS_MAX);
+    let asked = (0..repeats).map(|place| {
+        let user = narrow(u64::from(place) * u64::from(users) / u64::from(repeats));
         match stage.ask(claim(campaign, user))? {
             Reply::Done {
+                seq,
+                at_ms,
                 outcome: Outcome::Claimed { voucher, face_minor: FACE_MINOR },
-                repeated,
-                ..
-            } if voucher.0 == user && repeated == (user < users) => {}
-            reply => known.wrong.push(format!("user {user}: {reply:?}")),
+                repeated: true,
+            } => Ok(Repeat { user, seq, at_ms, voucher }),
+            reply => bail!("user {user} asks again and is told {reply:?}"),
         }
+    });
+    asked.collect()
+}
+
+/// A claim of before is repeated as it was before the restart; a new one gets the next number.
+fn still_knows(
+    stage: &Stage,
+    campaign: CampaignNo,
+    users: u32,
+    before: &[Repeat],
+) -> Result<Known> {
+    let mut wrong: Vec<_> = ask_again(stage, campaign, users)?
+        .iter()
+        .zip(before)
+        .filter(|(after, before)| after != before)
+        .map(|(after, before)| format!("{after:?} instead of {before:?}"))
+        .collect();
+    let new = stage.ask(claim(campaign, users))?;
+    let is_next = matches!(
+        new,
+        Reply::Done { outcome: Outcome::Claimed { voucher, .. }, repeated: false, .. }
+            if voucher.0 == users
+    );
+    if !is_next {
+        wrong.push(format!("a new user is told {new:?}"));
     }
-    Ok(known)
+    Ok(Known { repeats: narrow(before.len() as u64), wrong })
 }
 
 fn print(figures: &Figures) {
