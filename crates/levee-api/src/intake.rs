@@ -5,10 +5,16 @@
 //!
 //! # The waiting room
 //!
-//! A pass holds a place: a moment in microseconds since 1970, on the intake's clock. The room needs
-//! no memory for a user, only a count of passes for each [`SLOT_US`] of places, and one watermark:
-//! a pass is admitted when the watermark has gone beyond its place. The watermark never goes back
-//! while anyone waits, so nobody is admitted before somebody with an earlier place could have been.
+//! A pass holds a place: a number that orders users by their arrival. The room needs no memory for
+//! a user, only a count of passes for each [`SLOT_US`] of arrival times, and one watermark: a pass
+//! is admitted when the watermark has gone beyond its place. The watermark never goes back while
+//! anyone waits, so nobody is admitted before somebody with an earlier place could have been.
+//!
+//! A place is the beginning of its slot, in microseconds since 1970 on the intake's clock, and the
+//! number of passes that were given in the slot before it. So the watermark can go through exactly
+//! as many passes as are wanted; were a place a moment, then a thousand users whose requests are
+//! read at once, after a pause of the gate, would be let in at once as well. Places that are drawn
+//! before an opening are moments, spread over the second before it.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
@@ -28,6 +34,9 @@ pub const SLOT_US: u64 = 100_000;
 /// Slots that are kept: places of the last and next 54 minutes.
 pub const SLOTS: usize = 1 << 16;
 
+/// Drawn places lie in so much time before the opening: whoever comes after it is behind them all.
+pub const DRAWN_US: u64 = 1_000_000;
+
 /// Slots that share one count of changes.
 pub const CHUNK: usize = 1 << 10;
 
@@ -46,6 +55,8 @@ pub struct Intake {
     watermark_us: AtomicU64,
     /// The watermark stops here until this moment is past; [`OPEN`] where nothing holds it.
     hold_until_us: AtomicU64,
+    /// The last opening with drawn places, past or ahead; 0 without one.
+    drawn_until_us: AtomicU64,
     window: AtomicU64,
     idle_window: AtomicU64,
     shares: [AtomicU32; Priority::COUNT],
@@ -157,6 +168,7 @@ impl Default for Intake {
             why: Mutex::default(),
             watermark_us: AtomicU64::new(OPEN),
             hold_until_us: AtomicU64::new(OPEN),
+            drawn_until_us: AtomicU64::new(0),
             window: AtomicU64::new(u64::MAX),
             idle_window: AtomicU64::new(0),
             shares: std::array::from_fn(|_| AtomicU32::new(WHOLE)),
@@ -251,7 +263,54 @@ impl Intake {
     /// Somebody waits for an opening at this moment: the watermark must not go through the places
     /// before it. The earliest such moment counts.
     pub fn hold_until(&self, opens_us: u64) {
-        self.hold_until_us.fetch_min(opens_us, Relaxed);
+        let before = self.hold_until_us.fetch_min(opens_us, Relaxed);
+        if opens_us < before {
+            self.drawn_until_us.store(opens_us, Relaxed);
+        }
+    }
+
+    /// The last opening with drawn places, past or ahead; 0 without one.
+    #[must_use]
+    pub fn drawn_until_us(&self) -> u64 {
+        self.drawn_until_us.load(Relaxed)
+    }
+
+    /// For mirrors.
+    pub fn set_drawn_until_us(&self, opens_us: u64) {
+        self.drawn_until_us.store(opens_us, Relaxed);
+    }
+
+    /// Whether places of this one's slot are moments.
+    #[must_use]
+    pub fn is_drawn(&self, place_us: u64) -> bool {
+        let until_us = self.drawn_until_us();
+        let slot_us = place_us - place_us % SLOT_US;
+        slot_us < until_us && slot_us + SLOT_US > until_us.saturating_sub(DRAWN_US)
+    }
+
+    /// Gives out a place to who comes now, and counts it.
+    pub fn take_place(&self, now_us: u64) -> u64 {
+        let before = self.add_passes(now_us, 1);
+        let slot_us = now_us - now_us % SLOT_US;
+        if self.is_drawn(now_us) { now_us } else { slot_us + u64::from(before).min(SLOT_US - 1) }
+    }
+
+    /// Passes of its slot that come before a place, of as many as there are by now.
+    #[must_use]
+    pub fn before_in_slot(&self, place_us: u64) -> u64 {
+        let (here, at_us) = (u64::from(self.passes_in_slot(place_us)), place_us % SLOT_US);
+        if self.is_drawn(place_us) { here * at_us / SLOT_US } else { at_us.min(here) }
+    }
+
+    /// The place in a slot that so many of its passes come before; none where it has not more.
+    #[must_use]
+    pub fn place_in_slot(&self, slot_us: u64, passes: u64) -> Option<u64> {
+        let here = u64::from(self.passes_in_slot(slot_us));
+        if passes >= here {
+            return None;
+        }
+        let at_us = if self.is_drawn(slot_us) { passes * SLOT_US / here } else { passes };
+        (at_us < SLOT_US).then_some(slot_us + at_us)
     }
 
     /// For the steward and mirrors.
@@ -366,10 +425,12 @@ impl Intake {
 
     /// Counts passes with this place that were counted elsewhere. In mirrors the sum may also go
     /// down: `passes` is added without regard to overflow.
-    pub fn add_passes(&self, place_us: u64, passes: u32) {
+    /// Returns how many there were in its slot.
+    pub fn add_passes(&self, place_us: u64, passes: u32) -> u32 {
         let slot = Self::slot_of(place_us);
-        self.slots[slot].fetch_add(passes, Relaxed);
+        let before = self.slots[slot].fetch_add(passes, Relaxed);
         self.changes[slot / CHUNK].fetch_add(1, Release);
+        before
     }
 
     /// Looks for slots that are not as they were: `seen` has what was seen of each slot and, per
@@ -406,8 +467,8 @@ impl Intake {
         }
     }
 
-    /// Passes that wait at this moment, to a tenth of a second of arrivals: those whose places lie
-    /// between the watermark and now. 0 while the room is open.
+    /// Passes that wait at this moment: those whose places lie between the watermark and now. 0
+    /// while the room is open.
     #[must_use]
     pub fn passes_waiting(&self, now_us: u64) -> u64 {
         let from_us = self.watermark_us();
@@ -417,7 +478,8 @@ impl Intake {
         // Older places have lost their slots to newer ones.
         let oldest = (now_us / SLOT_US).saturating_sub(SLOTS as u64 - 1);
         let slots = (from_us / SLOT_US).max(oldest)..=now_us / SLOT_US;
-        slots.map(|slot| u64::from(self.passes_in_slot(slot * SLOT_US))).sum()
+        let sum: u64 = slots.map(|slot| u64::from(self.passes_in_slot(slot * SLOT_US))).sum();
+        if from_us / SLOT_US < oldest { sum } else { sum - sum.min(self.before_in_slot(from_us)) }
     }
 
     /// A number for a gate that begins.

@@ -1,6 +1,8 @@
-//! The one reply that is written by hand: a claim's, a million times a minute.
+//! The replies that are written by hand: a claim's, a million times a minute, and that of who has to
+//! wait, ten times as often.
 
 use levee_api::code::Codes;
+use levee_api::problem::{Code, Place};
 use levee_api::types::VoucherNo;
 
 /// What a claim is answered with.
@@ -37,6 +39,42 @@ pub(crate) fn put_claim_fields(facts: &ClaimFacts, codes: &Codes, out: &mut Vec<
     put_instant(facts.valid_until_ms, out);
     out.extend_from_slice(b"\",\"state\":\"live\"},\"seq\":");
     put_number(facts.seq, out);
+}
+
+/// Longer than any of a place's problems, so that it is allocated once.
+pub(crate) const WAITING_LEN_MAX: usize = 512;
+
+/// The problem of who has to wait: byte for byte what `Problem` serialises to. Nothing in it needs
+/// an escape.
+pub(crate) fn put_waiting(place: &Place, retry_after_ms: u64, request_id: &str, out: &mut Vec<u8>) {
+    let code = Code::Waiting;
+    put_all(&["{\"type\":\"/docs#", code.as_str(), "\",\"title\":\"", code.title()], out);
+    out.extend_from_slice(b"\",\"status\":");
+    put_number(code.status().into(), out);
+    put_all(&[",\"code\":\"", code.as_str(), "\",\"request_id\":\"", request_id], out);
+    put_all(&["\",\"retry_after_ms\":"], out);
+    put_number(retry_after_ms, out);
+    put_all(&[",\"pass\":\"", &place.pass, "\",\"position_ahead\":"], out);
+    put_number(place.position_ahead, out);
+    for (name, ms) in [
+        (",\"eta_ms\":", place.eta_ms),
+        (",\"eta_p90_ms\":", place.eta_p90_ms),
+        (",\"poll_after_ms\":", place.poll_after_ms),
+    ] {
+        put_all(&[name], out);
+        put_number(ms, out);
+    }
+    if let Some(opens_at) = &place.opens_at {
+        put_all(&[",\"opens_at\":\"", opens_at, "\""], out);
+    }
+    if let Some(ticket) = &place.draw_ticket {
+        put_all(&[",\"draw_ticket\":\"", ticket, "\""], out);
+    }
+    put_all(&[",\"page\":\"", &place.page, "\"}"], out);
+}
+
+fn put_all(texts: &[&str], out: &mut Vec<u8>) {
+    texts.iter().for_each(|text| out.extend_from_slice(text.as_bytes()));
 }
 
 /// In decimal digits.
@@ -98,6 +136,7 @@ mod tests {
     use levee_api::wire::{ClaimBody, ClaimedVoucher};
 
     use super::*;
+    use crate::trouble::Trouble;
 
     #[test]
     fn instants_are_written_as_everywhere_else() {
@@ -107,6 +146,29 @@ mod tests {
             let mut text = Vec::new();
             put_instant(ms, &mut text);
             assert_eq!(String::from_utf8(text).unwrap(), Instant { ms }.to_string(), "{ms}");
+        }
+    }
+
+    #[test]
+    fn who_waits_is_told_what_the_wire_type_says() {
+        for drawn in [None, Some("00ff00ff00ff00ff".to_owned())] {
+            let place = Place {
+                pass: "P".repeat(64),
+                position_ahead: u64::MAX,
+                eta_ms: 1_234,
+                eta_p90_ms: u64::MAX,
+                poll_after_ms: 0,
+                opens_at: drawn.as_ref().map(|_| "2026-02-06T00:00:00.000Z".to_owned()),
+                draw_ticket: drawn,
+                page: format!("/wait/{}", "P".repeat(64)),
+            };
+            let mut written = Vec::new();
+            put_waiting(&place, u64::MAX, "req_0123456701000007", &mut written);
+            assert!(written.len() <= WAITING_LEN_MAX, "{}", written.len());
+            let trouble = Trouble::new(Code::Waiting).after_ms(u64::MAX).with_place(place);
+            let problem = trouble.problem("req_0123456701000007".to_owned());
+            let expected = serde_json::to_string(&problem).unwrap();
+            assert_eq!(String::from_utf8_lossy(&written), expected);
         }
     }
 

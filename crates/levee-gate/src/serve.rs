@@ -20,7 +20,7 @@ use levee_api::types::Level;
 use crate::call::{Call, LEVEE_PASS, RequestBody};
 use crate::connection::{Connection, Phase};
 use crate::handlers;
-use crate::keys::{Key, hash};
+use crate::keys::Key;
 use crate::reply::{Answer, PROBLEM, Reply, ReplyBody, UnderWay};
 use crate::routes::{Found, Handler, Idempotency, Input, ROUTES};
 use crate::trouble::Trouble;
@@ -150,8 +150,7 @@ pub(crate) fn authenticate(call: &Call) -> Result<Rc<Key>, Trouble> {
     if !scheme.eq_ignore_ascii_case(b"bearer ") {
         return Err(unauthorized());
     }
-    let keys = call.worker.keys.borrow();
-    keys.get(&hash(secret.trim_ascii())).cloned().ok_or_else(unauthorized)
+    call.worker.key_of(secret.trim_ascii()).ok_or_else(unauthorized)
 }
 
 fn check_content_type(call: &Call) -> Result<(), Trouble> {

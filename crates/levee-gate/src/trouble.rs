@@ -6,6 +6,8 @@ use levee_api::problem::{Code, Place, Problem};
 use levee_api::strict::Malformed;
 use levee_api::types::{Level, Refusal};
 
+use crate::json;
+
 /// A request's failure. Who made the request may see all of it.
 #[derive(Debug)]
 pub(crate) struct Trouble(Box<Inner>);
@@ -123,6 +125,13 @@ impl Trouble {
     }
 
     pub(crate) fn body(self, request_id: String) -> Bytes {
+        if let Inner { code: Code::Waiting, place: Some(place), retry_after_ms: Some(ms), .. } =
+            &*self.0
+        {
+            let mut out = Vec::with_capacity(json::WAITING_LEN_MAX);
+            json::put_waiting(place, *ms, &request_id, &mut out);
+            return out.into();
+        }
         let json = serde_json::to_vec(&self.problem(request_id));
         json.expect("a problem has only string keys").into()
     }

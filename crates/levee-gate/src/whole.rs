@@ -51,11 +51,16 @@ pub(crate) async fn serve_whole(worker: &Rc<Worker>, connection: &Rc<Connection>
         };
         let under_way = UnderWay::new(Rc::clone(connection), Rc::clone(worker));
         let checked = serve::check(&mut call);
-        let response = serve::answer(&mut call, checked).await;
+        let mut response = serve::answer(&mut call, checked).await;
         let close = connection.is_closing() || response.headers().contains_key("connection");
         let mut out = worker.out.take();
         put_response(&response, close, worker, &mut out);
         drop(under_way);
+        let mut headers = std::mem::take(response.headers_mut());
+        headers.clear();
+        worker.headers.set(headers);
+        let status = response.status();
+        drop((response, call));
         if let Err(ended) = send(worker, connection, &out).await {
             return Onward::Ended(ended);
         }
@@ -66,7 +71,7 @@ pub(crate) async fn serve_whole(worker: &Rc<Worker>, connection: &Rc<Connection>
         if close {
             return Onward::Ended(Ended::Well);
         }
-        rest_if_refused(worker, response.status()).await;
+        rest_if_refused(worker, status).await;
     }
 }
 
@@ -104,7 +109,7 @@ fn poll_call(
         }
         Ok(()) if buffer.filled().is_empty() => Err(Onward::Ended(Ended::Well)),
         Ok(()) => {
-            let bytes = Bytes::copy_from_slice(buffer.filled());
+            let bytes = worker.keep(buffer.filled());
             call(worker, connection, &bytes).ok_or(Onward::Hyper(bytes))
         }
     })
@@ -112,7 +117,7 @@ fn poll_call(
 
 /// The request, if the route is one that is answered in one piece.
 fn call(worker: &Rc<Worker>, connection: &Rc<Connection>, bytes: &Bytes) -> Option<Call> {
-    let (head, body) = parse(bytes)?;
+    let (head, body) = parse(bytes, worker.headers.take())?;
     let body = RequestBody::Whole(body);
     let mut call = Call::new(Rc::clone(worker), Rc::clone(connection), head, body);
     serve::find_route(&mut call).ok()?;
@@ -124,7 +129,7 @@ fn call(worker: &Rc<Worker>, connection: &Rc<Connection>, bytes: &Bytes) -> Opti
 }
 
 /// Head and body of a POST that these bytes hold from the first to the last.
-fn parse(bytes: &Bytes) -> Option<(Parts, Bytes)> {
+fn parse(bytes: &Bytes, mut looked_at: HeaderMap) -> Option<(Parts, Bytes)> {
     let mut headers = [const { MaybeUninit::uninit() }; HEADERS_MAX];
     let mut request = httparse::Request::new(&mut []);
     let parsed = request.parse_with_uninit_headers(bytes, &mut headers).ok()?;
@@ -135,7 +140,6 @@ fn parse(bytes: &Bytes) -> Option<(Parts, Bytes)> {
         return None;
     }
     let (mut hosts, mut length) = (0, None);
-    let mut looked_at = HeaderMap::with_capacity(4);
     for header in &*request.headers {
         match Meaning::of(header.name) {
             Meaning::Nothing => {}
@@ -259,7 +263,8 @@ mod tests {
     /// Expects the request to be taken, with this body, or to be left to hyper.
     #[track_caller]
     fn check(request: &str, expected: Option<&str>) {
-        let parsed = parse(&Bytes::copy_from_slice(request.as_bytes()));
+        let request_bytes = Bytes::copy_from_slice(request.as_bytes());
+        let parsed = parse(&request_bytes, HeaderMap::new());
         let body = parsed.map(|(_, body)| String::from_utf8(body.to_vec()).expect("UTF-8"));
         assert_eq!(body.as_deref(), expected, "{request:?}");
     }

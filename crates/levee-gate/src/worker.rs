@@ -10,7 +10,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
+use hyper::header::HeaderMap;
 use levee_api::problem::Code;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -22,7 +23,7 @@ use crate::config::{GateConfig, HEAD_LEN_MAX, Ports};
 use crate::connection::{Connection, Phase, serve_connection};
 use crate::desk::Desk;
 use crate::directory::Directory;
-use crate::keys::Key;
+use crate::keys::{Key, hash};
 use crate::live::Live;
 use crate::metrics::{MoneyCache, Stats};
 use crate::routes::Router;
@@ -31,6 +32,9 @@ use crate::trouble::Trouble;
 
 /// Connections over the limit that are told so at the same time; more are just closed.
 const TURNED_AWAY_MAX: usize = 64;
+
+/// Requests are kept in pieces of memory of this size.
+const BLOCK_LEN: usize = 64 * 1024;
 
 /// What the workers of one gate share. Nothing of it is locked or counted up by a request.
 pub(crate) struct Hub {
@@ -82,8 +86,20 @@ pub(crate) struct Worker {
     /// What is read goes here first, and what is written is put together here.
     pub(crate) scratch: RefCell<Vec<u8>>,
     pub(crate) out: Cell<Vec<u8>>,
+    /// An empty map, for the next request's headers and its answer's.
+    pub(crate) headers: Cell<HeaderMap>,
+    /// Where requests are kept while they are answered, many in one piece of memory.
+    block: RefCell<BytesMut>,
+    /// The secret that was shown last, and whose it is: mostly it comes again.
+    last_key: RefCell<Option<(Bytes, Rc<Key>)>>,
     /// As answers say it.
     pub(crate) date: RefCell<String>,
+}
+
+/// Compares secrets in a time that does not tell where they differ.
+fn same(known: &[u8], shown: &[u8]) -> bool {
+    let differing = known.iter().zip(shown).fold(0, |sum, (one, other)| sum | (one ^ other));
+    known.len() == shown.len() && differing == 0
 }
 
 impl Worker {
@@ -110,6 +126,9 @@ impl Worker {
             turned_away: Cell::new(0),
             scratch: RefCell::new(vec![0; HEAD_LEN_MAX]),
             out: Cell::default(),
+            headers: Cell::default(),
+            block: RefCell::default(),
+            last_key: RefCell::default(),
             date: RefCell::default(),
         };
         worker.refresh_keys();
@@ -126,6 +145,29 @@ impl Worker {
         let id = self.request_ids.get() + 1;
         self.request_ids.set(id);
         format!("req_{:08x}{:02x}{id:06x}", self.hub.start_id, self.number)
+    }
+
+    /// Keeps what was read.
+    pub(crate) fn keep(&self, bytes: &[u8]) -> Bytes {
+        let mut block = self.block.borrow_mut();
+        if block.capacity() < bytes.len() {
+            block.reserve(BLOCK_LEN.max(bytes.len()));
+        }
+        block.extend_from_slice(bytes);
+        block.split().freeze()
+    }
+
+    /// Whose secret it is.
+    pub(crate) fn key_of(&self, secret: &[u8]) -> Option<Rc<Key>> {
+        let mut last = self.last_key.borrow_mut();
+        if let Some((known, key)) = &*last
+            && same(known, secret)
+        {
+            return Some(Rc::clone(key));
+        }
+        let key = self.keys.borrow().get(&hash(secret)).cloned()?;
+        *last = Some((Bytes::copy_from_slice(secret), Rc::clone(&key)));
+        Some(key)
     }
 
     /// The tick that is this long away, at the least.
@@ -152,6 +194,7 @@ impl Worker {
             let keys = ring.keys();
             let by_hash = keys.iter().map(|(hash, key)| (*hash, Rc::new(key.clone())));
             *self.keys.borrow_mut() = by_hash.collect();
+            *self.last_key.borrow_mut() = None;
             self.keys_generation.set(generation);
         }
     }

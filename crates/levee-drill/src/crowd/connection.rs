@@ -85,7 +85,7 @@ fn bad(what: &str) -> io::Error {
 
 /// `None` as long as the head is not whole.
 fn parse_head(bytes: &[u8]) -> io::Result<Option<Head>> {
-    let Some(len) = bytes.windows(4).position(|end| end == b"\r\n\r\n") else { return Ok(None) };
+    let Some(len) = memchr::memmem::find(bytes, b"\r\n\r\n") else { return Ok(None) };
     let mut lines = bytes[..len].split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii_end);
     let first = lines.next().unwrap_or_default();
     let status = first.strip_prefix(b"HTTP/1.1 ").and_then(|rest| number(rest.get(..3)?));

@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use levee_api::intake::{Intake, OPEN, WHOLE};
+use levee_api::intake::{DRAWN_US, Intake, OPEN, WHOLE};
 use levee_api::pass::{Pass, PassError, PassKeys, PassSecret};
 use levee_api::port::Priority;
 use levee_api::problem::{Code, Place};
@@ -43,7 +43,7 @@ const FINE_US: u64 = 1_000_000;
 const POLL_SLACK_US: u64 = 100_000;
 
 /// Event loops may be this late before refused connections are made to rest.
-const LATE_MAX: Duration = Duration::from_millis(4);
+const LATE_MAX: Duration = Duration::from_millis(25);
 
 /// The longest rest of a connection that was refused.
 const REST_MAX: Duration = Duration::from_millis(100);
@@ -233,7 +233,7 @@ impl Visit<'_> {
             return Err(self.before_opening(pass, opens_us));
         }
         // A place from before the draw would come before all drawn ones.
-        match pass.filter(|pass| pass.place_us >= opens_us.saturating_sub(draw::SPAN_US)) {
+        match pass.filter(|pass| pass.place_us >= opens_us.saturating_sub(DRAWN_US)) {
             Some(pass) => self.decide_pass(pass),
             None => self.decide_newcomer(),
         }
@@ -274,7 +274,7 @@ impl Visit<'_> {
             self.intake.count_pass(place_us);
             self.worker.lane().tally.passes_issued.add(1);
         }
-        let first_us = opens_us - draw::SPAN_US;
+        let first_us = opens_us - DRAWN_US;
         let ahead = self.worker.door.places.between(self.intake, first_us, place_us);
         let eta_us = opens_us - self.now_us + time_us(self.intake, ahead);
         let bound_us = known.map_or_else(|| self.bound_us(eta_us), |pass| pass.bound_us);
@@ -323,11 +323,10 @@ impl Visit<'_> {
         if door.has_room(self.intake) {
             return Ok(());
         }
-        // Places of one worker differ, so that the order within it is exact.
-        let place_us = self.now_us.max(door.last_place_us.get() + 1);
+        // Never before one that this worker gave out earlier, though the clock step back.
+        let place_us = self.intake.take_place(self.now_us).max(door.last_place_us.get() + 1);
         door.last_place_us.set(place_us);
         self.intake.close_at(place_us);
-        self.intake.count_pass(place_us);
         self.worker.lane().tally.passes_issued.add(1);
         Err(self.wait_at(place_us, None))
     }
@@ -392,8 +391,8 @@ impl Visit<'_> {
         let places = &self.worker.door.places;
         let waiting = if place_us > self.now_us {
             // Before an opening: all drawn places are in its last second.
-            let second_us = place_us - place_us % draw::SPAN_US;
-            places.between(self.intake, second_us, second_us + draw::SPAN_US)
+            let second_us = place_us - place_us % DRAWN_US;
+            places.between(self.intake, second_us, second_us + DRAWN_US)
         } else {
             places.ahead(self.intake, self.now_us, self.now_us)
         };

@@ -5,14 +5,11 @@
 //! itself once the campaign is open, so anyone can compute the rank of a ticket and see that nobody
 //! was preferred. A user has one ticket, however often and from wherever he asks.
 
+use levee_api::intake::DRAWN_US;
 use levee_api::pass::{PassSecret, draw_commitment, draw_rank};
 use levee_api::time::Instant;
 use levee_api::types::UserKey;
 use levee_api::wire::DrawBody;
-
-/// The drawn places are in so much time before the opening, in microseconds: whoever comes after
-/// the opening is behind all of them.
-pub(crate) const SPAN_US: u64 = 1_000_000;
 
 /// The place of a user who is there before the opening.
 pub(crate) fn place_us(
@@ -23,9 +20,9 @@ pub(crate) fn place_us(
 ) -> (u64, [u8; 8]) {
     let ticket = secret.draw_ticket(campaign, user);
     let rank = draw_rank(&secret.draw_seed(campaign), ticket);
-    let within_us = (u128::from(rank) * u128::from(SPAN_US)) >> 64;
+    let within_us = (u128::from(rank) * u128::from(DRAWN_US)) >> 64;
     let within_us = u64::try_from(within_us).expect("below the span");
-    (opens_us.saturating_sub(SPAN_US) + within_us, ticket)
+    (opens_us.saturating_sub(DRAWN_US) + within_us, ticket)
 }
 
 /// What everyone may know of a campaign's draw: the seed only once the campaign is open.
@@ -61,7 +58,7 @@ mod tests {
         for user in 0..200 {
             let user = UserKey([user; 16]);
             let (place, _) = place_us(&secret, "spring", user, opens_us);
-            assert!((opens_us - SPAN_US..opens_us).contains(&place), "{place}");
+            assert!((opens_us - DRAWN_US..opens_us).contains(&place), "{place}");
             let other_gate = PassSecret::new(&[1; 32]);
             assert_eq!(place_us(&other_gate, "spring", user, opens_us).0, place);
         }

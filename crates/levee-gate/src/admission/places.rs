@@ -25,17 +25,17 @@ impl Places {
         if now_us / SLOT_US != self.made_in.get() {
             self.make(intake, now_us, watermark_us);
         }
-        let sum = self.up_to(intake, now_us, place_us);
-        sum.saturating_sub(self.up_to(intake, now_us, watermark_us))
+        let sum = self.up_to(intake, place_us);
+        sum.saturating_sub(self.up_to(intake, watermark_us))
     }
 
     /// Passes between two places that are near each other.
     pub(crate) fn between(&self, intake: &Intake, from_us: u64, to_us: u64) -> u64 {
         let slots = from_us / SLOT_US..=to_us / SLOT_US;
         let whole: u64 = slots.map(|slot| u64::from(intake.passes_in_slot(slot * SLOT_US))).sum();
-        let part = |us: u64| u64::from(intake.passes_in_slot(us)) * (us % SLOT_US) / SLOT_US;
         let last = u64::from(intake.passes_in_slot(to_us));
-        (whole + part(to_us)).saturating_sub(last + part(from_us))
+        let (from, to) = (intake.before_in_slot(from_us), intake.before_in_slot(to_us));
+        (whole + to).saturating_sub(last + from)
     }
 
     fn make(&self, intake: &Intake, now_us: u64, watermark_us: u64) {
@@ -53,17 +53,13 @@ impl Places {
         self.made_in.set(now_us / SLOT_US);
     }
 
-    /// Passes from the first slot to a place; within a slot they are taken as evenly spread.
-    fn up_to(&self, intake: &Intake, now_us: u64, place_us: u64) -> u64 {
+    /// Passes from the first slot to a place.
+    fn up_to(&self, intake: &Intake, place_us: u64) -> u64 {
         let before = self.before.borrow();
         let number = place_us / SLOT_US;
         let slot = usize::try_from(number.saturating_sub(self.first.get())).unwrap_or(usize::MAX);
         let Some(sum) = before.get(slot) else { return before.last().copied().unwrap_or(0) };
-        let here = u64::from(intake.passes_in_slot(place_us));
-        // The slot under way holds the passes of its time so far.
-        let filled_us =
-            if number == now_us / SLOT_US { (now_us % SLOT_US).max(1) } else { SLOT_US };
-        sum + here * (place_us % SLOT_US).min(filled_us) / filled_us
+        sum + intake.before_in_slot(place_us)
     }
 }
 

@@ -11,12 +11,11 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use levee_api::intake::{Intake, OPEN, SLOT_US, SLOTS, WHOLE};
+use levee_api::intake::{DRAWN_US, Intake, OPEN, SLOT_US, SLOTS, WHOLE};
 use levee_api::port::{Ask, AskBody, Deliver, Origin, Priority, Reply, Submit};
 use levee_api::types::{ChangeLevel, Command, Level};
 use levee_api::vitals::{Phase, Vitals};
 
-use super::draw;
 use super::flow::{DELAY_MAX, Flow, STEP, Seen};
 use super::rules::{Rule, Rules, Signal};
 
@@ -161,8 +160,7 @@ impl Watch {
         self.open_or_hold(intake, now_us);
         self.learn_sync(vitals);
         let hold_us = intake.hold_until_us();
-        let held =
-            hold_us != OPEN && intake.watermark_us() >= hold_us.saturating_sub(draw::SPAN_US);
+        let held = hold_us != OPEN && intake.watermark_us() >= hold_us.saturating_sub(DRAWN_US);
         let may = intake.level() < Level::Essential && vitals.phase() == Phase::Ready;
         let releasing = may && !held && intake.watermark_us() != OPEN;
         let seen = Seen {
@@ -184,7 +182,7 @@ impl Watch {
         if seen.closed && may {
             // What could not be used up is not saved for a burst.
             let may = (self.credit + wanted.release).min(wanted.release.max(1.0) * 2.0);
-            released = self.release(intake, now_us, may);
+            released = self.release(intake, now_us, whole(may)) as f64;
             self.credit = may - released;
         }
         self.flow.released(released);
@@ -227,38 +225,40 @@ impl Watch {
         }
         if now_us >= hold_us {
             intake.set_hold_until_us(OPEN);
-        } else if now_us + draw::SPAN_US >= hold_us {
-            intake.close_at(hold_us.saturating_sub(draw::SPAN_US));
+        } else if now_us + DRAWN_US >= hold_us {
+            intake.close_at(hold_us.saturating_sub(DRAWN_US));
         }
     }
 
     /// Moves the watermark through at most so many passes; how many it were.
-    #[expect(clippy::cast_precision_loss, reason = "counts and microseconds of a slot")]
-    fn release(&self, intake: &Intake, now_us: u64, passes: f64) -> f64 {
+    fn release(&self, intake: &Intake, now_us: u64, passes: u64) -> u64 {
         let hold_us = intake.hold_until_us();
-        let limit_us = if hold_us == OPEN {
-            now_us
-        } else {
-            now_us.min(hold_us.saturating_sub(draw::SPAN_US))
-        };
+        let limit_us =
+            if hold_us == OPEN { now_us } else { now_us.min(hold_us.saturating_sub(DRAWN_US)) };
         let mut mark_us = intake.watermark_us();
         let mut left = passes;
-        while mark_us < limit_us {
-            let slot_us = mark_us - mark_us % SLOT_US;
-            let end_us = (slot_us + SLOT_US).min(limit_us.max(slot_us + 1));
-            // The slot under way holds the passes of its time so far.
-            let filled_us = if slot_us + SLOT_US > now_us { now_us - slot_us } else { SLOT_US };
-            let density = f64::from(intake.passes_in_slot(mark_us)) / filled_us.max(1) as f64;
-            let here = density * (end_us - mark_us) as f64;
-            if here > left {
-                mark_us += whole(left / density);
-                left = 0.0;
-                break;
+        let over = loop {
+            if mark_us >= limit_us {
+                break limit_us == now_us;
             }
-            left -= here;
-            mark_us = end_us;
-        }
-        let over = mark_us >= limit_us && limit_us == now_us;
+            let slot_us = mark_us - mark_us % SLOT_US;
+            let before = intake.before_in_slot(mark_us);
+            if let Some(place_us) = intake.place_in_slot(slot_us, before + left) {
+                // Drawn places are moments: some of them may still be ahead.
+                mark_us = place_us.clamp(mark_us, limit_us.max(mark_us));
+                left = 0;
+                break false;
+            }
+            left -= u64::from(intake.passes_in_slot(slot_us)).saturating_sub(before).min(left);
+            // The slot under way goes on after this.
+            if slot_us + SLOT_US > limit_us {
+                let here = u64::from(intake.passes_in_slot(slot_us));
+                let end_us = if intake.is_drawn(slot_us) { limit_us } else { slot_us + here };
+                mark_us = mark_us.max(end_us);
+                break limit_us == now_us;
+            }
+            mark_us = slot_us + SLOT_US;
+        };
         // Where newcomers are held the room stays closed even when it is empty.
         if over && !intake.holds_newcomers() {
             intake.set_watermark_us(OPEN);
@@ -374,25 +374,21 @@ mod tests {
     fn the_watermark_goes_through_as_many_passes_as_it_may_and_never_back() {
         let intake = Intake::default();
         let now_us = intake.now_us();
-        let start_us = now_us - 10 * SLOT_US;
-        for place in 0..1_000 {
-            intake.count_pass(start_us + place * SLOT_US / 100);
-        }
+        let start_us = now_us - now_us % SLOT_US - 10 * SLOT_US;
+        // All of a slot at once, as after a pause of the gate.
+        let places: Vec<_> =
+            (0..1_000).map(|pass| intake.take_place(start_us + pass / 100 * SLOT_US)).collect();
         intake.set_watermark_us(start_us);
         let watch = watch();
-        let mut gone = 0.0;
-        let mut before_us = start_us;
+        let mut gone = 0;
         for _ in 0..200 {
-            gone += watch.release(&intake, now_us, 3.0);
+            gone += watch.release(&intake, now_us, 3);
             let mark_us = intake.watermark_us();
-            assert!(mark_us >= before_us);
-            before_us = mark_us;
+            let through = places.iter().filter(|place_us| **place_us < mark_us).count();
+            assert_eq!(through, usize::try_from(gone).expect("1,000 at most"));
         }
-        assert!((gone - 600.0).abs() < 5.0, "{gone}");
-        // About as far through the places as through the passes.
-        let through = (before_us - start_us) / (10 * SLOT_US / 10);
-        assert!((5..=6).contains(&through), "{through} tenths");
-        watch.release(&intake, now_us, 10_000.0);
+        assert_eq!(gone, 600);
+        assert_eq!(watch.release(&intake, now_us, 10_000), 400);
         assert_eq!(intake.watermark_us(), OPEN);
     }
 
@@ -400,18 +396,18 @@ mod tests {
     fn nobody_is_released_before_an_opening() {
         let intake = Intake::default();
         let mut watch = watch();
-        let opens_us = intake.now_us() + draw::SPAN_US / 2;
+        let opens_us = intake.now_us() + DRAWN_US / 2;
         intake.hold_until(opens_us);
         for place in 0..100 {
-            intake.count_pass(opens_us - draw::SPAN_US + place * 10_000);
+            intake.count_pass(opens_us - DRAWN_US + place * 10_000);
         }
         watch.open_or_hold(&intake, intake.now_us());
-        assert_eq!(intake.watermark_us(), opens_us - draw::SPAN_US);
-        watch.release(&intake, opens_us - 1, 50.0);
-        assert_eq!(intake.watermark_us(), opens_us - draw::SPAN_US);
+        assert_eq!(intake.watermark_us(), opens_us - DRAWN_US);
+        watch.release(&intake, opens_us - 1, 50);
+        assert_eq!(intake.watermark_us(), opens_us - DRAWN_US);
         watch.open_or_hold(&intake, opens_us);
-        let gone = watch.release(&intake, opens_us, 50.0);
-        assert!((gone - 50.0).abs() < 1.0, "{gone}");
+        let gone = watch.release(&intake, opens_us, 50);
+        assert_eq!(gone, 50);
         assert!(intake.watermark_us() < opens_us);
     }
 

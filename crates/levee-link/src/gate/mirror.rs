@@ -104,6 +104,9 @@ impl Mirror {
             }
         }
         let known = state.counted >= self.held_in;
+        if known {
+            self.intake.set_drawn_until_us(state.drawn_until_us);
+        }
         let hold_us =
             if known { state.hold_until_us } else { state.hold_until_us.min(self.hold_us) };
         if self.intake.follow_hold_until_us(self.hold_us, hold_us) {

@@ -18,6 +18,7 @@ pub(crate) struct IntakeState {
     pub(crate) since_ms: u64,
     pub(crate) watermark_us: u64,
     pub(crate) hold_until_us: u64,
+    pub(crate) drawn_until_us: u64,
     pub(crate) window: u64,
     pub(crate) idle_window: u64,
     pub(crate) gate_count: u64,
@@ -82,8 +83,8 @@ impl From<Clock> for ClockFace {
 
 wire_struct! {
     IntakeState {
-        counted, level, reason, by_hand, since_ms, watermark_us, hold_until_us, window,
-        idle_window,        gate_count, shares,
+        counted, level, reason, by_hand, since_ms, watermark_us, hold_until_us, drawn_until_us, window, idle_window,
+                gate_count, shares,
         released_per_ks, bound_permille, codes_within_ms, claims_per_s, clock, slots,
     }
     Counts { number, passes, shown, close_at_us, hold_until_us }
@@ -101,6 +102,7 @@ impl IntakeState {
             since_ms,
             watermark_us: intake.watermark_us(),
             hold_until_us: intake.hold_until_us(),
+            drawn_until_us: intake.drawn_until_us(),
             window: intake.window(),
             idle_window: intake.idle_window(),
             gate_count: intake.gate_count(),

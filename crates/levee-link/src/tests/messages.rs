@@ -22,8 +22,13 @@ fn to_engine() -> Vec<ToEngine> {
         Ask { ticket: 300, within_ms: 5, body: query },
         Ask { ticket: 0, within_ms: u32::MAX, body: AskBody::Command(create(terms())) },
     ];
-    let counts =
-        Counts { number: 3, passes: vec![(65_535, 2)], close_at_us: Some(4), hold_until_us: None };
+    let counts = Counts {
+        number: 3,
+        passes: vec![(65_535, 2)],
+        shown: 5,
+        close_at_us: Some(4),
+        hold_until_us: None,
+    };
     let report =
         GateReport { name: "g".to_owned(), queue_delay_us: [1, 2], ..GateReport::default() };
     vec![

@@ -113,7 +113,7 @@ async fn drive(
 
 /// Length of the first answer, once its head is there.
 pub(super) fn whole(bytes: &[u8]) -> Option<usize> {
-    let head = bytes.windows(4).position(|window| window == b"\r\n\r\n")? + 4;
+    let head = memchr::memmem::find(bytes, b"\r\n\r\n")? + 4;
     let name = b"content-length:";
     let mut lines = bytes[..head].split(|byte| *byte == b'\n');
     let value = lines.find_map(|line| {

@@ -90,7 +90,7 @@ pub(super) fn read(answer: &[u8]) -> Answer<'_> {
 }
 
 fn find(text: &[u8], what: &[u8]) -> Option<usize> {
-    text.windows(what.len()).position(|window| window == what)
+    memchr::memmem::find(text, what)
 }
 
 fn behind<'a>(text: &'a [u8], what: &[u8]) -> Option<&'a [u8]> {
