@@ -42,7 +42,7 @@ pub(crate) fn put_claim_fields(facts: &ClaimFacts, codes: &Codes, out: &mut Vec<
 }
 
 /// Longer than any of a place's problems, so that it is allocated once.
-pub(crate) const WAITING_LEN_MAX: usize = 512;
+pub(crate) const WAITING_LEN_MAX: usize = 640;
 
 /// The problem of who has to wait: byte for byte what `Problem` serialises to. Nothing in it needs
 /// an escape.

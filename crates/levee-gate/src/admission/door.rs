@@ -31,7 +31,7 @@ const STANDING_US_MIN: u64 = 1_000_000;
 const STALE_US: u64 = 600_000_000;
 
 /// Polls a second that a gate is willing to answer, of users who just wait.
-const POLLS_PER_S: u64 = 4_000;
+const POLLS_PER_S: u64 = 2_000;
 
 /// Who is this much too early is not held to it: clocks and networks are not exact.
 const EARLY_US: u64 = 50_000;
@@ -147,6 +147,8 @@ impl Door {
         let window = match (intake.holds_newcomers(), intake.watermark_us()) {
             (true, _) => 0,
             (false, OPEN) => intake.window(),
+            // An opening ahead: who waits for it is there, and comes first.
+            (false, _) if intake.hold_until_us() != OPEN => 0,
             (false, _) => intake.idle_window(),
         };
         self.inside.get() < window.div_ceil(intake.gate_count().max(1) * self.workers)
@@ -343,7 +345,7 @@ impl Visit<'_> {
         let poll_us_max = POLL_US_MAX.max(crowd_us);
         // While nobody is let in there is no reason to come soon.
         let stands =
-            self.intake.level() == Level::Essential || place_us <= self.intake.watermark_us();
+            self.intake.level() == Level::Essential || place_us < self.intake.watermark_us();
         let poll_us_min = if stands { STANDING_US_MIN.max(crowd_us) } else { POLL_US_MIN };
         // A little before the turn, so that those who are let in come as evenly as they are: who
         // comes after it comes with all others who do. Spread, so that one moment's users do not

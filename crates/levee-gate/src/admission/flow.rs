@@ -297,6 +297,31 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_pause_of_the_steward_teaches_nothing() {
+        let mut town = Town::new(5_000.0);
+        town.run(1.0, 2_500.0, 1.0);
+        town.run(3.0, 50_000.0, 1.0);
+        let seen = Seen { step_s: 10.0, queued: 50.0, closed: true, ..Seen::default() };
+        let wanted = town.flow.step(&seen);
+        assert!(wanted.release_per_s > 4_000.0 && wanted.release < 1_000.0, "{wanted:?}");
+    }
+
+    #[test]
+    fn newcomers_fill_in_while_too_few_of_those_who_wait_come() {
+        let mut flow = Flow::default();
+        let step_s = STEP.as_secs_f64();
+        let seen =
+            Seen { step_s, limit_per_s: 5_000.0, closed: true, releasing: true, ..Seen::default() };
+        let shown = |per_s: f64| Seen { shown: per_s * step_s, ..seen };
+        let after = |flow: &mut Flow, seen: &Seen| {
+            (0..100).fold(f64::NAN, |_, _| flow.step(seen).idle_window)
+        };
+        assert!(after(&mut flow, &shown(1_000.0)) >= 20.0);
+        assert_eq!(after(&mut flow, &shown(4_900.0)), 0.0);
+        assert_eq!(after(&mut flow, &Seen { releasing: false, ..shown(0.0) }), 0.0);
+    }
+
     /// Ten times the capacity: of ten seconds after the first two, the engine works on so much at
     /// least, and the delay in its queue stays within this many milliseconds.
     #[track_caller]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use levee_api::intake::{ClockFace, Intake, OPEN};
+use levee_api::intake::{ClockFace, Intake, OPEN, SLOT_US};
 use levee_api::port::Submit;
 use levee_gate::{AdmissionConfig, GateConfig, KeyRing};
 use serde_json::Value;
@@ -21,12 +21,13 @@ fn config() -> GateConfig {
     GateConfig { workers: 1, ..GateConfig::default() }
 }
 
-/// An open campaign behind a room that is closed at this moment.
+/// An open campaign behind a room that is closed before the places of this moment's slot.
 fn closed() -> (Bench, Arc<Intake>) {
     let bench = Bench::with(config(), KeyRing::dev());
     bench.campaign("spring", 100, "", "");
     let intake = Arc::clone(bench.engine.intake());
-    assert!(intake.close_at(intake.now_us()));
+    let now_us = intake.now_us();
+    assert!(intake.close_at(now_us - now_us % SLOT_US));
     (bench, intake)
 }
 
@@ -105,6 +106,7 @@ fn a_pass_is_good_for_one_user_and_only_as_it_was_given() {
 #[test]
 fn who_comes_back_too_soon_falls_behind_and_gains_nothing() {
     let (bench, intake) = closed();
+    waits(&claim(&bench, "u0", ""));
     let problem = waits(&claim(&bench, "u1", ""));
     // The turn has come, but not the moment that was told.
     intake.set_watermark_us(intake.now_us());
@@ -117,6 +119,7 @@ fn who_comes_back_too_soon_falls_behind_and_gains_nothing() {
     waits(&claim(&bench, "u1", &pass_of(&early)));
     // and the old one is as good as it was.
     let _ = waits(&claim(&bench, "u2", ""));
+    sit_out(&problem);
     intake.set_watermark_us(intake.now_us());
     assert_eq!(claim(&bench, "u1", &pass_of(&problem)).status, 201);
 }
@@ -139,6 +142,22 @@ fn a_full_window_closes_the_room_and_newcomers_wait() {
         bench.engine.release();
         assert_eq!(inside.join().expect("no panic").status, 201);
     });
+}
+
+#[test]
+fn newcomers_go_in_where_too_few_of_those_who_wait_are_there() {
+    let (bench, intake) = closed();
+    waits(&claim(&bench, "u1", ""));
+    intake.set_idle_window(1);
+    assert_eq!(claim(&bench, "u2", "").status, 201);
+    // Not before an opening, whose draw would be for nothing, nor where an operator holds them.
+    intake.hold_until(intake.now_us() + 60_000_000);
+    waits(&claim(&bench, "u3", ""));
+    intake.set_hold_until_us(OPEN);
+    set_level(&bench, "waiting");
+    waits(&claim(&bench, "u4", ""));
+    set_level(&bench, "normal");
+    assert_eq!(claim(&bench, "u5", "").status, 201);
 }
 
 #[test]

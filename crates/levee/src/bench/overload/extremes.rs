@@ -116,6 +116,12 @@ pub(super) fn waiting(args: &Args) -> Result<WaitingFigures> {
     // Connections and caches are there before anyone waits.
     crowd.begin(Manner::Cooperating, Arrivals::Closed { left: 1_000 }, Duration::ZERO);
     crowd.finish(WARM_UP)?;
+    // As many claims as there will be beside those who wait.
+    let plan = Plan::new(f64::from(WAITING_CLAIMS_PER_S) * 0.9, Spread::Even, crowd.now_us());
+    crowd.begin(Manner::Cooperating, Arrivals::Open(plan), Duration::ZERO);
+    let (began, cpu_before) = (Instant::now(), venue.cpu_us()?);
+    crowd.run(WAIT / 4)?;
+    let core_share_before = (venue.cpu_us()? - cpu_before) / 1e6 / began.elapsed().as_secs_f64();
     let memory_before = venue.resident_bytes()?;
     crowd.begin(Manner::Cooperating, Arrivals::Closed { left: args.users }, Duration::ZERO);
     ensure!(crowd.gather(GATHER_WITHIN)?, "not everyone had come within {GATHER_WITHIN:?}");
@@ -133,6 +139,7 @@ pub(super) fn waiting(args: &Args) -> Result<WaitingFigures> {
         users: waited,
         waiting_at_end: crowd.waiting(),
         core_share,
+        core_share_before,
         bytes_each,
         polls_per_s: tally.per_s(tally.sent),
         due_per_s: tally.per_s(tally.due),

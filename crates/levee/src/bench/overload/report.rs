@@ -102,6 +102,8 @@ pub(super) struct WaitingFigures {
     pub(super) waiting_at_end: usize,
     /// The server's processor time, of one core.
     pub(super) core_share: f64,
+    /// The same at nine tenths of the claims while nobody waited.
+    pub(super) core_share_before: f64,
     /// Growth of the server's resident memory; null if nobody got a pass.
     pub(super) bytes_each: Option<f64>,
     pub(super) polls_per_s: f64,
@@ -171,9 +173,11 @@ pub(super) fn print(figures: &Figures) {
     }
     if let Some(waiting) = &figures.waiting {
         println!(
-            "{} users wait: {:.3} of a core, {} bytes each, {:.0} of {:.0} polls/s sent{}",
+            "{} users wait: {:.3} of a core ({:.3} before they came), {} bytes each, \
+             {:.0} of {:.0} polls/s sent{}",
             waiting.users,
             waiting.core_share,
+            waiting.core_share_before,
             or_dash(waiting.bytes_each, 1),
             waiting.polls_per_s,
             waiting.due_per_s,
