@@ -8,13 +8,16 @@
 //! A pass holds a place: a number that orders users by their arrival. The room needs no memory for
 //! a user, only a count of passes for each [`SLOT_US`] of arrival times, and one watermark: a pass
 //! is admitted when the watermark has gone beyond its place. The watermark never goes back while
-//! anyone waits, so nobody is admitted before somebody with an earlier place could have been.
+//! anyone waits, so no pass is admitted before an earlier one could have been. Newcomers without a
+//! pass may go in before those who wait only where these are let in and do not come.
 //!
 //! A place is the beginning of its slot, in microseconds since 1970 on the intake's clock, and the
 //! number of passes that were given in the slot before it. So the watermark can go through exactly
 //! as many passes as are wanted; were a place a moment, then a thousand users whose requests are
-//! read at once, after a pause of the gate, would be let in at once as well. Places that are drawn
-//! before an opening are moments, spread over the second before it.
+//! read at once, after a pause of the gate, would be let in at once as well. A gate in a process of
+//! its own knows what the others gave out some milliseconds ago, so to that extent numbers are given
+//! twice, and as many go in at the beginning of a slot. Places that are drawn before an opening are
+//! moments, spread over the second before it.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
@@ -27,6 +30,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::advice::Advice;
 use crate::port::Priority;
+
+mod openings;
+mod places;
+
+pub use self::places::SeenSlots;
+
+use self::openings::Openings;
 
 /// How long a slot of places is.
 pub const SLOT_US: u64 = 100_000;
@@ -55,8 +65,7 @@ pub struct Intake {
     watermark_us: AtomicU64,
     /// The watermark stops here until this moment is past; [`OPEN`] where nothing holds it.
     hold_until_us: AtomicU64,
-    /// The last opening with drawn places, past or ahead; 0 without one.
-    drawn_until_us: AtomicU64,
+    openings: Openings,
     window: AtomicU64,
     idle_window: AtomicU64,
     shares: [AtomicU32; Priority::COUNT],
@@ -145,20 +154,6 @@ pub struct GateReport {
     pub queue_delay_us: [u64; 2],
 }
 
-/// What somebody has seen of all slots; at first that all are empty.
-#[derive(Debug)]
-pub struct SeenSlots {
-    /// Passes by slot.
-    pub slots: Box<[u32]>,
-    changes: [u32; SLOTS / CHUNK],
-}
-
-impl Default for SeenSlots {
-    fn default() -> Self {
-        Self { slots: vec![0; SLOTS].into(), changes: [0; SLOTS / CHUNK] }
-    }
-}
-
 impl Default for Intake {
     fn default() -> Self {
         let face = ClockFace { at_us: 0, journal_ms: 0, speed: 1.0 };
@@ -168,7 +163,7 @@ impl Default for Intake {
             why: Mutex::default(),
             watermark_us: AtomicU64::new(OPEN),
             hold_until_us: AtomicU64::new(OPEN),
-            drawn_until_us: AtomicU64::new(0),
+            openings: Openings::default(),
             window: AtomicU64::new(u64::MAX),
             idle_window: AtomicU64::new(0),
             shares: std::array::from_fn(|_| AtomicU32::new(WHOLE)),
@@ -263,54 +258,19 @@ impl Intake {
     /// Somebody waits for an opening at this moment: the watermark must not go through the places
     /// before it. The earliest such moment counts.
     pub fn hold_until(&self, opens_us: u64) {
-        let before = self.hold_until_us.fetch_min(opens_us, Relaxed);
-        if opens_us < before {
-            self.drawn_until_us.store(opens_us, Relaxed);
-        }
+        self.openings.note(opens_us);
+        self.hold_until_us.fetch_min(opens_us, Relaxed);
     }
 
-    /// The last opening with drawn places, past or ahead; 0 without one.
+    /// Openings with drawn places, past and ahead: as many as are remembered.
     #[must_use]
-    pub fn drawn_until_us(&self) -> u64 {
-        self.drawn_until_us.load(Relaxed)
+    pub fn openings(&self) -> Vec<u64> {
+        self.openings.all()
     }
 
-    /// For mirrors.
-    pub fn set_drawn_until_us(&self, opens_us: u64) {
-        self.drawn_until_us.store(opens_us, Relaxed);
-    }
-
-    /// Whether places of this one's slot are moments.
-    #[must_use]
-    pub fn is_drawn(&self, place_us: u64) -> bool {
-        let until_us = self.drawn_until_us();
-        let slot_us = place_us - place_us % SLOT_US;
-        slot_us < until_us && slot_us + SLOT_US > until_us.saturating_sub(DRAWN_US)
-    }
-
-    /// Gives out a place to who comes now, and counts it.
-    pub fn take_place(&self, now_us: u64) -> u64 {
-        let before = self.add_passes(now_us, 1);
-        let slot_us = now_us - now_us % SLOT_US;
-        if self.is_drawn(now_us) { now_us } else { slot_us + u64::from(before).min(SLOT_US - 1) }
-    }
-
-    /// Passes of its slot that come before a place, of as many as there are by now.
-    #[must_use]
-    pub fn before_in_slot(&self, place_us: u64) -> u64 {
-        let (here, at_us) = (u64::from(self.passes_in_slot(place_us)), place_us % SLOT_US);
-        if self.is_drawn(place_us) { here * at_us / SLOT_US } else { at_us.min(here) }
-    }
-
-    /// The place in a slot that so many of its passes come before; none where it has not more.
-    #[must_use]
-    pub fn place_in_slot(&self, slot_us: u64, passes: u64) -> Option<u64> {
-        let here = u64::from(self.passes_in_slot(slot_us));
-        if passes >= here {
-            return None;
-        }
-        let at_us = if self.is_drawn(slot_us) { passes * SLOT_US / here } else { passes };
-        (at_us < SLOT_US).then_some(slot_us + at_us)
+    /// An opening that has drawn places, as others know.
+    pub fn note_opening(&self, opens_us: u64) {
+        self.openings.note(opens_us);
     }
 
     /// For the steward and mirrors.
@@ -401,12 +361,6 @@ impl Intake {
         self.claims_per_s.store(claims, Relaxed);
     }
 
-    /// The slot of a place.
-    #[must_use]
-    pub fn slot_of(place_us: u64) -> usize {
-        usize::try_from(place_us / SLOT_US % SLOTS as u64).expect("below SLOTS")
-    }
-
     /// Passes that were admitted.
     #[must_use]
     pub fn shown(&self) -> u64 {
@@ -416,70 +370,6 @@ impl Intake {
     /// So many more were admitted.
     pub fn add_shown(&self, passes: u64) {
         self.shown.fetch_add(passes, Relaxed);
-    }
-
-    /// Counts one pass with this place.
-    pub fn count_pass(&self, place_us: u64) {
-        self.add_passes(place_us, 1);
-    }
-
-    /// Counts passes with this place that were counted elsewhere. In mirrors the sum may also go
-    /// down: `passes` is added without regard to overflow.
-    /// Returns how many there were in its slot.
-    pub fn add_passes(&self, place_us: u64, passes: u32) -> u32 {
-        let slot = Self::slot_of(place_us);
-        let before = self.slots[slot].fetch_add(passes, Relaxed);
-        self.changes[slot / CHUNK].fetch_add(1, Release);
-        before
-    }
-
-    /// Looks for slots that are not as they were: `seen` has what was seen of each slot and, per
-    /// chunk, of its changes; both are brought up to date, and `each` is told of every slot with
-    /// what it held before and holds now.
-    pub fn changed_slots(&self, seen: &mut SeenSlots, mut each: impl FnMut(usize, u32, u32)) {
-        for (chunk, (changes, known)) in self.changes.iter().zip(&mut seen.changes).enumerate() {
-            let now = changes.load(Acquire);
-            if now == *known {
-                continue;
-            }
-            *known = now;
-            for slot in chunk * CHUNK..(chunk + 1) * CHUNK {
-                let passes = self.slots[slot].load(Relaxed);
-                let before = std::mem::replace(&mut seen.slots[slot], passes);
-                if before != passes {
-                    each(slot, before, passes);
-                }
-            }
-        }
-    }
-
-    /// Passes in the slot of this place.
-    #[must_use]
-    pub fn passes_in_slot(&self, place_us: u64) -> u32 {
-        self.slots[Self::slot_of(place_us)].load(Relaxed)
-    }
-
-    /// For the steward and mirrors.
-    pub fn set_passes_in_slot(&self, place_us: u64, passes: u32) {
-        let slot = Self::slot_of(place_us);
-        if self.slots[slot].swap(passes, Relaxed) != passes {
-            self.changes[slot / CHUNK].fetch_add(1, Release);
-        }
-    }
-
-    /// Passes that wait at this moment: those whose places lie between the watermark and now. 0
-    /// while the room is open.
-    #[must_use]
-    pub fn passes_waiting(&self, now_us: u64) -> u64 {
-        let from_us = self.watermark_us();
-        if from_us >= now_us {
-            return 0;
-        }
-        // Older places have lost their slots to newer ones.
-        let oldest = (now_us / SLOT_US).saturating_sub(SLOTS as u64 - 1);
-        let slots = (from_us / SLOT_US).max(oldest)..=now_us / SLOT_US;
-        let sum: u64 = slots.map(|slot| u64::from(self.passes_in_slot(slot * SLOT_US))).sum();
-        if from_us / SLOT_US < oldest { sum } else { sum - sum.min(self.before_in_slot(from_us)) }
     }
 
     /// A number for a gate that begins.
@@ -582,26 +472,5 @@ impl ClockFace {
     pub fn journal_ms_at(&self, us: u64) -> u64 {
         let ahead_us = us.wrapping_sub(self.at_us).cast_signed() as f64;
         self.journal_ms.saturating_add_signed((ahead_us * self.speed / 1_000.0) as i64)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn who_waits_is_counted_from_the_watermark_to_now() {
-        let intake = Intake::default();
-        let now_us = 1_770_000_000_000_000;
-        for ago in [1, 5, 5, 20] {
-            intake.count_pass(now_us - ago * SLOT_US);
-        }
-        // The watermark so many slots ago, and who waits then.
-        for (ago, waiting) in [(0, 0), (1, 1), (4, 1), (5, 3), (20, 4), (1_000_000, 4)] {
-            intake.set_watermark_us(now_us - ago * SLOT_US);
-            assert_eq!(intake.passes_waiting(now_us), waiting, "{ago}");
-        }
-        intake.set_watermark_us(OPEN);
-        assert_eq!(intake.passes_waiting(now_us), 0);
     }
 }

@@ -125,8 +125,14 @@ impl Trouble {
     }
 
     pub(crate) fn body(self, request_id: String) -> Bytes {
-        if let Inner { code: Code::Waiting, place: Some(place), retry_after_ms: Some(ms), .. } =
-            &*self.0
+        if let Inner {
+            code: Code::Waiting,
+            detail: None,
+            field: None,
+            place: Some(place),
+            retry_after_ms: Some(ms),
+            ..
+        } = &*self.0
         {
             let mut out = Vec::with_capacity(json::WAITING_LEN_MAX);
             json::put_waiting(place, *ms, &request_id, &mut out);

@@ -27,7 +27,7 @@ const POLL_US_MAX: u64 = 30_000_000;
 /// Nobody is asked to come back sooner while nobody is let in.
 const STANDING_US_MIN: u64 = 1_000_000;
 
-/// A pass whose place is older than this passes no full window.
+/// Who comes so much later than told, though the turn has come, begins anew.
 const STALE_US: u64 = 600_000_000;
 
 /// Polls a second that a gate is willing to answer, of users who just wait.
@@ -147,8 +147,6 @@ impl Door {
         let window = match (intake.holds_newcomers(), intake.watermark_us()) {
             (true, _) => 0,
             (false, OPEN) => intake.window(),
-            // An opening ahead: who waits for it is there, and comes first.
-            (false, _) if intake.hold_until_us() != OPEN => 0,
             (false, _) => intake.idle_window(),
         };
         self.inside.get() < window.div_ceil(intake.gate_count().max(1) * self.workers)
@@ -304,7 +302,8 @@ impl Visit<'_> {
             return Err(self.wait_at(pass.place_us, Some((pass.bound_us, pass.eta_ms))));
         }
         // One that was let in long ago, and comes again and again, is no better than a newcomer.
-        if pass.place_us.saturating_add(STALE_US) < self.now_us {
+        // Counted from when it was told to come, since the wait itself may have taken hours.
+        if pass.due_us.saturating_add(STALE_US) < self.now_us {
             return self.decide_newcomer();
         }
         self.intake.add_shown(1);
@@ -326,7 +325,8 @@ impl Visit<'_> {
             return Ok(());
         }
         // Never before one that this worker gave out earlier, though the clock step back.
-        let place_us = self.intake.take_place(self.now_us).max(door.last_place_us.get() + 1);
+        let last_us = door.last_place_us.get();
+        let place_us = self.intake.take_place(self.now_us.max(last_us)).max(last_us + 1);
         door.last_place_us.set(place_us);
         self.intake.close_at(place_us);
         self.worker.lane().tally.passes_issued.add(1);

@@ -30,8 +30,8 @@ const UTILISED: f64 = 0.95;
 /// below pi / 2, or the queue swings.
 const GAIN_PER_S: f64 = 8.0;
 
-/// Where fewer than this share of what could be decided comes from the room, newcomers fill the
-/// queue up to what is decided in this time.
+/// Where fewer than this share of those who were let in came, and fewer than this share of what
+/// could be decided comes now, newcomers fill the queue up to what is decided in this time.
 const SHOWN_MIN: f64 = 0.75;
 const IDLE_TIME: Duration = Duration::from_millis(4);
 
@@ -86,6 +86,8 @@ pub(crate) struct Seen {
     pub(crate) closed: bool,
     /// Those who wait may be let in: no level and no opening ahead holds them back.
     pub(crate) releasing: bool,
+    /// It is the turn of those who came before an opening.
+    pub(crate) drawn: bool,
 }
 
 /// What should be.
@@ -157,7 +159,10 @@ impl Flow {
         let error_s = DELAY_WANTED.as_secs_f64() - seen.queued / self.rate;
         let correction = (UTILISED + GAIN_PER_S * error_s.min(0.0)).max(0.0);
         let come = self.share_that_comes();
-        let too_few = seen.releasing && self.shown_per_s < self.rate * SHOWN_MIN;
+        // Seen, not assumed: the first who are let in need a moment to come.
+        let few_come = self.released > PRIOR && come < SHOWN_MIN;
+        let few_now = self.shown_per_s < self.rate * SHOWN_MIN;
+        let too_few = few_come && few_now && seen.releasing && !seen.drawn;
         Wanted {
             window: self.window,
             idle_window: if too_few { self.fits(IDLE_TIME, seen) } else { 0.0 },
@@ -175,7 +180,7 @@ impl Flow {
 
     fn learn_rate(&mut self, seen: &Seen) {
         if seen.limit_per_s > 0.0 && !self.measured {
-            (self.rate, self.rate_best) = (seen.limit_per_s, seen.limit_per_s);
+            self.rate = seen.limit_per_s;
         }
         // With nothing waiting, what was decided says how many came, not how many could.
         let busy = seen.queued > 0.0 && self.queued_before > 0.0;
@@ -285,6 +290,7 @@ mod tests {
                     shown,
                     closed,
                     releasing: closed,
+                    drawn: false,
                 };
                 let wanted = self.flow.step(&seen);
                 window = wanted.window;
@@ -313,13 +319,27 @@ mod tests {
         let step_s = STEP.as_secs_f64();
         let seen =
             Seen { step_s, limit_per_s: 5_000.0, closed: true, releasing: true, ..Seen::default() };
-        let shown = |per_s: f64| Seen { shown: per_s * step_s, ..seen };
-        let after = |flow: &mut Flow, seen: &Seen| {
-            (0..100).fold(f64::NAN, |_, _| flow.step(seen).idle_window)
+        // So many a second are let in, and of them come so many, for some seconds.
+        let after = |flow: &mut Flow, seen: &Seen, released: f64, shown: f64| {
+            let seen = Seen { shown: shown * step_s, ..*seen };
+            (0..600).fold(f64::NAN, |_, _| {
+                let wanted = flow.step(&seen);
+                flow.released(released * step_s);
+                wanted.idle_window
+            })
         };
-        assert!(after(&mut flow, &shown(1_000.0)) >= 20.0);
-        assert_eq!(after(&mut flow, &shown(4_900.0)), 0.0);
-        assert_eq!(after(&mut flow, &Seen { releasing: false, ..shown(0.0) }), 0.0);
+        // Nobody has come yet, since nobody could have.
+        for _ in 0..GRACE_STEPS {
+            assert_eq!(flow.step(&seen).idle_window, 0.0);
+            flow.released(5_000.0 * step_s);
+        }
+        assert!(after(&mut flow, &seen, 5_000.0, 1_000.0) >= 20.0);
+        assert_eq!(after(&mut flow, &seen, 5_000.0, 4_900.0), 0.0);
+        // Those for whom places were drawn are not passed, nor is anybody who is held.
+        assert!(after(&mut flow, &seen, 5_000.0, 0.0) >= 20.0);
+        for held in [Seen { releasing: false, ..seen }, Seen { drawn: true, ..seen }] {
+            assert_eq!(after(&mut flow, &held, 5_000.0, 0.0), 0.0);
+        }
     }
 
     /// Ten times the capacity: of ten seconds after the first two, the engine works on so much at

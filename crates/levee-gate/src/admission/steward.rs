@@ -173,6 +173,7 @@ impl Watch {
             shown: shown as f64,
             closed: intake.watermark_us() != OPEN,
             releasing,
+            drawn: releasing && intake.is_drawn(intake.watermark_us()),
         };
         let wanted = self.flow.step(&seen);
         intake.set_window(whole(wanted.window));
@@ -180,9 +181,10 @@ impl Watch {
         intake.set_released_per_ks(whole(wanted.release_per_s * 1_000.0));
         let mut released = 0.0;
         if seen.closed && may {
-            // What could not be used up is not saved for a burst.
+            // What could not be used up is not saved for a burst, and what was too much is owed.
             let may = (self.credit + wanted.release).min(wanted.release.max(1.0) * 2.0);
-            released = self.release(intake, now_us, whole(may)) as f64;
+            released =
+                if may >= 1.0 { self.release(intake, now_us, whole(may)) as f64 } else { 0.0 };
             self.credit = may - released;
         }
         self.flow.released(released);
@@ -230,31 +232,39 @@ impl Watch {
         }
     }
 
-    /// Moves the watermark through at most so many passes; how many it were.
+    /// Moves the watermark through so many passes, or to the end; how many it were. Where places
+    /// cannot be told apart it may be more.
     fn release(&self, intake: &Intake, now_us: u64, passes: u64) -> u64 {
-        let hold_us = intake.hold_until_us();
-        let limit_us =
-            if hold_us == OPEN { now_us } else { now_us.min(hold_us.saturating_sub(DRAWN_US)) };
+        let drawn_us = match intake.hold_until_us() {
+            OPEN => OPEN,
+            hold_us => hold_us.saturating_sub(DRAWN_US),
+        };
+        let limit_us = now_us.min(drawn_us);
         let mut mark_us = intake.watermark_us();
-        let mut left = passes;
+        let (mut left, mut gone) = (passes, 0);
         let over = loop {
-            if mark_us >= limit_us {
-                break limit_us == now_us;
-            }
             let slot_us = mark_us - mark_us % SLOT_US;
-            let before = intake.before_in_slot(mark_us);
-            if let Some(place_us) = intake.place_in_slot(slot_us, before + left) {
-                // Drawn places are moments: some of them may still be ahead.
-                mark_us = place_us.clamp(mark_us, limit_us.max(mark_us));
-                left = 0;
+            if mark_us >= drawn_us || slot_us > now_us {
                 break false;
             }
-            left -= u64::from(intake.passes_in_slot(slot_us)).saturating_sub(before).min(left);
-            // The slot under way goes on after this.
+            match intake.go_through(mark_us, left) {
+                Ok(place_us) => {
+                    gone += left;
+                    // Drawn places are moments: some of them may still be ahead.
+                    let most_us = if intake.is_drawn(slot_us) { limit_us } else { place_us };
+                    mark_us = place_us.min(most_us).max(mark_us);
+                    break false;
+                }
+                Err(last) => {
+                    gone += last;
+                    left = left.saturating_sub(last);
+                }
+            }
             if slot_us + SLOT_US > limit_us {
+                // The slot under way goes on after this.
                 let here = u64::from(intake.passes_in_slot(slot_us));
                 let end_us = if intake.is_drawn(slot_us) { limit_us } else { slot_us + here };
-                mark_us = mark_us.max(end_us);
+                mark_us = mark_us.max(end_us.min(slot_us + SLOT_US));
                 break limit_us == now_us;
             }
             mark_us = slot_us + SLOT_US;
@@ -265,7 +275,7 @@ impl Watch {
         } else {
             intake.set_watermark_us(mark_us);
         }
-        passes - left
+        gone
     }
 
     /// Empties the slots that the watermark has left behind, for when their turn comes again.

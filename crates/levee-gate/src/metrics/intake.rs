@@ -42,7 +42,7 @@ fn levels(text: &mut Text, intake: &Intake) {
 fn room(text: &mut Text, intake: &Intake) {
     let (now_us, watermark_us) = (intake.now_us(), intake.watermark_us());
     let name = "levee_intake_room_closed";
-    text.one(name, "gauge", "1 while newcomers wait.", u64::from(watermark_us != OPEN));
+    text.one(name, "gauge", "1 while somebody waits.", u64::from(watermark_us != OPEN));
     let name = "levee_intake_watermark_lag_seconds";
     text.head(name, "gauge", "How long ago those came who are let in now; 0 while nobody waits.");
     text.fraction(name, "", now_us.saturating_sub(watermark_us), 1_000_000);
@@ -52,7 +52,11 @@ fn room(text: &mut Text, intake: &Intake) {
     text.head(name, "gauge", "Passes that the watermark goes through in a second.");
     text.fraction(name, "", intake.released_per_ks(), 1_000);
     let name = "levee_intake_window";
-    text.head(name, "gauge", "Claims that may be with the engine before newcomers wait.");
+    text.head(
+        name,
+        "gauge",
+        "Claims that may be with the engine before newcomers wait, while nobody does.",
+    );
     match intake.window() {
         u64::MAX => text.line(name, "", "+Inf"),
         window => text.sample(name, "", window),

@@ -70,7 +70,8 @@ fn a_pass_is_let_in_when_the_watermark_is_behind_its_place_on_any_gate() {
     let (bench, intake) = closed();
     let first = waits(&claim(&bench, "u1", ""));
     let second = waits(&claim(&bench, "u2", ""));
-    assert!(second["position_ahead"].as_u64() >= first["position_ahead"].as_u64());
+    let ahead = |problem: &Value| problem["position_ahead"].as_u64().expect("a number");
+    assert_eq!(ahead(&second), ahead(&first) + 1);
     sit_out(&first);
     // Not yet: the place is the same, however often it is asked for.
     let again = waits(&claim(&bench, "u1", &pass_of(&first)));
@@ -85,6 +86,28 @@ fn a_pass_is_let_in_when_the_watermark_is_behind_its_place_on_any_gate() {
     assert_eq!(claim(&bench, "u2", &pass_of(&second)).status, 201);
     // The pass has done its work; the claim is answered again all the same.
     assert_eq!(claim(&bench, "u2", &pass_of(&second)).status, 200);
+}
+
+#[test]
+fn a_place_lasts_as_long_as_the_wait_does() {
+    let (bench, intake) = closed();
+    let problem = waits(&claim(&bench, "u1", ""));
+    // Told to come in eleven minutes, and there then: the wait was long, and nobody's fault.
+    let eleven_us = 11 * 60_000_000;
+    intake.set_offset_us(-eleven_us);
+    let long_ago = waits(&claim(&bench, "u2", ""));
+    intake.set_offset_us(0);
+    let began_us = intake.now_us() - eleven_us.unsigned_abs();
+    intake.set_watermark_us(began_us - began_us % 100_000 - 100_000);
+    // The first text is too old by now, and leads to no place that was let in long ago.
+    let again = waits(&claim(&bench, "u2", &pass_of(&long_ago)));
+    sit_out(&again);
+    set_level(&bench, "waiting");
+    intake.set_watermark_us(intake.now_us());
+    assert_eq!(claim(&bench, "u2", &pass_of(&again)).status, 201, "with the newest text");
+    waits(&claim(&bench, "u3", ""));
+    sit_out(&problem);
+    assert_eq!(claim(&bench, "u1", &pass_of(&problem)).status, 201);
 }
 
 #[test]
@@ -150,10 +173,7 @@ fn newcomers_go_in_where_too_few_of_those_who_wait_are_there() {
     waits(&claim(&bench, "u1", ""));
     intake.set_idle_window(1);
     assert_eq!(claim(&bench, "u2", "").status, 201);
-    // Not before an opening, whose draw would be for nothing, nor where an operator holds them.
-    intake.hold_until(intake.now_us() + 60_000_000);
-    waits(&claim(&bench, "u3", ""));
-    intake.set_hold_until_us(OPEN);
+    // Not where an operator holds them.
     set_level(&bench, "waiting");
     waits(&claim(&bench, "u4", ""));
     set_level(&bench, "normal");

@@ -258,6 +258,7 @@ impl Seat {
             // Somebody else may have closed it before.
             intake.close_at(place_us);
         }
+        counts.openings.iter().for_each(|opens_us| intake.note_opening(*opens_us));
         if let Some(opens_us) = counts.hold_until_us {
             intake.hold_until(opens_us);
         }

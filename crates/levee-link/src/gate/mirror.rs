@@ -30,6 +30,8 @@ pub(super) struct Mirror {
     closed_in: u64,
     hold_us: u64,
     held_in: u64,
+    /// Openings that both sides know of.
+    openings: Vec<u64>,
     /// Nothing of this connection has come yet.
     first: bool,
 }
@@ -47,6 +49,7 @@ impl Mirror {
             closed_in: 0,
             hold_us: OPEN,
             held_in: 0,
+            openings: Vec::new(),
             first: true,
         }
     }
@@ -56,6 +59,7 @@ impl Mirror {
     pub(super) fn begin(&mut self) {
         self.unmerged.clear();
         (self.number, self.closed_in, self.held_in) = (0, 0, 0);
+        self.openings.clear();
         self.first = true;
     }
 
@@ -78,6 +82,11 @@ impl Mirror {
         if hold_us < self.hold_us {
             counts.hold_until_us = Some(hold_us);
             (self.hold_us, self.held_in) = (hold_us, number);
+        }
+        let openings = self.intake.openings();
+        if openings != self.openings {
+            counts.openings.clone_from(&openings);
+            self.openings = openings;
         }
         let nothing = Counts { number, ..Counts::default() };
         if counts == nothing {
@@ -104,9 +113,6 @@ impl Mirror {
             }
         }
         let known = state.counted >= self.held_in;
-        if known {
-            self.intake.set_drawn_until_us(state.drawn_until_us);
-        }
         let hold_us =
             if known { state.hold_until_us } else { state.hold_until_us.min(self.hold_us) };
         if self.intake.follow_hold_until_us(self.hold_us, hold_us) {
@@ -189,6 +195,8 @@ mod tests {
             for (slot, passes) in &counts.passes {
                 self.engine.add_passes(u64::from(*slot) * SLOT_US, *passes);
             }
+            self.engine.add_shown(counts.shown);
+            counts.openings.iter().for_each(|opens_us| self.engine.note_opening(*opens_us));
             if let Some(place_us) = counts.close_at_us {
                 self.engine.close_at(place_us);
             }

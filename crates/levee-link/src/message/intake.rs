@@ -18,7 +18,8 @@ pub(crate) struct IntakeState {
     pub(crate) since_ms: u64,
     pub(crate) watermark_us: u64,
     pub(crate) hold_until_us: u64,
-    pub(crate) drawn_until_us: u64,
+    /// Openings that places were drawn for.
+    pub(crate) openings: Vec<u64>,
     pub(crate) window: u64,
     pub(crate) idle_window: u64,
     pub(crate) gate_count: u64,
@@ -45,6 +46,8 @@ pub(crate) struct Counts {
     pub(crate) close_at_us: Option<u64>,
     /// Somebody waits for an opening at this moment.
     pub(crate) hold_until_us: Option<u64>,
+    /// Openings that places were drawn for, if it knows of a new one.
+    pub(crate) openings: Vec<u64>,
 }
 
 /// What one gate measures, by its number there.
@@ -83,11 +86,11 @@ impl From<Clock> for ClockFace {
 
 wire_struct! {
     IntakeState {
-        counted, level, reason, by_hand, since_ms, watermark_us, hold_until_us, drawn_until_us, window, idle_window,
-                gate_count, shares,
-        released_per_ks, bound_permille, codes_within_ms, claims_per_s, clock, slots,
+        counted, level, reason, by_hand, since_ms, watermark_us, hold_until_us, openings, window,
+        idle_window, gate_count, shares, released_per_ks, bound_permille, codes_within_ms,
+        claims_per_s, clock, slots,
     }
-    Counts { number, passes, shown, close_at_us, hold_until_us }
+    Counts { number, passes, shown, close_at_us, hold_until_us, openings }
 }
 
 impl IntakeState {
@@ -102,7 +105,7 @@ impl IntakeState {
             since_ms,
             watermark_us: intake.watermark_us(),
             hold_until_us: intake.hold_until_us(),
-            drawn_until_us: intake.drawn_until_us(),
+            openings: intake.openings(),
             window: intake.window(),
             idle_window: intake.idle_window(),
             gate_count: intake.gate_count(),
@@ -121,6 +124,7 @@ impl IntakeState {
         let why =
             Why { reason: self.reason.clone(), by_hand: self.by_hand, since_ms: self.since_ms };
         mirror.set_level(Level::of(self.level), why);
+        self.openings.iter().for_each(|opens_us| mirror.note_opening(*opens_us));
         mirror.set_window(self.window);
         mirror.set_idle_window(self.idle_window);
         mirror.set_gate_count(self.gate_count);

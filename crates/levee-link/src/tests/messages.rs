@@ -28,6 +28,7 @@ fn to_engine() -> Vec<ToEngine> {
         shown: 5,
         close_at_us: Some(4),
         hold_until_us: None,
+        openings: vec![7],
     };
     let report =
         GateReport { name: "g".to_owned(), queue_delay_us: [1, 2], ..GateReport::default() };

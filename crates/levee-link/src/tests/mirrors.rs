@@ -27,6 +27,8 @@ fn a_gate_sees_what_the_engine_says() {
     intake.set_level(Level::Waiting, why.clone());
     intake.set_watermark_us(60);
     intake.set_hold_until_us(70);
+    intake.note_opening(75);
+    intake.set_idle_window(85);
     intake.set_window(80);
     intake.set_share(Priority::Claim, 90);
     intake.set_released_per_ks(100);
@@ -41,6 +43,7 @@ fn a_gate_sees_what_the_engine_says() {
     until(|| seen.clock() == face);
     assert_eq!((seen.level(), seen.why()), (Level::Waiting, why));
     assert_eq!((seen.watermark_us(), seen.hold_until_us(), seen.window()), (60, 70, 80));
+    assert_eq!((seen.openings(), seen.idle_window()), (vec![75], 85));
     assert_eq!((seen.share(Priority::Claim), seen.released_per_ks()), (90, 100));
     assert_eq!((seen.bound_permille(), seen.codes_within_ms()), (110, 120));
     assert_eq!(seen.claims_per_s(), 130);
@@ -57,13 +60,16 @@ fn the_engine_sees_what_gates_count() {
     }
     assert!(first.close_at(1_000));
     first.hold_until(2_000);
+    first.add_shown(2);
     let report = GateReport { name: "one".to_owned(), arrived: [5; 5], ..GateReport::default() };
     first.report(first.register_gate(), report.clone());
     let intake = bench.engine.intake();
     for seen in [intake, first, second] {
         until(|| seen.passes_in_slot(5 * SLOT_US) == 6);
         until(|| seen.watermark_us() == 1_000 && seen.hold_until_us() == 2_000);
+        until(|| seen.openings() == [2_000]);
     }
+    until(|| intake.shown() == 2);
     until(|| intake.gates().iter().map(|(_, report)| report).eq([&report]));
     // Closed once: the second gate finds it closed.
     assert!(!second.close_at(3_000));
