@@ -153,3 +153,11 @@ fn a_step_and_a_stop_are_played_to_their_end() {
     let windows = figures["recovery"]["windows_share"].as_array().expect("windows");
     assert_eq!(windows.len(), 8, "{figures}");
 }
+
+#[test]
+fn a_wave_lets_everyone_in_and_compares_what_they_were_told() {
+    let arguments = "overload --only estimate --claims-per-s 200 --seconds 1 --connections 64";
+    let figures = check(arguments, &["estimate.within_p90"]);
+    assert!(figures["estimate"]["waited"].as_u64() > Some(100), "{figures}");
+    assert_eq!(figures["estimate"]["fairness_inversions"], 0, "{figures}");
+}

@@ -10,7 +10,9 @@ use super::Args;
 use super::crowd::{Arrivals, Crowd, Manner};
 use super::delay::{Watch, settled_after};
 use super::plan::{Plan, Spread};
-use super::report::{RecoveryFigures, RefusalFigures, StepFigures, WaitingFigures};
+use super::report::{
+    EstimateFigures, RecoveryFigures, RefusalFigures, StepFigures, WaitingFigures,
+};
 use super::tally::WINDOW_US;
 use super::venue::{Setup, Venue};
 
@@ -19,6 +21,9 @@ const BEFORE: f64 = 0.7;
 
 /// The load after a step.
 const AFTER: f64 = 10.0;
+
+/// The load behind a wave.
+const EBB: f64 = 0.5;
 
 /// The mean queue delay that counts as settled.
 const SETTLED_MS: f64 = 20.0;
@@ -106,6 +111,35 @@ pub(super) fn stop(args: &Args, setup: &Setup, capacity_per_s: f64) -> Result<Re
     };
     let lost = venue.close()?.missing(crowd.acknowledged());
     Ok(RecoveryFigures { lost, ..figures })
+}
+
+/// A wave of ten times the capacity that ebbs away, until everyone who came is in: what a user was
+/// told at first is compared with what came of it, for all of them.
+pub(super) fn estimate(args: &Args, setup: &Setup, capacity_per_s: f64) -> Result<EstimateFigures> {
+    let venue = Venue::start(setup)?;
+    let mut crowd = Crowd::connect(venue.address(), args.connections)?;
+    let load = |crowd: &Crowd, share: f64| {
+        Arrivals::Open(Plan::new(capacity_per_s * share, Spread::Independent, crowd.now_us()))
+    };
+    let before = load(&crowd, BEFORE);
+    crowd.begin(Manner::Cooperating, before, Duration::ZERO);
+    crowd.run(WARM_UP)?;
+    let wave = load(&crowd, AFTER);
+    crowd.begin(Manner::Cooperating, wave, Duration::ZERO);
+    let wave = Duration::from_secs_f64(args.seconds / 4.0);
+    crowd.run(wave)?;
+    let ebb = load(&crowd, EBB);
+    crowd.change(ebb);
+    crowd.run(wave.mul_f64((AFTER - 1.0) / (1.0 - EBB)))?;
+    crowd.change(Arrivals::Nobody);
+    ensure!(crowd.finish(GATHER_WITHIN)?, "not everyone was in within {GATHER_WITHIN:?}");
+    let tally = crowd.checked()?;
+    Ok(EstimateFigures {
+        waited: tally.waited,
+        within_p90: crowd.estimate_within_p90(),
+        fairness_inversions: tally.fairness_inversions,
+        generator_limited: tally.generator_limited(),
+    })
 }
 
 /// A million users with a pass each, who poll as told.

@@ -88,6 +88,8 @@ enum Part {
     Stop,
     Waiting,
     Refusal,
+    /// Whether the bounds that users are told are kept.
+    Estimate,
 }
 
 /// What the capacity is.
@@ -165,6 +167,10 @@ fn measure(args: &Args) -> Result<Figures> {
         let recovery = extremes::stop(args, &setup, capacity(regime)).context("the stop")?;
         figures.recovery_ms = recovery.recovery_ms;
         figures.recovery = Some(recovery);
+    }
+    if asked(Part::Estimate) {
+        let wave = extremes::estimate(args, &setup, capacity(regime)).context("the wave")?;
+        figures.estimate = Some(wave);
     }
     if asked(Part::Waiting) {
         figures.waiting = Some(extremes::waiting(args).context("the waiting room")?);

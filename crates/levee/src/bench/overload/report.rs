@@ -18,6 +18,7 @@ pub(super) struct Figures {
     /// Null also where it had not recovered at the end.
     pub(super) recovery_ms: Option<f64>,
     pub(super) recovery: Option<RecoveryFigures>,
+    pub(super) estimate: Option<EstimateFigures>,
     pub(super) waiting: Option<WaitingFigures>,
     pub(super) refusal_cost_ratio: Option<f64>,
     pub(super) refusal: Option<RefusalFigures>,
@@ -70,6 +71,16 @@ pub(super) struct CaseFigures {
     pub(super) fairness_inversions: u64,
     /// Null where no bound was past at the end.
     pub(super) estimate_within_p90: Option<f64>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct EstimateFigures {
+    /// Users who were told to wait.
+    pub(super) waited: u64,
+    /// Of them, the share that was in by the `eta_p90_ms` of the first answer.
+    pub(super) within_p90: Option<f64>,
+    pub(super) fairness_inversions: u64,
+    pub(super) generator_limited: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -169,6 +180,14 @@ pub(super) fn print(figures: &Figures) {
             "after a stop at {:.0} users/s: recovered {after}{}",
             recovery.users_per_s,
             limited(recovery.generator_limited)
+        );
+    }
+    if let Some(estimate) = &figures.estimate {
+        println!(
+            "of {} users who waited {} were in by the p90 they were told first{}",
+            estimate.waited,
+            or_dash(estimate.within_p90, 3),
+            limited(estimate.generator_limited)
         );
     }
     if let Some(waiting) = &figures.waiting {
