@@ -39,6 +39,10 @@ const EARLY_US: u64 = 50_000;
 /// What an early poll costs in places, in microseconds: so much, and as much as it came too early.
 const FINE_US: u64 = 1_000_000;
 
+/// What a bound adds to what is learned, in thousandths of the estimate: the rate of the next minutes
+/// differs by so much from that of the last.
+const DRIFT_PERMILLE: u64 = 40;
+
 /// What an estimate adds for the time between two polls.
 const POLL_SLACK_US: u64 = 100_000;
 
@@ -376,7 +380,8 @@ impl Visit<'_> {
 
     /// By when a turn comes in nine cases of ten that is estimated to come after this time.
     fn bound_us(&self, eta_us: u64) -> u64 {
-        let us = u128::from(eta_us) * u128::from(self.intake.bound_permille()) / 1_000;
+        let permille = self.intake.bound_permille() + DRIFT_PERMILLE;
+        let us = u128::from(eta_us) * u128::from(permille) / 1_000;
         let us = u64::try_from(us).unwrap_or(u64::MAX).saturating_add(POLL_SLACK_US);
         self.now_us.saturating_add(us)
     }

@@ -11,6 +11,7 @@
 //!
 //! [`Intake`]: levee_api::intake::Intake
 
+mod bound;
 mod door;
 mod draw;
 mod flow;

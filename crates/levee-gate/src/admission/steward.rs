@@ -16,6 +16,7 @@ use levee_api::port::{Ask, AskBody, Deliver, Origin, Priority, Reply, Submit};
 use levee_api::types::{ChangeLevel, Command, Level};
 use levee_api::vitals::{Phase, Vitals};
 
+use super::bound::Bound;
 use super::flow::{DELAY_MAX, Flow, STEP, Seen};
 use super::rules::{Rule, Rules, Signal};
 
@@ -30,10 +31,6 @@ const SHARE_MIN: u32 = WHOLE / 50;
 
 /// A sync that takes longer is a fault of the disk, not its measure; in seconds.
 const SYNC_S_MAX: f64 = 0.05;
-
-/// How fast the bound of estimates learns: by so much of itself for each admitted pass.
-const BOUND_GAIN: f64 = 0.004;
-const BOUND_PERMILLE: std::ops::RangeInclusive<f64> = 300.0..=20_000.0;
 
 /// How the steward works.
 #[derive(Clone, Debug, Default)]
@@ -123,7 +120,7 @@ struct Watch {
     delays: [(u64, u64); Priority::COUNT],
     /// Slots before this one are emptied.
     cleared: u64,
-    bound: f64,
+    bound: Bound,
     rules: Rules,
     /// When the last change was asked for.
     asked_at: Option<Instant>,
@@ -143,7 +140,7 @@ impl Watch {
             since_slow: Duration::ZERO,
             delays: [(0, 0); Priority::COUNT],
             cleared: 0,
-            bound: 1_500.0,
+            bound: Bound::default(),
             rules: Rules::new(rules),
             asked_at: None,
         }
@@ -188,7 +185,7 @@ impl Watch {
             self.credit = may - released;
         }
         self.flow.released(released);
-        self.learn_bound(intake, kept, missed);
+        intake.set_bound_permille(whole(self.bound.learn(kept, missed) * 1_000.0));
         self.decided = decided;
         self.clear(intake, now_us);
         self.slow += 1;
@@ -287,18 +284,6 @@ impl Watch {
             intake.set_passes_in_slot(slot * SLOT_US, 0);
         }
         self.cleared = self.cleared.max(upto);
-    }
-
-    #[expect(clippy::cast_precision_loss, reason = "counts of milliseconds")]
-    fn learn_bound(&mut self, intake: &Intake, kept: u64, missed: u64) {
-        if kept + missed > 0 {
-            // Balanced when nine of ten are kept: a late one weighs nine times as much.
-            let pull = 0.9 * missed as f64 - 0.1 * kept as f64;
-            let factor = (BOUND_GAIN * pull).clamp(-0.1, 0.2).exp();
-            self.bound =
-                (self.bound * factor).clamp(*BOUND_PERMILLE.start(), *BOUND_PERMILLE.end());
-            intake.set_bound_permille(whole(self.bound));
-        }
     }
 
     #[expect(clippy::cast_precision_loss, reason = "microseconds of a sync")]
