@@ -123,7 +123,9 @@ fn a_pass_is_good_for_one_user_and_only_as_it_was_given() {
     forged(&pass, "u2");
     forged(&pass[1..], "u1");
     forged("x", "u1");
-    forged(&pass.replace(&pass[20..21], if &pass[20..21] == "A" { "B" } else { "A" }), "u1");
+    // Near the end is the signature: a day that has no key would only be taken as long ago.
+    let other = if &pass[60..61] == "A" { "B" } else { "A" };
+    forged(&format!("{}{other}{}", &pass[..60], &pass[61..]), "u1");
 }
 
 #[test]
