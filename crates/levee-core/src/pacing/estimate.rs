@@ -1,0 +1,53 @@
+//! How long work takes, with the wanted certainty.
+
+use super::{Kitchen, Pace, Work};
+
+/// The kitchen's figures, ready to be used for several amounts of work.
+pub(super) struct Estimate {
+    stations: f64,
+    unit_ms: f64,
+    /// A unit that waits costs those behind it so much.
+    queue_ms: f64,
+    /// Of one unit, at the wanted certainty.
+    spread_ms: f64,
+    delta_ms: f64,
+}
+
+impl Estimate {
+    pub(super) fn new(kitchen: &Kitchen, pace: &Pace) -> Self {
+        let stations = f64::from(kitchen.stations);
+        Self {
+            stations,
+            unit_ms: kitchen.unit_ms,
+            queue_ms: kitchen.unit_ms * kitchen.drag / stations,
+            spread_ms: pace.z() * pace.cv * kitchen.unit_ms,
+            delta_ms: kitchen.delta_ms,
+        }
+    }
+
+    /// Until the last of `work` thousandths is done, in ms:
+    /// `m * (1 + r * x / b) + z * cv * m * sqrt(1 + x / b^2) + delta` with `x = max(0, work - b)`,
+    /// where the queue moves `r` times slower than stations `b` and making time `m` say.
+    pub(super) fn ms_of(&self, work: f64) -> u64 {
+        let beyond = (work / f64::from(Work::UNIT) - self.stations).max(0.0);
+        let mean_ms = self.unit_ms + beyond * self.queue_ms;
+        let spread = libm::sqrt(1.0 + beyond / (self.stations * self.stations));
+        // However fast promises were kept, nothing is made in no time.
+        ms((mean_ms + self.spread_ms * spread + self.delta_ms).max(self.unit_ms * SHORTEST))
+    }
+}
+
+/// The shortest estimate, as a share of the making time of a unit.
+const SHORTEST: f64 = 0.5;
+
+/// Rounded up, so that a promise is never shorter than its estimate.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the cast saturates")]
+pub(super) fn ms(value: f64) -> u64 {
+    libm::ceil(value) as u64
+}
+
+/// A count or time span; far below 2^53.
+#[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
+pub(super) fn real(count: u64) -> f64 {
+    count as f64
+}

@@ -1,0 +1,163 @@
+//! How long an order takes, and the slots that are free.
+
+use super::super::SLOT_MS;
+use super::*;
+use crate::types::{Reader, Wire};
+
+#[test]
+fn the_quantile_is_the_normal_one() {
+    for (q, z) in [
+        (0.5, 0.0),
+        (0.75, 0.674_490),
+        (0.9, 1.281_552),
+        (0.925, 1.439_531),
+        (0.95, 1.644_854),
+        (0.99, 2.326_348),
+        (0.999, 3.090_232),
+    ] {
+        let found = Pace { q, ..Pace::DEFAULT }.z();
+        assert!((found - z).abs() < 2e-6, "{q}: {found}");
+    }
+}
+
+/// `promised` of one unit each, an hour ago, and an order of so many units: minutes until ready.
+#[track_caller]
+fn check_eta(stations: u16, unit_minutes: u32, promised: u32, units: u32, expected: f64) {
+    let mut kitchen = kitchen(stations, unit_minutes);
+    for _ in 0..promised {
+        kitchen.promise(Ticket { work: Work::units(1), ready_at_ms: START_MS - 60 * MINUTE });
+    }
+    let found = minutes(kitchen.eta_ms(START_MS, Work::units(units), &Pace::DEFAULT));
+    assert!((found - expected).abs() < 0.001, "{found}");
+}
+
+#[test]
+fn an_estimate_is_making_time_queue_and_spread() {
+    // While there is a station for every unit: 3 * (1 + 1.2816 * 0.4).
+    check_eta(2, 3, 0, 1, 4.537_86);
+    check_eta(2, 3, 0, 2, 4.537_86);
+    check_eta(2, 3, 1, 1, 4.537_86);
+    // Eight units beyond two stations: 3 * (1 + 8 / 2) + 1.5379 * sqrt(1 + 8 / 4).
+    check_eta(2, 3, 8, 2, 17.663_65);
+    check_eta(2, 3, 0, 10, 17.663_65);
+    // One station: 4 * (1 + 9) + 2.0505 * sqrt(1 + 9).
+    check_eta(1, 4, 9, 1, 46.484_2);
+}
+
+#[test]
+fn half_units_and_figures_out_of_range_are_taken() {
+    let kitchen = Kitchen::new(0, 0);
+    assert_eq!(kitchen, Kitchen::new(1, 1));
+    let mut half = super::kitchen(1, 4);
+    half.promise(Ticket { work: Work(500), ready_at_ms: START_MS });
+    // Half a unit more than the station takes: 4 * 1.5 + 2.0505 * sqrt(1.5).
+    let found = minutes(half.eta_ms(START_MS, Work(1_000), &Pace::DEFAULT));
+    assert!((found - 8.511_3).abs() < 0.001, "{found}");
+    // The end of time is a time.
+    half.promise(Ticket { work: Work(u32::MAX), ready_at_ms: u64::MAX });
+    half.walk_in(u64::MAX, Work(u32::MAX));
+    let late = half.slot_at(u64::MAX, Work(1), u64::MAX, &Pace::DEFAULT);
+    assert_eq!((late, half.eta_ms(u64::MAX, Work(1), &Pace::DEFAULT)), (None, 0));
+}
+
+/// A kitchen of one station and four minutes a unit that takes every unit for sure (no spread), with
+/// promises `units@minute`. Asks for `units` not before a minute: the eta, and the slot or `-`.
+#[track_caller]
+fn check_slots(promises: &str, units: u32, not_before: u64, eta: f64, slot: Option<u64>) {
+    let pace = Pace { cv: 0.0, ..Pace::DEFAULT };
+    let mut kitchen = kitchen(1, 4);
+    for promise in promises.split_whitespace() {
+        let (units, minute) = promise.split_once('@').expect("units@minute");
+        kitchen.promise(ticket(units.parse().unwrap(), minute.parse().unwrap()));
+    }
+    let work = Work::units(units);
+    let found = minutes(kitchen.eta_ms(START_MS, work, &pace));
+    assert!((found - eta).abs() < 0.001, "ready after {found}");
+    let slot_ms = kitchen.slot_at(START_MS, work, START_MS + not_before * MINUTE, &pace);
+    assert_eq!(slot_ms.map(|at_ms| (at_ms - START_MS) / MINUTE), slot);
+    assert!(slot_ms.is_none_or(|at_ms| at_ms.is_multiple_of(SLOT_MS)));
+}
+
+#[test]
+fn a_slot_is_free_for_the_whole_making_time() {
+    //           promised    ask  from  eta    slot
+    check_slots("", 1, 0, 4.0, Some(5));
+    check_slots("", 5, 0, 20.0, Some(20));
+    check_slots("", 5, 31, 20.0, Some(35));
+    // Twenty minutes of work until minute 40 leave twenty minutes before it.
+    check_slots("5@40", 5, 0, 20.0, Some(20));
+    check_slots("5@40", 6, 0, 44.0, Some(45));
+    check_slots("5@40", 1, 40, 4.0, Some(40));
+    // What was promised for the same time is in front.
+    check_slots("5@40 5@40", 1, 0, 44.0, Some(45));
+    check_slots("2@10 2@20 2@30", 1, 0, 4.0, Some(5));
+    check_slots("2@10 3@20 2@30", 1, 0, 32.0, Some(35));
+    // Between two promises, where there is room for it.
+    check_slots("2@10 5@40", 3, 0, 20.0, Some(20));
+    check_slots("2@10 5@40", 4, 0, 44.0, Some(45));
+    // What is late already is in front, and is not made later.
+    check_slots("10@5", 1, 0, 44.0, Some(45));
+    // Nothing is promised beyond the horizon of three hours.
+    check_slots("44@180", 1, 0, 4.0, Some(5));
+    check_slots("45@180", 1, 0, 184.0, None);
+    check_slots("", 1, 181, 4.0, None);
+}
+
+#[test]
+fn walk_ins_drain_as_they_are_made() {
+    // Units at the counter, minutes later, units that are left; two stations, four minutes a unit.
+    for (units, later, left) in [(10, 0, 10.0), (10, 4, 8.1), (10, 20, 2.4), (10, 240, 0.0)] {
+        let mut kitchen = kitchen(2, 4);
+        kitchen.walk_in(START_MS, Work::units(units));
+        let found = kitchen.unfinished(START_MS + later * MINUTE) as f64 / 1_000.0;
+        assert!((found - left).abs() < 0.2, "{units} after {later} minutes: {found}");
+    }
+    // Beside as much work of ours they take twice as long.
+    let mut kitchen = kitchen(2, 4);
+    kitchen.promise(ticket(10, 0));
+    kitchen.walk_in(START_MS, Work::units(10));
+    let left = kitchen.unfinished(START_MS + 4 * MINUTE) as f64 / 1_000.0;
+    assert!((left - 19.0).abs() < 0.2, "{left}");
+    // A clock that steps back changes nothing.
+    let before = kitchen.clone();
+    kitchen.walk_in(START_MS - MINUTE, Work(0));
+    assert_eq!(kitchen, before);
+}
+
+#[test]
+fn a_kitchen_is_small() {
+    assert!(size_of::<Kitchen>() <= 96, "{}", size_of::<Kitchen>());
+}
+
+#[test]
+fn wrong_bytes_are_refused_and_never_panic() {
+    let mut kitchen = kitchen(3, 4);
+    kitchen.promise(ticket(2, 40));
+    kitchen.promise(ticket(1, 20));
+    kitchen.walk_in(START_MS, Work(1_500));
+    let mut bytes = Vec::new();
+    kitchen.put(&mut bytes);
+    assert_eq!(Kitchen::get(&mut Reader::new(&bytes)), Ok(kitchen.clone()));
+    for len in 0..bytes.len() {
+        assert!(Kitchen::get(&mut Reader::new(&bytes[..len])).is_err(), "cut at {len}");
+    }
+    for place in 0..bytes.len() {
+        let mut flipped = bytes.clone();
+        flipped[place] ^= 0xff;
+        let _ = Kitchen::get(&mut Reader::new(&flipped));
+    }
+    let wrong: [fn(&mut Kitchen); 5] = [
+        |kitchen| kitchen.stations = 0,
+        |kitchen| kitchen.unit_ms = 0.0,
+        |kitchen| kitchen.drag = f64::NAN,
+        |kitchen| kitchen.delta_ms = f64::INFINITY,
+        |kitchen| kitchen.walk_ins = -1.0,
+    ];
+    for (place, change) in wrong.into_iter().enumerate() {
+        let mut changed = kitchen.clone();
+        change(&mut changed);
+        let mut bytes = Vec::new();
+        changed.put(&mut bytes);
+        assert!(Kitchen::get(&mut Reader::new(&bytes)).is_err(), "{place}");
+    }
+}

@@ -1,0 +1,29 @@
+//! Tests of the kitchens: tables of estimates and slots, what is learned, and random lives of orders.
+
+mod estimates;
+mod learning;
+mod lives;
+
+use super::{Kitchen, Pace, Ticket, Work};
+
+pub(super) const MINUTE: u64 = 60_000;
+
+/// A day on which all of this happens, at a multiple of the slots.
+pub(super) const START_MS: u64 = 1_770_336_000_000;
+
+/// What nobody learns from.
+pub(super) const STATIC: Pace =
+    Pace { gamma: 0.0, unit_gain: 0.0, queue_gain: 0.0, ..Pace::DEFAULT };
+
+pub(super) fn kitchen(stations: u16, unit_minutes: u32) -> Kitchen {
+    Kitchen::new(stations, unit_minutes * 60_000)
+}
+
+/// So many units, for so many minutes after the start.
+pub(super) fn ticket(units: u32, ready_minutes: u64) -> Ticket {
+    Ticket { work: Work::units(units), ready_at_ms: START_MS + ready_minutes * MINUTE }
+}
+
+pub(super) fn minutes(ms: u64) -> f64 {
+    ms as f64 / MINUTE as f64
+}
