@@ -21,7 +21,7 @@ impl Estimate {
             unit_ms: kitchen.unit_ms,
             queue_ms: kitchen.unit_ms * kitchen.drag / stations,
             spread_ms: pace.z() * pace.cv * kitchen.unit_ms,
-            delta_ms: kitchen.delta_ms,
+            delta_ms: f64::from(kitchen.delta_ms),
         }
     }
 
@@ -44,6 +44,12 @@ const SHORTEST: f64 = 0.5;
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the cast saturates")]
 pub(super) fn ms(value: f64) -> u64 {
     libm::ceil(value) as u64
+}
+
+/// To the nearest.
+#[expect(clippy::cast_possible_truncation, reason = "the cast saturates")]
+pub(super) fn signed_ms(value: f64) -> i32 {
+    libm::round(value) as i32
 }
 
 /// A count or time span; far below 2^53.

@@ -2,7 +2,7 @@
 
 use core::ops::RangeInclusive;
 
-use super::estimate::{Estimate, ms, real};
+use super::estimate::{Estimate, ms, real, signed_ms};
 use super::later::{Later, SLOT_MS};
 use super::{Pace, Work};
 
@@ -20,7 +20,7 @@ pub struct Kitchen {
     /// waits. It holds a wrong figure of stations, and customers whom nobody reports.
     pub(super) drag: f64,
     /// What promises are moved by, learned from those kept and missed.
-    pub(super) delta_ms: f64,
+    pub(super) delta_ms: i32,
     /// Being made for us, in thousandths.
     pub(super) making: u64,
     /// Promised and not begun.
@@ -32,13 +32,16 @@ pub struct Kitchen {
     pub(super) done_at_ms: u64,
 }
 
-/// An order, as its kitchen needs to know it; the same at every step of the order.
+/// A promised order, as its kitchen needs to know it at every later step; whoever keeps the order
+/// keeps it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ticket {
     /// All of it.
     pub work: Work,
     /// The promise.
     pub ready_at_ms: u64,
+    /// What the kitchen moved its promises by when it made this one.
+    pub delta_ms: i32,
 }
 
 impl Kitchen {
@@ -50,7 +53,7 @@ impl Kitchen {
             stations: stations.max(1),
             unit_ms: f64::from(unit_ms.max(1)),
             drag: 1.0,
-            delta_ms: 0.0,
+            delta_ms: 0,
             making: 0,
             later: Later::default(),
             walk_ins: 0.0,
@@ -93,8 +96,10 @@ impl Kitchen {
     }
 
     /// Takes capacity for an order. Whether there is any is asked before, with the same time.
-    pub fn promise(&mut self, ticket: Ticket) {
-        self.later.add(ticket.ready_at_ms, ticket.work);
+    pub fn promise(&mut self, now_ms: u64, work: Work, ready_at_ms: u64) -> Ticket {
+        self.drain(now_ms);
+        self.later.add(ready_at_ms, work);
+        Ticket { work, ready_at_ms, delta_ms: self.delta_ms }
     }
 
     /// Gives back the capacity of an order that was promised and will not be begun.
@@ -102,6 +107,7 @@ impl Kitchen {
     /// # Panics
     /// No such order is promised.
     pub fn take_back(&mut self, now_ms: u64, ticket: Ticket, pace: &Pace) {
+        self.drain(now_ms);
         self.later.remove(ticket.ready_at_ms, ticket.work);
         self.look_at_waiting(now_ms, pace);
     }
@@ -122,28 +128,26 @@ impl Kitchen {
     /// # Panics
     /// No such order is being made.
     pub fn finish(&mut self, now_ms: u64, ticket: Ticket, begun_at_ms: u64, pace: &Pace) {
-        self.give_up(ticket);
+        self.give_up(now_ms, ticket);
         self.learn_unit(ticket.work, now_ms.saturating_sub(begun_at_ms), pace);
         self.learn_queue(now_ms, ticket.work, pace);
-        let late = now_ms > ticket.ready_at_ms;
-        let step = if late { pace.q } else { pace.q - 1.0 };
-        let moved_ms = self.delta_ms + pace.gamma * self.unit_ms * step;
-        self.delta_ms = moved_ms.clamp(-self.unit_ms, pace.delta_ms_max.max(0.0));
+        self.learn_delta(now_ms, ticket, pace);
     }
 
     /// An order that was begun will not be finished; nothing is learned from it.
     ///
     /// # Panics
     /// No such order is being made.
-    pub fn give_up(&mut self, ticket: Ticket) {
+    pub fn give_up(&mut self, now_ms: u64, ticket: Ticket) {
+        self.drain(now_ms);
         let left = self.making.checked_sub(ticket.work.0.into());
         self.making = left.expect("so much is being made");
     }
 
     /// Work of customers on another channel, of whom nothing more is heard: it drains as time passes.
     pub fn walk_in(&mut self, now_ms: u64, work: Work) {
-        self.walk_ins = self.walk_ins_left(now_ms) + f64::from(work.0);
-        self.walk_ins_at_ms = now_ms.max(self.walk_ins_at_ms);
+        self.drain(now_ms);
+        self.walk_ins += f64::from(work.0);
     }
 
     /// The outlet's figure of its stations changes, at least 1; what was learned stays.
@@ -181,6 +185,12 @@ impl Kitchen {
         (ready_ms <= *range.end()).then_some(ready_ms)
     }
 
+    /// How fast walk-ins drain depends on our own work, so they do before it changes.
+    fn drain(&mut self, now_ms: u64) {
+        self.walk_ins = self.walk_ins_left(now_ms);
+        self.walk_ins_at_ms = now_ms.max(self.walk_ins_at_ms);
+    }
+
     /// Walk-ins share the stations with all other work, so their part of it shrinks by their part of
     /// what is made.
     pub(super) fn walk_ins_left(&self, now_ms: u64) -> f64 {
@@ -212,6 +222,21 @@ impl Kitchen {
     fn waits(&self, now_ms: u64, pace: &Pace) -> bool {
         let first = self.later.first();
         first.is_some_and(|due| due.at_ms() <= now_ms.saturating_add(pace.ahead_ms))
+    }
+
+    /// Moves promises up by a missed one and down by a kept one, so that they settle where a share `q`
+    /// is kept (stochastic approximation of a quantile; H. Robbins and S. Monro, 1951).
+    ///
+    /// All that were promised before the first miss was known miss for the same reason. So what is
+    /// judged is the promise that the order would get now; otherwise promises would move by as many
+    /// steps as orders were under way, and swing.
+    fn learn_delta(&mut self, now_ms: u64, ticket: Ticket, pace: &Pace) {
+        let known_ms =
+            u64::from(self.delta_ms.saturating_sub(ticket.delta_ms).max(0).unsigned_abs());
+        let late = now_ms > ticket.ready_at_ms.saturating_add(known_ms);
+        let step = if late { pace.q } else { pace.q - 1.0 };
+        let moved_ms = f64::from(self.delta_ms) + pace.gamma * self.unit_ms * step;
+        self.delta_ms = signed_ms(moved_ms.clamp(-self.unit_ms, pace.delta_ms_max.max(0.0)));
     }
 
     fn learn_unit(&mut self, work: Work, took_ms: u64, pace: &Pace) {

@@ -19,8 +19,9 @@ pub struct Pace {
     pub unit_ms_min: f64,
     /// See `unit_ms_min`.
     pub unit_ms_max: f64,
-    /// What promises may be moved by for all that was missed, in ms; kept ones move them back, but
-    /// never below `-unit_ms`.
+    /// What promises may be moved by for all that was missed, in ms up to 2^31; kept ones move them
+    /// back, but never below `-unit_ms`. A kitchen that has nothing to do must be able to promise: it
+    /// has to be shorter than what users will wait.
     pub delta_ms_max: f64,
     /// How long before its time an order may be made; the kitchen has it from then on.
     pub ahead_ms: u64,
@@ -40,7 +41,7 @@ impl Pace {
         queue_gain: 0.03,
         unit_ms_min: 10_000.0,
         unit_ms_max: 3_600_000.0,
-        delta_ms_max: 3_600_000.0,
+        delta_ms_max: 15.0 * 60_000.0,
         ahead_ms: 30 * 60_000,
         horizon_ms: 3 * 3_600_000,
     };

@@ -16,14 +16,27 @@ impl Wire for Work {
 }
 
 wire_struct! {
-    Ticket { work, ready_at_ms }
     Due { slot, work }
+}
+
+impl Wire for Ticket {
+    fn put(&self, out: &mut Vec<u8>) {
+        self.work.put(out);
+        self.ready_at_ms.put(out);
+        self.delta_ms.to_le_bytes().put(out);
+    }
+    fn get(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let (work, ready_at_ms) = Wire::get(reader)?;
+        Ok(Self { work, ready_at_ms, delta_ms: i32::from_le_bytes(Wire::get(reader)?) })
+    }
 }
 
 impl Wire for Kitchen {
     fn put(&self, out: &mut Vec<u8>) {
         self.stations.put(out);
-        [self.unit_ms, self.drag, self.delta_ms].iter().for_each(|real| put_real(*real, out));
+        put_real(self.unit_ms, out);
+        put_real(self.drag, out);
+        self.delta_ms.to_le_bytes().put(out);
         self.making.put(out);
         self.later.iter().copied().collect::<Vec<_>>().put(out);
         put_real(self.walk_ins, out);
@@ -37,7 +50,7 @@ impl Wire for Kitchen {
         }
         let unit_ms = get_positive(reader)?;
         let drag = get_positive(reader)?;
-        let delta_ms = get_real(reader)?;
+        let delta_ms = i32::from_le_bytes(Wire::get(reader)?);
         let making = u64::get(reader)?;
         let later = Later::of(Vec::get(reader)?).ok_or_else(|| reader.not("list of slots"))?;
         let walk_ins = get_real(reader)?;

@@ -88,12 +88,11 @@ impl Outlet {
             let work = Work::units(1);
             let eta_ms = kitchen.eta_ms(now_ms, work, pace);
             if eta_ms <= 30 * MINUTE {
-                let ticket = Ticket { work, ready_at_ms: now_ms + eta_ms };
-                kitchen.promise(ticket);
-                self.queue.push_back(ticket);
+                self.queue.push_back(kitchen.promise(now_ms, work, now_ms + eta_ms));
                 self.run_until(now_ms, kitchen, pace, seen);
             }
         }
+        assert!(second.orders > 0, "nothing was taken");
         second
     }
 }

@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use super::super::SLOT_MS;
 use super::super::estimate::Estimate;
 use super::*;
 use crate::types::{Reader, Wire};
@@ -51,13 +52,13 @@ impl Life {
             Step::Now { work } => {
                 let work = Work(work);
                 let eta_ms = self.kitchen.eta_ms(now_ms, work, pace);
-                self.promise(Ticket { work, ready_at_ms: now_ms + eta_ms }, pace);
+                self.promise(work, now_ms + eta_ms, pace);
             }
             Step::Slot { work, not_before_ms } => {
                 let (work, from_ms) = (Work(work), now_ms + not_before_ms);
                 if let Some(ready_at_ms) = self.kitchen.slot_at(now_ms, work, from_ms, pace) {
                     assert!((from_ms..=now_ms + pace.horizon_ms).contains(&ready_at_ms));
-                    self.promise(Ticket { work, ready_at_ms }, pace);
+                    self.promise(work, ready_at_ms, pace);
                 }
             }
             Step::TakeBack { which } if !self.promised.is_empty() => {
@@ -75,7 +76,7 @@ impl Life {
             }
             Step::GiveUp { which } if !self.making.is_empty() => {
                 let (ticket, _) = self.making.swap_remove(which % self.making.len());
-                self.kitchen.give_up(ticket);
+                self.kitchen.give_up(now_ms, ticket);
             }
             Step::WalkIn { work } => self.kitchen.walk_in(now_ms, Work(work)),
             Step::Stations { stations } => self.kitchen.set_stations(stations),
@@ -83,14 +84,16 @@ impl Life {
         }
     }
 
-    /// Slots that were in time before the promise are in time after it.
-    fn promise(&mut self, ticket: Ticket, pace: &Pace) {
+    /// Slots that were in time before the promise are in time after it. In its own slot the order
+    /// comes after those before it.
+    fn promise(&mut self, work: Work, ready_at_ms: u64, pace: &Pace) {
         let before = self.in_time(pace);
-        self.kitchen.promise(ticket);
+        let ticket = self.kitchen.promise(self.now_ms, work, ready_at_ms);
         self.promised.push(ticket);
         let after = self.in_time(pace);
         for due_ms in before {
-            assert!(after.contains(&due_ms), "{ticket:?} makes {due_ms} late");
+            let own = due_ms / SLOT_MS == ready_at_ms / SLOT_MS;
+            assert!(own || after.contains(&due_ms), "{ticket:?} makes {due_ms} late");
         }
     }
 
@@ -113,7 +116,10 @@ impl Life {
         assert_eq!((self.kitchen.later.sum(), self.kitchen.making), (promised, making));
         let mut bytes = Vec::new();
         self.kitchen.put(&mut bytes);
-        assert_eq!(Kitchen::get(&mut Reader::new(&bytes)).as_ref(), Ok(&self.kitchen));
+        self.promised.put(&mut bytes);
+        let mut reader = Reader::new(&bytes);
+        assert_eq!(Kitchen::get(&mut reader).as_ref(), Ok(&self.kitchen));
+        assert_eq!(Wire::get(&mut reader).as_ref(), Ok(&self.promised));
     }
 }
 
@@ -162,17 +168,17 @@ proptest! {
 #[should_panic(expected = "was promised")]
 fn what_was_taken_back_cannot_be_begun() {
     let mut kitchen = kitchen(1, 4);
-    kitchen.promise(ticket(1, 20));
-    kitchen.take_back(START_MS, ticket(1, 20), &Pace::DEFAULT);
-    kitchen.begin(START_MS, ticket(1, 20), &Pace::DEFAULT);
+    let ticket = promise(&mut kitchen, 1, 20);
+    kitchen.take_back(START_MS, ticket, &Pace::DEFAULT);
+    kitchen.begin(START_MS, ticket, &Pace::DEFAULT);
 }
 
 #[test]
 #[should_panic(expected = "is being made")]
 fn nothing_is_finished_twice() {
     let mut kitchen = kitchen(1, 4);
-    kitchen.promise(ticket(1, 20));
-    kitchen.begin(START_MS, ticket(1, 20), &Pace::DEFAULT);
-    kitchen.finish(START_MS, ticket(1, 20), START_MS, &Pace::DEFAULT);
-    kitchen.finish(START_MS, ticket(1, 20), START_MS, &Pace::DEFAULT);
+    let ticket = promise(&mut kitchen, 1, 20);
+    kitchen.begin(START_MS, ticket, &Pace::DEFAULT);
+    kitchen.finish(START_MS, ticket, START_MS, &Pace::DEFAULT);
+    kitchen.finish(START_MS, ticket, START_MS, &Pace::DEFAULT);
 }

@@ -19,9 +19,9 @@ pub(super) fn kitchen(stations: u16, unit_minutes: u32) -> Kitchen {
     Kitchen::new(stations, unit_minutes * 60_000)
 }
 
-/// So many units, for so many minutes after the start.
-pub(super) fn ticket(units: u32, ready_minutes: u64) -> Ticket {
-    Ticket { work: Work::units(units), ready_at_ms: START_MS + ready_minutes * MINUTE }
+/// Promises so many units for so many minutes after the start.
+pub(super) fn promise(kitchen: &mut Kitchen, units: u32, ready_minutes: u64) -> Ticket {
+    kitchen.promise(START_MS, Work::units(units), START_MS + ready_minutes * MINUTE)
 }
 
 pub(super) fn minutes(ms: u64) -> f64 {
