@@ -157,8 +157,8 @@ impl Kitchen {
 
     /// When `work` is ready with the wanted certainty, if that is in time; not before the range.
     ///
-    /// Kitchens make what is due first. So all that is due before is in front of it, and what is due
-    /// behind it must still be in time; where it would not, the order goes behind that too.
+    /// What the kitchen has been handed is made first, first. What it will be handed later must still
+    /// be in time behind this order; where it would not, the order goes behind that too.
     fn ready_at_ms(
         &self,
         now_ms: u64,
@@ -168,6 +168,7 @@ impl Kitchen {
     ) -> Option<u64> {
         let estimate = Estimate::new(self, pace);
         let after = |before: f64| now_ms.saturating_add(estimate.ms_of(before + f64::from(work.0)));
+        let handed_ms = now_ms.saturating_add(pace.ahead_ms);
         let mut before = real(self.making) + self.walk_ins_left(now_ms);
         let mut ready_ms = after(before).max(*range.start());
         let mut all = before;
@@ -177,9 +178,9 @@ impl Kitchen {
             }
             all += real(due.work);
             let due_ms = due.at_ms();
-            if due_ms <= ready_ms || after(all) > due_ms {
+            if due_ms <= handed_ms.max(ready_ms) || after(all) > due_ms {
                 before = all;
-                ready_ms = ready_ms.max(due_ms).max(after(before));
+                ready_ms = ready_ms.max(after(before));
             }
         }
         (ready_ms <= *range.end()).then_some(ready_ms)

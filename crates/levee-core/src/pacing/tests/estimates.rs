@@ -80,23 +80,28 @@ fn check_slots(promises: &str, units: u32, not_before: u64, eta: f64, slot: Opti
 
 #[test]
 fn a_slot_is_free_for_the_whole_making_time() {
-    //           promised    ask  from  eta    slot
+    //           promised     ask  from eta    slot
     check_slots("", 1, 0, 4.0, Some(5));
     check_slots("", 5, 0, 20.0, Some(20));
     check_slots("", 5, 31, 20.0, Some(35));
-    // Twenty minutes of work until minute 40 leave twenty minutes before it.
-    check_slots("5@40", 5, 0, 20.0, Some(20));
-    check_slots("5@40", 6, 0, 44.0, Some(45));
-    check_slots("5@40", 1, 40, 4.0, Some(40));
+    // Ten units until minute 60 leave twenty minutes before it.
+    check_slots("10@60", 5, 0, 20.0, Some(20));
+    check_slots("10@60", 6, 0, 64.0, Some(65));
+    check_slots("10@60", 1, 60, 4.0, Some(60));
     // What was promised for the same time is in front.
-    check_slots("5@40 5@40", 1, 0, 44.0, Some(45));
-    check_slots("2@10 2@20 2@30", 1, 0, 12.0, Some(15));
-    check_slots("2@10 3@20 2@30", 1, 0, 32.0, Some(35));
+    check_slots("15@60", 1, 0, 64.0, Some(65));
+    check_slots("8@60 7@60", 1, 0, 64.0, Some(65));
+    // Half an hour ahead the kitchen has it already, and makes it first.
+    check_slots("5@30", 1, 0, 24.0, Some(25));
+    check_slots("2@10 2@20 2@30", 1, 0, 28.0, Some(30));
+    check_slots("2@10 3@20 10@60", 1, 0, 64.0, Some(65));
     // Between two promises, where there is room for it.
-    check_slots("2@10 5@40", 3, 0, 20.0, Some(20));
-    check_slots("2@10 5@40", 4, 0, 44.0, Some(45));
+    check_slots("5@35 5@60", 3, 0, 12.0, Some(15));
+    check_slots("5@35 5@60", 4, 0, 36.0, Some(40));
+    check_slots("5@35 5@60", 6, 0, 64.0, Some(65));
     // What is late already is in front, and is not made later.
     check_slots("10@5", 1, 0, 44.0, Some(45));
+    check_slots("15@50", 1, 0, 64.0, Some(65));
     // Nothing is promised beyond the horizon of three hours.
     check_slots("44@180", 1, 0, 4.0, Some(5));
     check_slots("45@180", 1, 0, 184.0, None);
