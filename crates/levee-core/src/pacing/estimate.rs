@@ -8,8 +8,11 @@ pub(super) struct Estimate {
     unit_ms: f64,
     /// A unit that waits costs those behind it so much.
     queue_ms: f64,
-    /// Of one unit, at the wanted certainty.
+    /// Standard deviation of one unit.
     spread_ms: f64,
+    /// Share by which the speed of the queue may be misjudged.
+    doubt: f64,
+    z: f64,
     delta_ms: f64,
 }
 
@@ -20,20 +23,27 @@ impl Estimate {
             stations,
             unit_ms: kitchen.unit_ms,
             queue_ms: kitchen.unit_ms * kitchen.drag / stations,
-            spread_ms: pace.z() * pace.cv * kitchen.unit_ms,
+            spread_ms: pace.cv * kitchen.unit_ms,
+            doubt: pace.doubt,
+            z: pace.z(),
             delta_ms: f64::from(kitchen.delta_ms),
         }
     }
 
     /// Until the last of `work` thousandths is done, in ms:
-    /// `m * (1 + r * x / b) + z * cv * m * sqrt(1 + x / b^2) + delta` with `x = max(0, work - b)`,
-    /// where the queue moves `r` times slower than stations `b` and making time `m` say.
+    /// `m * (1 + r * x / b) + z * sqrt((cv * m)^2 * (1 + x / b^2) + (d * m * r * x / b)^2) + delta`
+    /// with `x = max(0, work - b)`, where the queue moves `r` times slower than stations `b` and making
+    /// time `m` say, and `r` is known but for a share `d`: the sum of so many making times varies with
+    /// their root, what was learned wrongly is wrong for each of them.
     pub(super) fn ms_of(&self, work: f64) -> u64 {
         let beyond = (work / f64::from(Work::UNIT) - self.stations).max(0.0);
-        let mean_ms = self.unit_ms + beyond * self.queue_ms;
-        let spread = libm::sqrt(1.0 + beyond / (self.stations * self.stations));
+        let queue_ms = beyond * self.queue_ms;
+        let units = self.spread_ms * self.spread_ms;
+        let units = units * (1.0 + beyond / (self.stations * self.stations));
+        let doubt_ms = self.doubt * queue_ms;
+        let margin_ms = self.z * libm::sqrt(units + doubt_ms * doubt_ms) + self.delta_ms;
         // However fast promises were kept, nothing is made in no time.
-        ms((mean_ms + self.spread_ms * spread + self.delta_ms).max(self.unit_ms * SHORTEST))
+        ms((self.unit_ms + queue_ms + margin_ms).max(self.unit_ms * SHORTEST))
     }
 }
 

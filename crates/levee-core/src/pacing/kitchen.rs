@@ -52,7 +52,7 @@ impl Kitchen {
         Self {
             stations: stations.max(1),
             unit_ms: f64::from(unit_ms.max(1)),
-            drag: 1.0,
+            drag: DRAG_UNKNOWN,
             delta_ms: 0,
             making: 0,
             later: Later::default(),
@@ -232,9 +232,8 @@ impl Kitchen {
     /// judged is the promise that the order would get now; otherwise promises would move by as many
     /// steps as orders were under way, and swing.
     fn learn_delta(&mut self, now_ms: u64, ticket: Ticket, pace: &Pace) {
-        let known_ms =
-            u64::from(self.delta_ms.saturating_sub(ticket.delta_ms).max(0).unsigned_abs());
-        let late = now_ms > ticket.ready_at_ms.saturating_add(known_ms);
+        let known_ms = i64::from(self.delta_ms) - i64::from(ticket.delta_ms);
+        let late = now_ms > ticket.ready_at_ms.saturating_add_signed(known_ms);
         let step = if late { pace.q } else { pace.q - 1.0 };
         let moved_ms = f64::from(self.delta_ms) + pace.gamma * self.unit_ms * step;
         self.delta_ms = signed_ms(moved_ms.clamp(-self.unit_ms, pace.delta_ms_max.max(0.0)));
@@ -268,6 +267,10 @@ const DRAIN_STEPS: u32 = 4;
 
 /// Walk-ins below this are gone, in thousandths.
 const DRAINED: f64 = 10.0;
+
+/// What is expected of a queue that was never seen: figures are rather too good than too bad, and
+/// walk-ins come on top.
+const DRAG_UNKNOWN: f64 = 1.15;
 
 /// A queue moves at most so many times faster than the outlet's figures say.
 pub(super) const DRAG_MIN: f64 = 0.125;

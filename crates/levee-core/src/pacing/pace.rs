@@ -7,6 +7,8 @@ pub struct Pace {
     pub q: f64,
     /// Standard deviation of the making time of a unit, as a share of its mean; 0 to 2.
     pub cv: f64,
+    /// By what share the learned speed of a queue may be wrong, as a standard deviation; 0 to 1.
+    pub doubt: f64,
     /// By how much a promise that was kept or missed moves the next ones, as a share of the making
     /// time of a unit: a missed one by `gamma * q` up, a kept one by `gamma * (1 - q)` down. 0 never
     /// moves them.
@@ -30,15 +32,16 @@ pub struct Pace {
 }
 
 impl Pace {
-    /// Nine of ten promises are kept. A making time follows about the last ten orders and the speed
-    /// of the queue the last thirty units, so a kitchen that becomes slower is known within half an
-    /// hour. Orders are made half an hour ahead at most, and promised three hours ahead.
+    /// Nine of ten promises are kept. A making time follows about the last ten orders, the speed of the
+    /// queue about the last fifty units. Orders are made half an hour ahead at most, and promised three
+    /// hours ahead.
     pub const DEFAULT: Self = Self {
         q: 0.9,
-        cv: 0.4,
-        gamma: 0.5,
+        cv: 0.5,
+        doubt: 0.15,
+        gamma: 0.2,
         unit_gain: 0.1,
-        queue_gain: 0.03,
+        queue_gain: 0.02,
         unit_ms_min: 10_000.0,
         unit_ms_max: 3_600_000.0,
         delta_ms_max: 15.0 * 60_000.0,

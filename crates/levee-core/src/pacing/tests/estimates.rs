@@ -23,11 +23,15 @@ fn the_quantile_is_the_normal_one() {
 /// `promised` of one unit each, an hour ago, and an order of so many units: minutes until ready.
 #[track_caller]
 fn check_eta(stations: u16, unit_minutes: u32, promised: u32, units: u32, expected: f64) {
-    let mut kitchen = kitchen(stations, unit_minutes);
+    check_eta_with(&STATIC, kitchen(stations, unit_minutes), promised, units, expected);
+}
+
+#[track_caller]
+fn check_eta_with(pace: &Pace, mut kitchen: Kitchen, promised: u32, units: u32, expected: f64) {
     for _ in 0..promised {
         kitchen.promise(START_MS, Work::units(1), START_MS - 60 * MINUTE);
     }
-    let found = minutes(kitchen.eta_ms(START_MS, Work::units(units), &Pace::DEFAULT));
+    let found = minutes(kitchen.eta_ms(START_MS, Work::units(units), pace));
     assert!((found - expected).abs() < 0.001, "{found}");
 }
 
@@ -45,13 +49,28 @@ fn an_estimate_is_making_time_queue_and_spread() {
 }
 
 #[test]
+fn an_estimate_doubts_what_was_learned() {
+    let doubting = Pace { doubt: 0.2, ..STATIC };
+    let slow = |drag, delta_ms| Kitchen { drag, delta_ms, ..super::kitchen(2, 3) };
+    // Nothing to doubt where nothing waits.
+    check_eta_with(&doubting, slow(1.5, 0), 0, 2, 4.537_86);
+    // Half as slow again: 3 + 8 * 3 * 1.5 / 2 = 21, and 1.2816 * sqrt(1.2^2 * 3 + (0.2 * 18)^2).
+    check_eta_with(&STATIC, slow(1.5, 0), 8, 2, 23.663_65);
+    check_eta_with(&doubting, slow(1.5, 0), 8, 2, 26.327_31);
+    // What was missed moves every promise, and so does what was kept; but nothing takes no time.
+    check_eta_with(&STATIC, slow(1.0, 90_000), 0, 2, 6.037_86);
+    check_eta_with(&STATIC, slow(1.0, -180_000), 0, 2, 1.537_86);
+    check_eta_with(&STATIC, slow(1.0, -3_600_000), 0, 2, 1.5);
+}
+
+#[test]
 fn half_units_and_figures_out_of_range_are_taken() {
     let kitchen = Kitchen::new(0, 0);
     assert_eq!(kitchen, Kitchen::new(1, 1));
     let mut half = super::kitchen(1, 4);
     half.promise(START_MS, Work(500), START_MS);
     // Half a unit more than the station takes: 4 * 1.5 + 2.0505 * sqrt(1.5).
-    let found = minutes(half.eta_ms(START_MS, Work(1_000), &Pace::DEFAULT));
+    let found = minutes(half.eta_ms(START_MS, Work(1_000), &STATIC));
     assert!((found - 8.511_3).abs() < 0.001, "{found}");
     // The end of time is a time.
     half.promise(START_MS, Work(u32::MAX), u64::MAX);
@@ -64,7 +83,7 @@ fn half_units_and_figures_out_of_range_are_taken() {
 /// promises `units@minute`. Asks for `units` not before a minute: the eta, and the slot or `-`.
 #[track_caller]
 fn check_slots(promises: &str, units: u32, not_before: u64, eta: f64, slot: Option<u64>) {
-    let pace = Pace { cv: 0.0, ..Pace::DEFAULT };
+    let pace = Pace { cv: 0.0, ..STATIC };
     let mut kitchen = kitchen(1, 4);
     for promised in promises.split_whitespace() {
         let (units, minute) = promised.split_once('@').expect("units@minute");

@@ -11,12 +11,13 @@ pub(super) const MINUTE: u64 = 60_000;
 /// A day on which all of this happens, at a multiple of the slots.
 pub(super) const START_MS: u64 = 1_770_336_000_000;
 
-/// What nobody learns from.
+/// Nothing is learned and nothing doubted: the bare formula.
 pub(super) const STATIC: Pace =
-    Pace { gamma: 0.0, unit_gain: 0.0, queue_gain: 0.0, ..Pace::DEFAULT };
+    Pace { cv: 0.4, doubt: 0.0, gamma: 0.0, unit_gain: 0.0, queue_gain: 0.0, ..Pace::DEFAULT };
 
+/// A kitchen whose figures are believed.
 pub(super) fn kitchen(stations: u16, unit_minutes: u32) -> Kitchen {
-    Kitchen::new(stations, unit_minutes * 60_000)
+    Kitchen { drag: 1.0, ..Kitchen::new(stations, unit_minutes * 60_000) }
 }
 
 /// Promises so many units for so many minutes after the start.

@@ -9,7 +9,7 @@ use super::{HOUR_MS, MINUTE_MS};
 pub(super) const NEIGHBOURS: u32 = 8;
 
 /// Stations of an outlet, from one up, by share of outlets.
-const STATIONS: [f64; 5] = [0.40, 0.30, 0.16, 0.09, 0.05];
+const STATIONS: [f64; 5] = [0.45, 0.30, 0.14, 0.07, 0.04];
 
 /// True making time of a unit: log-normal, mean and sigma of the logarithm, and where it ends.
 const UNIT_MINUTES_MEAN: f64 = 4.0;
@@ -28,9 +28,10 @@ const STATED_TOO_HIGH: f64 = 0.25;
 const STATED_TOO_LOW: f64 = 0.15;
 
 /// Usual demand of the app's users over the day, as a share of what the outlet can make: log-normal,
-/// so that at five times as much half of the outlets are asked for more than three quarters of what
-/// they can make and one in three for more than all of it, some for several times that.
-const USUAL_LOAD: f64 = 0.2;
+/// so that at five times as much half of the outlets are asked for more than 65% of what they can
+/// make, three in ten for more than all of it, and one in twelve for more than twice as much. More of
+/// it comes in some hours than in others.
+const USUAL_LOAD: f64 = 0.18;
 const LOAD_SIGMA: f64 = 0.8;
 
 /// Walk-ins, as a share of what the outlet can make: uniform up to this. Half of the outlets report
