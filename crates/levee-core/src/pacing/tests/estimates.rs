@@ -150,7 +150,7 @@ fn walk_ins_drain_as_they_are_made() {
 
 #[test]
 fn a_kitchen_is_small() {
-    assert!(size_of::<Kitchen>() <= 96, "{}", size_of::<Kitchen>());
+    assert!(size_of::<Kitchen>() <= 80, "{}", size_of::<Kitchen>());
 }
 
 #[test]

@@ -16,6 +16,9 @@ struct Outlet {
     making: Vec<(Ticket, u64, u64)>,
 }
 
+const RUSH_EVERY_MS: u64 = 30_000;
+const QUIET_EVERY_MS: u64 = 70_000;
+
 /// Orders and how many of them were late.
 #[derive(Clone, Copy, Debug, Default)]
 struct Seen {
@@ -73,12 +76,14 @@ impl Outlet {
         }
     }
 
-    /// Orders come every so many ms on average, for so many of them, and are taken while they can be
+    /// So many orders come, two in three of them in a rush and the others in quiet times, and are taken while they can be
     /// ready within half an hour. What was seen of the second half of them.
-    fn day(mut self, kitchen: &mut Kitchen, pace: &Pace, every_ms: u64, orders: u32) -> Seen {
+    fn day(mut self, kitchen: &mut Kitchen, pace: &Pace, orders: u32) -> Seen {
         let (mut first, mut second) = (Seen::default(), Seen::default());
         let mut now_ms = START_MS;
         for order in 0..orders {
+            // The outlet makes one every 45 s.
+            let every_ms = if order / 100 % 3 < 2 { RUSH_EVERY_MS } else { QUIET_EVERY_MS };
             now_ms += self.draw(2 * every_ms);
             let seen = if order < orders / 2 { &mut first } else { &mut second };
             self.run_until(now_ms, kitchen, pace, seen);
@@ -97,16 +102,16 @@ impl Outlet {
     }
 }
 
-/// The outlet says five stations and has four, and is asked for more than it can make.
+/// The outlet says five stations and has four, and in the rush is asked for more than it can make.
 #[test]
 fn a_static_figure_is_late_and_a_learned_one_keeps_its_promise() {
     for seed in [1, 2, 3] {
         let outlet = || Outlet::new(4, 3 * MINUTE, seed);
-        let fixed = outlet().day(&mut kitchen(5, 3), &STATIC, 30_000, 4_000);
-        let learned = outlet().day(&mut kitchen(5, 3), &Pace::DEFAULT, 30_000, 4_000);
+        let fixed = outlet().day(&mut kitchen(5, 3), &STATIC, 4_000);
+        let learned = outlet().day(&mut kitchen(5, 3), &Pace::DEFAULT, 4_000);
         let (fixed, learned) = (fixed.late_percent(), learned.late_percent());
         println!("seed {seed}: {fixed:.1}% late with a static figure, {learned:.1}% with learning");
-        assert!(fixed > 70.0, "seed {seed}: {fixed}");
-        assert!((7.0..13.0).contains(&learned), "seed {seed}: {learned}");
+        assert!((60.0..90.0).contains(&fixed), "seed {seed}: {fixed}");
+        assert!((6.0..14.0).contains(&learned), "seed {seed}: {learned}");
     }
 }
