@@ -53,7 +53,8 @@ const SHORTEST: f64 = 0.5;
 /// Rounded up, so that a promise is never shorter than its estimate.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the cast saturates")]
 pub(super) fn ms(value: f64) -> u64 {
-    libm::ceil(value) as u64
+    let below = value as u64;
+    if real(below) < value { below.saturating_add(1) } else { below }
 }
 
 /// To the nearest.

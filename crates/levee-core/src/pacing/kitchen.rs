@@ -167,20 +167,22 @@ impl Kitchen {
         pace: &Pace,
     ) -> Option<u64> {
         let estimate = Estimate::new(self, pace);
-        let after = |before: f64| now_ms.saturating_add(estimate.ms_of(before + f64::from(work.0)));
+        let after = |others: f64| now_ms.saturating_add(estimate.ms_of(others + f64::from(work.0)));
         let handed_ms = now_ms.saturating_add(pace.ahead_ms);
-        let mut before = real(self.making) + self.walk_ins_left(now_ms);
-        let mut ready_ms = after(before).max(*range.start());
-        let mut all = before;
-        for due in self.later.iter() {
+        let mut dues = self.later.iter().peekable();
+        let mut all = real(self.making) + self.walk_ins_left(now_ms);
+        while let Some(due) = dues.next_if(|due| due.at_ms() <= handed_ms) {
+            all += real(due.work);
+        }
+        let mut ready_ms = after(all).max(*range.start());
+        for due in dues {
             if ready_ms > *range.end() {
                 return None;
             }
             all += real(due.work);
-            let due_ms = due.at_ms();
-            if due_ms <= handed_ms.max(ready_ms) || after(all) > due_ms {
-                before = all;
-                ready_ms = ready_ms.max(after(before));
+            let behind_ms = after(all);
+            if due.at_ms() <= ready_ms || behind_ms > due.at_ms() {
+                ready_ms = ready_ms.max(behind_ms);
             }
         }
         (ready_ms <= *range.end()).then_some(ready_ms)
