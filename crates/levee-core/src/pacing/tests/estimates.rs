@@ -51,7 +51,7 @@ fn an_estimate_is_making_time_queue_and_spread() {
 #[test]
 fn an_estimate_doubts_what_was_learned() {
     let doubting = Pace { doubt: 0.2, ..STATIC };
-    let slow = |drag, delta_ms| Kitchen { drag, delta_ms, ..super::kitchen(2, 3) };
+    let slow = |drag, delta_ms| Kitchen { drag, delta_ms, ..kitchen(2, 3) };
     // Nothing to doubt where nothing waits.
     check_eta_with(&doubting, slow(1.5, 0), 0, 2, 4.537_86);
     // Half as slow again: 3 + 8 * 3 * 1.5 / 2 = 21, and 1.2816 * sqrt(1.2^2 * 3 + (0.2 * 18)^2).
