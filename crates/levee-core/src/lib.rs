@@ -7,11 +7,13 @@
 //! - [`types`]: commands, outcomes, terms, and their binary encoding; shared with the audit.
 //! - [`State`]: the state and [`State::apply`], the only way to change it.
 //! - [`query`]: questions that change nothing.
+//! - [`pacing`]: what an outlet's kitchen can promise.
 #![cfg_attr(not(test), no_std)]
 extern crate alloc;
 
 mod handlers;
 mod hash;
+pub mod pacing;
 pub mod query;
 mod rules;
 mod snapshot;

@@ -6,6 +6,7 @@ mod cold;
 mod day;
 mod http;
 mod inbox;
+mod kitchens;
 mod load;
 mod overload;
 mod pace;
@@ -43,6 +44,8 @@ enum Cmd {
     Http(http::Args),
     /// More users than there is room for, who come whether or not they are answered.
     Overload(overload::Args),
+    /// Outlets that promise only what they can make, beside outlets that promise everything.
+    Kitchens(kitchens::Args),
     /// The load of `bench http` on any server, for comparisons.
     #[command(hide = true)]
     Against(against::Args),
@@ -58,6 +61,7 @@ pub(crate) fn run(args: &Args) -> Result<Ending> {
         Cmd::Recover(args) => recover::run(args),
         Cmd::Http(args) => http::run(args),
         Cmd::Overload(args) => overload::run(args),
+        Cmd::Kitchens(args) => kitchens::run(args),
         Cmd::Against(args) => against::run(args),
         Cmd::Hello => http::hello(),
     }

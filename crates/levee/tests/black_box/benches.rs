@@ -161,3 +161,50 @@ fn a_wave_lets_everyone_in_and_compares_what_they_were_told() {
     assert!(figures["estimate"]["waited"].as_u64() > Some(100), "{figures}");
     assert_eq!(figures["estimate"]["fairness_inversions"], 0, "{figures}");
 }
+
+#[test]
+fn kitchens_promise_what_they_make_and_nothing_goes_to_a_paused_outlet() {
+    let arguments = "kitchens --outlets 160 --seed 3";
+    let figures = check(arguments, &["outlets", "times", "seed", "learning_minutes", "seconds"]);
+    for play in ["paced", "control", "slower_at_noon"] {
+        for name in [
+            "asked",
+            "walk_ins",
+            "taken_now",
+            "taken_near",
+            "taken_later",
+            "lapsed",
+            "refused",
+            "not_judged",
+            "eta_coverage",
+            "late_share",
+            "late_share_of_later",
+            "promised_minutes_mean",
+            "early_minutes_mean",
+            "late_minutes_mean",
+            "full_hours",
+            "utilisation_when_full",
+            "sent_to_paused",
+        ] {
+            assert!(figures[play][name].is_number(), "{play}.{name} in {figures}");
+        }
+    }
+    let count = |play: &str, name: &str| figures[play][name].as_u64().expect("a count");
+    let share = |play: &str, name: &str| figures[play][name].as_f64().expect("a share");
+    for play in ["paced", "slower_at_noon"] {
+        assert_eq!(count(play, "sent_to_paused"), 0, "{play} in {figures}");
+        // Everyone who asked was served, refused, or let a held offer go.
+        let names = ["taken_now", "taken_near", "taken_later", "lapsed", "refused", "not_judged"];
+        let sum: u64 = names.iter().map(|name| count(play, name)).sum();
+        assert_eq!(sum, count(play, "asked"), "{play} in {figures}");
+        assert_eq!(count(play, "asked"), count("control", "asked"), "{figures}");
+        assert!(share(play, "late_share") < share("control", "late_share") / 2.0, "{figures}");
+    }
+    // Without pacing nobody knows of a pause, and nobody is refused.
+    assert!(count("control", "sent_to_paused") > 0, "{figures}");
+    assert_eq!(count("control", "taken_now"), count("control", "asked"), "{figures}");
+    let again = check(arguments, &[]);
+    for play in ["paced", "control", "slower_at_noon"] {
+        assert_eq!(figures[play], again[play], "{play}");
+    }
+}

@@ -1,0 +1,281 @@
+//! One outlet's kitchen: what was learned of it, what it has promised and what it makes.
+
+use core::ops::RangeInclusive;
+
+use super::estimate::{Estimate, ms, real, signed_ms};
+use super::later::{Later, SLOT_MS};
+use super::{Pace, Work};
+
+/// The kitchen of one outlet.
+///
+/// An order is promised, begun and finished; or promised and taken back; or begun and given up.
+/// Whatever way it goes, the capacity that it took comes back once.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Kitchen {
+    /// Staff or machines that make, by the outlet's own figure; at least 1.
+    pub(super) stations: u16,
+    /// Making time of one unit, learned from start to done.
+    pub(super) unit_ms: f64,
+    /// How many times slower the queue moves than stations and making time say, learned while work
+    /// waits. It holds a wrong figure of stations, and customers whom nobody reports.
+    pub(super) drag: f64,
+    /// What promises are moved by, learned from those kept and missed.
+    pub(super) delta_ms: i32,
+    /// Being made for us, in thousandths.
+    pub(super) making: u64,
+    /// Promised and not begun.
+    pub(super) later: Later,
+    /// Of customers on other channels, in thousandths, at `walk_ins_at_ms`.
+    pub(super) walk_ins: f64,
+    pub(super) walk_ins_at_ms: u64,
+    /// The last order that was done, if work has been waiting ever since; 0 if not.
+    pub(super) done_at_ms: u64,
+}
+
+/// A promised order, as its kitchen needs to know it at every later step; whoever keeps the order
+/// keeps it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ticket {
+    /// All of it.
+    pub work: Work,
+    /// The promise.
+    pub ready_at_ms: u64,
+    /// What the kitchen moved its promises by when it made this one.
+    pub delta_ms: i32,
+}
+
+impl Kitchen {
+    /// A kitchen of which nothing is known but its outlet's figures: `stations` that make, and the
+    /// time that one of them needs for a unit, 1 ms or more.
+    #[must_use]
+    pub fn new(stations: u16, unit_ms: u32) -> Self {
+        Self {
+            stations: stations.max(1),
+            unit_ms: f64::from(unit_ms.max(1)),
+            drag: DRAG_UNKNOWN,
+            delta_ms: 0,
+            making: 0,
+            later: Later::default(),
+            walk_ins: 0.0,
+            walk_ins_at_ms: 0,
+            done_at_ms: 0,
+        }
+    }
+
+    /// In how many ms from now an order that is placed now is ready, with the wanted certainty, so
+    /// that no earlier promise is endangered.
+    #[must_use]
+    pub fn eta_ms(&self, now_ms: u64, work: Work, pace: &Pace) -> u64 {
+        let ready_ms = self.ready_at_ms(now_ms, work, now_ms..=u64::MAX, pace);
+        ready_ms.map_or(u64::MAX - now_ms, |ready_ms| ready_ms - now_ms)
+    }
+
+    /// [`Self::eta_ms`] where it is no longer than `within_ms`; finds out sooner where it is.
+    #[must_use]
+    pub fn eta_within(&self, now_ms: u64, work: Work, within_ms: u64, pace: &Pace) -> Option<u64> {
+        let range = now_ms..=now_ms.saturating_add(within_ms);
+        self.ready_at_ms(now_ms, work, range, pace).map(|ready_ms| ready_ms - now_ms)
+    }
+
+    /// The first multiple of [`SLOT_MS`], not before `not_before_ms`, for which capacity is free for
+    /// the whole making time; none within the policy's horizon from now.
+    #[must_use]
+    pub fn slot_at(&self, now_ms: u64, work: Work, not_before_ms: u64, pace: &Pace) -> Option<u64> {
+        let last_ms = now_ms.saturating_add(pace.horizon_ms);
+        let range = not_before_ms.max(now_ms)..=last_ms;
+        // Work of the slot itself is either in front already, or was found to be in time after it.
+        let free_ms = self.ready_at_ms(now_ms, work, range, pace)?;
+        let slot_ms = free_ms.div_ceil(SLOT_MS).checked_mul(SLOT_MS)?;
+        (slot_ms <= last_ms).then_some(slot_ms)
+    }
+
+    /// Work that is not done, on all channels, in thousandths of a unit.
+    #[must_use]
+    pub fn unfinished(&self, now_ms: u64) -> u64 {
+        self.making + self.later.sum() + ms(self.walk_ins_left(now_ms))
+    }
+
+    /// Takes capacity for an order. Whether there is any is asked before, with the same time.
+    pub fn promise(&mut self, now_ms: u64, work: Work, ready_at_ms: u64) -> Ticket {
+        self.drain(now_ms);
+        self.later.add(ready_at_ms, work);
+        Ticket { work, ready_at_ms, delta_ms: self.delta_ms }
+    }
+
+    /// Gives back the capacity of an order that was promised and will not be begun.
+    ///
+    /// # Panics
+    /// No such order is promised.
+    pub fn take_back(&mut self, now_ms: u64, ticket: Ticket, pace: &Pace) {
+        self.drain(now_ms);
+        self.later.remove(ticket.ready_at_ms, ticket.work);
+        self.look_at_waiting(now_ms, pace);
+    }
+
+    /// A promised order is being made from now on.
+    ///
+    /// # Panics
+    /// No such order is promised.
+    pub fn begin(&mut self, now_ms: u64, ticket: Ticket, pace: &Pace) {
+        self.later.remove(ticket.ready_at_ms, ticket.work);
+        self.making += u64::from(ticket.work.0);
+        self.look_at_waiting(now_ms, pace);
+    }
+
+    /// An order that was begun is ready; teaches how long a unit takes, how fast the queue moves,
+    /// and whether promises are kept.
+    ///
+    /// # Panics
+    /// No such order is being made.
+    pub fn finish(&mut self, now_ms: u64, ticket: Ticket, begun_at_ms: u64, pace: &Pace) {
+        self.give_up(now_ms, ticket);
+        self.learn_unit(ticket.work, now_ms.saturating_sub(begun_at_ms), pace);
+        self.learn_queue(now_ms, ticket.work, pace);
+        self.learn_delta(now_ms, ticket, pace);
+    }
+
+    /// An order that was begun will not be finished; nothing is learned from it.
+    ///
+    /// # Panics
+    /// No such order is being made.
+    pub fn give_up(&mut self, now_ms: u64, ticket: Ticket) {
+        self.drain(now_ms);
+        let left = self.making.checked_sub(ticket.work.0.into());
+        self.making = left.expect("so much is being made");
+    }
+
+    /// Work of customers on another channel, of whom nothing more is heard: it drains as time passes.
+    pub fn walk_in(&mut self, now_ms: u64, work: Work) {
+        self.drain(now_ms);
+        self.walk_ins += f64::from(work.0);
+    }
+
+    /// The outlet's figure of its stations changes, at least 1; what was learned stays.
+    pub fn set_stations(&mut self, stations: u16) {
+        self.stations = stations.max(1);
+    }
+
+    /// When `work` is ready with the wanted certainty, if that is in time; not before the range.
+    ///
+    /// What the kitchen has been handed is made first, first. What it will be handed later must still
+    /// be in time behind this order; where it would not, the order goes behind that too.
+    fn ready_at_ms(
+        &self,
+        now_ms: u64,
+        work: Work,
+        range: RangeInclusive<u64>,
+        pace: &Pace,
+    ) -> Option<u64> {
+        let estimate = Estimate::new(self, pace);
+        let after = |others: f64| now_ms.saturating_add(estimate.ms_of(others + f64::from(work.0)));
+        let handed_ms = now_ms.saturating_add(pace.ahead_ms);
+        let mut dues = self.later.iter().peekable();
+        let mut all = real(self.making) + self.walk_ins_left(now_ms);
+        while let Some(due) = dues.next_if(|due| due.at_ms() <= handed_ms) {
+            all += real(due.work);
+        }
+        let mut ready_ms = after(all).max(*range.start());
+        for due in dues {
+            if ready_ms > *range.end() {
+                return None;
+            }
+            all += real(due.work);
+            let behind_ms = after(all);
+            if due.at_ms() <= ready_ms || behind_ms > due.at_ms() {
+                ready_ms = ready_ms.max(behind_ms);
+            }
+        }
+        (ready_ms <= *range.end()).then_some(ready_ms)
+    }
+
+    /// How fast walk-ins drain depends on our own work, so they do before it changes.
+    fn drain(&mut self, now_ms: u64) {
+        self.walk_ins = self.walk_ins_left(now_ms);
+        self.walk_ins_at_ms = now_ms.max(self.walk_ins_at_ms);
+    }
+
+    /// Walk-ins share the stations with all other work, so their part of it shrinks by their part of
+    /// what is made.
+    pub(super) fn walk_ins_left(&self, now_ms: u64) -> f64 {
+        let gone_ms = now_ms.saturating_sub(self.walk_ins_at_ms);
+        if self.walk_ins <= 0.0 || gone_ms == 0 {
+            return self.walk_ins;
+        }
+        let ours = real(self.making + self.later.sum());
+        let step_ms = real(gone_ms) / f64::from(DRAIN_STEPS);
+        let capacity = f64::from(self.stations) * f64::from(Work::UNIT);
+        let mut left = self.walk_ins;
+        for _ in 0..DRAIN_STEPS {
+            // Where there are fewer than stations, each takes its own time.
+            let shared = (left + ours).max(capacity);
+            left /= 1.0 + step_ms * capacity / (self.unit_ms * shared);
+        }
+        if left < DRAINED { 0.0 } else { left }
+    }
+
+    /// Notes when nothing more waits to be begun: the next order that is done says nothing about
+    /// how fast a queue moves.
+    fn look_at_waiting(&mut self, now_ms: u64, pace: &Pace) {
+        if !self.waits(now_ms, pace) {
+            self.done_at_ms = 0;
+        }
+    }
+
+    /// Work waits that could be begun.
+    fn waits(&self, now_ms: u64, pace: &Pace) -> bool {
+        let first = self.later.first();
+        first.is_some_and(|due| due.at_ms() <= now_ms.saturating_add(pace.ahead_ms))
+    }
+
+    /// Moves promises up by a missed one and down by a kept one, so that they settle where a share `q`
+    /// is kept (stochastic approximation of a quantile; H. Robbins and S. Monro, 1951).
+    ///
+    /// All that were promised before the first miss was known miss for the same reason. So what is
+    /// judged is the promise that the order would get now; otherwise promises would move by as many
+    /// steps as orders were under way, and swing.
+    fn learn_delta(&mut self, now_ms: u64, ticket: Ticket, pace: &Pace) {
+        let known_ms = i64::from(self.delta_ms) - i64::from(ticket.delta_ms);
+        let late = now_ms > ticket.ready_at_ms.saturating_add_signed(known_ms);
+        let step = if late { pace.q } else { pace.q - 1.0 };
+        let moved_ms = f64::from(self.delta_ms) + pace.gamma * self.unit_ms * step;
+        self.delta_ms = signed_ms(moved_ms.clamp(-self.unit_ms, pace.delta_ms_max.max(0.0)));
+    }
+
+    fn learn_unit(&mut self, work: Work, took_ms: u64, pace: &Pace) {
+        // Units beyond the stations wait for the first ones of the same order.
+        let beyond =
+            (f64::from(work.0) / f64::from(Work::UNIT) - f64::from(self.stations)).max(0.0);
+        let rounds = 1.0 + beyond * self.drag / f64::from(self.stations);
+        let moved_ms = self.unit_ms + pace.unit_gain * (real(took_ms) / rounds - self.unit_ms);
+        self.unit_ms = moved_ms.clamp(pace.unit_ms_min, pace.unit_ms_max);
+    }
+
+    fn learn_queue(&mut self, now_ms: u64, work: Work, pace: &Pace) {
+        if self.done_at_ms != 0 {
+            let units = f64::from(work.0) / f64::from(Work::UNIT);
+            // How many units the stations would have made by the figures.
+            let expected = real(now_ms.saturating_sub(self.done_at_ms)) * f64::from(self.stations)
+                / self.unit_ms;
+            // Both sides of the ratio are averaged, not the ratio: orders come in any size.
+            let moved = self.drag + pace.queue_gain * (expected - units * self.drag);
+            self.drag = moved.clamp(DRAG_MIN, DRAG_MAX);
+        }
+        self.done_at_ms = if self.waits(now_ms, pace) { now_ms } else { 0 };
+    }
+}
+
+/// Steps in which walk-ins drain between two events; more make it finer.
+const DRAIN_STEPS: u32 = 4;
+
+/// Walk-ins below this are gone, in thousandths.
+const DRAINED: f64 = 10.0;
+
+/// What is expected of a queue that was never seen: figures are rather too good than too bad, and
+/// walk-ins come on top.
+const DRAG_UNKNOWN: f64 = 1.15;
+
+/// A queue moves at most so many times faster than the outlet's figures say.
+pub(super) const DRAG_MIN: f64 = 0.125;
+
+/// A queue moves at most so many times slower.
+pub(super) const DRAG_MAX: f64 = 16.0;
