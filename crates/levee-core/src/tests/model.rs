@@ -7,7 +7,8 @@ mod orders;
 
 use std::collections::BTreeMap;
 
-use self::orders::{Order, Outlet, event};
+pub(crate) use self::orders::Order;
+use self::orders::{Outlet, event};
 use crate::types::*;
 use crate::{SetAside, Verdict};
 

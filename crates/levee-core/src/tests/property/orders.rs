@@ -6,6 +6,7 @@ use proptest::sample::select;
 use super::asks::{Pick, pick};
 use super::{Both, request, user};
 use crate::query::{Answer, Query};
+use crate::tests::model::Order;
 use crate::tests::{DAY, HOUR, MINUTE, SECOND};
 use crate::types::*;
 
@@ -207,7 +208,7 @@ impl Both {
             }
             OrderAsk::Payment { order, trade, event, wrong_amount } => {
                 let order = number(order);
-                let payable = self.model.orders.get(&order.0).map_or(1, |order| order.payable());
+                let payable = self.model.orders.get(&order.0).map_or(1, Order::payable);
                 let trade = trade.map_or(1_000 + u64::from(order.0), u64::from);
                 Command::RecordPayment(RecordPayment {
                     order,
@@ -226,7 +227,7 @@ impl Both {
             }
             OrderAsk::Refunded { order, back, done } => {
                 let order = number(order);
-                let begun = self.model.orders.get(&order.0).map_or(0, |order| order.refunds());
+                let begun = self.model.orders.get(&order.0).map_or(0, Order::refunds);
                 let result = if *done { RefundResult::Done } else { RefundResult::Failed };
                 let refund = begun.saturating_sub(*back);
                 Command::RecordRefund(RecordRefund { order, refund, result })

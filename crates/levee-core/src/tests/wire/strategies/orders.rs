@@ -221,7 +221,7 @@ fn order_view() -> impl Strategy<Value = OrderView> {
     (states, user(), option::of(key()), lists).prop_map(|(states, user, trade, lists)| {
         let (state, payment, end) = states;
         let (lines, actions, long, short) = lists;
-        let some = |number: u32| (number % 2 == 0).then_some(number);
+        let some = |number: u32| number.is_multiple_of(2).then_some(number);
         OrderView {
             number: OrderNo(short[0]),
             user,
@@ -231,11 +231,11 @@ fn order_view() -> impl Strategy<Value = OrderView> {
             end,
             seq: long[0],
             placed_at_ms: long[1],
-            due_ms: Some(long[2]).filter(|_| short[0] % 3 == 0),
+            due_ms: Some(long[2]).filter(|_| short[0].is_multiple_of(3)),
             promised_at_ms: long[3],
             stages_at_ms: [Some(long[4]), None, Some(long[5]), None],
             work: short[2],
-            allow_other_outlet: short[2] % 2 == 0,
+            allow_other_outlet: short[2].is_multiple_of(2),
             version: short[3],
             total_minor: long[6],
             merchant_discount_minor: long[7],
