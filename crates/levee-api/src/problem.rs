@@ -45,11 +45,17 @@ codes! {
     Unauthorized "unauthorized" 401 "A valid key is needed: Authorization: Bearer <key>.";
     Forbidden "forbidden" 403 "The key's role does not allow this.";
     VoucherOfAnotherUser "voucher_of_another_user" 403 "The voucher is another user's.";
+    OrderOfAnotherUser "order_of_another_user" 403 "The order is another user's.";
+    OrderOfAnotherOutlet "order_of_another_outlet" 403 "The order is another outlet's.";
     NotFound "not_found" 404 "There is nothing at this path.";
     CampaignNotFound "campaign_not_found" 404 "There is no campaign of this id.";
     VoucherNotFound "voucher_not_found" 404 "There is no voucher of this code.";
     RedemptionNotFound "redemption_not_found" 404 "There is no redemption of this id.";
     LockNotFound "lock_not_found" 404 "There is no lock of this id.";
+    OutletNotFound "outlet_not_found" 404 "There is no outlet of this id.";
+    OrderNotFound "order_not_found" 404 "There is no order of this id.";
+    PaymentNotFound "payment_not_found" 404 "The order has no payment: nothing was left to pay.";
+    RefundNotFound "refund_not_found" 404 "No refund of this number is under way.";
     PassNotFound "pass_not_found" 404 "This is no pass of the waiting room.";
     MethodNotAllowed "method_not_allowed" 405 "This path does not take this method.";
     RequestTimeout "request_timeout" 408 "The body did not arrive in time.";
@@ -69,6 +75,14 @@ codes! {
     MinSpendNotMet "min_spend_not_met" 409 "The bill is too small for the voucher.";
     LockNotHeld "lock_not_held" 409 "The lock no longer holds this voucher.";
     RollbackWindowOver "rollback_window_over" 409 "It is too late to roll this redemption back.";
+    HeldByOrder "held_by_order" 409 "An order holds this: it goes with the order alone.";
+    OutletLimitReached "outlet_limit_reached" 409 "The installation holds as many outlets as it may.";
+    OutletPaused "outlet_paused" 409 "The outlet takes no orders now.";
+    OrderStateConflict "order_state_conflict" 409 "The order's state does not allow this.";
+    TradeConflict "trade_conflict" 409 "The order is paid under another trade number.";
+    CapturedAmountWrong "captured_amount_wrong" 409 "What was captured is not what was to be paid.";
+    TicketVersionConflict "ticket_version_conflict" 409 "The ticket has another version by now.";
+    RefundTooLarge "refund_too_large" 409 "This is more than was paid and is not being given back already.";
     Unchanged "unchanged" 409 "It is so already: there was nothing to change.";
     VersionConflict "version_conflict" 412 "The document has changed: get it again and use its ETag.";
     ContentTooLarge "content_too_large" 413 "The body is larger than this path takes.";
@@ -116,6 +130,20 @@ impl From<Refusal> for Code {
             Refusal::RedemptionNotFound => Self::RedemptionNotFound,
             Refusal::RollbackWindowOver => Self::RollbackWindowOver,
             Refusal::InvalidField(_) => Self::InvalidField,
+            Refusal::HeldByOrder => Self::HeldByOrder,
+            Refusal::OutletNotFound => Self::OutletNotFound,
+            Refusal::OutletLimitReached => Self::OutletLimitReached,
+            Refusal::OutletPaused => Self::OutletPaused,
+            Refusal::OrderNotFound => Self::OrderNotFound,
+            Refusal::OrderOfAnotherUser => Self::OrderOfAnotherUser,
+            Refusal::OrderOfAnotherOutlet => Self::OrderOfAnotherOutlet,
+            Refusal::OrderStateConflict(_) => Self::OrderStateConflict,
+            Refusal::PaymentNotFound => Self::PaymentNotFound,
+            Refusal::TradeConflict => Self::TradeConflict,
+            Refusal::CapturedAmountWrong => Self::CapturedAmountWrong,
+            Refusal::TicketVersionConflict => Self::TicketVersionConflict,
+            Refusal::RefundTooLarge => Self::RefundTooLarge,
+            Refusal::RefundNotFound => Self::RefundNotFound,
             Refusal::Unchanged => Self::Unchanged,
             // Only the engine gives commands that are refused so.
             Refusal::RulesUnknown | Refusal::LevelByHand => Self::InternalError,

@@ -1,6 +1,6 @@
 //! The rules of Levee: one deterministic state machine, command in, outcome out.
 //!
-//! What lives here: every rule about money, vouchers, locks and redemptions. What must not: I/O,
+//! What lives here: every rule about money, vouchers, locks, redemptions, outlets and orders. What must not: I/O,
 //! clocks, randomness, threads, async, floating point in money, iteration in hash order. Time enters
 //! with the journal's record, so replaying a journal on any machine gives the same state.
 //!
@@ -11,6 +11,7 @@
 #![cfg_attr(not(test), no_std)]
 extern crate alloc;
 
+mod books;
 mod handlers;
 mod hash;
 pub mod pacing;

@@ -2,16 +2,21 @@
 //! never sees them.
 
 mod codec;
+mod orders;
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::state::{Campaign, SetAside, State};
 use crate::tables::{RedemptionState, Voucher};
 use crate::types::{
-    Bill, CampaignId, CampaignNo, CampaignState, Counts, Definition, LockNo, Money, Operations,
-    RedemptionNo, Reference, Refusal, UserKey, VoucherNo, VoucherState,
+    Action, Bill, CampaignId, CampaignNo, CampaignState, Counts, Definition, LockNo, Money,
+    Operations, OrderNo, OutletId, OutletNo, RedemptionNo, Reference, Refusal, UserKey, VoucherNo,
+    VoucherState,
 };
+
+pub use orders::{OrderView, OutletView, PauseView};
 
 /// Longest list that one question is answered with.
 pub const LIST_MAX: u32 = 1_000;
@@ -50,6 +55,35 @@ pub enum Query {
     },
     /// What is set for the whole installation.
     Operations,
+    /// One outlet by its id.
+    Outlet(OutletId),
+    /// One order.
+    Order(OrderNo),
+    /// A user's orders, newest first.
+    Orders {
+        /// Whose.
+        user: UserKey,
+        /// Older than this one of theirs; from the newest, if absent.
+        before: Option<OrderNo>,
+        /// At most [`LIST_MAX`].
+        limit: u32,
+    },
+    /// What an outlet has to make, from paid to ready, oldest first.
+    OpenOrders {
+        /// Which outlet.
+        outlet: OutletNo,
+        /// From the first, if absent.
+        after: Option<OrderNo>,
+        /// At most [`LIST_MAX`].
+        limit: u32,
+    },
+    /// What is to be done outside, by order, oldest first: what a connector asks after a restart.
+    Undone {
+        /// From the first, if absent.
+        after: Option<OrderNo>,
+        /// Most orders, at most [`LIST_MAX`]; each comes with all of its actions.
+        limit: u32,
+    },
 }
 
 /// What is so, at the moment of the question.
@@ -69,6 +103,14 @@ pub enum Answer {
     Redemptions(Vec<RedemptionView>),
     /// To [`Query::Operations`].
     Operations(Operations),
+    /// To [`Query::Outlet`]; `None` when there is no such outlet.
+    Outlet(Option<Box<OutletView>>),
+    /// To [`Query::Order`]; `None` when there is no such order.
+    Order(Option<Box<OrderView>>),
+    /// To [`Query::Orders`] and [`Query::OpenOrders`].
+    Orders(Vec<OrderView>),
+    /// To [`Query::Undone`]; empty once nothing is left.
+    Undone(Vec<Action>),
 }
 
 /// One campaign.
@@ -178,6 +220,13 @@ impl State {
                 )
             }
             Query::Operations => Answer::Operations(self.operations.clone()),
+            Query::Outlet(id) => Answer::Outlet(self.outlet_view(now_ms, id)),
+            Query::Order(number) => Answer::Order(self.order_view(now_ms, *number).map(Box::new)),
+            Query::Orders { user, before, limit } => self.orders_of(now_ms, *user, *before, *limit),
+            Query::OpenOrders { outlet, after, limit } => {
+                self.open_orders(now_ms, *outlet, *after, *limit)
+            }
+            Query::Undone { after, limit } => self.undone(*after, *limit),
         }
     }
 
@@ -244,7 +293,7 @@ impl State {
         limit: usize,
     ) -> Vec<VoucherView> {
         let mut views = Vec::new();
-        let mut next = self.users.newest(user, &self.vouchers);
+        let mut next = self.users.newest(user, &self.vouchers).map(VoucherNo);
         while let Some(number) = next
             && views.len() < limit
         {

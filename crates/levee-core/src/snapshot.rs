@@ -14,6 +14,10 @@ use crate::types::{
     CampaignNo, Command, DecodeError, Definition, LockNo, Operations, Reader, Wire,
 };
 
+/// How many tables there are, and how many there were before there were outlets.
+const TABLES: usize = 8;
+const TABLES_BEFORE_OUTLETS: usize = 5;
+
 /// What a snapshot holds beside pages, as of its sequence number. Made in no time and encoded
 /// elsewhere.
 #[derive(Debug)]
@@ -90,6 +94,12 @@ impl State {
                 self.vouchers.prefetch(lock.voucher.0);
                 self.requests.prefetch(lock.request.0);
             }
+            Command::PlaceOrder(place) => {
+                place.voucher.inspect(|voucher| self.vouchers.prefetch(voucher.0));
+                self.requests.prefetch(place.request.0);
+            }
+            Command::MoveTicket(step) => self.orders.rows.prefetch(step.order.0),
+            Command::RecordPayment(record) => self.orders.rows.prefetch(record.order.0),
             _ => {}
         }
     }
@@ -99,10 +109,11 @@ impl State {
     pub fn prefetch_records(&self, command: &Command) {
         match command {
             Command::ClaimVoucher(claim) => {
-                self.users.prefetch_voucher(claim.user, &self.vouchers);
+                self.users.prefetch_record(claim.user, &self.vouchers);
             }
             Command::RedeemVoucher(redeem) => self.requests.prefetch_row(redeem.request.0),
             Command::LockVoucher(lock) => self.requests.prefetch_row(lock.request.0),
+            Command::PlaceOrder(place) => self.requests.prefetch_row(place.request.0),
             _ => {}
         }
     }
@@ -158,13 +169,16 @@ impl State {
     }
 
     /// The tables in the order of their numbers.
-    fn captures(&mut self) -> [&mut dyn Capture; 5] {
+    fn captures(&mut self) -> [&mut dyn Capture; TABLES] {
         [
             &mut self.vouchers,
             &mut self.redemptions,
             &mut self.locks,
             &mut self.requests.rows,
             &mut self.references.rows,
+            &mut self.outlets.rows,
+            &mut self.outlets.texts.blocks,
+            &mut self.orders.rows,
         ]
     }
 }
@@ -197,8 +211,12 @@ impl Rest {
         self.last_ms.put(&mut out);
         self.rules_version.put(&mut out);
         self.users_planned.put(&mut out);
-        self.spans.len().put(&mut out);
-        for (first, len) in &self.spans {
+        // Without outlets the snapshot is one of builds that knew none, and they can read it.
+        let (before, later) = self.spans.split_at(TABLES_BEFORE_OUTLETS);
+        let is_as_before = later.iter().all(|span| *span == (0, 0));
+        let spans = if is_as_before { before } else { &self.spans };
+        spans.len().put(&mut out);
+        for (first, len) in spans {
             first.put(&mut out);
             len.put(&mut out);
         }
@@ -310,9 +328,11 @@ impl Restore {
         }
         let wrong = |what| RestoreError::Rest(DecodeError { what, offset: reader.offset() });
         let in_order = |(first, len): &(u32, u32)| first <= len && *len < u32::MAX;
-        if reader.remaining() > 0 || spans.len() != 5 || !spans.iter().all(in_order) {
+        let is_known = matches!(spans.len(), TABLES_BEFORE_OUTLETS | TABLES);
+        if reader.remaining() > 0 || !is_known || !spans.iter().all(in_order) {
             return Err(wrong("list of tables"));
         }
+        spans.resize(TABLES, (0, 0));
         let bytes = state.captures().into_iter().zip(&spans);
         let bytes = bytes.map(|(table, span)| table.bytes_of(*span)).sum::<u64>();
         // A plan counts those who have vouchers besides those who may come.
@@ -320,12 +340,25 @@ impl Restore {
         if bytes > bytes_max || u64::from(users_planned) > planned_max {
             return Err(wrong("list of tables"));
         }
-        let State { vouchers, redemptions, locks, requests, references, store, .. } = &mut state;
+        let State {
+            vouchers,
+            redemptions,
+            locks,
+            requests,
+            references,
+            outlets,
+            orders,
+            store,
+            ..
+        } = &mut state;
         vouchers.begin_restore(spans[0], store);
         redemptions.begin_restore(spans[1], store);
         locks.begin_restore(spans[2], store);
         requests.rows.begin_restore(spans[3], store);
         references.rows.begin_restore(spans[4], store);
+        outlets.rows.begin_restore(spans[5], store);
+        outlets.texts.blocks.begin_restore(spans[6], store);
+        orders.rows.begin_restore(spans[7], store);
         for (number, campaign) in (0..).zip(&state.campaigns) {
             state.by_id.insert(campaign.definition.id.clone(), CampaignNo(number));
         }
@@ -353,12 +386,24 @@ impl Restore {
                 return Err(RestoreError::Incomplete { table: number });
             }
         }
-        let State { vouchers, users, locks, requests, references, store, held, .. } =
-            &mut self.state;
+        let State {
+            vouchers,
+            users,
+            locks,
+            requests,
+            references,
+            outlets,
+            orders,
+            store,
+            held,
+            ..
+        } = &mut self.state;
         users.plan(self.users_planned as usize, vouchers, store);
         users.rebuild(vouchers, store);
         requests.rebuild(store);
         references.rebuild(store);
+        outlets.rebuild();
+        orders.rebuild(store);
         let is_held = locks.iter().zip(0..).filter(|(lock, _)| lock.state() == LockState::Held);
         *held =
             is_held.map(|(lock, number)| (lock.until_ms, LockNo(number))).collect::<BTreeSet<_>>();

@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 
 use sha2::{Digest, Sha256};
 
+use crate::books::{OrderBook, OutletBook};
 use crate::rules::{RuleBook, Rules};
 use crate::tables::{
     Answer, Answers, Budgets, Lock, Redemption, Store, Table, UserIndex, Voucher, put_all,
@@ -167,6 +168,8 @@ pub struct State {
     pub(crate) requests: Answers,
     pub(crate) references: Answers,
     pub(crate) budgets: Budgets,
+    pub(crate) outlets: OutletBook,
+    pub(crate) orders: OrderBook,
     /// Memory that tables and indexes will grow into.
     pub(crate) store: Store,
     /// Whose grace may still matter, in the order in which they were.
@@ -195,6 +198,8 @@ impl State {
             requests: Answers::new(3),
             references: Answers::new(4),
             budgets: Budgets::new(),
+            outlets: OutletBook::new(5, 6),
+            orders: OrderBook::new(7),
             store: Store::default(),
             outages: Vec::new(),
             operations: Operations::default(),
@@ -309,6 +314,21 @@ impl State {
             Command::ChangeLevel(change) => self.change_level(now_ms, change),
             Command::ReleaseLevel(release) => self.release_level(now_ms, release),
             Command::ChangeLimit(change) => self.change_limit(now_ms, change),
+            Command::PutOutlet(put) => self.put_outlet(put),
+            Command::PauseOutlet(pause) => self.pause_outlet(now_ms, pause),
+            Command::ResumeOutlet(resume) => self.resume_outlet(now_ms, resume),
+            Command::PlaceOrder(place) => self.place_order(now_ms, seq, place),
+            Command::RecordPayment(record) => {
+                let body = command.body_digest_in(&mut self.scratch);
+                self.record_payment(now_ms, seq, record, body)
+            }
+            Command::RecordRefund(record) => {
+                let body = command.body_digest_in(&mut self.scratch);
+                self.record_refund(now_ms, seq, *record, body)
+            }
+            Command::MoveTicket(step) => self.move_ticket(now_ms, seq, *step),
+            Command::CancelOrder(cancel) => self.cancel_order(now_ms, seq, cancel),
+            Command::RefundOrder(refund) => self.refund_order(now_ms, seq, refund),
         }
     }
 
@@ -370,6 +390,15 @@ impl State {
         }
         for outage in &self.outages {
             put_all(&[outage.from_ms, outage.until_ms], &mut bytes);
+            add(&mut bytes);
+        }
+        // Without outlets, and so without orders, the digest is that of builds which knew neither.
+        for outlet in self.outlets.rows.iter() {
+            outlet.put_digest(&self.outlets.texts, &mut bytes);
+            add(&mut bytes);
+        }
+        for order in self.orders.rows.iter() {
+            order.put_digest(&mut bytes);
             add(&mut bytes);
         }
         // As long as nothing was ever set, the digest is that of builds which knew no settings.

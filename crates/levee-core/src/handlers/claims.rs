@@ -27,7 +27,7 @@ impl State {
         let campaign =
             self.campaigns.get(claim.campaign.index()).ok_or(Refusal::CampaignNotFound)?;
         let terms = &campaign.definition.terms;
-        let newest_of_user = self.users.newest(claim.user, &self.vouchers);
+        let newest_of_user = self.users.newest(claim.user, &self.vouchers).map(VoucherNo);
         let held = self.held_by(newest_of_user, claim);
         if terms.voucher.per_user == 1
             && let Some(number) = held.newest
@@ -70,7 +70,7 @@ impl State {
             newest_of_user,
         );
         self.vouchers.push(voucher, &mut self.store);
-        self.users.set(number, &self.vouchers, &mut self.store);
+        self.users.set(number.0, &self.vouchers, &mut self.store);
 
         let campaign = &mut self.campaigns[claim.campaign.index()];
         let money = &mut campaign.money;
@@ -93,7 +93,7 @@ impl State {
         if campaign.definition.terms.voucher.per_user != 1 {
             return None;
         }
-        let newest_of_user = self.users.newest(claim.user, &self.vouchers);
+        let newest_of_user = self.users.newest(claim.user, &self.vouchers).map(VoucherNo);
         self.held_by(newest_of_user, claim).newest.map(|number| self.claimed_again(number))
     }
 

@@ -4,7 +4,8 @@ use super::{ReferenceKind, reference_key};
 use crate::state::{Campaign, Effect, State, shift, take};
 use crate::tables::{Lock, LockState, Undone, Voucher};
 use crate::types::{
-    LockNo, LockVoucher, Outcome, Refusal, ReleaseLock, UserKey, VoucherNo, VoucherState,
+    LockNo, LockVoucher, OrderNo, Outcome, Reference, Refusal, ReleaseLock, UserKey, VoucherNo,
+    VoucherState,
 };
 
 impl State {
@@ -16,9 +17,7 @@ impl State {
         body: u64,
     ) -> Result<Effect, Refusal> {
         let voucher = self.voucher_of(lock.voucher, lock.user)?;
-        let campaign = voucher.campaign;
-        let face_minor = u64::from(voucher.face_minor);
-        let key = reference_key(ReferenceKind::Lock, campaign, &lock.reference);
+        let key = reference_key(ReferenceKind::Lock, voucher.campaign, &lock.reference);
         if let Some(repeat) = self.answered(key, body)? {
             // An order must not be told that it holds what was let go since.
             if let Effect::Repeat { outcome: Outcome::Locked { lock, .. }, .. } = &repeat
@@ -34,14 +33,30 @@ impl State {
             state => return Err(Refusal::VoucherNotLive(state)),
         }
 
-        self.unlock_if_over(lock.voucher, now_ms);
         let until_ms = now_ms.saturating_add(lock.ttl_ms);
-        let record = Lock::held(lock.voucher, now_ms, until_ms, &lock.reference);
+        let number = self.hold(now_ms, lock.voucher, until_ms, &lock.reference, None);
+        let outcome = Outcome::Locked { lock: number, until_ms };
+        self.remember(key, body, (seq, now_ms), &outcome);
+        Ok(Effect::Done(outcome))
+    }
+
+    /// Locks a voucher that the caller found live; for an order, if one is named.
+    pub(super) fn hold(
+        &mut self,
+        now_ms: u64,
+        held: VoucherNo,
+        until_ms: u64,
+        reference: &Reference,
+        order: Option<OrderNo>,
+    ) -> LockNo {
+        self.unlock_if_over(held, now_ms);
+        let record = Lock::held(held, now_ms, until_ms, reference, order);
         let number = LockNo(self.locks.push(record, &mut self.store));
         self.held.insert((until_ms, number));
-        let voucher = &mut self.vouchers[lock.voucher.index()];
+        let voucher = &mut self.vouchers[held.index()];
         voucher.set_locked(number);
-        let campaign = &mut self.campaigns[campaign.index()];
+        let face_minor = u64::from(voucher.face_minor);
+        let campaign = &mut self.campaigns[voucher.campaign.index()];
         let money = &mut campaign.money;
         shift(&mut money.reserved_minor, &mut money.in_flight_minor, face_minor);
         take(&mut campaign.live_face_minor, face_minor);
@@ -49,10 +64,7 @@ impl State {
         campaign.counts.live -= 1;
         campaign.counts.locked += 1;
         campaign.assert_sound();
-
-        let outcome = Outcome::Locked { lock: number, until_ms };
-        self.remember(key, body, (seq, now_ms), &outcome);
-        Ok(Effect::Done(outcome))
+        number
     }
 
     pub(crate) fn release_lock(
@@ -62,6 +74,9 @@ impl State {
         release: ReleaseLock,
     ) -> Result<Effect, Refusal> {
         let lock = self.locks.get(release.lock.index()).ok_or(Refusal::LockNotFound)?;
+        if lock.order().is_some() {
+            return Err(Refusal::HeldByOrder);
+        }
         match lock.state() {
             LockState::Used => Err(Refusal::LockNotHeld),
             LockState::Released(Undone { seq, at_ms, voucher_state }) => {

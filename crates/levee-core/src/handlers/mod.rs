@@ -4,6 +4,8 @@ mod campaigns;
 mod claims;
 mod locks;
 mod operations;
+mod orders;
+mod outlets;
 mod redemptions;
 mod time;
 
@@ -12,7 +14,7 @@ use sha2::{Digest, Sha256};
 
 use crate::state::{Effect, State};
 use crate::tables::Answer;
-use crate::types::{CampaignNo, Outcome, Reference, Refusal};
+use crate::types::{CampaignNo, Outcome, REASON_LEN_MAX, Reference, Refusal};
 
 /// What a reference names; the same text may stand for one of each.
 #[derive(Clone, Copy)]
@@ -23,6 +25,23 @@ enum ReferenceKind {
     Withdrawal = 4,
 }
 
+/// What was said of an order by somebody who may say it again, at any time.
+#[derive(Clone, Copy)]
+enum EventKind {
+    Payment = 5,
+    Refund = 6,
+}
+
+/// Key of an event: as a reference's, of what tells one event from all others. The kind keeps both
+/// apart.
+fn event_key(kind: EventKind, parts: &[&[u8]]) -> [u8; 16] {
+    let mut digest = Sha256::new();
+    digest.update([kind as u8]);
+    parts.iter().for_each(|part| digest.update(part));
+    let hash: [u8; 32] = digest.finalize().into();
+    *hash.first_chunk().expect("32 bytes have 16")
+}
+
 /// Key of a reference: a SHA-256 cut to 16 bytes, because the text is the app's choice.
 fn reference_key(kind: ReferenceKind, campaign: CampaignNo, reference: &Reference) -> [u8; 16] {
     let mut digest = Sha256::new();
@@ -31,6 +50,14 @@ fn reference_key(kind: ReferenceKind, campaign: CampaignNo, reference: &Referenc
     digest.update(reference.as_str().as_bytes());
     let hash: [u8; 32] = digest.finalize().into();
     *hash.first_chunk().expect("32 bytes have 16")
+}
+
+/// A reason that must be there, for the record.
+fn check_reason(reason: &str) -> Result<(), Refusal> {
+    if reason.is_empty() || reason.len() > REASON_LEN_MAX {
+        return Err(Refusal::InvalidField("reason"));
+    }
+    Ok(())
 }
 
 impl State {

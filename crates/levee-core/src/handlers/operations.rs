@@ -1,9 +1,8 @@
 //! What is set for the whole installation: the brownout level and the limit of claims.
 
+use super::check_reason;
 use crate::state::{Effect, State};
-use crate::types::{
-    ChangeLevel, ChangeLimit, LevelSetting, Outcome, REASON_LEN_MAX, Refusal, ReleaseLevel,
-};
+use crate::types::{ChangeLevel, ChangeLimit, LevelSetting, Outcome, Refusal, ReleaseLevel};
 
 impl State {
     /// A change that changes nothing is refused, not answered as a repeat: its reason would stand
@@ -68,11 +67,4 @@ impl State {
         self.operations.limit_since_ms = now_ms;
         Ok(Effect::Done(Outcome::LimitChanged { before, after }))
     }
-}
-
-fn check_reason(reason: &str) -> Result<(), Refusal> {
-    if reason.is_empty() || reason.len() > REASON_LEN_MAX {
-        return Err(Refusal::InvalidField("reason"));
-    }
-    Ok(())
 }

@@ -1,11 +1,11 @@
 //! Redemptions: a voucher is used on a bill, and the use can be undone for a while.
 
 use super::{ReferenceKind, reference_key};
-use crate::state::{Effect, State, shift, take};
+use crate::state::{Campaign, Effect, State, shift, take};
 use crate::tables::{Redemption, RedemptionState, Undone};
 use crate::types::{
-    BILL_MINOR_MAX, Bill, LockNo, NameHash, Outcome, RedeemVoucher, RedemptionNo, Refusal,
-    RollBackRedemption, Terms, VoucherState,
+    BILL_MINOR_MAX, Bill, LockNo, NameHash, OrderNo, Outcome, RedeemVoucher, RedemptionNo,
+    Reference, Refusal, RollBackRedemption, Terms, VoucherState,
 };
 
 impl State {
@@ -32,6 +32,26 @@ impl State {
         }
         let discount_minor = self.discount_at(now_ms, bill, redeem.lock)?;
 
+        if redeem.lock.is_some_and(|lock| self.locks[lock.index()].order().is_some()) {
+            return Err(Refusal::HeldByOrder);
+        }
+
+        let outcome = self.use_up(now_ms, seq, bill, discount_minor, &redeem.reference, None);
+        self.remember(key, body, (seq, now_ms), &outcome);
+        Ok(Effect::Done(outcome))
+    }
+
+    /// Uses a voucher that the caller found usable, and ends the lock that holds it; for an order,
+    /// if one is named. An order's use can be undone for as long as the order is under way.
+    pub(super) fn use_up(
+        &mut self,
+        now_ms: u64,
+        seq: u64,
+        bill: &Bill,
+        discount_minor: u64,
+        reference: &Reference,
+        order: Option<OrderNo>,
+    ) -> Outcome {
         self.unlock_if_over(bill.voucher, now_ms);
         let number = RedemptionNo(self.redemptions.len());
         let voucher = &mut self.vouchers[bill.voucher.index()];
@@ -54,10 +74,9 @@ impl State {
         campaign.counts.live -= 1;
         campaign.counts.redeemed += 1;
         let rollback_until_ms = campaign.definition.terms.voucher.rollback_until_ms(now_ms);
-        let settled = rollback_until_ms <= now_ms;
+        let settled = rollback_until_ms <= now_ms && order.is_none();
         if settled {
-            take(&mut campaign.open_rests_minor, rest_minor);
-            shift(&mut money.reserved_minor, &mut money.available_minor, rest_minor);
+            campaign.free_rest(rest_minor);
         }
         campaign.next_to_settle.get_or_insert(number);
         let before = campaign.last_redeemed.replace(number);
@@ -73,16 +92,14 @@ impl State {
             bill.order_minor,
             (discount_minor, rest_minor),
             rollback_until_ms,
-            &redeem.reference,
+            reference,
+            order,
         );
         if settled {
             redemption.settle();
         }
         self.redemptions.push(redemption, &mut self.store);
-        let outcome =
-            Outcome::Redeemed { redemption: number, discount_minor, rest_minor, rollback_until_ms };
-        self.remember(key, body, (seq, now_ms), &outcome);
-        Ok(Effect::Done(outcome))
+        Outcome::Redeemed { redemption: number, discount_minor, rest_minor, rollback_until_ms }
     }
 
     /// The discount that a bill would get now, in minor units, or why it would get none. Changes
@@ -126,6 +143,9 @@ impl State {
     ) -> Result<Effect, Refusal> {
         let redemption =
             self.redemptions.get(undo.redemption.index()).ok_or(Refusal::RedemptionNotFound)?;
+        if redemption.order().is_some() {
+            return Err(Refusal::HeldByOrder);
+        }
         // A redemption is undone once, whoever asks again and with whichever key.
         if let RedemptionState::RolledBack(undone) = redemption.state() {
             let Undone { seq, at_ms, voucher_state } = undone;
@@ -138,10 +158,18 @@ impl State {
             return Err(Refusal::RollbackWindowOver);
         }
 
+        let voucher_state = self.undo(now_ms, seq, undo.redemption);
+        Ok(Effect::Done(Outcome::RolledBack { voucher_state }))
+    }
+
+    /// Undoes an open redemption, whether or not its time for that is over.
+    pub(super) fn undo(&mut self, now_ms: u64, seq: u64, number: RedemptionNo) -> VoucherState {
+        let redemption = &self.redemptions[number.index()];
+        assert_eq!(redemption.state(), RedemptionState::Open, "only an open one can be undone");
         let voucher = &self.vouchers[redemption.voucher.index()];
         let over = self.voucher_end_ms(voucher) <= now_ms;
         let voucher_state = if over { VoucherState::Expired } else { VoucherState::Live };
-        let redemption = &mut self.redemptions[undo.redemption.index()];
+        let redemption = &mut self.redemptions[number.index()];
         redemption.roll_back(Undone { seq, at_ms: now_ms, voucher_state });
         let discount_minor = u64::from(redemption.discount_minor);
         let rest_minor = u64::from(redemption.rest_minor);
@@ -159,7 +187,36 @@ impl State {
             campaign.counts.expired += 1;
         }
         campaign.assert_sound();
-        Ok(Effect::Done(Outcome::RolledBack { voucher_state }))
+        voucher_state
+    }
+
+    /// Settles an order's redemption once nothing holds it open any more, if its time was over
+    /// before: the line of redemptions has passed it then.
+    pub(super) fn settle_if_over(&mut self, now_ms: u64, number: RedemptionNo) {
+        if self.rollback_end_ms(&self.redemptions[number.index()]) <= now_ms {
+            let redemption = &mut self.redemptions[number.index()];
+            assert_eq!(redemption.state(), RedemptionState::Open, "an order has held it open");
+            redemption.settle();
+            let rest_minor = u64::from(redemption.rest_minor);
+            let voucher = &self.vouchers[redemption.voucher.index()];
+            let campaign = &mut self.campaigns[voucher.campaign.index()];
+            campaign.free_rest(rest_minor);
+            campaign.assert_sound();
+        }
+    }
+
+    /// Whether a redemption may still be undone by its order, whatever its own time says.
+    pub(super) fn is_kept_open(&self, redemption: &Redemption) -> bool {
+        let order = redemption.order().and_then(|order| self.orders.get(order));
+        order.is_some_and(|order| order.state().is_open())
+    }
+}
+
+impl Campaign {
+    /// A redemption can no longer be undone: its rest is available again.
+    pub(super) fn free_rest(&mut self, rest_minor: u64) {
+        take(&mut self.open_rests_minor, rest_minor);
+        shift(&mut self.money.reserved_minor, &mut self.money.available_minor, rest_minor);
     }
 }
 

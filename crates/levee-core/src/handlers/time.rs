@@ -3,7 +3,7 @@
 use alloc::boxed::Box;
 use core::mem;
 
-use crate::state::{Effect, Outage, State, shift, take};
+use crate::state::{Effect, Outage, State};
 use crate::tables::{Redemption, RedemptionState, Voucher};
 use crate::types::{ActivateRules, Outcome, Refusal, ResumeService, Swept, Tick, VoucherState};
 
@@ -14,8 +14,9 @@ const REQUESTS_REMEMBERED_MS: u64 = 72 * 3_600_000;
 const OUTAGE_MS_MIN: u64 = 1_000;
 
 impl State {
-    /// Lets expire what is due: at most `limit` locks by their end, then at most `limit` vouchers
-    /// and rests together, campaign by campaign in the order of their making. One that ended in
+    /// Lets expire what is due: at most `limit` locks by their end, then at most `limit` orders and
+    /// pauses of outlets by theirs, then at most `limit` vouchers and rests together, campaign by
+    /// campaign in the order of their making. One that ended in
     /// another way takes a step as well, so a tick that swept nothing may still have work left;
     /// [`Self::next_due_ms`] knows.
     pub(crate) fn tick(&mut self, now_ms: u64, seq: u64, tick: Tick) -> Effect {
@@ -26,6 +27,7 @@ impl State {
         for lock in &swept.locks {
             self.let_go(now_ms, seq, *lock);
         }
+        let orders = self.sweep_orders(now_ms, seq, limit);
         let mut campaigns = mem::take(&mut self.campaigns);
         let mut steps = limit;
         for campaign in &mut campaigns {
@@ -48,13 +50,12 @@ impl State {
                 && let Some(number) = campaign.next_to_settle
                 && self.rollback_end_ms(&self.redemptions[number.index()]) <= now_ms
             {
+                // One that an order may still undo settles when the order is collected.
+                let kept_open = self.is_kept_open(&self.redemptions[number.index()]);
                 let redemption = &mut self.redemptions[number.index()];
-                if redemption.state() == RedemptionState::Open {
+                if redemption.state() == RedemptionState::Open && !kept_open {
                     redemption.settle();
-                    let rest_minor = u64::from(redemption.rest_minor);
-                    let money = &mut campaign.money;
-                    take(&mut campaign.open_rests_minor, rest_minor);
-                    shift(&mut money.reserved_minor, &mut money.available_minor, rest_minor);
+                    campaign.free_rest(u64::from(redemption.rest_minor));
                     swept.redemptions.push(number);
                 }
                 campaign.next_to_settle = redemption.next_in_campaign();
@@ -69,7 +70,12 @@ impl State {
         if self.outages.iter().all(|outage| outage.grace_until_ms() <= now_ms) {
             self.outages.clear();
         }
-        Effect::Done(Outcome::Ticked(Box::new(swept)))
+        let swept = Box::new(swept);
+        Effect::Done(if orders.is_empty() {
+            Outcome::Ticked(swept)
+        } else {
+            Outcome::TickedWithOrders { swept, orders: Box::new(orders) }
+        })
     }
 
     /// When the next tick will have something to do, in milliseconds since 1970.
@@ -84,7 +90,9 @@ impl State {
                 redemption.map(|number| self.rollback_end_ms(&self.redemptions[number.index()])),
             ]
         });
-        others.chain([lock]).flatten().min()
+        let order = self.orders.awaiting().next().map(|(due_ms, _)| due_ms);
+        let pause = self.outlets.pauses().next().map(|(ends_ms, _)| ends_ms);
+        others.chain([lock, order, pause]).flatten().min()
     }
 
     pub(crate) fn resume_service(&mut self, now_ms: u64, resume: ResumeService) -> Effect {
@@ -104,6 +112,8 @@ impl State {
                     (end_ms, lock)
                 })
                 .collect();
+            // Orders, too: one that awaits its payment ends with its lock.
+            self.orders.move_due(|due_ms| outage.graced_ms(due_ms));
             self.outages.push(outage);
         }
         Effect::Done(Outcome::ServiceResumed { outage_ms })

@@ -8,7 +8,9 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::{Answer, CampaignView, Query, RedemptionView, VoucherView};
+use super::{
+    Answer, CampaignView, OrderView, OutletView, PauseView, Query, RedemptionView, VoucherView,
+};
 use crate::state::SetAside;
 use crate::types::{DecodeError, Definition, Reader, Refusal, Wire, wire_enum, wire_struct};
 
@@ -21,11 +23,34 @@ wire_enum! {
         5 => Validate(bill),
         6 => Redemptions { after, limit },
         7 => Operations,
+        8 => Outlet(id),
+        9 => Order(number),
+        10 => Orders { user, before, limit },
+        11 => OpenOrders { outlet, after, limit },
+        12 => Undone { after, limit },
     }
 }
 
 wire_struct! {
     SetAside { invites_minor, envelopes_minor, compensation_minor }
+    OutletView { number, id, document, version, brand, stations, accept_within_ms, pause }
+    PauseView { until_ms, reason }
+    OrderView {
+        number, user, outlet, lines, state, end, seq, placed_at_ms, due_ms, promised_at_ms,
+        stages_at_ms, work, allow_other_outlet, version, total_minor, merchant_discount_minor,
+        subsidy_minor, payable_minor, captured_minor, refund_asked_minor, refunded_minor, payment,
+        trade, voucher, lock, redemption, actions,
+    }
+}
+
+impl Wire for [Option<u64>; 4] {
+    fn put(&self, out: &mut Vec<u8>) {
+        self.iter().for_each(|instant| instant.put(out));
+    }
+    fn get(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let mut instant = || Wire::get(reader);
+        Ok([instant()?, instant()?, instant()?, instant()?])
+    }
 }
 
 /// The definitions of one answer, in the order in which they are named.
@@ -150,6 +175,22 @@ impl Wire for Answer {
                 out.push(8);
                 operations.put(out);
             }
+            Self::Outlet(view) => {
+                out.push(9);
+                view.put(out);
+            }
+            Self::Order(view) => {
+                out.push(10);
+                view.put(out);
+            }
+            Self::Orders(views) => {
+                out.push(11);
+                views.put(out);
+            }
+            Self::Undone(actions) => {
+                out.push(12);
+                actions.put(out);
+            }
         }
     }
 
@@ -163,6 +204,10 @@ impl Wire for Answer {
             6 => Refusal::get(reader).map(|refusal| Self::Validated(Err(refusal))),
             7 => get_list(reader).map(Self::Redemptions),
             8 => Wire::get(reader).map(Self::Operations),
+            9 => Wire::get(reader).map(Self::Outlet),
+            10 => Wire::get(reader).map(Self::Order),
+            11 => Wire::get(reader).map(Self::Orders),
+            12 => Wire::get(reader).map(Self::Undone),
             _ => Err(reader.not("answer")),
         }
     }

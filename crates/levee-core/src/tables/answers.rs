@@ -9,7 +9,10 @@ use super::chunk::Store;
 use super::index::{HashIndex, Keys};
 use super::table::Table;
 use crate::hash::hash_of;
-use crate::types::{CampaignNo, LockNo, Money, Outcome, RedemptionNo, VoucherNo, Wire};
+use crate::types::{
+    CampaignNo, DecodeError, LockNo, Money, OrderChange, OrderNo, Outcome, Reader, RedemptionNo,
+    VoucherNo, Wire,
+};
 
 /// What a request was, and what came of it.
 #[derive(Clone, Debug)]
@@ -33,14 +36,20 @@ pub(crate) struct AnswerRow {
     long: u64,
     short: [u32; 3],
     kind: u8,
-    unused: [u8; 3],
+    /// Of an order that was placed: whether `short` holds a lock or a redemption.
+    holder: u8,
+    unused: [u8; 2],
 }
+
+const LOCK: u8 = 1;
+const REDEMPTION: u8 = 2;
 
 /// The budget after a transfer does not fit a record; there are few.
 pub(crate) type Budgets = Vec<Money>;
 
 impl AnswerRow {
     fn of(key: [u8; 16], answer: &Answer, budgets: &mut Budgets) -> Self {
+        let mut holder = 0;
         let (kind, short, long) = match &answer.outcome {
             Outcome::Claimed { voucher, face_minor } => (1, [voucher.0, *face_minor, 0], 0),
             Outcome::Locked { lock, until_ms } => (2, [lock.0, 0, 0], *until_ms),
@@ -53,6 +62,28 @@ impl AnswerRow {
                 let number = u32::try_from(budgets.len() - 1).expect("few transfers");
                 (9, [number, 0, 0], 0)
             }
+            Outcome::OrderPlaced { order, subsidy_minor, lock, redemption, due_ms } => {
+                let number = match (lock, redemption) {
+                    (Some(lock), _) => (LOCK, lock.0),
+                    (None, Some(redemption)) => (REDEMPTION, redemption.0),
+                    (None, None) => (0, 0),
+                };
+                holder = number.0;
+                (19, [order.0, *subsidy_minor, number.1], *due_ms)
+            }
+            Outcome::OrderChanged(change) => {
+                // Everything but the numbers takes few bytes.
+                let mut bytes = Vec::new();
+                let OrderChange { state, payment, version, redemption, voucher } = change;
+                state.put(&mut bytes);
+                payment.put(&mut bytes);
+                voucher.put(&mut bytes);
+                redemption.is_some().put(&mut bytes);
+                let mut long = [0; 8];
+                long[..bytes.len()].copy_from_slice(&bytes);
+                let number = redemption.map_or(0, |redemption| redemption.0);
+                (20, [*version, number, 0], u64::from_le_bytes(long))
+            }
             small => {
                 let mut bytes = Vec::new();
                 small.put(&mut bytes);
@@ -64,7 +95,7 @@ impl AnswerRow {
             }
         };
         let Answer { body, seq, at_ms, .. } = *answer;
-        Self { key, body, seq, at_ms, long, short, kind, unused: [0; 3] }
+        Self { key, body, seq, at_ms, long, short, kind, holder, unused: [0; 2] }
     }
 
     fn answer(&self, budgets: &Budgets) -> Answer {
@@ -80,14 +111,32 @@ impl AnswerRow {
             },
             7 => Outcome::CampaignCreated { campaign: CampaignNo(a) },
             9 => Outcome::BudgetMoved(Box::new(budgets[a as usize])),
+            19 => Outcome::OrderPlaced {
+                order: OrderNo(a),
+                subsidy_minor: b,
+                lock: (self.holder == LOCK).then_some(LockNo(c)),
+                redemption: (self.holder == REDEMPTION).then_some(RedemptionNo(c)),
+                due_ms: self.long,
+            },
+            20 => self.order_change().expect("written by `of`"),
             kind => {
                 let mut bytes = alloc::vec![kind];
                 bytes.extend_from_slice(bytemuck::cast_slice(&self.short));
-                let outcome = Outcome::get(&mut crate::types::Reader::new(&bytes));
+                let outcome = Outcome::get(&mut Reader::new(&bytes));
                 outcome.expect("written by `of`")
             }
         };
         Answer { body: self.body, seq: self.seq, at_ms: self.at_ms, outcome }
+    }
+
+    fn order_change(&self) -> Result<Outcome, DecodeError> {
+        let [version, number, _] = self.short;
+        let bytes = self.long.to_le_bytes();
+        let reader = &mut Reader::new(&bytes);
+        let (state, payment, voucher) =
+            (Wire::get(reader)?, Wire::get(reader)?, Wire::get(reader)?);
+        let redemption = bool::get(reader)?.then_some(RedemptionNo(number));
+        Ok(Outcome::OrderChanged(OrderChange { state, payment, version, redemption, voucher }))
     }
 }
 

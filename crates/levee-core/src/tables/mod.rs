@@ -6,6 +6,8 @@
 mod answers;
 mod chunk;
 mod index;
+mod orders;
+mod outlets;
 mod prefetch;
 mod rows;
 mod table;
@@ -17,6 +19,8 @@ mod tests;
 pub(crate) use answers::{Answer, Answers, Budgets};
 pub(crate) use chunk::Store;
 pub use chunk::{CHUNK_BYTES, Chunk};
+pub(crate) use orders::{Holder, Order};
+pub(crate) use outlets::{Outlet, Texts};
 pub(crate) use rows::{Lock, LockState, Redemption, RedemptionState, Undone, Voucher, put_all};
 pub(crate) use table::{Capture, Table};
 pub use table::{PAGE_BYTES, Pages};

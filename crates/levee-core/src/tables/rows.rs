@@ -8,13 +8,13 @@ use alloc::vec::Vec;
 use bytemuck::{Pod, Zeroable};
 
 use crate::types::{
-    CampaignNo, LockNo, RedemptionNo, Reference, UserKey, VoucherNo, VoucherState, Wire,
+    CampaignNo, LockNo, OrderNo, RedemptionNo, Reference, UserKey, VoucherNo, VoucherState, Wire,
 };
 
 /// Stands for no number.
-const NONE: u32 = u32::MAX;
+pub(super) const NONE: u32 = u32::MAX;
 
-fn some(number: u32) -> Option<u32> {
+pub(super) fn some(number: u32) -> Option<u32> {
     (number != NONE).then_some(number)
 }
 
@@ -189,13 +189,26 @@ pub(crate) struct Lock {
     end: End,
     pub voucher: VoucherNo,
     reference: Text,
-    unused: [u8; 35],
+    order: ByOrder,
+    unused: [u8; 31],
 }
 
 impl Lock {
-    pub(crate) fn held(voucher: VoucherNo, at_ms: u64, until_ms: u64, name: &Reference) -> Self {
-        let reference = Text::of(name);
-        Self { at_ms, until_ms, end: End::of(OPEN), voucher, reference, unused: [0; 35] }
+    /// `order`: the order that it is for; the app's own without one.
+    pub(crate) fn held(
+        voucher: VoucherNo,
+        at_ms: u64,
+        until_ms: u64,
+        name: &Reference,
+        order: Option<OrderNo>,
+    ) -> Self {
+        let (reference, order) = (Text::of(name), ByOrder::of(order));
+        Self { at_ms, until_ms, end: End::of(OPEN), voucher, reference, order, unused: [0; 31] }
+    }
+
+    /// The order that it is for.
+    pub(crate) fn order(&self) -> Option<OrderNo> {
+        self.order.get()
     }
 
     pub(crate) fn state(&self) -> LockState {
@@ -236,7 +249,8 @@ pub(crate) struct Redemption {
     pub rest_minor: u32,
     next_in_campaign: u32,
     reference: Text,
-    unused: [u8; 7],
+    order: ByOrder,
+    unused: [u8; 3],
 }
 
 impl Redemption {
@@ -248,6 +262,7 @@ impl Redemption {
         (discount_minor, rest_minor): (u32, u32),
         rollback_until_ms: u64,
         name: &Reference,
+        order: Option<OrderNo>,
     ) -> Self {
         Self {
             seq,
@@ -260,8 +275,14 @@ impl Redemption {
             rest_minor,
             next_in_campaign: NONE,
             reference: Text::of(name),
-            unused: [0; 7],
+            order: ByOrder::of(order),
+            unused: [0; 3],
         }
+    }
+
+    /// The order that it is for.
+    pub(crate) fn order(&self) -> Option<OrderNo> {
+        self.order.get()
     }
 
     pub(crate) fn state(&self) -> RedemptionState {
@@ -300,6 +321,23 @@ impl Redemption {
         self.rest_minor.put(out);
         self.reference.get().put(out);
         put_end(&self.end, out, [0, 2, 1]);
+    }
+}
+
+/// The order that a record belongs to, if it belongs to one. All zeros without one: earlier builds
+/// had nothing in this place. Digests leave it out, because the order's own record names the lock or
+/// redemption.
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[repr(transparent)]
+struct ByOrder([u8; 4]);
+
+impl ByOrder {
+    fn of(order: Option<OrderNo>) -> Self {
+        Self(order.map_or(0, |order| order.0 + 1).to_le_bytes())
+    }
+
+    fn get(self) -> Option<OrderNo> {
+        u32::from_le_bytes(self.0).checked_sub(1).map(OrderNo)
     }
 }
 

@@ -1,18 +1,50 @@
-//! From a user to the newest voucher; older ones follow by [`Voucher::previous_of_user`].
+//! From a user to the newest of the user's records; older ones follow by
+//! [`OfUser::previous_of_user`].
+
+use bytemuck::Pod;
 
 use super::chunk::Store;
 use super::index::{HashIndex, Keys};
-use super::{Table, Voucher};
+use super::{Order, Table, Voucher};
 use crate::hash::hash_of;
-use crate::types::{UserKey, VoucherNo};
+use crate::types::UserKey;
 
 /// How far ahead of the insertion the index is brought near while it is made anew.
 const AHEAD: u32 = 32;
 
-impl Keys for Table<Voucher> {
+/// Records that belong to a user.
+pub(crate) trait OfUser: Pod {
+    /// Whose it is.
+    fn user(&self) -> UserKey;
+
+    /// Number of the record that the same user got before this one.
+    fn previous_of_user(&self) -> Option<u32>;
+}
+
+impl OfUser for Voucher {
+    fn user(&self) -> UserKey {
+        self.user
+    }
+
+    fn previous_of_user(&self) -> Option<u32> {
+        Self::previous_of_user(self).map(|number| number.0)
+    }
+}
+
+impl OfUser for Order {
+    fn user(&self) -> UserKey {
+        self.user
+    }
+
+    fn previous_of_user(&self) -> Option<u32> {
+        Self::previous_of_user(self).map(|number| number.0)
+    }
+}
+
+impl<T: OfUser> Keys for Table<T> {
     #[inline]
     fn hash(&self, number: u32) -> u64 {
-        hash_of(&self[number as usize].user.0)
+        hash_of(&self[number as usize].user().0)
     }
 
     fn prefetch(&self, number: u32) {
@@ -30,9 +62,9 @@ pub(crate) struct UserIndex {
 
 impl UserIndex {
     /// Room for so many users, so that growth does not fall into the rush.
-    pub(crate) fn plan(&mut self, users: usize, vouchers: &Table<Voucher>, store: &mut Store) {
+    pub(crate) fn plan(&mut self, users: usize, records: &Table<impl OfUser>, store: &mut Store) {
         self.planned = self.planned.max(u32::try_from(users).unwrap_or(u32::MAX));
-        self.index.plan(users, vouchers, store);
+        self.index.plan(users, records, store);
     }
 
     /// How many users there are.
@@ -44,9 +76,9 @@ impl UserIndex {
         self.planned
     }
 
-    pub(crate) fn newest(&self, user: UserKey, vouchers: &Table<Voucher>) -> Option<VoucherNo> {
-        let is_it = |number: u32| vouchers[number as usize].user == user;
-        self.index.find(hash_of(&user.0), is_it).map(VoucherNo)
+    pub(crate) fn newest(&self, user: UserKey, records: &Table<impl OfUser>) -> Option<u32> {
+        let is_it = |number: u32| records[number as usize].user() == user;
+        self.index.find(hash_of(&user.0), is_it)
     }
 
     /// Begins to bring near what [`Self::newest`] will look at first.
@@ -55,28 +87,28 @@ impl UserIndex {
         self.index.prefetch(hash_of(&user.0));
     }
 
-    /// Begins to bring near the user's voucher, once the bucket is there.
+    /// Begins to bring near the user's record, once the bucket is there.
     #[inline]
-    pub(crate) fn prefetch_voucher(&self, user: UserKey, vouchers: &Table<Voucher>) {
-        self.index.candidates(hash_of(&user.0)).for_each(|number| vouchers.prefetch(number));
+    pub(crate) fn prefetch_record(&self, user: UserKey, records: &Table<impl OfUser>) {
+        self.index.candidates(hash_of(&user.0)).for_each(|number| records.prefetch(number));
     }
 
-    /// Makes a voucher the newest of its user, in the place of the one before it, if any.
-    pub(crate) fn set(&mut self, voucher: VoucherNo, vouchers: &Table<Voucher>, store: &mut Store) {
-        let hash = vouchers.hash(voucher.0);
-        match vouchers[voucher.index()].previous_of_user() {
-            Some(before) => self.index.replace(hash, before.0, voucher.0),
-            None => self.index.insert(hash, voucher.0, vouchers, store),
+    /// Makes a record the newest of its user, in the place of the one before it, if any.
+    pub(crate) fn set(&mut self, number: u32, records: &Table<impl OfUser>, store: &mut Store) {
+        let hash = records.hash(number);
+        match records[number as usize].previous_of_user() {
+            Some(before) => self.index.replace(hash, before, number),
+            None => self.index.insert(hash, number, records, store),
         }
     }
 
     /// Fills the index, which is empty, from the records.
-    pub(crate) fn rebuild(&mut self, vouchers: &Table<Voucher>, store: &mut Store) {
-        for number in 0..vouchers.len() {
-            if let Some(ahead) = vouchers.get((number + AHEAD) as usize) {
-                self.prefetch(ahead.user);
+    pub(crate) fn rebuild(&mut self, records: &Table<impl OfUser>, store: &mut Store) {
+        for number in 0..records.len() {
+            if let Some(ahead) = records.get((number + AHEAD) as usize) {
+                self.prefetch(ahead.user());
             }
-            self.set(VoucherNo(number), vouchers, store);
+            self.set(number, records, store);
         }
     }
 }

@@ -3,6 +3,7 @@
 
 mod budget;
 mod campaigns;
+mod cancellation;
 mod claims;
 mod conditions;
 mod expiry;
@@ -11,6 +12,9 @@ mod locks;
 mod model;
 mod money;
 mod operations;
+mod orders;
+mod outlets;
+mod permutations;
 mod property;
 mod queries;
 mod redemptions;

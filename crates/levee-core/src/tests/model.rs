@@ -3,9 +3,12 @@
 //! the types.
 
 mod commands;
+mod orders;
 
 use std::collections::BTreeMap;
 
+pub(crate) use self::orders::Order;
+use self::orders::{Outlet, event};
 use crate::types::*;
 use crate::{SetAside, Verdict};
 
@@ -42,6 +45,7 @@ struct Lock {
     held: bool,
     /// What a repeated release is told.
     released: Option<(u64, u64, VoucherState)>,
+    of_order: bool,
 }
 
 pub(crate) struct Redemption {
@@ -54,6 +58,7 @@ pub(crate) struct Redemption {
     settled: bool,
     swept: bool,
     pub undone: Option<(u64, u64, VoucherState)>,
+    of_order: bool,
 }
 
 #[derive(Clone)]
@@ -74,6 +79,10 @@ pub(crate) struct Model {
     pub redemptions: BTreeMap<u32, Redemption>,
     requests: BTreeMap<RequestKey, Said>,
     references: BTreeMap<(&'static str, usize, String), Said>,
+    /// By kind, and what else tells an event from all others.
+    events: BTreeMap<(u8, u32, [u8; 16]), Said>,
+    pub outlets: Vec<Outlet>,
+    pub orders: BTreeMap<u32, Order>,
     pub operations: Operations,
     /// From when until when; never forgotten.
     outages: Vec<(u64, u64)>,
@@ -115,6 +124,9 @@ impl Model {
                 let said = Said { body, seq: self.seq, at_ms: now, outcome: outcome.clone() };
                 if let Some(key) = key {
                     self.requests.insert(key, said.clone());
+                }
+                if let Some(name) = event(command) {
+                    self.events.insert(name, Said { body: command.clone(), ..said.clone() });
                 }
                 if let Some(name) = self.reference(command) {
                     self.references.insert(name, said);
@@ -215,6 +227,15 @@ impl Model {
                 (is.claims_per_s, is.limit_since_ms, is.limit_reason) = (after, now, limit_reason);
                 Ok(Ok(Outcome::LimitChanged { before, after }))
             }
+            Command::PutOutlet(put) => self.put_outlet(put),
+            Command::PauseOutlet(ask) => self.pause(now, ask),
+            Command::ResumeOutlet(ask) => self.resume_outlet(now, ask),
+            Command::PlaceOrder(place) => self.place(now, place),
+            Command::RecordPayment(ask) => self.payment(now, ask, command),
+            Command::RecordRefund(ask) => self.refund_result(now, *ask, command),
+            Command::MoveTicket(ask) => self.ticket(now, *ask),
+            Command::CancelOrder(ask) => self.cancel(now, ask),
+            Command::RefundOrder(ask) => self.refund(now, ask),
         }
     }
 
@@ -292,6 +313,8 @@ impl Model {
         ends.extend(held.map(|(number, _)| self.lock_end(*number)));
         let lasting = self.redemptions.values().filter(|redemption| redemption.undone.is_none());
         ends.extend(lasting.map(|redemption| self.undo_end(redemption)));
+        ends.extend(self.orders.values().filter_map(|order| self.due(order)));
+        ends.extend(self.outlets.iter().filter_map(|outlet| outlet.pause.as_ref()?.0));
         ends.extend(self.requests.values().map(|said| said.at_ms + THREE_DAYS_MS));
         ends.retain(|end| *end > now);
         ends.sort_unstable();
@@ -308,6 +331,7 @@ impl Model {
             self.let_go(now, number);
             swept.locks.push(LockNo(number));
         }
+        let orders = self.tick_orders(now, limit);
         let mut steps = 0;
         for campaign in 0..self.campaigns.len() {
             for number in 0..count(self.vouchers.len()) {
@@ -336,9 +360,10 @@ impl Model {
                     break;
                 }
                 steps += 1;
+                let kept_open = self.is_kept_open(number);
                 let redemption = self.redemptions.get_mut(&number).expect("known");
                 redemption.swept = true;
-                if !redemption.settled && redemption.undone.is_none() {
+                if !redemption.settled && redemption.undone.is_none() && !kept_open {
                     redemption.settled = true;
                     swept.redemptions.push(RedemptionNo(number));
                 }
@@ -351,7 +376,11 @@ impl Model {
         for (_, key) in old.into_iter().take(limit) {
             self.requests.remove(&key);
         }
-        Outcome::Ticked(Box::new(swept))
+        let swept = Box::new(swept);
+        match orders.is_empty() {
+            true => Outcome::Ticked(swept),
+            false => Outcome::TickedWithOrders { swept, orders: Box::new(orders) },
+        }
     }
 
     // Money, recounted.
@@ -427,6 +456,11 @@ fn body(command: &Command) -> Command {
         Command::ChangeLevel(change) => change.request = None,
         Command::ReleaseLevel(release) => release.request = none,
         Command::ChangeLimit(change) => change.request = none,
+        Command::PauseOutlet(pause) => pause.request = none,
+        Command::ResumeOutlet(resume) => resume.request = none,
+        Command::PlaceOrder(place) => place.request = none,
+        Command::CancelOrder(cancel) => cancel.request = none,
+        Command::RefundOrder(refund) => refund.request = none,
         _ => {}
     }
     body

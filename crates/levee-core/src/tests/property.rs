@@ -3,6 +3,7 @@
 //! `proptest-regressions/` and tried first by the next run. `PROPTEST_CASES=10000` looks longer.
 
 mod asks;
+mod orders;
 
 use proptest::prelude::*;
 
@@ -48,6 +49,7 @@ impl Both {
                 both.give(Command::ChangeCampaignState(open));
             }
         }
+        both.open_outlets();
         both
     }
 
@@ -194,6 +196,7 @@ impl Both {
                 claims_per_s: *claims_per_s,
                 reason: "r".repeat(*reason),
             }),
+            Ask::Order(ask) => self.order_command(ask),
             Ask::Outage => {
                 Command::ResumeService(ResumeService { stopped_at_ms: self.state.last_ms() })
             }
@@ -269,6 +272,7 @@ impl Both {
             unreachable!()
         };
         assert_eq!(is, self.model.operations);
+        self.compare_orders();
         for number in 0..6 {
             let wallet = Query::Wallet { user: user(number), before: None, limit: 1_000 };
             let Answer::Wallet(views) = self.state.answer(now, &wallet) else { unreachable!() };
@@ -324,6 +328,7 @@ impl Both {
 
     /// Once all times are over, one tick after another, nothing is held back.
     fn end(&mut self) {
+        self.end_orders();
         self.now_ms += 2 * DURATION_MS_MAX;
         for limit in [0, 1, 2, 3, u32::MAX] {
             self.give(Command::Tick(Tick { limit }));
@@ -378,6 +383,11 @@ fn under_key(mut command: Command, key: Option<u64>) -> Command {
         Command::ChangeLevel(change) => change.request = Some(key),
         Command::ReleaseLevel(release) => release.request = key,
         Command::ChangeLimit(change) => change.request = key,
+        Command::PauseOutlet(pause) => pause.request = key,
+        Command::ResumeOutlet(resume) => resume.request = key,
+        Command::PlaceOrder(place) => place.request = key,
+        Command::CancelOrder(cancel) => cancel.request = key,
+        Command::RefundOrder(refund) => refund.request = key,
         _ => {}
     }
     command

@@ -14,6 +14,7 @@
 //! script also checks that repeats, refusals and questions change nothing, and that the accepted
 //! commands, applied anew, come to the same outcomes and the same state.
 
+mod orders;
 mod questions;
 
 use std::collections::BTreeMap;
@@ -143,6 +144,7 @@ pub(crate) fn show_refusal(refusal: Refusal) -> String {
     match refusal {
         Refusal::VoucherNotLive(state) => format!("{refusal}({})", state.name()),
         Refusal::CampaignStateConflict(state) => format!("{refusal}({})", state.name()),
+        Refusal::OrderStateConflict(state) => format!("{refusal}({})", state.name()),
         Refusal::TermsFrozen(field) | Refusal::InvalidField(field) => format!("{refusal}({field})"),
         _ => refusal.to_string(),
     }
@@ -164,13 +166,8 @@ fn show_outcome(outcome: &Outcome) -> String {
         Outcome::CampaignReplaced { version } => format!("version {version}"),
         Outcome::BudgetMoved(money) => format!("available {}", money.available_minor),
         Outcome::CampaignStateChanged { state } => state.name().into(),
-        Outcome::Ticked(swept) => {
-            let locks = swept.locks.iter().map(|lock| format!("l{lock}"));
-            let vouchers = swept.vouchers.iter().map(|voucher| format!("v{voucher}"));
-            let rests = swept.redemptions.iter().map(|redemption| format!("r{redemption}"));
-            let words: Vec<String> = locks.chain(vouchers).chain(rests).collect();
-            if words.is_empty() { "nothing".into() } else { words.join(" ") }
-        }
+        Outcome::Ticked(swept) => show_swept(swept, &SweptOrders::default()),
+        Outcome::TickedWithOrders { swept, orders } => show_swept(swept, orders),
         Outcome::ServiceResumed { outage_ms } => format!("gone {}", show_ms(*outage_ms)),
         Outcome::RulesActivated => "activated".into(),
         Outcome::LevelChanged { before, after } => {
@@ -179,7 +176,23 @@ fn show_outcome(outcome: &Outcome) -> String {
         Outcome::LimitChanged { before, after } => {
             format!("{}, {}", show_limit(*before), show_limit(*after))
         }
+        Outcome::OutletPut { outlet, version } => format!("s{outlet} version {version}"),
+        Outcome::OutletPaused => "paused".into(),
+        Outcome::OutletResumed => "resumed".into(),
+        Outcome::OrderPlaced { .. } => orders::show_placed(outcome),
+        Outcome::OrderChanged(change) => orders::show_change(change),
     }
+}
+
+fn show_swept(swept: &Swept, orders: &SweptOrders) -> String {
+    let locks = swept.locks.iter().map(|lock| format!("l{lock}"));
+    let expired = orders.expired.iter().map(|order| format!("o{order}"));
+    let resumed = orders.resumed.iter().map(|outlet| format!("s{outlet}"));
+    let vouchers = swept.vouchers.iter().map(|voucher| format!("v{voucher}"));
+    let rests = swept.redemptions.iter().map(|redemption| format!("r{redemption}"));
+    let words = locks.chain(expired).chain(resumed).chain(vouchers).chain(rests);
+    let words: Vec<String> = words.collect();
+    if words.is_empty() { "nothing".into() } else { words.join(" ") }
 }
 
 fn show_setting(setting: LevelSetting) -> String {
@@ -278,6 +291,9 @@ impl<'a> Run<'a> {
     fn command(&self, words: &Words<'_>) -> Command {
         let request = words.request();
         let named = |name: &str| words.named.get(name).copied();
+        if let Some(command) = orders::command(self.now_ms, words) {
+            return command;
+        }
         match words.plain[0] {
             "claim" => Command::ClaimVoucher(ClaimVoucher {
                 campaign: self.campaign_no(words.plain[1]),

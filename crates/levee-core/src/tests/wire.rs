@@ -103,7 +103,7 @@ proptest! {
     }
 
     #[test]
-    fn no_bytes_make_the_reader_panic(bytes in vec(any::<u8>(), 0..200), tag in 0..20_u8) {
+    fn no_bytes_make_the_reader_panic(bytes in vec(any::<u8>(), 0..200), tag in 0..50_u8) {
         reads_one_form::<Command>(&bytes);
         reads_one_form::<Outcome>(&bytes);
         let _ = read_batch(&bytes);
@@ -169,11 +169,20 @@ fn under(mut command: Command, key: [u8; 16]) -> Command {
         Command::ChangeLevel(change) => change.request = Some(key),
         Command::ReleaseLevel(release) => release.request = key,
         Command::ChangeLimit(change) => change.request = key,
+        Command::PauseOutlet(pause) => pause.request = key,
+        Command::ResumeOutlet(resume) => resume.request = key,
+        Command::PlaceOrder(place) => place.request = key,
+        Command::CancelOrder(cancel) => cancel.request = key,
+        Command::RefundOrder(refund) => refund.request = key,
         Command::ReleaseLock(_)
         | Command::ReplaceCampaign(_)
         | Command::Tick(_)
         | Command::ResumeService(_)
-        | Command::ActivateRules(_) => {}
+        | Command::ActivateRules(_)
+        | Command::PutOutlet(_)
+        | Command::RecordPayment(_)
+        | Command::RecordRefund(_)
+        | Command::MoveTicket(_) => {}
     }
     command
 }

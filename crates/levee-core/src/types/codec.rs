@@ -318,6 +318,9 @@ macro_rules! wire_enum {
 
 pub(crate) use {wire_enum, wire_struct};
 
+// Behind the macros that it uses.
+mod orders;
+
 wire_newtype! { CampaignNo VoucherNo RedemptionNo LockNo UserKey RequestKey NameHash }
 
 wire_enum! {
@@ -326,7 +329,9 @@ wire_enum! {
         5 => RollBackRedemption(c), 6 => RevokeVoucher(c), 7 => CreateCampaign(c),
         8 => ReplaceCampaign(c), 9 => MoveBudget(c), 10 => ChangeCampaignState(c), 11 => Tick(c),
         12 => ResumeService(c), 13 => ActivateRules(c), 14 => ChangeLevel(c), 15 => ReleaseLevel(c),
-        16 => ChangeLimit(c),
+        16 => ChangeLimit(c), 17 => PutOutlet(c), 18 => PauseOutlet(c), 19 => ResumeOutlet(c),
+        20 => PlaceOrder(c), 21 => RecordPayment(c), 22 => RecordRefund(c), 23 => MoveTicket(c),
+        24 => CancelOrder(c), 25 => RefundOrder(c),
     }
     Outcome {
         1 => Claimed { voucher, face_minor },
@@ -344,6 +349,12 @@ wire_enum! {
         13 => RulesActivated,
         14 => LevelChanged { before, after },
         15 => LimitChanged { before, after },
+        16 => OutletPut { outlet, version },
+        17 => OutletPaused,
+        18 => OutletResumed,
+        19 => OrderPlaced { order, subsidy_minor, lock, redemption, due_ms },
+        20 => OrderChanged(change),
+        21 => TickedWithOrders { swept, orders },
     }
     Purpose { 0 => Vouchers, 1 => Invites, 2 => Envelopes, 3 => Compensation }
     Direction { 0 => Fund, 1 => Withdraw }
@@ -366,12 +377,32 @@ wire_enum! {
         20 => VoucherNotLive(state), 21 => VoucherNotApplicable, 22 => MinSpendNotMet,
         23 => LockNotFound, 24 => LockNotHeld, 25 => RedemptionNotFound,
         26 => RollbackWindowOver, 27 => RulesUnknown, 28 => InvalidField(field), 29 => Unchanged,
-        30 => LevelByHand,
+        30 => LevelByHand, 31 => HeldByOrder, 32 => OutletNotFound, 33 => OutletLimitReached,
+        34 => OutletPaused, 35 => OrderNotFound, 36 => OrderOfAnotherUser,
+        37 => OrderOfAnotherOutlet, 38 => OrderStateConflict(state), 39 => PaymentNotFound,
+        40 => TradeConflict, 41 => CapturedAmountWrong, 42 => TicketVersionConflict,
+        43 => RefundTooLarge, 44 => RefundNotFound,
     }
 }
 
-/// Fields of commands that the rules may find wrong, behind those of the terms.
-const INVALID_FIELDS: [&str; 2] = ["reason", "claims_per_s"];
+/// Fields of commands that the rules may find wrong, behind those of the terms. The place of a name
+/// never changes.
+const INVALID_FIELDS: [&str; 14] = [
+    "reason",
+    "claims_per_s",
+    "document",
+    "stations",
+    "accept_within",
+    "until",
+    "lines",
+    "total_minor",
+    "merchant_discount_minor",
+    "promised_at",
+    "work",
+    "pay_within",
+    "by",
+    "amount_minor",
+];
 
 /// The name of a field, by its place among those that refusals name.
 impl Wire for &'static str {
@@ -462,16 +493,22 @@ impl Wire for Categories {
     }
 }
 
-impl Wire for CampaignId {
-    fn put(&self, out: &mut Vec<u8>) {
-        self.as_str().len().put(out);
-        out.extend_from_slice(self.as_str().as_bytes());
-    }
-    fn get(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        let text = String::get(reader)?;
-        Self::new(&text).ok_or_else(|| reader.not("campaign id"))
-    }
+macro_rules! wire_name {
+    ($($name:ident $what:literal)*) => {$(
+        impl Wire for $name {
+            fn put(&self, out: &mut Vec<u8>) {
+                self.as_str().len().put(out);
+                out.extend_from_slice(self.as_str().as_bytes());
+            }
+            fn get(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+                let text = String::get(reader)?;
+                Self::new(&text).ok_or_else(|| reader.not($what))
+            }
+        }
+    )*};
 }
+
+wire_name! { CampaignId "campaign id" OutletId "outlet id" }
 
 #[cfg(test)]
 mod tests {

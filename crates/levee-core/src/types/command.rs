@@ -5,8 +5,9 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::{
-    CampaignId, CampaignNo, Level, LockNo, NameHash, Purpose, RedemptionNo, Reference, RequestKey,
-    Terms, UserKey, VoucherNo, Wire,
+    CampaignId, CampaignNo, CancelOrder, Level, LockNo, MoveTicket, NameHash, PauseOutlet,
+    PlaceOrder, Purpose, PutOutlet, RecordPayment, RecordRefund, RedemptionNo, Reference,
+    RefundOrder, RequestKey, ResumeOutlet, Terms, UserKey, VoucherNo, Wire,
 };
 
 /// Longest reason that an operator or app may give, in bytes.
@@ -56,6 +57,24 @@ pub enum Command {
     ReleaseLevel(ReleaseLevel),
     /// Set the limit of claims.
     ChangeLimit(ChangeLimit),
+    /// Make an outlet, or replace its document.
+    PutOutlet(Box<PutOutlet>),
+    /// An outlet takes no orders for a while.
+    PauseOutlet(PauseOutlet),
+    /// A paused outlet takes orders again.
+    ResumeOutlet(ResumeOutlet),
+    /// Order at an outlet.
+    PlaceOrder(Box<PlaceOrder>),
+    /// What a provider says of an order's payment.
+    RecordPayment(RecordPayment),
+    /// What came of a refund.
+    RecordRefund(RecordRefund),
+    /// An order's ticket goes on at the outlet.
+    MoveTicket(MoveTicket),
+    /// End an order before it is collected.
+    CancelOrder(CancelOrder),
+    /// Give money back without ending the order.
+    RefundOrder(RefundOrder),
 }
 
 /// Gives one voucher to a user.
@@ -356,11 +375,20 @@ impl Command {
             Self::ChangeLevel(change) => change.request,
             Self::ReleaseLevel(release) => Some(release.request),
             Self::ChangeLimit(change) => Some(change.request),
+            Self::PauseOutlet(pause) => Some(pause.request),
+            Self::ResumeOutlet(resume) => Some(resume.request),
+            Self::PlaceOrder(place) => Some(place.request),
+            Self::CancelOrder(cancel) => Some(cancel.request),
+            Self::RefundOrder(refund) => Some(refund.request),
             Self::ReleaseLock(_)
             | Self::ReplaceCampaign(_)
             | Self::Tick(_)
             | Self::ResumeService(_)
-            | Self::ActivateRules(_) => None,
+            | Self::ActivateRules(_)
+            | Self::PutOutlet(_)
+            | Self::RecordPayment(_)
+            | Self::RecordRefund(_)
+            | Self::MoveTicket(_) => None,
         }
     }
 
@@ -384,11 +412,20 @@ impl Command {
             Self::ChangeLevel(change) => change.request = None,
             Self::ReleaseLevel(release) => release.request = none,
             Self::ChangeLimit(change) => change.request = none,
+            Self::PauseOutlet(pause) => pause.request = none,
+            Self::ResumeOutlet(resume) => resume.request = none,
+            Self::PlaceOrder(place) => place.request = none,
+            Self::CancelOrder(cancel) => cancel.request = none,
+            Self::RefundOrder(refund) => refund.request = none,
             Self::ReleaseLock(_)
             | Self::ReplaceCampaign(_)
             | Self::Tick(_)
             | Self::ResumeService(_)
-            | Self::ActivateRules(_) => {}
+            | Self::ActivateRules(_)
+            | Self::PutOutlet(_)
+            | Self::RecordPayment(_)
+            | Self::RecordRefund(_)
+            | Self::MoveTicket(_) => {}
         }
         command
     }

@@ -47,6 +47,15 @@ number!(
     /// A lock on a voucher, in the order of locking over all campaigns.
     LockNo
 );
+number!(
+    /// An outlet, in the order in which they were first put.
+    OutletNo
+);
+number!(
+    /// An order, in the order of placing. An order has one payment and one ticket, so it is their
+    /// number, too.
+    OrderNo
+);
 
 macro_rules! key {
     ($(#[$doc:meta])* $name:ident) => {
@@ -85,6 +94,11 @@ key!(
 key!(
     /// One `Idempotency-Key` of one API key, hashed by the gate. Uniformly distributed.
     RequestKey
+);
+key!(
+    /// The number under which a provider knows a payment, hashed by whoever talks to the provider.
+    /// It is the same in everything that the provider says of that payment. Uniformly distributed.
+    TradeKey
 );
 
 /// A brand's or category's name, hashed to 32 bits so that hot commands keep their size.
@@ -153,29 +167,45 @@ impl serde::Serialize for Reference {
     }
 }
 
-/// The operator's name of a campaign: `[a-z0-9-]{1,64}`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
-pub struct CampaignId(String);
+macro_rules! name {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        #[cfg_attr(feature = "serde", derive(serde::Serialize))]
+        pub struct $name(String);
 
-impl CampaignId {
-    /// `None` when the text is not `[a-z0-9-]{1,64}`.
-    #[must_use]
-    pub fn new(text: &str) -> Option<Self> {
-        let letter = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
-        let fits = (1..=64).contains(&text.len()) && text.bytes().all(letter);
-        fits.then(|| Self(text.into()))
-    }
+        impl $name {
+            /// Longest name in bytes.
+            pub const LEN_MAX: usize = 64;
 
-    /// The text as given.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
+            /// `None` when the text is not `[a-z0-9-]{1,64}`.
+            #[must_use]
+            pub fn new(text: &str) -> Option<Self> {
+                let letter = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+                let fits = (1..=Self::LEN_MAX).contains(&text.len()) && text.bytes().all(letter);
+                fits.then(|| Self(text.into()))
+            }
+
+            /// The text as given.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
 }
 
-impl fmt::Display for CampaignId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
+name!(
+    /// The operator's name of a campaign: `[a-z0-9-]{1,64}`.
+    CampaignId
+);
+name!(
+    /// The operator's name of an outlet: `[a-z0-9-]{1,64}`.
+    OutletId
+);

@@ -11,7 +11,9 @@ mod ids;
 mod level;
 mod money;
 mod operations;
+mod orders;
 mod outcome;
+mod outlets;
 mod terms;
 
 pub use batch::{BatchReader, put_batch_start, put_entry};
@@ -23,5 +25,7 @@ pub use ids::*;
 pub use level::Level;
 pub use money::{Counts, Money, Purpose};
 pub use operations::{LevelSetting, Operations};
+pub use orders::*;
 pub use outcome::*;
+pub use outlets::*;
 pub use terms::*;

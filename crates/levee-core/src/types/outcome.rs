@@ -3,7 +3,10 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use super::{CampaignNo, LevelSetting, LockNo, Money, RedemptionNo, VoucherNo};
+use super::{
+    CampaignNo, LevelSetting, LockNo, Money, OrderChange, OrderNo, OrderState, OutletNo,
+    RedemptionNo, SweptOrders, VoucherNo,
+};
 
 /// The facts of a command that had an effect. The journal keeps them beside the command; replay
 /// compares them, and the audit counts them.
@@ -91,6 +94,42 @@ pub enum Outcome {
         before: Option<u32>,
         /// Claims a second; `None`: no limit by hand.
         after: Option<u32>,
+    },
+    /// An outlet was made, or its document replaced.
+    OutletPut {
+        /// Which.
+        outlet: OutletNo,
+        /// Counts up with every document, from 1.
+        version: u32,
+    },
+    /// An outlet takes no orders.
+    OutletPaused,
+    /// An outlet takes orders again.
+    OutletResumed,
+    /// An order was placed. What is to be paid is its total without the merchant's discount and the
+    /// subsidy; where that is nothing it is paid at once.
+    OrderPlaced {
+        /// The new order.
+        order: OrderNo,
+        /// What the voucher pays, in minor units; 0 without one.
+        subsidy_minor: u32,
+        /// The lock that holds the voucher until the order is paid.
+        lock: Option<LockNo>,
+        /// The use of the voucher, where nothing is left to pay.
+        redemption: Option<RedemptionNo>,
+        /// The order expires then, unless it is paid (accepted, where nothing is left to pay)
+        /// before.
+        due_ms: u64,
+    },
+    /// An order's payment, ticket or end changed.
+    OrderChanged(OrderChange),
+    /// Time passed, for orders or outlets as well. Where none of them ended it is
+    /// [`Self::Ticked`].
+    TickedWithOrders {
+        /// As of any tick.
+        swept: Box<Swept>,
+        /// Not empty.
+        orders: Box<SweptOrders>,
     },
 }
 
@@ -276,4 +315,46 @@ pub enum Refusal {
     /// An operator has set the level: rules do not change it.
     #[error("level_by_hand")]
     LevelByHand,
+    /// An order holds the lock or redemption: it goes with the order alone.
+    #[error("held_by_order")]
+    HeldByOrder,
+    /// No outlet of that name or number.
+    #[error("outlet_not_found")]
+    OutletNotFound,
+    /// The state machine holds as many outlets as it may.
+    #[error("outlet_limit_reached")]
+    OutletLimitReached,
+    /// The outlet takes no orders now.
+    #[error("outlet_paused")]
+    OutletPaused,
+    /// No such order.
+    #[error("order_not_found")]
+    OrderNotFound,
+    /// The order is another user's.
+    #[error("order_of_another_user")]
+    OrderOfAnotherUser,
+    /// The order is another outlet's.
+    #[error("order_of_another_outlet")]
+    OrderOfAnotherOutlet,
+    /// The order's state does not allow this.
+    #[error("order_state_conflict")]
+    OrderStateConflict(OrderState),
+    /// The order has no payment: nothing was left to pay.
+    #[error("payment_not_found")]
+    PaymentNotFound,
+    /// The order is paid under another trade number: whoever talks to the provider must look.
+    #[error("trade_conflict")]
+    TradeConflict,
+    /// The provider took another amount than was to be paid: somebody must look.
+    #[error("captured_amount_wrong")]
+    CapturedAmountWrong,
+    /// The ticket has another version by now.
+    #[error("ticket_version_conflict")]
+    TicketVersionConflict,
+    /// More than was paid and not given back yet.
+    #[error("refund_too_large")]
+    RefundTooLarge,
+    /// No refund of this number is under way.
+    #[error("refund_not_found")]
+    RefundNotFound,
 }

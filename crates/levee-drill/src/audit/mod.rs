@@ -11,6 +11,8 @@
 //! | `vouchers.rs` | claims, locks, releases, revocations |
 //! | `redemptions.rs` | redemptions and their undoing |
 //! | `operations.rs` | the brownout level and the limit of claims |
+//! | `outlets.rs` | documents and pauses of outlets |
+//! | `orders.rs` | orders, payments, tickets, refunds |
 //! | `time.rs` | ticks, outages and grace |
 //! | `terms.rs` | what the terms say: discount, hours, what is frozen |
 //! | `ledger.rs` | the buckets of a campaign, and the recount at the end |
@@ -25,6 +27,8 @@ mod keyed;
 mod keys;
 mod ledger;
 mod operations;
+mod orders;
+mod outlets;
 mod recount;
 mod redemptions;
 mod report;
@@ -42,6 +46,7 @@ use std::path::Path;
 use levee_core::types::{Command, Outcome};
 use levee_journal::Reader;
 
+pub use orders::OrdersReport;
 pub use report::{
     AuditError, AuditReport, CampaignReport, CountsReport, Difference, MoneyReport,
     OperationsReport, SetAsideReport, TornTailReport,

@@ -102,10 +102,9 @@ impl Recount {
         self.operations.limit_changes += 1;
     }
 
-    fn check_reason(&mut self, reason: &str) {
+    pub(super) fn check_reason(&mut self, reason: &str) {
         let len = reason.len();
-        self.notes.check((1..=REASON_LEN_MAX).contains(&len), || {
-            format!("a reason of {len} bytes for a change of the operations")
-        });
+        self.notes
+            .check((1..=REASON_LEN_MAX).contains(&len), || format!("a reason of {len} bytes"));
     }
 }

@@ -1,13 +1,15 @@
 //! The recount's state, and what holds for every record and every command, whatever its kind.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
-use levee_core::types::{CampaignId, CampaignNo, Command, Outcome};
+use levee_core::types::{CampaignId, CampaignNo, Command, Outcome, SweptOrders};
 
 use super::Fact;
 use super::keys::{Names, References, Requests};
 use super::ledger::{Campaign, recount_at_the_end};
 use super::operations::Operations;
+use super::orders::Order;
+use super::outlets::Outlets;
 use super::report::{AuditReport, Notes};
 use super::stream::{Ending, Entry, Event};
 use super::tables::{Lock, Redemption, Table, Voucher};
@@ -29,6 +31,10 @@ pub(super) struct Recount {
     pub(super) references: References,
     pub(super) outages: Vec<Outage>,
     pub(super) operations: Operations,
+    pub(super) outlets: Outlets,
+    pub(super) orders: Table<Order>,
+    /// Provider, trade number and kind of all events of payments that had an effect.
+    pub(super) payment_events: HashSet<(u32, [u8; 16], u8)>,
     /// Time of the record that is being looked at.
     pub(super) now_ms: u64,
     /// Times of the last record before it, and of the last with commands.
@@ -59,6 +65,9 @@ impl Default for Recount {
             references: References::default(),
             outages: Vec::new(),
             operations: Operations::default(),
+            outlets: Outlets::default(),
+            orders: Table::new("order"),
+            payment_events: HashSet::new(),
             now_ms: 0,
             record_before_ms: 0,
             commands_before_ms: 0,
@@ -176,7 +185,13 @@ impl Recount {
             (Command::ChangeCampaignState(ask), Outcome::CampaignStateChanged { state }) => {
                 self.change_state(ask, *state);
             }
-            (Command::Tick(tick), Outcome::Ticked(swept)) => self.tick(*tick, swept),
+            (Command::Tick(tick), Outcome::Ticked(swept)) => {
+                self.tick(*tick, swept, &SweptOrders::default());
+            }
+            (Command::Tick(tick), Outcome::TickedWithOrders { swept, orders }) => {
+                self.notes.check(!orders.is_empty(), || "no order or pause ended".into());
+                self.tick(*tick, swept, orders);
+            }
             (Command::ResumeService(ask), Outcome::ServiceResumed { outage_ms }) => {
                 self.resume(*ask, *outage_ms);
             }
@@ -192,6 +207,21 @@ impl Recount {
             (Command::ChangeLimit(ask), Outcome::LimitChanged { before, after }) => {
                 self.change_limit(ask, *before, *after);
             }
+            (Command::PutOutlet(ask), Outcome::OutletPut { outlet, version }) => {
+                self.put_outlet(ask, *outlet, *version);
+            }
+            (Command::PauseOutlet(ask), Outcome::OutletPaused) => self.pause_outlet(ask),
+            (Command::ResumeOutlet(ask), Outcome::OutletResumed) => self.resume_outlet(ask),
+            (Command::PlaceOrder(ask), Outcome::OrderPlaced { .. }) => self.place(ask, outcome),
+            (Command::RecordPayment(ask), Outcome::OrderChanged(change)) => {
+                self.payment(ask, change);
+            }
+            (Command::RecordRefund(ask), Outcome::OrderChanged(change)) => {
+                self.refund_result(*ask, change);
+            }
+            (Command::MoveTicket(ask), Outcome::OrderChanged(change)) => self.ticket(*ask, change),
+            (Command::CancelOrder(ask), Outcome::OrderChanged(change)) => self.cancel(ask, change),
+            (Command::RefundOrder(ask), Outcome::OrderChanged(change)) => self.refund(ask, change),
             _ => self.notes.note(format!("{outcome:?} cannot come of {command:?}")),
         }
     }
@@ -242,6 +272,7 @@ impl Recount {
     pub(super) fn finish(mut self, ending: Ending) -> AuditReport {
         let last_seq = self.next_seq.saturating_sub(1);
         self.notes.seq = last_seq;
+        let orders = self.orders_report();
         recount_at_the_end(&self.campaigns, &self.vouchers, &self.redemptions, &mut self.notes);
         AuditReport {
             ok: self.notes.count == 0,
@@ -251,6 +282,7 @@ impl Recount {
             from: "genesis",
             campaigns: self.campaigns.iter().map(|campaign| campaign.report(self.now_ms)).collect(),
             operations: self.operations.report(),
+            orders,
             last_seq,
             records: ending.records,
             closed_cleanly: ending.closed_cleanly,

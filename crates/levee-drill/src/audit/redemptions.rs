@@ -1,7 +1,7 @@
 //! Redemptions, and their undoing.
 
 use levee_core::types::{
-    BILL_MINOR_MAX, CampaignNo, LockNo, Outcome, RedeemVoucher, RedemptionNo, VoucherState,
+    BILL_MINOR_MAX, Bill, CampaignNo, LockNo, Outcome, RedeemVoucher, RedemptionNo, VoucherState,
 };
 
 use super::keys::{Names, ReferenceKind};
@@ -27,7 +27,7 @@ impl Recount {
         };
         self.check_owner(bill.voucher, &voucher, bill.user);
         self.check_usable(ask, &voucher);
-        self.check_bill(ask, &voucher, discount_minor);
+        self.check_bill(bill, &voucher, discount_minor);
         let kind = ReferenceKind::Redemption;
         self.reference(kind, voucher.campaign, &ask.reference, names.reference);
 
@@ -55,21 +55,31 @@ impl Recount {
             discount_minor: discount,
             rest_minor: expected_rest,
             state: if is_open { RedemptionState::Open } else { RedemptionState::Settled },
+            order: None,
         };
-        if self.redemptions.put(number.0, Some(redemption))
-            && let Some(voucher) = self.vouchers.get_mut(bill.voucher.0)
+        self.use_up(number, &redemption);
+        self.check_sums(voucher.campaign);
+    }
+
+    /// A redemption is put into the table, its voucher is used, and a lock that held it ends.
+    pub(super) fn use_up(&mut self, number: RedemptionNo, redemption: &Redemption) {
+        if self.redemptions.put(number.0, Some(*redemption))
+            && let Some(voucher) = self.vouchers.get_mut(redemption.voucher.0)
         {
-            self.campaigns[CampaignNo(voucher.campaign).index()].redeem(voucher, &redemption);
+            self.campaigns[CampaignNo(voucher.campaign).index()].redeem(voucher, redemption);
             if let Some(lock) = voucher.lock.take().and_then(|lock| self.locks.get_mut(lock.0)) {
                 lock.state = LockState::Used;
             }
         }
-        self.check_sums(voucher.campaign);
     }
 
     /// Live and named without a lock, or locked and named with that lock.
     fn check_usable(&mut self, ask: &RedeemVoucher, voucher: &Voucher) {
         let number = ask.bill.voucher;
+        let of_order = ask.lock.and_then(|lock| self.locks.get(lock.0)?.order);
+        self.notes.check(of_order.is_none(), || {
+            format!("voucher {number} is used by an app, and locked by an order")
+        });
         let name = |lock: Option<LockNo>| lock.map_or("none".to_owned(), |lock| lock.to_string());
         match self.state_now(voucher) {
             VoucherState::Live => self.notes.check(ask.lock.is_none(), || {
@@ -85,12 +95,13 @@ impl Recount {
         }
     }
 
-    fn check_bill(&mut self, ask: &RedeemVoucher, voucher: &Voucher, stated_minor: u32) {
+    /// The terms give this discount on this bill.
+    pub(super) fn check_bill(&mut self, ask: &Bill, voucher: &Voucher, stated_minor: u32) {
         let knows_rules = self.knows_rules();
         let campaign = &self.campaigns[CampaignNo(voucher.campaign).index()];
-        let (terms, notes, bill) = (&campaign.terms, &mut self.notes, ask.bill.order_minor);
+        let (terms, notes, bill) = (&campaign.terms, &mut self.notes, ask.order_minor);
         notes.check(bill <= BILL_MINOR_MAX, || format!("a bill of {bill} is out of bounds"));
-        if let Some(what) = not_applicable(&terms.voucher, &ask.bill) {
+        if let Some(what) = not_applicable(&terms.voucher, ask) {
             notes.note(format!("the voucher is not for this {what}"));
         }
         notes.check(is_in_hours(terms, self.now_ms), || "the voucher is not for this hour".into());
@@ -115,6 +126,8 @@ impl Recount {
             self.notes.note(format!("redemption {number} was undone already"));
             return;
         }
+        self.notes
+            .check(redemption.order.is_none(), || format!("redemption {number} is an order's"));
         let end_ms = self.redemption_end_ms(&redemption);
         let is_over = end_ms <= self.now_ms || redemption.state == RedemptionState::Settled;
         self.notes.check(!is_over, || {

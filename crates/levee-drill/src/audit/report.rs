@@ -4,6 +4,8 @@ use levee_core::types::{CampaignState, DecodeError, Level};
 use levee_journal::{OpenError, TornTail};
 use serde::Serialize;
 
+use super::orders::OrdersReport;
+
 /// Differences that are kept in full; all are counted. One slip can echo through a whole journal.
 pub(super) const DIFFERENCES_MAX: usize = 100;
 
@@ -56,6 +58,8 @@ pub struct AuditReport {
     pub campaigns: Vec<CampaignReport>,
     /// What was set for the whole installation.
     pub operations: OperationsReport,
+    /// Outlets and orders.
+    pub orders: OrdersReport,
     /// The last command's place; 0 without commands.
     pub last_seq: u64,
     /// How many records the journal holds, those without commands included.

@@ -1,6 +1,6 @@
 //! What was issued, by number. No rule lives here.
 
-use levee_core::types::{LockNo, UserKey, VoucherNo, VoucherState};
+use levee_core::types::{LockNo, OrderNo, UserKey, VoucherNo, VoucherState};
 
 /// A journal whose numbers leap further than this altogether is not followed: the table would eat
 /// all memory.
@@ -30,6 +30,8 @@ pub(super) struct Lock {
     /// Without grace.
     pub(super) until_ms: u64,
     pub(super) state: LockState,
+    /// The order that it is for; an app's own without one.
+    pub(super) order: Option<OrderNo>,
 }
 
 /// Where a lock stands.
@@ -50,6 +52,8 @@ pub(super) struct Redemption {
     pub(super) discount_minor: u32,
     pub(super) rest_minor: u32,
     pub(super) state: RedemptionState,
+    /// The order that it is for; an app's bill without one.
+    pub(super) order: Option<OrderNo>,
 }
 
 impl Redemption {

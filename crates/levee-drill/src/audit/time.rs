@@ -1,7 +1,8 @@
 //! Time: what ticks let expire, our own outages and the grace that they give.
 
 use levee_core::types::{
-    CampaignNo, LockNo, RedemptionNo, ResumeService, Swept, Tick, VoucherNo, VoucherState,
+    CampaignNo, LockNo, RedemptionNo, ResumeService, Swept, SweptOrders, Tick, VoucherNo,
+    VoucherState,
 };
 
 use super::recount::Recount;
@@ -21,7 +22,7 @@ pub(super) struct Outage {
 impl Recount {
     /// An end moves with every outage that the thing was made before and would not have outlived:
     /// to the end of that outage's grace at least.
-    fn graced_ms(&self, made_at_ms: u64, mut end_ms: u64) -> u64 {
+    pub(super) fn graced_ms(&self, made_at_ms: u64, mut end_ms: u64) -> u64 {
         let from = self.outages.partition_point(|outage| outage.from_ms < made_at_ms);
         for outage in &self.outages[from..] {
             if outage.from_ms >= end_ms {
@@ -68,13 +69,18 @@ impl Recount {
     /// Every listed thing was still there and its time was over. That nothing which is due stays
     /// unlisted is not counted: the limit may end a tick anywhere, and every use of a thing is
     /// checked by the clock.
-    pub(super) fn tick(&mut self, tick: Tick, swept: &Swept) {
+    pub(super) fn tick(&mut self, tick: Tick, swept: &Swept, orders: &SweptOrders) {
         let limit = usize::try_from(tick.limit).unwrap_or(usize::MAX);
+        self.notes.check(orders.len() <= limit, || {
+            format!("{} orders and pauses ended at a limit of {limit}", orders.len())
+        });
         let others = swept.vouchers.len().saturating_add(swept.redemptions.len());
         self.notes.check(swept.locks.len() <= limit && others <= limit, || {
             format!("{} things expired at a limit of {limit}", swept.len())
         });
         swept.locks.iter().for_each(|lock| self.sweep_lock(*lock));
+        orders.expired.iter().for_each(|order| self.sweep_order(*order));
+        orders.resumed.iter().for_each(|outlet| self.sweep_pause(*outlet));
         swept.vouchers.iter().for_each(|voucher| self.sweep_voucher(*voucher));
         swept.redemptions.iter().for_each(|redemption| self.sweep_redemption(*redemption));
     }
@@ -114,6 +120,10 @@ impl Recount {
             return;
         }
         self.check_due("redemption", number.0, self.redemption_end_ms(&redemption));
+        let is_kept_open = self.is_kept_open(&redemption);
+        self.notes.check(!is_kept_open, || {
+            format!("redemption {number} settles, though its order is under way")
+        });
         let Some(voucher) = self.vouchers.get(redemption.voucher.0) else { return };
         let campaign = CampaignNo(voucher.campaign);
         if let Some(redemption) = self.redemptions.get_mut(number.0) {
@@ -122,7 +132,7 @@ impl Recount {
         self.check_sums(campaign.0);
     }
 
-    fn check_due(&mut self, what: &str, number: u32, end_ms: u64) {
+    pub(super) fn check_due(&mut self, what: &str, number: u32, end_ms: u64) {
         let now_ms = self.now_ms;
         self.notes.check(end_ms <= now_ms, || {
             format!("{what} {number} ended {} ms early", end_ms.saturating_sub(now_ms))

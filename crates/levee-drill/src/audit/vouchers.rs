@@ -130,9 +130,6 @@ impl Recount {
 
     pub(super) fn lock(&mut self, ask: &LockVoucher, names: Names, number: LockNo, until_ms: u64) {
         let now_ms = self.now_ms;
-        if let Some(what) = self.locks.misnumbered(number.0) {
-            self.notes.note(what);
-        }
         self.notes.check((1..=DURATION_MS_MAX).contains(&ask.ttl_ms), || {
             format!("a lock for {} ms", ask.ttl_ms)
         });
@@ -141,7 +138,7 @@ impl Recount {
             format!("lock {number} ends at {until_ms}, asked for was {expected}")
         });
         let Some(voucher) = self.voucher_now(ask.voucher) else {
-            self.locks.put(number.0, None);
+            self.hold(number, ask.voucher, until_ms, None);
             return;
         };
         self.check_owner(ask.voucher, &voucher, ask.user);
@@ -151,19 +148,12 @@ impl Recount {
         });
         self.reference(ReferenceKind::Lock, voucher.campaign, &ask.reference, names.reference);
 
-        let lock = Lock { voucher: ask.voucher, at_ms: now_ms, until_ms, state: LockState::Held };
-        // A second lock of a locked voucher, if the journal says so, takes the first one's place.
-        if self.locks.put(number.0, Some(lock)) {
-            self.turn(ask.voucher, VoucherState::Locked);
-            if let Some(voucher) = self.vouchers.get_mut(ask.voucher.0) {
-                voucher.lock = Some(number);
-            }
-        }
-        self.check_sums(voucher.campaign);
+        self.hold(number, ask.voucher, until_ms, None);
     }
 
     pub(super) fn release(&mut self, number: LockNo, stated: VoucherState) {
         let Some((lock, voucher)) = self.held(number) else { return };
+        self.notes.check(lock.order.is_none(), || format!("lock {number} is an order's"));
         let expected = self.state_when_let_go(&voucher);
         self.notes.check(stated == expected, || {
             format!("voucher {} is {expected:?} when let go, not {stated:?}", lock.voucher)

@@ -73,6 +73,16 @@ fn is_a_gates(command: &Command) -> bool {
         Command::ReleaseLevel(_) | Command::ChangeLimit(_) => true,
         Command::MoveBudget(budget) => budget.amount_minor > 0,
         Command::ClaimVoucher(_) | Command::ReleaseLock(_) => true,
+        // The rules check these themselves, and refuse what is out of bounds.
+        Command::PutOutlet(_)
+        | Command::PauseOutlet(_)
+        | Command::ResumeOutlet(_)
+        | Command::PlaceOrder(_)
+        | Command::RecordPayment(_)
+        | Command::RecordRefund(_)
+        | Command::MoveTicket(_)
+        | Command::CancelOrder(_)
+        | Command::RefundOrder(_) => true,
         Command::Tick(_) | Command::ResumeService(_) | Command::ActivateRules(_) => false,
     }
 }

@@ -202,20 +202,28 @@ impl Model {
             return Ok(Err(said));
         }
         self.must_be_live(now, &self.vouchers[&lock.voucher.0])?;
-        self.let_go_if_over(now, lock.voucher.0);
-        let number = count(self.locks.len());
         let until_ms = now + lock.ttl_ms;
-        let made =
-            Lock { voucher: lock.voucher.0, at_ms: now, until_ms, held: true, released: None };
+        let number = self.hold(now, lock.voucher.0, until_ms);
+        Ok(Ok(Outcome::Locked { lock: LockNo(number), until_ms }))
+    }
+
+    pub(super) fn hold(&mut self, now: u64, voucher: u32, until_ms: u64) -> u32 {
+        self.let_go_if_over(now, voucher);
+        let number = count(self.locks.len());
+        let (held, of_order) = (true, false);
+        let made = Lock { voucher, at_ms: now, until_ms, held, released: None, of_order };
         self.locks.insert(number, made);
-        let voucher = self.vouchers.get_mut(&lock.voucher.0).expect("known");
+        let voucher = self.vouchers.get_mut(&voucher).expect("known");
         voucher.state = VoucherState::Locked;
         voucher.lock = Some(number);
-        Ok(Ok(Outcome::Locked { lock: LockNo(number), until_ms }))
+        number
     }
 
     pub(super) fn release(&mut self, now: u64, number: u32) -> Came {
         let lock = self.locks.get(&number).ok_or(Refusal::LockNotFound)?;
+        if lock.of_order {
+            return Err(Refusal::HeldByOrder);
+        }
         if let Some((seq, at_ms, voucher_state)) = lock.released {
             let outcome = Outcome::Released { voucher_state };
             let body = Command::ReleaseLock(ReleaseLock { lock: LockNo(number) });
@@ -288,7 +296,29 @@ impl Model {
             return Ok(Err(said));
         }
         let discount = self.discount(now, &redeem.bill, redeem.lock.map(|lock| lock.0))?;
-        let number = redeem.bill.voucher.0;
+        if redeem.lock.is_some_and(|lock| self.locks[&lock.0].of_order) {
+            return Err(Refusal::HeldByOrder);
+        }
+        let (number, bill) = (redeem.bill.voucher.0, redeem.bill.order_minor);
+        let redemption = self.use_up(now, number, bill, discount, false);
+        let made = &self.redemptions[&redemption];
+        let rest = self.vouchers[&number].face - discount;
+        Ok(Ok(Outcome::Redeemed {
+            redemption: RedemptionNo(redemption),
+            discount_minor: face(discount),
+            rest_minor: face(rest),
+            rollback_until_ms: made.until_ms,
+        }))
+    }
+
+    pub(super) fn use_up(
+        &mut self,
+        now: u64,
+        number: u32,
+        bill: u64,
+        discount: u64,
+        of_order: bool,
+    ) -> u32 {
         self.let_go_if_over(now, number);
         let redemption = count(self.redemptions.len());
         let voucher = self.vouchers.get_mut(&number).expect("known");
@@ -298,31 +328,29 @@ impl Model {
         voucher.state = VoucherState::Redeemed;
         voucher.redemption = Some(redemption);
         let within = self.campaigns[voucher.campaign].definition.terms.voucher.rollback_within_ms;
-        let rest = voucher.face - discount;
         self.redemptions.insert(
             redemption,
             Redemption {
                 voucher: number,
                 seq: self.seq + 1,
                 at_ms: now,
-                bill: redeem.bill.order_minor,
+                bill,
                 discount,
                 until_ms: now + within,
-                settled: within == 0,
+                settled: within == 0 && !of_order,
                 swept: false,
                 undone: None,
+                of_order,
             },
         );
-        Ok(Ok(Outcome::Redeemed {
-            redemption: RedemptionNo(redemption),
-            discount_minor: face(discount),
-            rest_minor: face(rest),
-            rollback_until_ms: now + within,
-        }))
+        redemption
     }
 
     pub(super) fn undo(&mut self, now: u64, number: u32) -> Came {
         let redemption = self.redemptions.get(&number).ok_or(Refusal::RedemptionNotFound)?;
+        if redemption.of_order {
+            return Err(Refusal::HeldByOrder);
+        }
         if let Some((seq, at_ms, voucher_state)) = redemption.undone {
             let outcome = Outcome::RolledBack { voucher_state };
             let body = Command::Tick(Tick { limit: 0 });
@@ -331,6 +359,11 @@ impl Model {
         if redemption.settled || self.undo_end(redemption) <= now {
             return Err(Refusal::RollbackWindowOver);
         }
+        Ok(Ok(Outcome::RolledBack { voucher_state: self.roll_back(now, number) }))
+    }
+
+    pub(super) fn roll_back(&mut self, now: u64, number: u32) -> VoucherState {
+        let redemption = &self.redemptions[&number];
         let over = self.voucher_end(&self.vouchers[&redemption.voucher]) <= now;
         let voucher_state = if over { VoucherState::Expired } else { VoucherState::Live };
         let voucher = self.vouchers.get_mut(&redemption.voucher).expect("known");
@@ -338,7 +371,7 @@ impl Model {
         voucher.redemption = None;
         let redemption = self.redemptions.get_mut(&number).expect("known");
         redemption.undone = Some((self.seq + 1, now, voucher_state));
-        Ok(Ok(Outcome::RolledBack { voucher_state }))
+        voucher_state
     }
 
     pub(super) fn revoke(&mut self, now: u64, number: u32) -> Came {

@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use super::orders::OrderAsk;
 use crate::tests::{DAY, HOUR, MINUTE, SECOND, definition, with};
 use crate::types::*;
 
@@ -88,6 +89,7 @@ pub(super) enum Ask {
         reason: usize,
     },
     Outage,
+    Order(OrderAsk),
 }
 
 /// The newest ones most often, one that is not there now and then.
@@ -105,7 +107,7 @@ impl Pick {
     }
 }
 
-fn pick() -> impl Strategy<Value = Pick> {
+pub(super) fn pick() -> impl Strategy<Value = Pick> {
     let rarely = || prop::bool::weighted(0.02);
     (prop_oneof![3 => 0..3_u32, 2 => 0..40_u32], rarely(), rarely())
         .prop_map(|(back, missing, wrong_user)| Pick { back, missing, wrong_user })
@@ -223,6 +225,7 @@ pub(super) fn ask() -> impl Strategy<Value = Ask> {
         5 => level,
         3 => (key(), reason()).prop_map(|(key, reason)| Ask::ReleaseLevel { key, reason }),
         3 => ceiling,
+        60 => super::orders::ask().prop_map(Ask::Order),
     ]
 }
 

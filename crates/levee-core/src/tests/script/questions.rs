@@ -107,7 +107,7 @@ impl Run<'_> {
                 Answer::Validated(Err(refusal)) => show_refusal(refusal),
                 _ => unreachable!(),
             },
-            _ => return None,
+            _ => return self.question_of_orders(words),
         };
         Some(said)
     }

@@ -1,5 +1,7 @@
 //! Random commands and outcomes, in all their forms.
 
+mod orders;
+
 use std::sync::Arc;
 
 use proptest::collection::vec;
@@ -246,7 +248,7 @@ fn cold_command() -> impl Strategy<Value = Command> {
 }
 
 pub(super) fn command() -> impl Strategy<Value = Command> {
-    prop_oneof![hot_command(), cold_command()]
+    prop_oneof![hot_command(), cold_command(), orders::command()]
 }
 
 fn money() -> impl Strategy<Value = Money> {
@@ -281,15 +283,17 @@ fn campaign_state() -> impl Strategy<Value = CampaignState> {
     ])
 }
 
+fn swept() -> impl Strategy<Value = Swept> {
+    let numbers = || vec(any::<u32>(), 0..5);
+    (numbers(), numbers(), numbers()).prop_map(|(locks, vouchers, redemptions)| Swept {
+        locks: locks.into_iter().map(LockNo).collect(),
+        vouchers: vouchers.into_iter().map(VoucherNo).collect(),
+        redemptions: redemptions.into_iter().map(RedemptionNo).collect(),
+    })
+}
+
 pub(super) fn outcome() -> impl Strategy<Value = Outcome> {
     let state = campaign_state();
-    let numbers = || vec(any::<u32>(), 0..5);
-    let swept =
-        (numbers(), numbers(), numbers()).prop_map(|(locks, vouchers, redemptions)| Swept {
-            locks: locks.into_iter().map(LockNo).collect(),
-            vouchers: vouchers.into_iter().map(VoucherNo).collect(),
-            redemptions: redemptions.into_iter().map(RedemptionNo).collect(),
-        });
     prop_oneof![
         (voucher(), any::<u32>())
             .prop_map(|(voucher, face_minor)| Outcome::Claimed { voucher, face_minor }),
@@ -307,18 +311,20 @@ pub(super) fn outcome() -> impl Strategy<Value = Outcome> {
         any::<u32>().prop_map(|version| Outcome::CampaignReplaced { version }),
         money().prop_map(|money| Outcome::BudgetMoved(Box::new(money))),
         state.prop_map(|state| Outcome::CampaignStateChanged { state }),
-        swept.prop_map(|swept| Outcome::Ticked(Box::new(swept))),
+        swept().prop_map(|swept| Outcome::Ticked(Box::new(swept))),
         any::<u64>().prop_map(|outage_ms| Outcome::ServiceResumed { outage_ms }),
         Just(Outcome::RulesActivated),
         (setting(), setting()).prop_map(|(before, after)| Outcome::LevelChanged { before, after }),
         (option::of(any::<u32>()), option::of(any::<u32>()))
             .prop_map(|(before, after)| Outcome::LimitChanged { before, after }),
+        orders::outcome(swept()),
     ]
 }
 
 pub(super) fn refusal() -> impl Strategy<Value = Refusal> {
     use Refusal::*;
     let field = prop::sample::select(vec!["currency", "closes_at", "voucher.hours"]);
+    let wrong = prop::sample::select(vec!["reason", "document", "lines", "amount_minor"]);
     let plain = prop::sample::select(vec![
         CampaignNotFound,
         CampaignExists,
@@ -344,10 +350,27 @@ pub(super) fn refusal() -> impl Strategy<Value = Refusal> {
         RedemptionNotFound,
         RollbackWindowOver,
         RulesUnknown,
+        Unchanged,
+        LevelByHand,
+        HeldByOrder,
+        OutletNotFound,
+        OutletLimitReached,
+        OutletPaused,
+        OrderNotFound,
+        OrderOfAnotherUser,
+        OrderOfAnotherOutlet,
+        PaymentNotFound,
+        TradeConflict,
+        CapturedAmountWrong,
+        TicketVersionConflict,
+        RefundTooLarge,
+        RefundNotFound,
     ]);
     prop_oneof![
         plain,
         field.prop_map(TermsFrozen),
+        wrong.prop_map(InvalidField),
+        orders::order_state().prop_map(OrderStateConflict),
         campaign_state().prop_map(CampaignStateConflict),
         voucher_state().prop_map(VoucherNotLive),
     ]
@@ -367,6 +390,8 @@ pub(super) fn query() -> impl Strategy<Value = Query> {
         (number(), any::<u32>()).prop_map(|(after, limit)| {
             Query::Redemptions { after: after.map(RedemptionNo), limit }
         }),
+        Just(Query::Operations),
+        orders::query(),
     ]
 }
 
@@ -454,5 +479,6 @@ pub(super) fn answer() -> impl Strategy<Value = Answer> {
         any::<u64>().prop_map(|discount_minor| Answer::Validated(Ok(discount_minor))),
         refusal().prop_map(|refusal| Answer::Validated(Err(refusal))),
         views(redemption_view).prop_map(Answer::Redemptions),
+        orders::answer(),
     ]
 }

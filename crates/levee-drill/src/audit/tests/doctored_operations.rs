@@ -123,15 +123,11 @@ fn levels() {
         |s| ends_with(s, 6, release_level(6, by_rule(Deferred), by_rule(Deferred))),
         &[(6, "the level is LevelSetting { level: Deferred, by_hand: false } already")],
     );
-    check(
-        "no reason",
-        |s| change(s, 1).reason.clear(),
-        &[(1, "a reason of 0 bytes for a change of the operations")],
-    );
+    check("no reason", |s| change(s, 1).reason.clear(), &[(1, "a reason of 0 bytes")]);
     check(
         "a reason without an end",
         |s| change(s, 1).reason = "r".repeat(REASON_LEN_MAX + 1),
-        &[(1, "a reason of 201 bytes for a change of the operations")],
+        &[(1, "a reason of 201 bytes")],
     );
     check(
         "another command's outcome",
@@ -166,7 +162,7 @@ fn limits() {
     check(
         "no reason",
         |s| ends_with(s, 7, limit(8, Some(5_000), Some(1), "")),
-        &[(7, "a reason of 0 bytes for a change of the operations")],
+        &[(7, "a reason of 0 bytes")],
     );
     check(
         "a key used before",

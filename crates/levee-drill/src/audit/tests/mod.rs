@@ -4,6 +4,7 @@ mod clean;
 mod doctored;
 mod doctored_campaigns;
 mod doctored_operations;
+mod doctored_orders;
 mod doctored_uses;
 mod keyed;
 mod ledger;

@@ -1,0 +1,252 @@
+//! Orders: what holds for all of them. An order is read as the clock has it, changed as a copy, and
+//! put back in one place, [`State::keep_order`], which moves its voucher along and asserts that its
+//! money adds up.
+//!
+//! - `place.rs`: placing.
+//! - `payments.rs`: what providers say, and refunds.
+//! - `tickets.rs`: what outlets do, cancellation.
+
+mod payments;
+mod place;
+mod tickets;
+
+use alloc::vec::Vec;
+
+use crate::state::{Effect, State};
+use crate::tables::{Holder, LockState, Order};
+use crate::types::{
+    Action, Bill, Categories, OrderChange, OrderEnd, OrderNo, OrderState, Outcome, OutletNo, Party,
+    PaymentState, RedemptionNo, Reference, Refusal, SweptOrders, TicketStep, UserKey, VoucherState,
+};
+
+/// What locks and redemptions of orders have for the app's own number: orders are no bills of apps.
+fn reference_of_orders() -> Reference {
+    Reference::new("order").expect("a short text")
+}
+
+impl State {
+    /// What is to be done outside for an order, as it follows from its record; nothing for an order
+    /// that is not there.
+    #[must_use]
+    pub fn actions_of(&self, order: OrderNo) -> Vec<Action> {
+        self.orders.get(order).map(|row| row.actions(order)).unwrap_or_default()
+    }
+
+    /// A copy of an order as the clock has it: what is due has happened, whether or not a tick has
+    /// seen it.
+    pub(crate) fn order_at(&self, now_ms: u64, number: OrderNo) -> Result<Order, Refusal> {
+        let mut order = *self.orders.get(number).ok_or(Refusal::OrderNotFound)?;
+        order.expire_if_over(now_ms);
+        Ok(order)
+    }
+
+    /// Puts a changed order in the place of the one before: its voucher is used when it was paid,
+    /// and let go of or live again when it ended. A `step` of the ticket keeps its answer.
+    fn keep_order(
+        &mut self,
+        now_ms: u64,
+        seq: u64,
+        number: OrderNo,
+        mut order: Order,
+        step: Option<TicketStep>,
+    ) -> OrderChange {
+        let before = *self.orders.get(number).expect("the caller has read it");
+        let (mut redemption, mut voucher) = (None, None);
+        match before.holder() {
+            Holder::Nothing => {}
+            holder if order.end().is_some() => {
+                order.set_holder(Holder::Nothing);
+                voucher = self.give_back(now_ms, seq, holder);
+            }
+            Holder::Lock(_) if order.state() != OrderState::AwaitingPayment => {
+                redemption = Some(self.use_for(now_ms, seq, number, &order));
+            }
+            Holder::Redemption(used) if order.state() == OrderState::Collected => {
+                if before.state() != OrderState::Collected {
+                    self.settle_if_over(now_ms, used);
+                }
+            }
+            Holder::Lock(_) | Holder::Redemption(_) => {}
+        }
+        if let Some(redemption) = redemption {
+            order.set_holder(Holder::Redemption(redemption));
+        }
+        let (state, payment, version) = (order.state(), order.payment(), order.version);
+        let change = OrderChange { state, payment, version, redemption, voucher };
+        if let Some(step) = step {
+            order.set_moved(step, (seq, now_ms), &change);
+        }
+        order.assert_sound();
+        self.orders.set(number, order);
+        change
+    }
+
+    /// An order lets go of its voucher. `None` when time has done so before: whoever came next may
+    /// have used the voucher since.
+    fn give_back(&mut self, now_ms: u64, seq: u64, holder: Holder) -> Option<VoucherState> {
+        match holder {
+            Holder::Lock(lock) => {
+                let is_held = self.locks[lock.index()].state() == LockState::Held;
+                is_held.then(|| self.let_go(now_ms, seq, lock))
+            }
+            Holder::Redemption(redemption) => Some(self.undo(now_ms, seq, redemption)),
+            Holder::Nothing => None,
+        }
+    }
+
+    /// Uses an order's voucher: for the subsidy that was fixed when the order was placed.
+    fn use_for(&mut self, now_ms: u64, seq: u64, number: OrderNo, order: &Order) -> RedemptionNo {
+        let bill = Bill {
+            voucher: order.voucher().expect("what is held is a voucher"),
+            user: order.user,
+            order_minor: order.total_minor - order.merchant_discount_minor,
+            brand: None,
+            categories: Categories::default(),
+        };
+        let subsidy_minor = u64::from(order.subsidy_minor);
+        let reference = reference_of_orders();
+        let outcome = self.use_up(now_ms, seq, &bill, subsidy_minor, &reference, Some(number));
+        let Outcome::Redeemed { redemption, .. } = outcome else { unreachable!("it was used") };
+        redemption
+    }
+
+    /// Lets expire what is due: at most `limit` orders and pauses together, orders first, each in
+    /// the order of their ends.
+    pub(super) fn sweep_orders(&mut self, now_ms: u64, seq: u64, limit: usize) -> SweptOrders {
+        let mut swept = SweptOrders::default();
+        let due = self.orders.awaiting().take_while(|(due_ms, _)| *due_ms <= now_ms);
+        swept.expired = due.map(|(_, order)| order).take(limit).collect();
+        for number in &swept.expired {
+            let mut order = *self.orders.get(*number).expect("it awaits something");
+            order.expire_if_over(now_ms);
+            self.keep_order(now_ms, seq, *number, order, None);
+        }
+        let over = self.outlets.pauses().take_while(|(ends_ms, _)| *ends_ms <= now_ms);
+        swept.resumed = over.map(|(_, outlet)| outlet).take(limit - swept.expired.len()).collect();
+        for number in &swept.resumed {
+            let mut outlet = *self.outlets.get(*number).expect("it is paused");
+            outlet.resume();
+            self.outlets.set(*number, outlet);
+        }
+        swept
+    }
+
+    fn outlet_accepts_until_ms(&self, now_ms: u64, outlet: OutletNo) -> u64 {
+        let outlet = self.outlets.get(outlet).expect("an order is at an outlet");
+        now_ms.saturating_add(outlet.accept_within_ms)
+    }
+}
+
+impl Order {
+    /// Expires in place when what it awaits did not come in time.
+    fn expire_if_over(&mut self, now_ms: u64) {
+        if self.awaits_until_ms().is_some_and(|due_ms| due_ms <= now_ms) {
+            let unpaid = self.state() == OrderState::AwaitingPayment;
+            self.end_by(if unpaid { OrderEnd::NotPaid } else { OrderEnd::NotAccepted });
+        }
+    }
+
+    /// Ends without being collected: what was paid is to be given back, what is not paid yet is to
+    /// be closed, and the ticket, where there is one, has a new version.
+    fn end_by(&mut self, end: OrderEnd) {
+        assert!(self.end().is_none() && self.state() != OrderState::Collected, "it ends once");
+        self.set_end(end);
+        self.forget_moved();
+        if self.version > 0 {
+            self.version += 1;
+        }
+        match self.payment() {
+            // It may have failed and be tried again at the provider.
+            Some(PaymentState::Created | PaymentState::Pending | PaymentState::Failed) => {
+                self.set_payment(Some(PaymentState::Unknown));
+            }
+            _ => self.ask_for_refund(self.captured_minor() - self.refund_asked_minor),
+        }
+        self.settle_end();
+    }
+
+    /// More is to be given back; with the refund under way, or as the next one.
+    fn ask_for_refund(&mut self, amount_minor: u64) {
+        self.refund_asked_minor += amount_minor;
+        self.begin_refund();
+    }
+
+    /// Begins the next refund, if there is something to give back and none is under way: what a
+    /// refund gives back never changes once it was asked for.
+    fn begin_refund(&mut self) {
+        let left_minor = self.refund_asked_minor - self.refunded_minor;
+        if self.refund_under_way_minor == 0 && left_minor > 0 {
+            self.refund_under_way_minor = left_minor;
+            self.refund += 1;
+            self.set_payment(Some(PaymentState::Refunding));
+        }
+    }
+
+    /// The state of an order that ended, by what was paid and given back.
+    fn settle_end(&mut self) {
+        let Some(end) = self.end() else { return };
+        let captured_minor = self.captured_minor();
+        self.set_state(match end {
+            _ if captured_minor > self.refunded_minor => OrderState::Refunding,
+            _ if captured_minor > 0 => OrderState::Refunded,
+            OrderEnd::NotPaid | OrderEnd::NotAccepted => OrderState::Expired,
+            OrderEnd::Rejected => OrderState::Rejected,
+            OrderEnd::ByUser | OrderEnd::ByOutlet | OrderEnd::ByOperator => OrderState::Cancelled,
+        });
+    }
+
+    /// Is it theirs? An operator's is every order.
+    fn check_party(&self, by: Party) -> Result<(), Refusal> {
+        match by {
+            Party::User(user) => self.check_user(user),
+            Party::Outlet(outlet) => self.check_outlet(outlet),
+            Party::Operator => Ok(()),
+        }
+    }
+
+    fn check_user(&self, user: UserKey) -> Result<(), Refusal> {
+        if self.user == user { Ok(()) } else { Err(Refusal::OrderOfAnotherUser) }
+    }
+
+    fn check_outlet(&self, outlet: OutletNo) -> Result<(), Refusal> {
+        if self.outlet == outlet { Ok(()) } else { Err(Refusal::OrderOfAnotherOutlet) }
+    }
+
+    /// The money invariants of one order; a broken one must stop the engine. That the total is the
+    /// sum of its parts is how [`Order::payable_minor`] is computed.
+    #[track_caller]
+    fn assert_sound(&self) {
+        let (captured_minor, asked_minor) = (self.captured_minor(), self.refund_asked_minor);
+        assert!(captured_minor == 0 || captured_minor == self.payable_minor());
+        assert!(asked_minor <= captured_minor, "no more is given back than was paid");
+        let in_hand_minor = self.refunded_minor.checked_add(self.refund_under_way_minor);
+        assert!(in_hand_minor.is_some_and(|minor| minor <= asked_minor), "refunds were asked for");
+        let under_way = self.refund_under_way_minor > 0;
+        assert_eq!(under_way, asked_minor > self.refunded_minor, "what is asked for is under way");
+        assert_eq!(under_way, self.payment() == Some(PaymentState::Refunding));
+        let is_paid = captured_minor == self.payable_minor();
+        let has_voucher = self.voucher().is_some();
+        let (paid_right, held_right) = match self.state() {
+            OrderState::AwaitingPayment => {
+                (captured_minor == 0, matches!(self.holder(), Holder::Lock(_)))
+            }
+            state if state.is_open() || state == OrderState::Collected => {
+                (is_paid, matches!(self.holder(), Holder::Redemption(_)))
+            }
+            OrderState::Refunding => (asked_minor == captured_minor && under_way, false),
+            OrderState::Refunded => {
+                (captured_minor > 0 && self.refunded_minor == captured_minor, false)
+            }
+            _ => (captured_minor == 0, false),
+        };
+        assert!(paid_right, "the state is that of the money: {self:?}");
+        assert_eq!(has_voucher && self.end().is_none(), held_right, "who holds the voucher");
+        let is_over = self.state() > OrderState::Collected;
+        assert_eq!(self.end().is_some(), is_over, "an end has a reason");
+    }
+}
+
+/// The outcome of a change.
+fn changed(change: OrderChange) -> Effect {
+    Effect::Done(Outcome::OrderChanged(change))
+}

@@ -1,0 +1,83 @@
+//! Placing an order.
+
+use super::reference_of_orders;
+use crate::state::{Effect, State};
+use crate::tables::{Holder, Order};
+use crate::types::{
+    BILL_MINOR_MAX, Bill, LINES_MAX, OrderNo, OrderState, Outcome, PAY_WITHIN_MS_MAX,
+    PROMISED_AHEAD_MS_MAX, PlaceOrder, Refusal, WORK_MAX,
+};
+
+impl State {
+    /// Places an order: prices are fixed, and the voucher is locked until it is paid, or used at
+    /// once where it leaves nothing to pay.
+    pub(crate) fn place_order(
+        &mut self,
+        now_ms: u64,
+        seq: u64,
+        place: &PlaceOrder,
+    ) -> Result<Effect, Refusal> {
+        check_ranges(now_ms, place)?;
+        let outlet = self.outlets.get(place.outlet).ok_or(Refusal::OutletNotFound)?;
+        if outlet.is_paused_at(now_ms) {
+            return Err(Refusal::OutletPaused);
+        }
+        let mut subsidy_minor = 0;
+        if let Some(voucher) = place.voucher {
+            let bill = Bill {
+                voucher,
+                user: place.user,
+                order_minor: place.total_minor - place.merchant_discount_minor,
+                brand: Some(outlet.brand()),
+                categories: place.categories,
+            };
+            subsidy_minor = self.discount_at(now_ms, &bill, None)?;
+        }
+
+        let number = OrderNo(self.orders.rows.len());
+        let subsidy_minor = u32::try_from(subsidy_minor).expect("at most the face: 32 bits");
+        let previous = self.orders.newest_of(place.user);
+        let mut order = Order::placed(place, (seq, now_ms), subsidy_minor, previous);
+        let (mut lock, mut redemption) = (None, None);
+        if order.payable_minor() == 0 {
+            order.set_payment(None);
+            order.set_state(OrderState::Paid);
+            order.version = 1;
+            order.due_ms = self.outlet_accepts_until_ms(now_ms, place.outlet);
+            redemption = place.voucher.map(|_| self.use_for(now_ms, seq, number, &order));
+        } else if let Some(voucher) = place.voucher {
+            let (until_ms, name) = (order.due_ms, reference_of_orders());
+            lock = Some(self.hold(now_ms, voucher, until_ms, &name, Some(number)));
+        }
+        let holder = lock.map(Holder::Lock).or(redemption.map(Holder::Redemption));
+        order.set_holder(holder.unwrap_or(Holder::Nothing));
+        order.assert_sound();
+        self.orders.push(order, &mut self.store);
+        let due_ms = order.due_ms;
+        Ok(Effect::Done(Outcome::OrderPlaced {
+            order: number,
+            subsidy_minor,
+            lock,
+            redemption,
+            due_ms,
+        }))
+    }
+}
+
+fn check_ranges(now_ms: u64, place: &PlaceOrder) -> Result<(), Refusal> {
+    let promised = now_ms..=now_ms.saturating_add(PROMISED_AHEAD_MS_MAX);
+    let some_of_each = place.lines.iter().all(|line| line.quantity > 0);
+    for (is_within, field) in [
+        (some_of_each && (1..=LINES_MAX).contains(&place.lines.len()), "lines"),
+        ((1..=BILL_MINOR_MAX).contains(&place.total_minor), "total_minor"),
+        (place.merchant_discount_minor <= place.total_minor, "merchant_discount_minor"),
+        (promised.contains(&place.promised_at_ms), "promised_at"),
+        ((1..=WORK_MAX).contains(&place.work), "work"),
+        ((1..=PAY_WITHIN_MS_MAX).contains(&place.pay_within_ms), "pay_within"),
+    ] {
+        if !is_within {
+            return Err(Refusal::InvalidField(field));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,88 @@
+//! Outlets: their documents, and whether they take orders.
+
+use super::check_reason;
+use crate::state::{Effect, State};
+use crate::tables::Outlet;
+use crate::types::{
+    ACCEPT_WITHIN_MS_MAX, DOCUMENT_LEN_MAX, DURATION_MS_MAX, Outcome, OutletId, OutletNo,
+    PauseOutlet, PutOutlet, Refusal, ResumeOutlet, STATIONS_MAX,
+};
+
+/// Most outlets of one installation; a name leads to each, in ordinary memory.
+const OUTLETS_MAX: u32 = 1 << 20;
+
+impl State {
+    pub(crate) fn put_outlet(&mut self, put: &PutOutlet) -> Result<Effect, Refusal> {
+        if put.document.len() > DOCUMENT_LEN_MAX {
+            return Err(Refusal::InvalidField("document"));
+        }
+        if !(1..=STATIONS_MAX).contains(&put.stations) {
+            return Err(Refusal::InvalidField("stations"));
+        }
+        if !(1..=ACCEPT_WITHIN_MS_MAX).contains(&put.accept_within_ms) {
+            return Err(Refusal::InvalidField("accept_within"));
+        }
+        let book = &mut self.outlets;
+        let known = book.number(&put.id);
+        let before = known.and_then(|number| book.get(number)).copied();
+        if before.is_some_and(|before| before.is_as(put, &book.texts)) {
+            return Err(Refusal::Unchanged);
+        }
+        if known.is_none() && book.rows.len() >= OUTLETS_MAX {
+            return Err(Refusal::OutletLimitReached);
+        }
+
+        let outlet = Outlet::of(put, before.as_ref(), &mut book.texts, &mut self.store);
+        let number = match known {
+            Some(number) => {
+                book.set(number, outlet);
+                number
+            }
+            None => book.push(outlet, &mut self.store),
+        };
+        Ok(Effect::Done(Outcome::OutletPut { outlet: number, version: outlet.version }))
+    }
+
+    pub(crate) fn pause_outlet(
+        &mut self,
+        now_ms: u64,
+        pause: &PauseOutlet,
+    ) -> Result<Effect, Refusal> {
+        check_reason(&pause.reason)?;
+        let ends = now_ms + 1..=now_ms.saturating_add(DURATION_MS_MAX);
+        if pause.until_ms.is_some_and(|until_ms| !ends.contains(&until_ms)) {
+            return Err(Refusal::InvalidField("until"));
+        }
+        let (number, mut outlet) = self.outlet_named(&pause.outlet)?;
+        if outlet.is_paused_at(now_ms) && outlet.pause_ends_ms() == pause.until_ms {
+            return Err(Refusal::Unchanged);
+        }
+
+        let texts = &mut self.outlets.texts;
+        outlet.pause(pause.until_ms, &pause.reason, texts, &mut self.store);
+        self.outlets.set(number, outlet);
+        Ok(Effect::Done(Outcome::OutletPaused))
+    }
+
+    pub(crate) fn resume_outlet(
+        &mut self,
+        now_ms: u64,
+        resume: &ResumeOutlet,
+    ) -> Result<Effect, Refusal> {
+        check_reason(&resume.reason)?;
+        let (number, mut outlet) = self.outlet_named(&resume.outlet)?;
+        if !outlet.is_paused_at(now_ms) {
+            return Err(Refusal::Unchanged);
+        }
+
+        outlet.resume();
+        self.outlets.set(number, outlet);
+        Ok(Effect::Done(Outcome::OutletResumed))
+    }
+
+    fn outlet_named(&self, id: &OutletId) -> Result<(OutletNo, Outlet), Refusal> {
+        let number = self.outlets.number(id).ok_or(Refusal::OutletNotFound)?;
+        let outlet = self.outlets.get(number).ok_or(Refusal::OutletNotFound)?;
+        Ok((number, *outlet))
+    }
+}

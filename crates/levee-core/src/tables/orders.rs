@@ -1,0 +1,335 @@
+//! The record of an order, as plain bytes of fixed size, and what it says. How it changes is the
+//! handlers' business.
+
+use alloc::vec::Vec;
+
+use bytemuck::{Pod, Zeroable};
+
+use super::rows::{NONE, some};
+use crate::types::{
+    LINES_MAX, LockNo, NameHash, OrderChange, OrderEnd, OrderLine, OrderNo, OrderState, OutletNo,
+    PaymentState, PlaceOrder, RedemptionNo, TicketStep, TradeKey, UserKey, VoucherNo, VoucherState,
+};
+
+/// One order with its payment and its ticket.
+///
+/// 256 bytes: 64 of them are the lines, which the ticket needs for as long as it may have to be sent
+/// again, and 52 are users and trade numbers, by which repeats are known. In 128 bytes those would
+/// stand in a second record, with a second look into far memory at every step.
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[repr(C)]
+pub(crate) struct Order {
+    pub user: UserKey,
+    trade: TradeKey,
+    /// Sequence number of the placing.
+    pub seq: u64,
+    pub placed_at_ms: u64,
+    /// While it awaits payment or acceptance: when it expires. Moved by outages: grace included.
+    pub due_ms: u64,
+    pub promised_at_ms: u64,
+    pub total_minor: u64,
+    pub merchant_discount_minor: u64,
+    /// All that is to be given back, done or not.
+    pub refund_asked_minor: u64,
+    /// Of that, what the refund under way gives back.
+    pub refund_under_way_minor: u64,
+    /// Of that, what was given back.
+    pub refunded_minor: u64,
+    moved_seq: u64,
+    moved_at_ms: u64,
+    pub subsidy_minor: u32,
+    provider: u32,
+    pub outlet: OutletNo,
+    voucher: u32,
+    holder: u32,
+    previous_of_user: u32,
+    pub work: u32,
+    /// The ticket's version; 0 before there is one.
+    pub version: u32,
+    /// Number of the last refund that was begun.
+    pub refund: u32,
+    /// When it was accepted, begun, ready and collected, in milliseconds after the placing.
+    stages_ms: [u32; 4],
+    lines: [OrderLine; LINES_MAX],
+    lines_len: u8,
+    state: u8,
+    payment: u8,
+    end: u8,
+    holder_kind: u8,
+    flags: u8,
+    moved: [u8; 4],
+    unused: [u8; 10],
+}
+
+/// What an order has of its voucher.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Holder {
+    /// Nothing: it has none, or it let go of it.
+    Nothing,
+    /// It is locked until the order is paid.
+    Lock(LockNo),
+    /// It is used.
+    Redemption(RedemptionNo),
+}
+
+/// Bits of [`Order::flags`].
+const CAPTURED: u8 = 1;
+const OTHER_OUTLET: u8 = 2;
+const AT_PROVIDER: u8 = 4;
+const WITHDRAWN: u8 = 8;
+
+const STATES: [OrderState; 12] = [
+    OrderState::AwaitingPayment,
+    OrderState::Paid,
+    OrderState::Sent,
+    OrderState::Accepted,
+    OrderState::Making,
+    OrderState::Ready,
+    OrderState::Collected,
+    OrderState::Expired,
+    OrderState::Cancelled,
+    OrderState::Rejected,
+    OrderState::Refunding,
+    OrderState::Refunded,
+];
+const PAYMENTS: [PaymentState; 8] = [
+    PaymentState::Created,
+    PaymentState::Pending,
+    PaymentState::Succeeded,
+    PaymentState::Failed,
+    PaymentState::Closed,
+    PaymentState::Refunding,
+    PaymentState::Refunded,
+    PaymentState::Unknown,
+];
+const ENDS: [OrderEnd; 6] = [
+    OrderEnd::NotPaid,
+    OrderEnd::NotAccepted,
+    OrderEnd::Rejected,
+    OrderEnd::ByUser,
+    OrderEnd::ByOutlet,
+    OrderEnd::ByOperator,
+];
+const STEPS: [TicketStep; 7] = [
+    TicketStep::Send,
+    TicketStep::Accept,
+    TicketStep::Reject,
+    TicketStep::Start,
+    TicketStep::Ready,
+    TicketStep::Collect,
+    TicketStep::Withdraw,
+];
+const VOUCHERS: [VoucherState; 2] = [VoucherState::Live, VoucherState::Expired];
+
+/// Enums stand in records as their place in these lists, counted from 1; 0 stands for none. Orders of
+/// the lists are part of the layout.
+fn code<T: PartialEq>(list: &[T], value: Option<T>) -> u8 {
+    let place = value.map(|value| list.iter().position(|other| *other == value));
+    let place = place.map(|place| place.expect("every value is listed") + 1);
+    u8::try_from(place.unwrap_or(0)).expect("short lists")
+}
+
+fn decode<T: Copy>(list: &[T], code: u8) -> Option<T> {
+    usize::from(code).checked_sub(1).map(|place| list[place])
+}
+
+impl Order {
+    /// As placed: it awaits payment, and has nothing of its voucher yet.
+    pub(crate) fn placed(
+        place: &PlaceOrder,
+        (seq, placed_at_ms): (u64, u64),
+        subsidy_minor: u32,
+        previous_of_user: Option<OrderNo>,
+    ) -> Self {
+        let mut lines = [OrderLine::zeroed(); LINES_MAX];
+        lines[..place.lines.len()].copy_from_slice(&place.lines);
+        Self {
+            user: place.user,
+            trade: TradeKey::zeroed(),
+            seq,
+            placed_at_ms,
+            due_ms: placed_at_ms.saturating_add(place.pay_within_ms),
+            promised_at_ms: place.promised_at_ms,
+            total_minor: place.total_minor,
+            merchant_discount_minor: place.merchant_discount_minor,
+            refund_asked_minor: 0,
+            refund_under_way_minor: 0,
+            refunded_minor: 0,
+            moved_seq: 0,
+            moved_at_ms: 0,
+            subsidy_minor,
+            provider: 0,
+            outlet: place.outlet,
+            voucher: place.voucher.map_or(NONE, |voucher| voucher.0),
+            holder: NONE,
+            previous_of_user: previous_of_user.map_or(NONE, |number| number.0),
+            work: place.work,
+            version: 0,
+            refund: 0,
+            stages_ms: [0; 4],
+            lines,
+            lines_len: u8::try_from(place.lines.len()).expect("at most LINES_MAX"),
+            state: code(&STATES, Some(OrderState::AwaitingPayment)),
+            payment: code(&PAYMENTS, Some(PaymentState::Created)),
+            end: 0,
+            holder_kind: 0,
+            flags: if place.allow_other_outlet { OTHER_OUTLET } else { 0 },
+            moved: [0; 4],
+            unused: [0; 10],
+        }
+    }
+
+    /// What the user pays, in minor units.
+    pub(crate) fn payable_minor(&self) -> u64 {
+        let left = self.total_minor.checked_sub(self.merchant_discount_minor);
+        let left = left.and_then(|left| left.checked_sub(self.subsidy_minor.into()));
+        left.expect("discount and subsidy are parts of the total")
+    }
+
+    /// What the provider has taken: nothing, or all that was to be paid.
+    pub(crate) fn captured_minor(&self) -> u64 {
+        if self.flag(CAPTURED) { self.payable_minor() } else { 0 }
+    }
+
+    pub(crate) fn set_captured(&mut self) {
+        self.flags |= CAPTURED;
+    }
+
+    fn flag(&self, flag: u8) -> bool {
+        self.flags & flag != 0
+    }
+
+    pub(crate) fn allows_other_outlet(&self) -> bool {
+        self.flag(OTHER_OUTLET)
+    }
+
+    /// The provider and number under which it is paid, once one has said so.
+    pub(crate) fn trade(&self) -> Option<(NameHash, TradeKey)> {
+        self.flag(AT_PROVIDER).then_some((NameHash(self.provider), self.trade))
+    }
+
+    pub(crate) fn set_trade(&mut self, provider: NameHash, trade: TradeKey) {
+        (self.provider, self.trade) = (provider.0, trade);
+        self.flags |= AT_PROVIDER;
+    }
+
+    /// Whether the outlet's system knows that the ticket was cancelled.
+    pub(crate) fn is_withdrawn(&self) -> bool {
+        self.flag(WITHDRAWN)
+    }
+
+    pub(crate) fn set_withdrawn(&mut self) {
+        self.flags |= WITHDRAWN;
+    }
+
+    pub(crate) fn lines(&self) -> &[OrderLine] {
+        &self.lines[..usize::from(self.lines_len)]
+    }
+
+    pub(crate) fn state(&self) -> OrderState {
+        decode(&STATES, self.state).expect("an order has a state")
+    }
+
+    pub(crate) fn set_state(&mut self, state: OrderState) {
+        self.state = code(&STATES, Some(state));
+    }
+
+    /// `None` where nothing is to be paid.
+    pub(crate) fn payment(&self) -> Option<PaymentState> {
+        decode(&PAYMENTS, self.payment)
+    }
+
+    pub(crate) fn set_payment(&mut self, payment: Option<PaymentState>) {
+        self.payment = code(&PAYMENTS, payment);
+    }
+
+    /// Why it ended, once it did without being collected.
+    pub(crate) fn end(&self) -> Option<OrderEnd> {
+        decode(&ENDS, self.end)
+    }
+
+    pub(crate) fn set_end(&mut self, end: OrderEnd) {
+        self.end = code(&ENDS, Some(end));
+    }
+
+    pub(crate) fn voucher(&self) -> Option<VoucherNo> {
+        some(self.voucher).map(VoucherNo)
+    }
+
+    pub(crate) fn holder(&self) -> Holder {
+        match self.holder_kind {
+            0 => Holder::Nothing,
+            1 => Holder::Lock(LockNo(self.holder)),
+            _ => Holder::Redemption(RedemptionNo(self.holder)),
+        }
+    }
+
+    pub(crate) fn set_holder(&mut self, holder: Holder) {
+        (self.holder_kind, self.holder) = match holder {
+            Holder::Nothing => (0, NONE),
+            Holder::Lock(lock) => (1, lock.0),
+            Holder::Redemption(redemption) => (2, redemption.0),
+        };
+    }
+
+    pub(crate) fn previous_of_user(&self) -> Option<OrderNo> {
+        some(self.previous_of_user).map(OrderNo)
+    }
+
+    /// When it was accepted, begun, ready and collected, as far as it was, in milliseconds since
+    /// 1970.
+    pub(crate) fn stages_at_ms(&self) -> [Option<u64>; 4] {
+        self.stages_ms.map(|ms| u64::from(ms).checked_sub(1).map(|ms| self.placed_at_ms + ms))
+    }
+
+    /// Keeps when a stage was reached. Counted from 1, so that 0 stands for not yet; whatever takes
+    /// longer than 49 days is kept as that.
+    pub(crate) fn reach_stage(&mut self, step: TicketStep, now_ms: u64) {
+        let place = match step {
+            TicketStep::Accept => 0,
+            TicketStep::Start => 1,
+            TicketStep::Ready => 2,
+            TicketStep::Collect => 3,
+            TicketStep::Send | TicketStep::Reject | TicketStep::Withdraw => return,
+        };
+        let after_ms = now_ms.saturating_sub(self.placed_at_ms).saturating_add(1);
+        self.stages_ms[place] = u32::try_from(after_ms).unwrap_or(u32::MAX);
+    }
+
+    /// Keeps the last step of the ticket, and what came of it: a repeat is told the same.
+    pub(crate) fn set_moved(&mut self, step: TicketStep, at: (u64, u64), change: &OrderChange) {
+        (self.moved_seq, self.moved_at_ms) = at;
+        self.moved = [
+            code(&STEPS, Some(step)),
+            code(&STATES, Some(change.state)),
+            code(&PAYMENTS, change.payment),
+            code(&VOUCHERS, change.voucher),
+        ];
+    }
+
+    /// The ticket went on by something else than a step.
+    pub(crate) fn forget_moved(&mut self) {
+        (self.moved_seq, self.moved_at_ms, self.moved) = (0, 0, [0; 4]);
+    }
+
+    /// Sequence number, time and outcome of the step that led to the present version, if it was
+    /// this one.
+    pub(crate) fn moved(&self, step: TicketStep) -> Option<(u64, u64, OrderChange)> {
+        let [moved, state, payment, voucher] = self.moved;
+        (decode(&STEPS, moved) == Some(step)).then(|| {
+            let change = OrderChange {
+                state: decode(&STATES, state).expect("kept with the step"),
+                payment: decode(&PAYMENTS, payment),
+                version: self.version,
+                redemption: None,
+                voucher: decode(&VOUCHERS, voucher),
+            };
+            (self.moved_seq, self.moved_at_ms, change)
+        })
+    }
+
+    /// All of it: its bytes are the same for equal orders, and on every build.
+    pub(crate) fn put_digest(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(bytemuck::bytes_of(self));
+    }
+}

@@ -1,0 +1,168 @@
+//! The records of outlets, and the texts that belong to them. Hundreds of thousands of outlets have
+//! documents of a few kilobytes each: they stand in pages like everything that grows, so a snapshot
+//! copies them while the engine works.
+
+use alloc::vec::Vec;
+
+use bytemuck::{Pod, Zeroable};
+
+use super::chunk::Store;
+use super::table::Table;
+use crate::types::{NameHash, OutletId, PutOutlet, Wire};
+
+/// Stands for a pause that somebody must end.
+const UNTIL_RESUMED: u64 = u64::MAX;
+
+/// One outlet.
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[repr(C)]
+pub(crate) struct Outlet {
+    id: [u8; OutletId::LEN_MAX],
+    /// 0 while it takes orders.
+    paused_until_ms: u64,
+    pub accept_within_ms: u64,
+    document: Span,
+    reason: Span,
+    brand: u32,
+    /// Counts up with every document, from 1.
+    pub version: u32,
+    pub stations: u16,
+    id_len: u8,
+    unused: [u8; 21],
+}
+
+impl Outlet {
+    /// One that takes orders, or what a new document makes of the `before` one.
+    pub(crate) fn of(
+        put: &PutOutlet,
+        before: Option<&Self>,
+        texts: &mut Texts,
+        store: &mut Store,
+    ) -> Self {
+        let name = put.id.as_str().as_bytes();
+        let mut id = [0; OutletId::LEN_MAX];
+        id[..name.len()].copy_from_slice(name);
+        Self {
+            id,
+            paused_until_ms: before.map_or(0, |before| before.paused_until_ms),
+            accept_within_ms: put.accept_within_ms,
+            document: texts.push(&put.document, store),
+            reason: before.map_or(Span::zeroed(), |before| before.reason),
+            brand: put.brand.0,
+            version: before.map_or(0, |before| before.version) + 1,
+            stations: put.stations,
+            id_len: u8::try_from(name.len()).expect("at most LEN_MAX"),
+            unused: [0; 21],
+        }
+    }
+
+    pub(crate) fn id(&self) -> OutletId {
+        let name = core::str::from_utf8(&self.id[..usize::from(self.id_len)]);
+        name.ok().and_then(OutletId::new).expect("made of an id")
+    }
+
+    pub(crate) fn brand(&self) -> NameHash {
+        NameHash(self.brand)
+    }
+
+    pub(crate) fn document(&self, texts: &Texts) -> Vec<u8> {
+        texts.get(self.document)
+    }
+
+    /// Whether a command would put what is here already.
+    pub(crate) fn is_as(&self, put: &PutOutlet, texts: &Texts) -> bool {
+        self.brand() == put.brand
+            && self.stations == put.stations
+            && self.accept_within_ms == put.accept_within_ms
+            && self.document(texts) == put.document
+    }
+
+    /// `until_ms`: without one somebody must resume it.
+    pub(crate) fn pause(
+        &mut self,
+        until_ms: Option<u64>,
+        reason: &str,
+        texts: &mut Texts,
+        store: &mut Store,
+    ) {
+        self.paused_until_ms = until_ms.unwrap_or(UNTIL_RESUMED);
+        self.reason = texts.push(reason.as_bytes(), store);
+    }
+
+    pub(crate) fn resume(&mut self) {
+        (self.paused_until_ms, self.reason) = (0, Span::zeroed());
+    }
+
+    /// When the pause ends by itself, if it does; whether or not that is over.
+    pub(crate) fn pause_ends_ms(&self) -> Option<u64> {
+        let ends = self.paused_until_ms != 0 && self.paused_until_ms != UNTIL_RESUMED;
+        ends.then_some(self.paused_until_ms)
+    }
+
+    /// Whether it takes no orders, as the clock has it.
+    pub(crate) fn is_paused_at(&self, now_ms: u64) -> bool {
+        self.paused_until_ms > now_ms
+    }
+
+    /// Why it is paused; empty while it takes orders.
+    pub(crate) fn reason(&self, texts: &Texts) -> Vec<u8> {
+        texts.get(self.reason)
+    }
+
+    pub(crate) fn put_digest(&self, texts: &Texts, out: &mut Vec<u8>) {
+        self.id().put(out);
+        for number in [self.paused_until_ms, self.accept_within_ms] {
+            number.put(out);
+        }
+        self.document(texts).put(out);
+        self.reason(texts).put(out);
+        self.brand().put(out);
+        self.version.put(out);
+        self.stations.put(out);
+    }
+}
+
+/// Where a text stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+struct Span {
+    /// Number of its first block.
+    first: u32,
+    /// In bytes.
+    len: u32,
+}
+
+const BLOCK_BYTES: usize = 256;
+
+/// Texts in blocks, one after another. A text that was replaced stays; documents change seldom.
+#[derive(Debug)]
+pub(crate) struct Texts {
+    pub(crate) blocks: Table<[u8; BLOCK_BYTES]>,
+}
+
+impl Texts {
+    pub(crate) fn new(table: u8) -> Self {
+        Self { blocks: Table::new(table) }
+    }
+
+    fn push(&mut self, text: &[u8], store: &mut Store) -> Span {
+        let len = u32::try_from(text.len()).expect("texts are bounded");
+        let first = self.blocks.len();
+        for piece in text.chunks(BLOCK_BYTES) {
+            let mut block = [0; BLOCK_BYTES];
+            block[..piece.len()].copy_from_slice(piece);
+            self.blocks.push(block, store);
+        }
+        Span { first, len }
+    }
+
+    fn get(&self, span: Span) -> Vec<u8> {
+        let len = span.len as usize;
+        let mut text = Vec::with_capacity(len);
+        for place in (span.first as usize..).take(len.div_ceil(BLOCK_BYTES)) {
+            let piece = BLOCK_BYTES.min(len - text.len());
+            text.extend_from_slice(&self.blocks[place][..piece]);
+        }
+        text
+    }
+}

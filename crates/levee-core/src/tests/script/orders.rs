@@ -1,0 +1,252 @@
+//! The words of outlets and orders.
+//!
+//! ```text
+//! 0   outlet tea 10m                       -> s0 version 1
+//! 1   order s0 7 3000 v0 off=200 pay=15m   -> o0 2500 off l0 until 15m+1
+//! 2   pay o0 300                           -> paid succeeded 1 r0
+//! 3   ticket o0 accept 1                   -> accepted succeeded 2
+//! 4   cancel o0 by=7                       -> refunding refunding 3 live
+//! 5   refunded o0 1                        -> refunded refunded 3
+//! ```
+//!
+//! What is said of a change: the order's state, its payment's (`-` without one), the ticket's
+//! version, and what became of the voucher.
+
+use super::*;
+
+const STEPS: [(&str, TicketStep); 7] = [
+    ("send", TicketStep::Send),
+    ("accept", TicketStep::Accept),
+    ("reject", TicketStep::Reject),
+    ("start", TicketStep::Start),
+    ("ready", TicketStep::Ready),
+    ("collect", TicketStep::Collect),
+    ("withdraw", TicketStep::Withdraw),
+];
+
+impl Words<'_> {
+    fn order(&self) -> OrderNo {
+        OrderNo(self.no(1))
+    }
+
+    fn named(&self, name: &str) -> Option<&str> {
+        self.named.get(name).copied()
+    }
+
+    fn named_number(&self, name: &str, otherwise: u64) -> u64 {
+        self.named(name).map_or(otherwise, number)
+    }
+
+    fn reason(&self) -> String {
+        self.named("reason").unwrap_or("because").into()
+    }
+
+    fn outlet_id(&self) -> OutletId {
+        OutletId::new(self.plain[1]).expect("an outlet id")
+    }
+
+    /// `7` is a user, `s0` an outlet, nothing an operator.
+    fn party(&self) -> Party {
+        match self.named("by") {
+            None => Party::Operator,
+            Some(by) if by.starts_with('s') => Party::Outlet(OutletNo(no(by))),
+            Some(by) => Party::User(user(u8::try_from(number(by)).expect("a small number"))),
+        }
+    }
+
+    fn payment(&self, event: PaymentEvent) -> Command {
+        let trade = self.named_number("trade", u64::from(self.no(1)));
+        Command::RecordPayment(RecordPayment {
+            order: self.order(),
+            provider: NameHash::of(self.named("provider").unwrap_or("sandbox")),
+            trade: TradeKey(request(trade).0),
+            event,
+        })
+    }
+}
+
+pub(super) fn command(now_ms: u64, words: &Words<'_>) -> Option<Command> {
+    let request = words.request();
+    let made = match words.plain[0] {
+        "outlet" => Command::PutOutlet(Box::new(PutOutlet {
+            id: words.outlet_id(),
+            document: words.named("menu").unwrap_or("{}").into(),
+            brand: NameHash::of(words.named("brand").unwrap_or("tea")),
+            stations: u16::try_from(words.named_number("stations", 2)).expect("a small number"),
+            accept_within_ms: ms(words.plain[2]),
+        })),
+        "pause-outlet" => Command::PauseOutlet(PauseOutlet {
+            request,
+            outlet: words.outlet_id(),
+            until_ms: words.named("until").map(ms),
+            reason: words.reason(),
+        }),
+        "resume-outlet" => Command::ResumeOutlet(ResumeOutlet {
+            request,
+            outlet: words.outlet_id(),
+            reason: words.reason(),
+        }),
+        "order" => {
+            let names = words.named("cat").into_iter().flat_map(|names| names.split(','));
+            let names: Vec<NameHash> = names.map(NameHash::of).collect();
+            let quantity = u16::try_from(words.named_number("quantity", 1)).expect("small");
+            let lines = words.named_number("lines", 1);
+            Command::PlaceOrder(Box::new(PlaceOrder {
+                request,
+                user: words.user(2),
+                outlet: OutletNo(words.no(1)),
+                lines: (0..lines).map(|_| OrderLine { item: 3, quantity }).collect(),
+                categories: Categories::new(&names).expect("few"),
+                total_minor: words.number(3),
+                merchant_discount_minor: words.named_number("off", 0),
+                voucher: words.plain.get(4).map(|voucher| VoucherNo(no(voucher))),
+                promised_at_ms: words.named("promised").map_or(now_ms + 20 * MINUTE, ms),
+                work: u32::try_from(words.named_number("work", 1_000)).expect("small"),
+                pay_within_ms: words.named("pay").map_or(15 * MINUTE, ms),
+                allow_other_outlet: words.named("other") == Some("yes"),
+            }))
+        }
+        "pay" => words.payment(PaymentEvent::Succeeded { captured_minor: words.number(2) }),
+        "payment" => words.payment(match words.plain[2] {
+            "created" => PaymentEvent::Created,
+            "pending" => PaymentEvent::Pending,
+            "failed" => PaymentEvent::Failed,
+            "closed" => PaymentEvent::Closed,
+            other => panic!("{other} is no event of a payment"),
+        }),
+        result @ ("refunded" | "refund-failed") => Command::RecordRefund(RecordRefund {
+            order: words.order(),
+            refund: u32::try_from(words.number(2)).expect("small"),
+            result: if result == "refunded" { RefundResult::Done } else { RefundResult::Failed },
+        }),
+        "ticket" => {
+            let step = STEPS.iter().find(|(name, _)| *name == words.plain[2]);
+            Command::MoveTicket(MoveTicket {
+                order: words.order(),
+                outlet: words.named("at").map_or(OutletNo(0), |outlet| OutletNo(no(outlet))),
+                version: u32::try_from(words.number(3)).expect("small"),
+                step: step.expect("a step").1,
+            })
+        }
+        "cancel" => Command::CancelOrder(CancelOrder {
+            request,
+            order: words.order(),
+            by: words.party(),
+            reason: words.named("reason").unwrap_or_default().into(),
+        }),
+        "refund" => Command::RefundOrder(RefundOrder {
+            request,
+            order: words.order(),
+            by: words.party(),
+            amount_minor: words.number(2),
+            reason: words.reason(),
+        }),
+        _ => return None,
+    };
+    Some(made)
+}
+
+pub(super) fn show_change(change: &OrderChange) -> String {
+    let payment = change.payment.map_or("-", PaymentState::name);
+    let redemption = change.redemption.map(|redemption| format!(" r{redemption}"));
+    let voucher = change.voucher.map(|voucher| format!(" {}", voucher.name()));
+    let (redemption, voucher) = (redemption.unwrap_or_default(), voucher.unwrap_or_default());
+    format!("{} {payment} {}{redemption}{voucher}", change.state.name(), change.version)
+}
+
+pub(super) fn show_placed(outcome: &Outcome) -> String {
+    let Outcome::OrderPlaced { order, subsidy_minor, lock, redemption, due_ms } = outcome else {
+        panic!("another outcome");
+    };
+    let lock = lock.map(|lock| format!(" l{lock}")).unwrap_or_default();
+    let redemption = redemption.map(|used| format!(" r{used}")).unwrap_or_default();
+    format!("o{order} {subsidy_minor} off{lock}{redemption} until {}", show_ms(*due_ms))
+}
+
+fn show_action(action: Action) -> String {
+    match action {
+        Action::CreatePayment { order, payable_minor } => {
+            format!("o{order} create payment of {payable_minor}")
+        }
+        Action::ClosePayment { order } => format!("o{order} close payment"),
+        Action::SendTicket { order, outlet, version } => {
+            format!("o{order} send ticket {version} to s{outlet}")
+        }
+        Action::CancelTicket { order, outlet, version } => {
+            format!("o{order} cancel ticket {version} at s{outlet}")
+        }
+        Action::Refund { order, refund, amount_minor } => {
+            format!("o{order} refund {refund} of {amount_minor}")
+        }
+    }
+}
+
+fn show_actions(actions: &[Action]) -> String {
+    let words: Vec<String> = actions.iter().copied().map(show_action).collect();
+    if words.is_empty() { "nothing".into() } else { words.join(", ") }
+}
+
+impl Run<'_> {
+    pub(super) fn question_of_orders(&self, words: &Words<'_>) -> Option<String> {
+        let answer = |query: Query| self.state.answer(self.now_ms, &query);
+        let after = words.named("after").map(|after| OrderNo(no(after)));
+        let limit = |place: usize| {
+            words.plain.get(place).map_or(u32::MAX, |limit| no(&format!("x{limit}")))
+        };
+        let said = match words.plain[0] {
+            "show" => match answer(Query::Order(words.order())) {
+                Answer::Order(Some(view)) => {
+                    let payment = view.payment.map_or("-", PaymentState::name);
+                    let end = view.end.map(|end| format!(" {}", end.name())).unwrap_or_default();
+                    let due = view.due_ms.map(|due| format!(" until {}", show_ms(due)));
+                    let money = show_nonzero(&[
+                        ("payable", view.payable_minor),
+                        ("captured", view.captured_minor),
+                        ("asked", view.refund_asked_minor),
+                        ("refunded", view.refunded_minor),
+                    ]);
+                    let due = due.unwrap_or_default();
+                    format!("{} {payment} {}{end}{due}: {money}", view.state.name(), view.version)
+                }
+                _ => "none".into(),
+            },
+            "todo" => show_actions(&self.state.actions_of(words.order())),
+            "undone" => {
+                let Answer::Undone(actions) = answer(Query::Undone { after, limit: limit(1) })
+                else {
+                    unreachable!()
+                };
+                show_actions(&actions)
+            }
+            list @ ("orders" | "open-orders") => {
+                let limit = limit(2);
+                let query = match list {
+                    "orders" => {
+                        let before = words.named("before").map(|before| OrderNo(no(before)));
+                        Query::Orders { user: words.user(1), before, limit }
+                    }
+                    _ => Query::OpenOrders { outlet: OutletNo(words.no(1)), after, limit },
+                };
+                let Answer::Orders(views) = answer(query) else { unreachable!() };
+                let views = views.iter();
+                let words: Vec<String> =
+                    views.map(|view| format!("o{} {}", view.number, view.state.name())).collect();
+                if words.is_empty() { "none".into() } else { words.join(", ") }
+            }
+            "outlet-now" => match answer(Query::Outlet(words.outlet_id())) {
+                Answer::Outlet(Some(view)) => {
+                    let document = String::from_utf8(view.document).expect("a text");
+                    let pause = view.pause.map(|pause| {
+                        let until = pause.until_ms.map_or("resumed".into(), show_ms);
+                        format!(" paused until {until}, {}", pause.reason)
+                    });
+                    let pause = pause.unwrap_or_default();
+                    format!("s{} version {} {document}{pause}", view.number, view.version)
+                }
+                _ => "none".into(),
+            },
+            _ => return None,
+        };
+        Some(said)
+    }
+}

@@ -1,0 +1,54 @@
+//! The binary form of what concerns orders and outlets.
+
+use super::*;
+
+wire_newtype! { OutletNo OrderNo TradeKey }
+
+wire_enum! {
+    OrderState {
+        0 => AwaitingPayment, 1 => Paid, 2 => Sent, 3 => Accepted, 4 => Making, 5 => Ready,
+        6 => Collected, 7 => Expired, 8 => Cancelled, 9 => Rejected, 10 => Refunding,
+        11 => Refunded,
+    }
+    PaymentState {
+        0 => Created, 1 => Pending, 2 => Succeeded, 3 => Failed, 4 => Closed, 5 => Refunding,
+        6 => Refunded, 7 => Unknown,
+    }
+    OrderEnd {
+        0 => NotPaid, 1 => NotAccepted, 2 => Rejected, 3 => ByUser, 4 => ByOutlet,
+        5 => ByOperator,
+    }
+    PaymentEvent {
+        0 => Created, 1 => Pending, 2 => Succeeded { captured_minor }, 3 => Failed, 4 => Closed,
+    }
+    RefundResult { 0 => Done, 1 => Failed }
+    TicketStep {
+        0 => Send, 1 => Accept, 2 => Reject, 3 => Start, 4 => Ready, 5 => Collect, 6 => Withdraw,
+    }
+    Party { 0 => User(user), 1 => Outlet(outlet), 2 => Operator }
+    Action {
+        1 => CreatePayment { order, payable_minor },
+        2 => ClosePayment { order },
+        3 => SendTicket { order, outlet, version },
+        4 => CancelTicket { order, outlet, version },
+        5 => Refund { order, refund, amount_minor },
+    }
+}
+
+wire_struct! {
+    PutOutlet { id, document, brand, stations, accept_within_ms }
+    PauseOutlet { request, outlet, until_ms, reason }
+    ResumeOutlet { request, outlet, reason }
+    OrderLine { item, quantity }
+    PlaceOrder {
+        request, user, outlet, lines, categories, total_minor, merchant_discount_minor, voucher,
+        promised_at_ms, work, pay_within_ms, allow_other_outlet,
+    }
+    RecordPayment { order, provider, trade, event }
+    RecordRefund { order, refund, result }
+    MoveTicket { order, outlet, version, step }
+    CancelOrder { request, order, by, reason }
+    RefundOrder { request, order, by, amount_minor, reason }
+    OrderChange { state, payment, version, redemption, voucher }
+    SweptOrders { expired, resumed }
+}

@@ -1,0 +1,454 @@
+//! Orders: their states, the commands that move them, what comes of those, and what connectors have
+//! to do about it.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::{
+    Categories, NameHash, OrderNo, OutletNo, RedemptionNo, RequestKey, TradeKey, UserKey,
+    VoucherNo, VoucherState,
+};
+
+/// Most lines of one order: they are kept inline in its record.
+pub const LINES_MAX: usize = 16;
+
+/// Longest time in which an order may be paid, in milliseconds: a day.
+pub const PAY_WITHIN_MS_MAX: u64 = 24 * 3_600_000;
+
+/// How far ahead an order may be promised, in milliseconds: thirty days.
+pub const PROMISED_AHEAD_MS_MAX: u64 = 30 * 24 * 3_600_000;
+
+/// Most work of one order, in thousandths of a unit: a thousand units.
+pub const WORK_MAX: u32 = 1_000_000;
+
+/// Where an order stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+pub enum OrderState {
+    /// Placed; its voucher is locked.
+    AwaitingPayment,
+    /// Paid, or nothing was left to pay; its ticket is to be sent.
+    Paid,
+    /// The outlet's system has the ticket.
+    Sent,
+    /// The outlet will make it.
+    Accepted,
+    /// It is being made.
+    Making,
+    /// It can be collected.
+    Ready,
+    /// It was collected: the good end.
+    Collected,
+    /// It was not paid, or not accepted, in time; nothing is to be given back.
+    Expired,
+    /// A user, outlet or operator ended it; nothing is to be given back.
+    Cancelled,
+    /// The outlet would not make it; nothing is to be given back.
+    Rejected,
+    /// It ended, and what was paid is being given back.
+    Refunding,
+    /// It ended, and all that was paid was given back.
+    Refunded,
+}
+
+impl OrderState {
+    /// The public name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::AwaitingPayment => "awaiting_payment",
+            Self::Paid => "paid",
+            Self::Sent => "sent",
+            Self::Accepted => "accepted",
+            Self::Making => "making",
+            Self::Ready => "ready",
+            Self::Collected => "collected",
+            Self::Expired => "expired",
+            Self::Cancelled => "cancelled",
+            Self::Rejected => "rejected",
+            Self::Refunding => "refunding",
+            Self::Refunded => "refunded",
+        }
+    }
+
+    /// Whether the outlet has a ticket to work on, or will have it shortly.
+    #[must_use]
+    pub fn is_open(self) -> bool {
+        (Self::Paid..=Self::Ready).contains(&self)
+    }
+}
+
+/// Where an order's payment stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+pub enum PaymentState {
+    /// It is to be made at a provider, or was.
+    Created,
+    /// The user is at it.
+    Pending,
+    /// The provider has the money.
+    Succeeded,
+    /// It did not work; the user may try again.
+    Failed,
+    /// It can no longer be paid.
+    Closed,
+    /// Money is being given back.
+    Refunding,
+    /// All of it was given back.
+    Refunded,
+    /// The order ended before the provider said how the payment did: it is being closed, and may
+    /// still succeed.
+    Unknown,
+}
+
+impl PaymentState {
+    /// The public name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Created => "created",
+            Self::Pending => "pending",
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::Closed => "closed",
+            Self::Refunding => "refunding",
+            Self::Refunded => "refunded",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// Why an order ended without being collected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+pub enum OrderEnd {
+    /// It was not paid in time.
+    NotPaid,
+    /// The outlet did not accept it in time.
+    NotAccepted,
+    /// The outlet rejected its ticket.
+    Rejected,
+    /// Its user cancelled it.
+    ByUser,
+    /// The outlet cancelled it.
+    ByOutlet,
+    /// An operator cancelled it.
+    ByOperator,
+}
+
+impl OrderEnd {
+    /// The public name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::NotPaid => "not_paid",
+            Self::NotAccepted => "not_accepted",
+            Self::Rejected => "rejected",
+            Self::ByUser => "by_user",
+            Self::ByOutlet => "by_outlet",
+            Self::ByOperator => "by_operator",
+        }
+    }
+}
+
+/// One line of an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, bytemuck::Pod, bytemuck::Zeroable)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[repr(C)]
+pub struct OrderLine {
+    /// Place of the item in the menu of the outlet's document.
+    pub item: u16,
+    /// At least 1.
+    pub quantity: u16,
+}
+
+/// Orders at an outlet. Prices, the subsidy and the merchant's discount are fixed here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct PlaceOrder {
+    /// Makes a repeat harmless.
+    pub request: RequestKey,
+    /// Who orders.
+    pub user: UserKey,
+    /// Where.
+    pub outlet: OutletNo,
+    /// What; 1 to [`LINES_MAX`] lines.
+    pub lines: Vec<OrderLine>,
+    /// Categories of what is ordered; a voucher may be for some only.
+    pub categories: Categories,
+    /// Price of all lines, in minor units; 1 to [`super::BILL_MINOR_MAX`].
+    pub total_minor: u64,
+    /// What the merchant takes off, at most the total. The voucher counts on what is left.
+    pub merchant_discount_minor: u64,
+    /// Pays a part; locked until the order is paid, used then.
+    pub voucher: Option<VoucherNo>,
+    /// When it can be collected, in milliseconds since 1970; from now to
+    /// [`PROMISED_AHEAD_MS_MAX`] ahead.
+    pub promised_at_ms: u64,
+    /// What it costs the kitchen, in thousandths of a unit; 1 to [`WORK_MAX`].
+    pub work: u32,
+    /// It expires when it is not paid after this time, in milliseconds; 1 to
+    /// [`PAY_WITHIN_MS_MAX`].
+    pub pay_within_ms: u64,
+    /// Whether another outlet may make it.
+    pub allow_other_outlet: bool,
+}
+
+/// What a provider says of a payment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+pub enum PaymentEvent {
+    /// It was made and can be paid.
+    Created,
+    /// The user is at it.
+    Pending,
+    /// It was paid.
+    Succeeded {
+        /// What the provider took, in minor units; must be what was to be paid.
+        captured_minor: u64,
+    },
+    /// It did not work.
+    Failed,
+    /// It can no longer be paid.
+    Closed,
+}
+
+impl PaymentEvent {
+    /// Tells kinds apart, whatever else an event says.
+    #[must_use]
+    pub fn kind(self) -> u8 {
+        match self {
+            Self::Created => 0,
+            Self::Pending => 1,
+            Self::Succeeded { .. } => 2,
+            Self::Failed => 3,
+            Self::Closed => 4,
+        }
+    }
+}
+
+/// What a provider says of an order's payment; heard from it, or asked of it. One kind of event of
+/// one trade number has one effect at most, so callbacks may come late, doubled and in any order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct RecordPayment {
+    /// Of which order.
+    pub order: OrderNo,
+    /// Which provider.
+    pub provider: NameHash,
+    /// Its number for the payment.
+    pub trade: TradeKey,
+    /// What it says.
+    pub event: PaymentEvent,
+}
+
+/// What came of a refund.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+pub enum RefundResult {
+    /// The user has the money.
+    Done,
+    /// It did not work: it is to be made again, under the next number.
+    Failed,
+}
+
+/// What came of a refund that an [`Action::Refund`] asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct RecordRefund {
+    /// Of which order.
+    pub order: OrderNo,
+    /// The action's number.
+    pub refund: u32,
+    /// What came of it.
+    pub result: RefundResult,
+}
+
+/// A step of a ticket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+pub enum TicketStep {
+    /// The outlet's system has it.
+    Send,
+    /// The outlet will make it.
+    Accept,
+    /// The outlet will not make it.
+    Reject,
+    /// The outlet begins to make it.
+    Start,
+    /// It can be collected.
+    Ready,
+    /// It was collected.
+    Collect,
+    /// The outlet's system knows that it was cancelled.
+    Withdraw,
+}
+
+/// A ticket goes on at the outlet. A later step says that the earlier ones have been.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct MoveTicket {
+    /// Of which order.
+    pub order: OrderNo,
+    /// Whose ticket it must be.
+    pub outlet: OutletNo,
+    /// The ticket's version that this follows on. The same step on the same version is a repeat;
+    /// any other step on a version that is over is refused.
+    pub version: u32,
+    /// Which step.
+    pub step: TicketStep,
+}
+
+/// Who asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+pub enum Party {
+    /// Whoever ordered.
+    User(UserKey),
+    /// Whoever makes it.
+    Outlet(OutletNo),
+    /// An operator.
+    Operator,
+}
+
+/// Ends an order before it is collected. All that was paid is given back, and the voucher.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct CancelOrder {
+    /// Makes a repeat harmless.
+    pub request: RequestKey,
+    /// Which order.
+    pub order: OrderNo,
+    /// Who cancels it; users only until it is being made.
+    pub by: Party,
+    /// For the record; at most [`super::REASON_LEN_MAX`] bytes.
+    pub reason: String,
+}
+
+/// Gives money back without ending the order; also after it was collected. The voucher stays used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct RefundOrder {
+    /// Makes a repeat harmless.
+    pub request: RequestKey,
+    /// Of which order.
+    pub order: OrderNo,
+    /// Who gives it back: the outlet or an operator.
+    pub by: Party,
+    /// At least 1, and at most what was paid and is not being given back already.
+    pub amount_minor: u64,
+    /// For the record; 1 to [`super::REASON_LEN_MAX`] bytes.
+    pub reason: String,
+}
+
+/// What became of an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct OrderChange {
+    /// The order's state now.
+    pub state: OrderState,
+    /// Its payment's; `None` where nothing was to be paid.
+    pub payment: Option<PaymentState>,
+    /// Its ticket's version; 0 before there is one.
+    pub version: u32,
+    /// The use of the voucher, where this made one.
+    pub redemption: Option<RedemptionNo>,
+    /// What became of the voucher, where this let go of it or undid its use.
+    pub voucher: Option<VoucherState>,
+}
+
+/// Which orders and pauses one tick let end, in the order in which it did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct SweptOrders {
+    /// Not paid, or not accepted, in time; their vouchers are live again, or expired with them.
+    pub expired: Vec<OrderNo>,
+    /// Outlets whose pause is over.
+    pub resumed: Vec<OutletNo>,
+}
+
+impl SweptOrders {
+    /// How many things ended.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.expired.len() + self.resumed.len()
+    }
+
+    /// Whether nothing did.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// Something that is to be done outside for an order, until somebody records that it was.
+///
+/// Actions follow from an order's record alone, so they are the same after a restart. Whoever does
+/// them may do them more than once, and tells the other side the order with the version or number
+/// given here: what has the same numbers is the same action.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+pub enum Action {
+    /// Make the payment at a provider. Done by [`PaymentEvent::Created`], or by any later event.
+    CreatePayment {
+        /// For which order.
+        order: OrderNo,
+        /// How much, in minor units.
+        payable_minor: u64,
+    },
+    /// See that the payment can no longer be paid. Done by [`PaymentEvent::Closed`], or when the
+    /// provider says that it failed or succeeded.
+    ClosePayment {
+        /// Of which order.
+        order: OrderNo,
+    },
+    /// Send the ticket to the outlet. Done by [`TicketStep::Send`], or by any later step.
+    SendTicket {
+        /// Of which order.
+        order: OrderNo,
+        /// Where to.
+        outlet: OutletNo,
+        /// The ticket's version.
+        version: u32,
+    },
+    /// Tell the outlet that the ticket is cancelled. Done by [`TicketStep::Withdraw`].
+    CancelTicket {
+        /// Of which order.
+        order: OrderNo,
+        /// Where to.
+        outlet: OutletNo,
+        /// The ticket's version.
+        version: u32,
+    },
+    /// Give money back. Done by [`RecordRefund`]; one that failed is followed by the next number.
+    Refund {
+        /// Of which order.
+        order: OrderNo,
+        /// Counts an order's refunds from 1.
+        refund: u32,
+        /// How much, in minor units.
+        amount_minor: u64,
+    },
+}
+
+impl Action {
+    /// For which order.
+    #[must_use]
+    pub fn order(self) -> OrderNo {
+        match self {
+            Self::CreatePayment { order, .. }
+            | Self::ClosePayment { order }
+            | Self::SendTicket { order, .. }
+            | Self::CancelTicket { order, .. }
+            | Self::Refund { order, .. } => order,
+        }
+    }
+}
