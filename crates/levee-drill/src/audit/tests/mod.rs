@@ -8,6 +8,7 @@ mod doctored_orders;
 mod doctored_uses;
 mod keyed;
 mod ledger;
+mod rules;
 mod unreadable;
 
 use std::path::Path;
