@@ -209,7 +209,9 @@ impl State {
             }
             Query::Validate(bill) => {
                 let lock = self.vouchers.get(bill.voucher.index()).and_then(Voucher::lock);
-                // A lock is the app's own: validation asks what the bill would get, locked or not.
+                // A lock of the app's own: validation asks what the bill would get, locked or not.
+                // What an order of ours holds, the app cannot use.
+                let lock = lock.filter(|lock| self.locks[lock.index()].order().is_none());
                 Answer::Validated(self.discount_at(now_ms, bill, self.lock_held_at(now_ms, lock)))
             }
             Query::Redemptions { after, limit } => {

@@ -16,6 +16,7 @@ fn an_order_is_paid_made_and_collected() {
         1s   show o0                      -> awaiting_payment created 0 until 15m+1s: payable 300
         1s   todo o0                      -> o0 create payment of 300
         1s   voucher v0                   -> locked until 10d l0 until 15m+1s
+        1s   validate v0 7 3000           -> voucher_locked
         1s   money c                      -> available 6500 in_flight 2500
         2s   payment o0 created           -> awaiting_payment created 0
         2s   todo o0                      -> nothing
