@@ -270,6 +270,10 @@ impl Model {
         self.locks.len()
     }
 
+    pub(crate) fn is_of_order(&self, lock: u32) -> bool {
+        self.locks[&lock].of_order
+    }
+
     pub(crate) fn lock_end(&self, number: u32) -> u64 {
         let lock = &self.locks[&number];
         self.graced(lock.at_ms, lock.until_ms)

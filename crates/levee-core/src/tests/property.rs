@@ -263,6 +263,8 @@ impl Both {
         if let Some(Command::RedeemVoucher(redeem)) = self.asked.last() {
             let holder = self.model.vouchers.get(&redeem.bill.voucher.0).and_then(|v| v.lock);
             let holder = holder.filter(|lock| self.model.lock_end(*lock) > now);
+            // What an order holds, no other bill can use.
+            let holder = holder.filter(|lock| !self.model.is_of_order(*lock));
             let expected = self.model.discount(now, &redeem.bill, holder);
             let answer = self.state.answer(now, &Query::Validate(redeem.bill));
             let Answer::Validated(validated) = answer else { unreachable!() };
