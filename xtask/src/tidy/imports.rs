@@ -146,11 +146,14 @@ fn allowed(cell: &str, names: &[&str]) -> Result<Allowed, String> {
     Ok(Allowed::Only(only))
 }
 
+/// The one place where the audit meets the core's rules: its test, which compares the two counts.
+const COMPARISON: &str = "crates/levee-drill/src/audit/tests/rules.rs";
+
 /// The audit counts by rules of its own: from the core it takes types and nothing else.
 pub(super) fn audit_is_independent(project: &Project) -> Result<Vec<Finding>> {
     let mut findings = Vec::new();
     for path in project.repo.with_ending(".rs") {
-        if path.starts_with("crates/levee-drill/src/") {
+        if path.starts_with("crates/levee-drill/src/") && path != COMPARISON {
             findings.extend(core_uses(path, &project.repo.read(path)?));
         }
     }

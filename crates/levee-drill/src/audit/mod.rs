@@ -27,6 +27,7 @@ mod keyed;
 mod keys;
 mod ledger;
 mod operations;
+mod order;
 mod orders;
 mod outlets;
 mod recount;
@@ -46,7 +47,7 @@ use std::path::Path;
 use levee_core::types::{Command, Outcome};
 use levee_journal::Reader;
 
-pub use orders::OrdersReport;
+pub use order::OrdersReport;
 pub use report::{
     AuditError, AuditReport, CampaignReport, CountsReport, Difference, MoneyReport,
     OperationsReport, SetAsideReport, TornTailReport,

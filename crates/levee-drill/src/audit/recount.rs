@@ -8,7 +8,7 @@ use super::Fact;
 use super::keys::{Names, References, Requests};
 use super::ledger::{Campaign, recount_at_the_end};
 use super::operations::Operations;
-use super::orders::Order;
+use super::order::Order;
 use super::outlets::Outlets;
 use super::report::{AuditReport, Notes};
 use super::stream::{Ending, Entry, Event};

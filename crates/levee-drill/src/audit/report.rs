@@ -4,7 +4,7 @@ use levee_core::types::{CampaignState, DecodeError, Level};
 use levee_journal::{OpenError, TornTail};
 use serde::Serialize;
 
-use super::orders::OrdersReport;
+use super::order::OrdersReport;
 
 /// Differences that are kept in full; all are counted. One slip can echo through a whole journal.
 pub(super) const DIFFERENCES_MAX: usize = 100;
