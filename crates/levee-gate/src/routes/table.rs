@@ -304,7 +304,7 @@ pub(crate) static ROUTES: &[Route] = &[
         roles: APP,
         summary: "Lets go of a voucher",
         reply: Some(schema::<ReleaseBody>),
-        codes: &[Code::LockNotFound, Code::LockNotHeld],
+        codes: &[Code::LockNotFound, Code::LockNotHeld, Code::HeldByOrder],
         handler: Handler::Release,
         ..OPEN
     },
@@ -335,6 +335,7 @@ pub(crate) static ROUTES: &[Route] = &[
             Code::MinSpendNotMet,
             Code::LockNotFound,
             Code::LockNotHeld,
+            Code::HeldByOrder,
             Code::ReferenceReused,
             Code::AmountTooLarge,
         ],
@@ -357,7 +358,7 @@ pub(crate) static ROUTES: &[Route] = &[
         summary: "Undoes a redemption: the voucher is live again, or expired if its time is over",
         request: Some(schema::<ReasonRequest>),
         reply: Some(schema::<RollbackBody>),
-        codes: &[Code::RedemptionNotFound, Code::RollbackWindowOver],
+        codes: &[Code::RedemptionNotFound, Code::RollbackWindowOver, Code::HeldByOrder],
         handler: Handler::RollBack,
         ..CHANGE
     },
