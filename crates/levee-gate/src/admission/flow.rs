@@ -35,6 +35,9 @@ const GAIN_PER_S: f64 = 8.0;
 const SHOWN_MIN: f64 = 0.75;
 const IDLE_TIME: Duration = Duration::from_millis(4);
 
+/// How fast an engine without a queue is trusted again to reach its limit, in seconds.
+const REST_TIME_S: f64 = 0.2;
+
 /// Over which time it is seen how many come from the room, in seconds.
 const SHOWN_TIME_S: f64 = 0.05;
 
@@ -192,6 +195,9 @@ impl Flow {
             self.rate = self.rate.max(1.0);
             self.rate_best = (self.rate_best * (1.0 - seen.step_s / 60.0)).max(self.rate);
             self.measured = true;
+        } else if seen.limit_per_s > 0.0 && seen.queued == 0.0 {
+            // It keeps up, so the limit is what it can do: a pause that made it look slower is over.
+            self.rate += (seen.limit_per_s - self.rate) * (seen.step_s / REST_TIME_S).min(1.0);
         } else if seen.releasing && seen.queued == 0.0 {
             // It may be able to do more than it ever had to.
             let most = self.rate_best * RATE_GROWTH_MAX;
@@ -311,6 +317,23 @@ mod tests {
         let seen = Seen { step_s: 10.0, queued: 50.0, closed: true, ..Seen::default() };
         let wanted = town.flow.step(&seen);
         assert!(wanted.release_per_s > 4_000.0 && wanted.release < 1_000.0, "{wanted:?}");
+    }
+
+    #[test]
+    fn a_pause_of_the_engine_is_forgotten_once_it_keeps_up() {
+        let mut flow = Flow::default();
+        let step_s = STEP.as_secs_f64();
+        let seen = Seen { step_s, limit_per_s: 5_000.0, ..Seen::default() };
+        for _ in 0..40 {
+            flow.step(&Seen { queued: 50.0, ..seen });
+        }
+        let slow = flow.step(&Seen { queued: 50.0, ..seen }).release_per_s;
+        assert!(slow < 2_500.0, "{slow}");
+        for _ in 0..200 {
+            flow.step(&seen);
+        }
+        let again = flow.step(&seen).release_per_s;
+        assert!(again > 4_800.0, "{again}");
     }
 
     #[test]
