@@ -7,9 +7,9 @@ use core::ops::Range;
 use super::{Answer, bounded};
 use crate::pacing::Work;
 use crate::state::State;
-use crate::tables::{Holder, Order, Outlet};
+use crate::tables::{Order, Outlet};
 use crate::types::{
-    Action, LockNo, NameHash, OrderEnd, OrderLine, OrderNo, OrderState, OutletId, OutletNo,
+    Action, Held, LockNo, NameHash, OrderEnd, OrderLine, OrderNo, OrderState, OutletId, OutletNo,
     PaymentState, RedemptionNo, TradeKey, UserKey, VoucherNo,
 };
 
@@ -157,7 +157,7 @@ impl State {
     pub(super) fn order_view(&self, now_ms: u64, number: OrderNo) -> Option<OrderView> {
         let order: Order = self.order_at(now_ms, number).ok()?;
         // An order that is over by the clock holds nothing any more.
-        let holder = if order.end().is_some() { Holder::Nothing } else { order.holder() };
+        let holder = if order.end().is_some() { Held::Nothing } else { order.holder() };
         Some(OrderView {
             number,
             user: order.user,
@@ -192,8 +192,8 @@ impl State {
             payment: order.payment(),
             trade: order.trade(),
             voucher: order.voucher(),
-            lock: if let Holder::Lock(lock) = holder { Some(lock) } else { None },
-            redemption: if let Holder::Redemption(used) = holder { Some(used) } else { None },
+            lock: if let Held::Lock(lock) = holder { Some(lock) } else { None },
+            redemption: if let Held::Redemption(used) = holder { Some(used) } else { None },
             actions: self.actions_of(number),
         })
     }
