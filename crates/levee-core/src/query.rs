@@ -105,10 +105,11 @@ pub enum Query {
         /// At most [`LIST_MAX`].
         limit: u32,
     },
-    /// What is to be done outside, by order, oldest first: what a connector asks after a restart.
+    /// What is to be done outside: what a connector asks, from 0 on when it starts, and then for
+    /// what has changed since.
     Undone {
-        /// From the first, if absent.
-        after: Option<OrderNo>,
+        /// Changed after this change; changes count from 1 at each start of the engine.
+        after_change: u64,
         /// Most orders, at most [`LIST_MAX`]; each comes with all of its actions.
         limit: u32,
     },
@@ -142,8 +143,13 @@ pub enum Answer {
     Order(Option<Box<OrderView>>),
     /// To [`Query::Orders`], [`Query::OpenOrders`] and [`Query::Statement`].
     Orders(Vec<OrderView>),
-    /// To [`Query::Undone`]; empty once nothing is left.
-    Undone(Vec<Action>),
+    /// To [`Query::Undone`]; no actions where nothing has changed.
+    Undone {
+        /// By order, in the order in which they changed.
+        actions: Vec<Action>,
+        /// The last change among these, or the one asked after.
+        change: u64,
+    },
 }
 
 /// One campaign.
@@ -279,7 +285,7 @@ impl State {
             Query::Statement { outlet, from_ms, until_ms, before, limit } => {
                 self.statement(now_ms, *outlet, *from_ms..*until_ms, *before, *limit)
             }
-            Query::Undone { after, limit } => self.undone(*after, *limit),
+            Query::Undone { after_change, limit } => self.undone(*after_change, *limit),
         }
     }
 

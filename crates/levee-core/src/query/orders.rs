@@ -260,9 +260,13 @@ impl State {
         Answer::Orders(numbers.filter_map(|number| self.order_view(now_ms, number)).collect())
     }
 
-    /// What is to be done outside, for up to `limit` orders, oldest order first.
-    pub(super) fn undone(&self, after: Option<OrderNo>, limit: u32) -> Answer {
-        let orders = self.orders.undone_after(after).take(bounded(limit));
-        Answer::Undone(orders.flat_map(|order| self.actions_of(order)).collect())
+    /// What is to be done outside, for up to `limit` orders.
+    pub(super) fn undone(&self, after_change: u64, limit: u32) -> Answer {
+        let (mut actions, mut change) = (Vec::new(), after_change);
+        for (changed, order) in self.orders.undone_after(after_change).take(bounded(limit)) {
+            actions.extend(self.actions_of(order));
+            change = changed;
+        }
+        Answer::Undone { actions, change }
     }
 }
