@@ -50,6 +50,7 @@ pub fn start(listener: TcpListener, config: GateConfig, ports: Ports) -> io::Res
         aborting: AtomicBool::new(false),
         exports: AtomicUsize::new(0),
         live,
+        outlets: Arc::default(),
         docs: docs::page(&openapi).into(),
         openapi: serde_json::to_vec(&openapi).map_err(io::Error::other)?.into(),
         start_id: u32::from_le_bytes(start_id),

@@ -14,6 +14,10 @@ const ABOUT: &str = "Money is an integer `*_minor` in the campaign's ISO 4217 cu
     `Idempotent-Replayed: true`; with another body it is refused. Keys are remembered for 72 \
     hours. Errors are RFC 9457 problem documents with a stable `code`.";
 
+/// Whose answers carry the `ETag` of a document, beside those that need `If-Match`.
+const TAGGED: [Handler; 4] =
+    [Handler::GetCampaign, Handler::CreateCampaign, Handler::PutOutlet, Handler::GetOutlet];
+
 /// The whole document.
 pub(crate) fn document() -> Value {
     let mut settings = SchemaSettings::draft2020_12();
@@ -92,7 +96,9 @@ fn parameters(route: &Route) -> Vec<Value> {
         })
     };
     if let Some(name) = route.path.split(['{', '}']).nth(1) {
-        let schema = if route.path.starts_with("/v1/campaigns/") {
+        let is_chosen =
+            ["/v1/campaigns/", "/v1/outlets/"].iter().any(|of| route.path.starts_with(of));
+        let schema = if is_chosen {
             json!({"type": "string", "pattern": "^[a-z0-9-]{1,64}$"})
         } else {
             json!({"type": "string", "minLength": 1})
@@ -134,14 +140,21 @@ fn responses(route: &Route, generator: &mut SchemaGenerator) -> Value {
     let content_type = route.reply_type.split(';').next().unwrap_or(route.reply_type);
     let schema = route.reply.map_or(json!({}), |reply| json!(reply(generator)));
     good["content"] = json!({content_type: {"schema": schema}});
-    if route.if_match || matches!(route.handler, Handler::GetCampaign | Handler::CreateCampaign) {
+    if route.if_match || TAGGED.contains(&route.handler) {
         good["headers"] = json!({
             "ETag": {"description": "The document's version.", "schema": {"type": "string"}},
         });
     }
-    if route.handler == Handler::Claim {
+    let repeat = match route.handler {
+        Handler::Claim => Some("The same again, for a user who has it already."),
+        Handler::PutOutlet => {
+            Some("It was there before: its document was replaced, or is the same.")
+        }
+        _ => None,
+    };
+    if let Some(about) = repeat {
         let mut repeat = good.clone();
-        repeat["description"] = json!("The same again, for a user who has it already.");
+        repeat["description"] = json!(about);
         responses.insert("200".to_owned(), repeat);
     }
     if route.handler == Handler::Ready {
@@ -192,6 +205,7 @@ pub(crate) fn tag(route: &Route) -> &'static str {
         Some("campaigns") => "Campaigns",
         Some("vouchers" | "locks" | "wallet") => "Vouchers",
         Some("redemptions") => "Redemptions",
+        Some("outlets") => "Outlets",
         Some("intake") => "Intake",
         _ => "Watching",
     }

@@ -6,6 +6,7 @@ mod claims;
 mod export;
 mod intake;
 mod live;
+mod outlets;
 mod redemptions;
 mod vouchers;
 mod watching;
@@ -51,6 +52,10 @@ async fn other(handler: Handler, call: &mut Call) -> Answer {
         Handler::SetLevel => intake::set_level(call).await,
         Handler::ReleaseLevel => intake::release_level(call).await,
         Handler::SetLimits => intake::set_limits(call).await,
+        Handler::PutOutlet => outlets::put(call).await,
+        Handler::GetOutlet => outlets::get(call).await,
+        Handler::PauseOutlet => outlets::pause(call).await,
+        Handler::ResumeOutlet => outlets::resume(call).await,
         Handler::Live => live::listen(call),
         Handler::AuditExport => export::export(call).await,
         Handler::Health => Ok(watching::health()),

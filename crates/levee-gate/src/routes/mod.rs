@@ -55,6 +55,10 @@ pub(crate) enum Handler {
     SetLevel,
     ReleaseLevel,
     SetLimits,
+    PutOutlet,
+    GetOutlet,
+    PauseOutlet,
+    ResumeOutlet,
     Live,
     AuditExport,
 }

@@ -2,15 +2,16 @@
 
 use hyper::Method;
 use levee_api::document::CampaignDocument;
+use levee_api::outlet::OutletDocument;
 use levee_api::port::LIST_MAX;
 use levee_api::problem::Code;
 use levee_api::types::Level;
 use levee_api::wire::{
     BatchLineBody, BudgetBody, BudgetRequest, CampaignBody, ClaimBody, ClaimRequest, DrawBody,
     IntakeBody, LevelChangeBody, LevelRequest, LimitChangeBody, LimitsRequest, LiveFrame, LockBody,
-    LockRequest, Page, ReadyBody, ReasonRequest, RedemptionBody, RedemptionInfo, RedemptionRequest,
-    ReleaseBody, RevocationBody, RollbackBody, StateBody, StateRequest, ValidateBody,
-    ValidateRequest, VoucherBody, WaitBody, WalletBody,
+    LockRequest, OutletBody, OutletPausedBody, Page, PauseRequest, ReadyBody, ReasonRequest,
+    RedemptionBody, RedemptionInfo, RedemptionRequest, ReleaseBody, RevocationBody, RollbackBody,
+    StateBody, StateRequest, ValidateBody, ValidateRequest, VoucherBody, WaitBody, WalletBody,
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
@@ -21,6 +22,8 @@ const ANY: &[Role] = &Role::ALL;
 const OPERATOR: &[Role] = &[Role::Operator];
 const WATCHERS: &[Role] = &[Role::Operator, Role::Viewer];
 const APP: &[Role] = &[Role::App];
+const OPERATOR_OR_OUTLET: &[Role] = &[Role::Operator, Role::Outlet];
+const WATCHERS_OR_OUTLET: &[Role] = &[Role::Operator, Role::Outlet, Role::Viewer];
 const APP_OR_OPERATOR: &[Role] = &[Role::App, Role::Operator];
 
 /// Far more than any request of the kind needs.
@@ -101,6 +104,10 @@ const BUDGET: Route = Route {
     ],
     ..CHANGE
 };
+
+/// A change of whether an outlet takes orders.
+const OUTLET_CHANGE: Route =
+    Route { roles: OPERATOR_OR_OUTLET, codes: &[Code::OutletNotFound, Code::Unchanged], ..CHANGE };
 
 const CLAIM_CODES: &[Code] = &[
     Code::CampaignNotFound,
@@ -361,6 +368,45 @@ pub(crate) static ROUTES: &[Route] = &[
         codes: &[Code::RedemptionNotFound, Code::RollbackWindowOver, Code::HeldByOrder],
         handler: Handler::RollBack,
         ..CHANGE
+    },
+    Route {
+        method: Method::PUT,
+        path: "/v1/outlets/{id}",
+        roles: OPERATOR_OR_OUTLET,
+        input: DOCUMENT,
+        summary: "Makes an outlet, or replaces its document; the same document again changes nothing",
+        status: 201,
+        request: Some(schema::<OutletDocument>),
+        reply: Some(schema::<OutletBody>),
+        codes: &[Code::OutletLimitReached],
+        handler: Handler::PutOutlet,
+        ..OPEN
+    },
+    Route {
+        path: "/v1/outlets/{id}",
+        roles: WATCHERS_OR_OUTLET,
+        until: LOOK_UP,
+        summary: "Shows an outlet: document, and whether it takes orders now",
+        reply: Some(schema::<OutletBody>),
+        codes: &[Code::OutletNotFound],
+        handler: Handler::GetOutlet,
+        ..OPEN
+    },
+    Route {
+        path: "/v1/outlets/{id}/pause",
+        summary: "Stops an outlet from taking orders for a while; orders that it has go on",
+        request: Some(schema::<PauseRequest>),
+        reply: Some(schema::<OutletPausedBody>),
+        handler: Handler::PauseOutlet,
+        ..OUTLET_CHANGE
+    },
+    Route {
+        path: "/v1/outlets/{id}/resume",
+        summary: "Has a paused outlet take orders again",
+        request: Some(schema::<ReasonRequest>),
+        reply: Some(schema::<OutletPausedBody>),
+        handler: Handler::ResumeOutlet,
+        ..OUTLET_CHANGE
     },
     Route {
         path: "/v1/intake",
