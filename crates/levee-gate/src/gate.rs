@@ -49,6 +49,7 @@ pub fn start(listener: TcpListener, config: GateConfig, ports: Ports) -> io::Res
         draining: AtomicBool::new(false),
         aborting: AtomicBool::new(false),
         exports: AtomicUsize::new(0),
+        imports: AtomicUsize::new(0),
         live,
         outlets: Arc::default(),
         docs: docs::page(&openapi).into(),

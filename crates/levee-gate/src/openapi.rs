@@ -6,6 +6,7 @@ use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
 use crate::routes::{Handler, Idempotency, Input, ROUTES, Route};
+use crate::serve::CSV;
 
 const ABOUT: &str = "Money is an integer `*_minor` in the campaign's ISO 4217 currency. Instants \
     are RFC 3339 in UTC with milliseconds; durations in requests are ISO 8601. Every reply to a \
@@ -76,13 +77,19 @@ fn operation(route: &Route, generator: &mut SchemaGenerator) -> Value {
     let content_type = match route.input {
         Input::Nothing => return operation,
         Input::Json { .. } | Input::OptionalJson { .. } => "application/json",
-        Input::Ndjson => "application/x-ndjson",
+        Input::Ndjson | Input::NdjsonOrCsv => "application/x-ndjson",
     };
     if let Some(request) = route.request {
         operation["requestBody"] = json!({
             "required": !matches!(route.input, Input::OptionalJson { .. }),
             "content": {content_type: {"schema": request(generator)}},
         });
+        if route.input == Input::NdjsonOrCsv {
+            let about = "A header row that names fields, `pos.url` for a field within one, and a \
+                row for each document; `;` between the parts of a list, JSON in `menu`.";
+            operation["requestBody"]["content"][CSV] =
+                json!({"schema": {"type": "string", "description": about}});
+        }
     }
     operation
 }

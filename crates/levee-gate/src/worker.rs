@@ -47,6 +47,7 @@ pub(crate) struct Hub {
     /// Stop at once, without finishing anything.
     pub(crate) aborting: AtomicBool,
     pub(crate) exports: AtomicUsize,
+    pub(crate) imports: AtomicUsize,
     pub(crate) live: Live,
     pub(crate) outlets: Arc<Outlets>,
     /// `/openapi.json` and `/docs`, made once.

@@ -4,6 +4,7 @@ mod batch;
 mod campaigns;
 mod claims;
 mod export;
+mod import;
 mod intake;
 mod live;
 mod outlets;
@@ -54,6 +55,7 @@ async fn other(handler: Handler, call: &mut Call) -> Answer {
         Handler::SetLimits => intake::set_limits(call).await,
         Handler::PutOutlet => outlets::put(call).await,
         Handler::GetOutlet => outlets::get(call).await,
+        Handler::ImportOutlets => import::import(call).await,
         Handler::PauseOutlet => outlets::pause(call).await,
         Handler::ResumeOutlet => outlets::resume(call).await,
         Handler::Live => live::listen(call),

@@ -56,6 +56,7 @@ pub(crate) enum Handler {
     ReleaseLevel,
     SetLimits,
     PutOutlet,
+    ImportOutlets,
     GetOutlet,
     PauseOutlet,
     ResumeOutlet,
@@ -74,6 +75,8 @@ pub(crate) enum Input {
     OptionalJson { len_max: usize },
     /// One JSON object a line.
     Ndjson,
+    /// One JSON object a line, or a spreadsheet with one in each row.
+    NdjsonOrCsv,
 }
 
 /// Whether a request names itself.

@@ -8,10 +8,11 @@ use levee_api::problem::Code;
 use levee_api::types::Level;
 use levee_api::wire::{
     BatchLineBody, BudgetBody, BudgetRequest, CampaignBody, ClaimBody, ClaimRequest, DrawBody,
-    IntakeBody, LevelChangeBody, LevelRequest, LimitChangeBody, LimitsRequest, LiveFrame, LockBody,
-    LockRequest, OutletBody, OutletPausedBody, Page, PauseRequest, ReadyBody, ReasonRequest,
-    RedemptionBody, RedemptionInfo, RedemptionRequest, ReleaseBody, RevocationBody, RollbackBody,
-    StateBody, StateRequest, ValidateBody, ValidateRequest, VoucherBody, WaitBody, WalletBody,
+    ImportLineBody, IntakeBody, LevelChangeBody, LevelRequest, LimitChangeBody, LimitsRequest,
+    LiveFrame, LockBody, LockRequest, OutletBody, OutletPausedBody, Page, PauseRequest, ReadyBody,
+    ReasonRequest, RedemptionBody, RedemptionInfo, RedemptionRequest, ReleaseBody, RevocationBody,
+    RollbackBody, StateBody, StateRequest, ValidateBody, ValidateRequest, VoucherBody, WaitBody,
+    WalletBody,
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
@@ -380,6 +381,19 @@ pub(crate) static ROUTES: &[Route] = &[
         reply: Some(schema::<OutletBody>),
         codes: &[Code::OutletLimitReached],
         handler: Handler::PutOutlet,
+        ..OPEN
+    },
+    Route {
+        method: Method::POST,
+        path: "/v1/outlets/import",
+        roles: OPERATOR,
+        input: Input::NdjsonOrCsv,
+        summary: "Puts up to 300,000 outlets: a document with its id a line, or a row a document, answered by a line each",
+        request: Some(schema::<OutletDocument>),
+        reply: Some(schema::<ImportLineBody>),
+        reply_type: "application/x-ndjson",
+        codes: &[Code::OutletLimitReached],
+        handler: Handler::ImportOutlets,
         ..OPEN
     },
     Route {

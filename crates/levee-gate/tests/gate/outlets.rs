@@ -95,7 +95,7 @@ fn an_outlet_is_paused_and_resumed() {
     assert_eq!(pause("1", "{}").brief(), "400 invalid_field reason");
     let past = r#"{"reason": "no milk", "until": "2026-02-06T00:00:00Z"}"#;
     assert_eq!(pause("1", past).brief(), "400 invalid_field until");
-    let later = r#"{"reason": "no milk", "until": "2026-02-07T00:00:00+08:00"}"#;
+    let later = r#"{"reason": "no milk", "until": "2026-02-08T00:00:00+08:00"}"#;
     let first = pause("1", later);
     assert_eq!(first.json(), json!({"outlet": "sh-1", "paused": true, "seq": 2}));
     let again = pause("1", later);
@@ -104,7 +104,7 @@ fn an_outlet_is_paused_and_resumed() {
 
     let shown = bench.ask("GET /v1/outlets/sh-1", "viewer", "", "").json();
     assert_eq!(shown["state"], "paused");
-    let pause = json!({"until": "2026-02-06T16:00:00.000Z", "reason": "no milk"});
+    let pause = json!({"until": "2026-02-07T16:00:00.000Z", "reason": "no milk"});
     assert_eq!(shown["pause"], pause);
     assert_eq!(resume("3").json(), json!({"outlet": "sh-1", "paused": false, "seq": 3}));
     assert_eq!(resume("4").brief(), "409 unchanged");
