@@ -1,8 +1,9 @@
 //! The campaign document: what an operator writes, as JSON or TOML, and its way to checked terms.
 
 use levee_core::types::{
-    CampaignId, Condition, DOCUMENT_LEN_MAX, DURATION_MS_MAX, DayPart, Definition, Eligibility,
-    EnvelopeTerms, InviteTerms, InviteTier, Terms, TermsError, Test, VoucherKind, VoucherTerms,
+    CampaignId, CompensationTerms, Condition, DOCUMENT_LEN_MAX, DURATION_MS_MAX, DayPart,
+    Definition, Eligibility, EnvelopeTerms, InviteTerms, InviteTier, Terms, TermsError, Test,
+    VoucherKind, VoucherTerms,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -41,6 +42,9 @@ pub struct CampaignDocument {
     /// Red envelopes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub envelopes: Option<EnvelopesDocument>,
+    /// What those get whose orders ended without their fault.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compensation: Option<CompensationDocument>,
     /// Compliance.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limits: Option<LimitsDocument>,
@@ -170,6 +174,23 @@ pub struct EnvelopesDocument {
     pub expires_after: Duration,
 }
 
+/// What those get whose orders ended without their fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CompensationDocument {
+    /// As planned; funding with purpose `compensation` sets it aside. What that does not cover is
+    /// counted as unpaid.
+    pub budget_minor: u64,
+    /// Face of the voucher for a user whose paid order the outlet did not make; 0 or absent: none.
+    #[serde(default)]
+    pub apology_minor: u32,
+    /// What an outlet gets for what it had begun to make when an operator cancelled it, as a share of
+    /// the order's total without the outlet's own discount; 0 or absent: nothing.
+    #[serde(default)]
+    #[schemars(range(min = 0, max = 100))]
+    pub outlet_percent: u8,
+}
+
 /// Compliance: every limit is the operator's policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -265,6 +286,11 @@ pub fn compile(document: &CampaignDocument) -> Result<Definition, Malformed> {
             share_max_minor: envelopes.share_max_minor,
             shares_max: envelopes.shares_max,
             expires_after_ms: envelopes.expires_after.ms,
+        }),
+        compensation: document.compensation.map(|compensation| CompensationTerms {
+            budget_minor: compensation.budget_minor,
+            apology_minor: compensation.apology_minor,
+            outlet_percent: compensation.outlet_percent,
         }),
         prize_max_minor: limits.and_then(|limits| limits.prize_max_minor),
         per_user_total_minor: limits.and_then(|limits| limits.per_user_total_minor),

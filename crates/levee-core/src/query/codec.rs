@@ -28,18 +28,24 @@ wire_enum! {
         10 => Orders { user, before, limit },
         11 => OpenOrders { outlet, after, limit },
         12 => Undone { after, limit },
+        13 => Outlets { after_seq, limit },
+        14 => Etas { outlets, work },
+        15 => Statement { outlet, from_ms, until_ms, before, limit },
     }
 }
 
 wire_struct! {
     SetAside { invites_minor, envelopes_minor, compensation_minor }
-    OutletView { number, id, document, version, brand, stations, accept_within_ms, pause }
+    OutletView {
+        number, id, document, version, brand, put_seq, stations, accept_within_ms, pause, eta_ms,
+        unfinished, promised,
+    }
     PauseView { until_ms, reason }
     OrderView {
         number, user, outlet, lines, state, end, seq, placed_at_ms, due_ms, promised_at_ms,
-        stages_at_ms, work, allow_other_outlet, version, total_minor, merchant_discount_minor,
-        subsidy_minor, payable_minor, captured_minor, refund_asked_minor, refunded_minor, payment,
-        trade, voucher, lock, redemption, actions,
+        stages_at_ms, work, courier_at_ms, others, moved_from, version, total_minor, merchant_discount_minor,
+        subsidy_minor, payable_minor, captured_minor, refund_asked_minor, refunded_minor, disputed,
+        apology, outlet_paid_minor, payment, trade, voucher, lock, redemption, actions,
     }
 }
 
@@ -102,9 +108,9 @@ macro_rules! wire_view {
 }
 
 wire_view! {
-    CampaignView { number, version, state, created_at_ms, money, set_aside, counts }
+    CampaignView { number, version, state, created_at_ms, money, set_aside, counts, compensated }
     VoucherView {
-        number, user, seq, face_minor, state, valid_from_ms, valid_until_ms, lock, redemption,
+        number, user, seq, is_apology, face_minor, state, valid_from_ms, valid_until_ms, lock, redemption,
     }
     RedemptionView {
         number, voucher, seq, at_ms, order_minor, discount_minor, rollback_until_ms, reference,
@@ -191,6 +197,14 @@ impl Wire for Answer {
                 out.push(12);
                 actions.put(out);
             }
+            Self::Outlets(views) => {
+                out.push(13);
+                views.put(out);
+            }
+            Self::Etas(etas) => {
+                out.push(14);
+                etas.put(out);
+            }
         }
     }
 
@@ -208,6 +222,8 @@ impl Wire for Answer {
             10 => Wire::get(reader).map(Self::Order),
             11 => Wire::get(reader).map(Self::Orders),
             12 => Wire::get(reader).map(Self::Undone),
+            13 => Wire::get(reader).map(Self::Outlets),
+            14 => Wire::get(reader).map(Self::Etas),
             _ => Err(reader.not("answer")),
         }
     }

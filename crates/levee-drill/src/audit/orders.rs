@@ -15,15 +15,21 @@ use super::vouchers::or_expected;
 
 impl Recount {
     pub(super) fn place(&mut self, ask: &PlaceOrder, outcome: &Outcome) {
-        let Outcome::OrderPlaced { order: number, subsidy_minor, lock, redemption, due_ms } =
-            *outcome
+        let Outcome::OrderPlaced {
+            order: number,
+            promised_at_ms,
+            subsidy_minor,
+            lock,
+            redemption,
+            due_ms,
+        } = *outcome
         else {
             return;
         };
         if let Some(what) = self.orders.misnumbered(number.0) {
             self.notes.note(what);
         }
-        self.check_ask(ask);
+        self.check_ask(ask, promised_at_ms);
         let now_ms = self.now_ms;
         let Some(outlet) = self.outlets.get(ask.outlet).copied() else {
             self.notes.note(format!("there is no outlet {}", ask.outlet));
@@ -98,8 +104,8 @@ impl Recount {
     }
 
     /// Ranges of what may be asked for.
-    fn check_ask(&mut self, ask: &PlaceOrder) {
-        let (now_ms, promised_ms) = (self.now_ms, ask.promised_at_ms);
+    fn check_ask(&mut self, ask: &PlaceOrder, promised_ms: u64) {
+        let now_ms = self.now_ms;
         let lines = ask.lines.len();
         let some_of_each = ask.lines.iter().all(|line| line.quantity > 0);
         let ahead_ms = promised_ms.checked_sub(now_ms);
