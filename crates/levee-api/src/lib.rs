@@ -8,6 +8,7 @@
 //! - [`code`], [`pseudonym`]: how numbers and user ids look outside and inside.
 //! - [`intake`], [`pass`]: who is let in, and places in the waiting room.
 //! - [`client`]: the typed client.
+//! - [`webhook`]: signatures of what travels between Levee, outlets and payment providers.
 //!
 //! What must not live here: sockets of a server, files, rules.
 
@@ -26,6 +27,7 @@ pub mod retry;
 pub mod strict;
 pub mod time;
 pub mod vitals;
+pub mod webhook;
 pub mod wire;
 
 pub use levee_core::types;
