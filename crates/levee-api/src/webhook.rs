@@ -36,6 +36,12 @@ pub const ID_LEN_MAX: usize = 255;
 /// Shortest and longest key, in bytes, as the specification has it.
 pub const SECRET_LEN: std::ops::RangeInclusive<usize> = 24..=64;
 
+/// The well-known secret of outlets, for trying things out: the base64 says so in words.
+pub const DEV_OUTLETS_SECRET: &str = "whsec_bGV2ZWUgZGV2IG91dGxldHMgc2VjcmV0";
+
+/// The well-known secret of the payment provider, for trying things out.
+pub const DEV_PAYMENTS_SECRET: &str = "whsec_bGV2ZWUgZGV2IHBheW1lbnQgc2VjcmV0";
+
 /// Most signatures that are looked at: each costs a hash, and a change of secrets needs two.
 const SIGNATURES_MAX: usize = 8;
 
@@ -300,6 +306,9 @@ mod tests {
             (format!("whsec_{}", STANDARD.encode([1; 65])), false),
         ] {
             assert_eq!(WebhookSecret::from_text(&text).is_ok(), good, "{text}");
+        }
+        for dev in [DEV_OUTLETS_SECRET, DEV_PAYMENTS_SECRET] {
+            WebhookSecret::from_text(dev).expect("a secret");
         }
         assert!(!format!("{:?}", secret()).contains("MfKQ"));
         let same = WebhookSecret::from_bytes(&STANDARD.decode(&SECRET[6..]).expect("base64"));
