@@ -25,6 +25,7 @@ pub mod pseudonym;
 pub mod retry;
 pub mod strict;
 pub mod time;
+pub mod trade;
 pub mod vitals;
 pub mod wire;
 

@@ -178,8 +178,12 @@ pub(crate) struct OrderBook {
     due: BTreeSet<(u64, OrderNo)>,
     /// Those that an outlet has to make.
     open: BTreeSet<(OutletNo, OrderNo)>,
-    /// Those for which something is to be done outside.
-    undone: BTreeSet<OrderNo>,
+    /// Those for which something is to be done outside, in the order in which that changed last.
+    undone: BTreeSet<(u64, OrderNo)>,
+    /// Counts such changes. Anew after a restart, as do those who ask.
+    changes: u64,
+    /// The change of each.
+    changed: BTreeMap<OrderNo, u64>,
     /// Those for which somebody is to be compensated.
     owed: BTreeSet<OrderNo>,
     /// Those that an outlet has from another one.
@@ -194,6 +198,8 @@ impl OrderBook {
             due: BTreeSet::new(),
             open: BTreeSet::new(),
             undone: BTreeSet::new(),
+            changes: 0,
+            changed: BTreeMap::new(),
             owed: BTreeSet::new(),
             moved: BTreeSet::new(),
         }
@@ -225,8 +231,15 @@ impl OrderBook {
         relist(&mut self.due, before.and_then(due), due(order));
         let open = |order: &Order| order.state().is_open().then_some((order.outlet, number));
         relist(&mut self.open, before.and_then(open), open(order));
-        let undone = |order: &Order| order.actions(number).next().map(|_| number);
-        relist(&mut self.undone, before.and_then(undone), undone(order));
+        if before.is_none_or(|before| !before.actions(number).eq(order.actions(number))) {
+            let change = self.changed.remove(&number);
+            change.map(|change| self.undone.remove(&(change, number)));
+            if order.actions(number).next().is_some() {
+                self.changes += 1;
+                self.changed.insert(number, self.changes);
+                self.undone.insert((self.changes, number));
+            }
+        }
         let owed = |order: &Order| order.is_owed().then_some(number);
         relist(&mut self.owed, before.and_then(owed), owed(order));
         let moved = |order: &Order| order.left().map(|_| (order.outlet, number));
@@ -266,10 +279,10 @@ impl OrderBook {
         self.moved.range(range).map(|(_, order)| *order)
     }
 
-    /// Those with something undone after this one, oldest first.
-    pub(crate) fn undone_after(&self, after: Option<OrderNo>) -> impl Iterator<Item = OrderNo> {
-        let first = after.map_or(0, |after| after.0.saturating_add(1));
-        self.undone.range(OrderNo(first)..).copied()
+    /// Those with something undone that changed after this change, in the order in which it did,
+    /// each with its change.
+    pub(crate) fn undone_after(&self, change: u64) -> impl Iterator<Item = (u64, OrderNo)> {
+        self.undone.range((change.saturating_add(1), OrderNo(0))..).copied()
     }
 
     /// Moves the time at which orders expire that await something.

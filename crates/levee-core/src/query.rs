@@ -57,6 +57,8 @@ pub enum Query {
     Operations,
     /// One outlet by its id.
     Outlet(OutletId),
+    /// One outlet by its number.
+    OutletNumbered(OutletNo),
     /// Outlets in the order in which their documents were put: what a directory is filled from, and
     /// kept fresh.
     Outlets {
@@ -105,10 +107,11 @@ pub enum Query {
         /// At most [`LIST_MAX`].
         limit: u32,
     },
-    /// What is to be done outside, by order, oldest first: what a connector asks after a restart.
+    /// What is to be done outside: what a connector asks, from 0 on when it starts, and then for
+    /// what has changed since.
     Undone {
-        /// From the first, if absent.
-        after: Option<OrderNo>,
+        /// Changed after this change; changes count from 1 at each start of the engine.
+        after_change: u64,
         /// Most orders, at most [`LIST_MAX`]; each comes with all of its actions.
         limit: u32,
     },
@@ -131,7 +134,7 @@ pub enum Answer {
     Redemptions(Vec<RedemptionView>),
     /// To [`Query::Operations`].
     Operations(Operations),
-    /// To [`Query::Outlet`]; `None` when there is no such outlet.
+    /// To [`Query::Outlet`] and [`Query::OutletNumbered`]; `None` when there is no such outlet.
     Outlet(Option<Box<OutletView>>),
     /// To [`Query::Outlets`].
     Outlets(Vec<OutletView>),
@@ -142,8 +145,13 @@ pub enum Answer {
     Order(Option<Box<OrderView>>),
     /// To [`Query::Orders`], [`Query::OpenOrders`] and [`Query::Statement`].
     Orders(Vec<OrderView>),
-    /// To [`Query::Undone`]; empty once nothing is left.
-    Undone(Vec<Action>),
+    /// To [`Query::Undone`]; no actions where nothing has changed.
+    Undone {
+        /// By order, in the order in which they changed.
+        actions: Vec<Action>,
+        /// The last change among these, or the one asked after.
+        change: u64,
+    },
 }
 
 /// One campaign.
@@ -263,6 +271,10 @@ impl State {
                 let number = self.outlets.number(id);
                 Answer::Outlet(number.map(|number| Box::new(self.outlet_view(now_ms, number))))
             }
+            Query::OutletNumbered(number) => {
+                let known = self.outlets.get(*number).is_some();
+                Answer::Outlet(known.then(|| Box::new(self.outlet_view(now_ms, *number))))
+            }
             Query::Outlets { after_seq, limit } => {
                 let numbers = self.outlets.put_after(*after_seq).take(bounded(*limit));
                 Answer::Outlets(numbers.map(|number| self.outlet_view(now_ms, number)).collect())
@@ -279,7 +291,7 @@ impl State {
             Query::Statement { outlet, from_ms, until_ms, before, limit } => {
                 self.statement(now_ms, *outlet, *from_ms..*until_ms, *before, *limit)
             }
-            Query::Undone { after, limit } => self.undone(*after, *limit),
+            Query::Undone { after_change, limit } => self.undone(*after_change, *limit),
         }
     }
 

@@ -293,11 +293,11 @@ impl State {
             return Some(Verdict::Refused(Refusal::IdempotencyKeyReused));
         }
         let Answer { seq, at_ms, mut outcome, .. } = answer;
-        if let Outcome::Quoted { quote, offers, .. } = &mut outcome {
-            let Some(quote) = self.quotes.get(*quote) else {
+        if let Outcome::Quoted(quoted) = &mut outcome {
+            let Some(quote) = self.quotes.get(quoted.quote) else {
                 return Some(Verdict::Refused(Refusal::OfferExpired));
             };
-            *offers = quote.offers();
+            quoted.offers = quote.offers();
         }
         Some(Verdict::Repeat { seq, at_ms, outcome })
     }

@@ -1,5 +1,6 @@
 //! Where and when an order can be made: kitchens asked within opening hours, and offers held.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use crate::pacing::{Ticket, Work};
@@ -7,7 +8,7 @@ use crate::state::{Effect, State};
 use crate::tables::Quote;
 use crate::types::{
     Candidate, HOLD_MS_MAX, Offer, Outcome, OutletNo, PROMISED_AHEAD_MS_MAX, PlaceOrder,
-    QUOTE_OUTLETS_MAX, QuoteNo, QuoteOrder, Refusal, TRAVEL_MS_MAX, WORK_MAX,
+    QUOTE_OUTLETS_MAX, QuoteNo, QuoteOrder, Quoted, Refusal, TRAVEL_MS_MAX, WORK_MAX,
 };
 
 /// Offers at other outlets, besides the one at the outlet that was asked for.
@@ -48,7 +49,7 @@ impl State {
         let until_ms = now_ms.saturating_add(ask.hold_ms);
         let quote = Quote::held(ask.work, until_ms, &tickets);
         let quote = self.quotes.push(quote, &mut self.store);
-        Ok(Effect::Done(Outcome::Quoted { quote, until_ms, offers }))
+        Ok(Effect::Done(Outcome::Quoted(Box::new(Quoted { quote, until_ms, offers }))))
     }
 
     fn check_quote(&self, now_ms: u64, ask: &QuoteOrder) -> Result<(), Refusal> {

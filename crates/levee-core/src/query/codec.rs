@@ -27,9 +27,10 @@ wire_enum! {
         9 => Order(number),
         10 => Orders { user, before, limit },
         11 => OpenOrders { outlet, after, limit },
-        12 => Undone { after, limit },
+        12 => Undone { after_change, limit },
         13 => Outlets { after_seq, limit },
         14 => Etas { outlets, work },
+        16 => OutletNumbered(number),
         15 => Statement { outlet, from_ms, until_ms, before, limit },
     }
 }
@@ -193,9 +194,10 @@ impl Wire for Answer {
                 out.push(11);
                 views.put(out);
             }
-            Self::Undone(actions) => {
+            Self::Undone { actions, change } => {
                 out.push(12);
                 actions.put(out);
+                change.put(out);
             }
             Self::Outlets(views) => {
                 out.push(13);
@@ -221,7 +223,10 @@ impl Wire for Answer {
             9 => Wire::get(reader).map(Self::Outlet),
             10 => Wire::get(reader).map(Self::Order),
             11 => Wire::get(reader).map(Self::Orders),
-            12 => Wire::get(reader).map(Self::Undone),
+            12 => {
+                let (actions, change) = Wire::get(reader)?;
+                Ok(Self::Undone { actions, change })
+            }
             13 => Wire::get(reader).map(Self::Outlets),
             14 => Wire::get(reader).map(Self::Etas),
             _ => Err(reader.not("answer")),

@@ -7,9 +7,9 @@ use core::ops::Range;
 use super::{Answer, bounded};
 use crate::pacing::Work;
 use crate::state::State;
-use crate::tables::{Holder, Order, Outlet};
+use crate::tables::{Order, Outlet};
 use crate::types::{
-    Action, LockNo, NameHash, OrderEnd, OrderLine, OrderNo, OrderState, OutletId, OutletNo,
+    Action, Held, LockNo, NameHash, OrderEnd, OrderLine, OrderNo, OrderState, OutletId, OutletNo,
     PaymentState, RedemptionNo, TradeKey, UserKey, VoucherNo,
 };
 
@@ -157,7 +157,7 @@ impl State {
     pub(super) fn order_view(&self, now_ms: u64, number: OrderNo) -> Option<OrderView> {
         let order: Order = self.order_at(now_ms, number).ok()?;
         // An order that is over by the clock holds nothing any more.
-        let holder = if order.end().is_some() { Holder::Nothing } else { order.holder() };
+        let holder = if order.end().is_some() { Held::Nothing } else { order.holder() };
         Some(OrderView {
             number,
             user: order.user,
@@ -192,8 +192,8 @@ impl State {
             payment: order.payment(),
             trade: order.trade(),
             voucher: order.voucher(),
-            lock: if let Holder::Lock(lock) = holder { Some(lock) } else { None },
-            redemption: if let Holder::Redemption(used) = holder { Some(used) } else { None },
+            lock: if let Held::Lock(lock) = holder { Some(lock) } else { None },
+            redemption: if let Held::Redemption(used) = holder { Some(used) } else { None },
             actions: self.actions_of(number),
         })
     }
@@ -260,9 +260,13 @@ impl State {
         Answer::Orders(numbers.filter_map(|number| self.order_view(now_ms, number)).collect())
     }
 
-    /// What is to be done outside, for up to `limit` orders, oldest order first.
-    pub(super) fn undone(&self, after: Option<OrderNo>, limit: u32) -> Answer {
-        let orders = self.orders.undone_after(after).take(bounded(limit));
-        Answer::Undone(orders.flat_map(|order| self.actions_of(order)).collect())
+    /// What is to be done outside, for up to `limit` orders.
+    pub(super) fn undone(&self, after_change: u64, limit: u32) -> Answer {
+        let (mut actions, mut change) = (Vec::new(), after_change);
+        for (changed, order) in self.orders.undone_after(after_change).take(bounded(limit)) {
+            actions.extend(self.actions_of(order));
+            change = changed;
+        }
+        Answer::Undone { actions, change }
     }
 }

@@ -20,7 +20,7 @@ mod tests;
 pub(crate) use answers::{Answer, Answers, Budgets};
 pub(crate) use chunk::Store;
 pub use chunk::{CHUNK_BYTES, Chunk};
-pub(crate) use orders::{Holder, Order};
+pub(crate) use orders::Order;
 pub(crate) use outlets::{Outlet, Texts};
 pub(crate) use quotes::Quote;
 pub(crate) use rows::{Lock, LockState, Redemption, RedemptionState, Undone, Voucher, put_all};

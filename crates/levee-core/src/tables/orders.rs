@@ -8,9 +8,9 @@ use bytemuck::{Pod, Zeroable};
 use super::rows::{NONE, some};
 use crate::pacing::{Ticket, Work};
 use crate::types::{
-    CampaignNo, LINES_MAX, LockNo, NameHash, OTHER_OUTLETS_MAX, OrderChange, OrderEnd, OrderLine,
-    OrderNo, OrderState, OutletNo, PaymentState, PlaceOrder, RedemptionNo, TicketStep, TradeKey,
-    UserKey, VoucherNo, VoucherState,
+    CampaignNo, Held, LINES_MAX, LockNo, NameHash, OTHER_OUTLETS_MAX, OrderChange, OrderEnd,
+    OrderLine, OrderNo, OrderState, OutletNo, PaymentState, PlaceOrder, RedemptionNo, TicketStep,
+    TradeKey, UserKey, VoucherNo, VoucherState,
 };
 
 /// One order with its payment and its ticket.
@@ -77,17 +77,6 @@ pub(crate) struct Order {
     /// The version of the ticket that is cancelled at the outlet that it was moved away from.
     left_version: u8,
     unused: [u8; 1],
-}
-
-/// What an order has of its voucher.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Holder {
-    /// Nothing: it has none, or it let go of it.
-    Nothing,
-    /// It is locked until the order is paid.
-    Lock(LockNo),
-    /// It is used.
-    Redemption(RedemptionNo),
 }
 
 /// Bits of [`Order::flags`].
@@ -380,19 +369,19 @@ impl Order {
         some(self.voucher).map(VoucherNo)
     }
 
-    pub(crate) fn holder(&self) -> Holder {
+    pub(crate) fn holder(&self) -> Held {
         match self.holder_kind {
-            0 => Holder::Nothing,
-            1 => Holder::Lock(LockNo(self.holder)),
-            _ => Holder::Redemption(RedemptionNo(self.holder)),
+            0 => Held::Nothing,
+            1 => Held::Lock(LockNo(self.holder)),
+            _ => Held::Redemption(RedemptionNo(self.holder)),
         }
     }
 
-    pub(crate) fn set_holder(&mut self, holder: Holder) {
+    pub(crate) fn set_holder(&mut self, holder: Held) {
         (self.holder_kind, self.holder) = match holder {
-            Holder::Nothing => (0, NONE),
-            Holder::Lock(lock) => (1, lock.0),
-            Holder::Redemption(redemption) => (2, redemption.0),
+            Held::Nothing => (0, NONE),
+            Held::Lock(lock) => (1, lock.0),
+            Held::Redemption(redemption) => (2, redemption.0),
         };
     }
 

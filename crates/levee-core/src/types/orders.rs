@@ -5,8 +5,8 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::{
-    CampaignNo, Categories, NameHash, OfferNo, OrderNo, OutletNo, QuoteNo, RedemptionNo, Reference,
-    RequestKey, TradeKey, UserKey, VoucherNo, VoucherState,
+    CampaignNo, Categories, LockNo, NameHash, OfferNo, OrderNo, OutletNo, QuoteNo, RedemptionNo,
+    Reference, RequestKey, TradeKey, UserKey, VoucherNo, VoucherState,
 };
 
 /// Most lines of one order: they are kept inline in its record.
@@ -401,6 +401,19 @@ pub struct OrderMove {
     pub promised_at_ms: u64,
     /// Its ticket's version there.
     pub version: u32,
+}
+
+/// What an order has of its voucher.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+pub enum Held {
+    /// Nothing: it has none, or it let go of it.
+    Nothing,
+    /// It is locked until the order is paid.
+    Lock(LockNo),
+    /// It is used.
+    Redemption(RedemptionNo),
 }
 
 /// What was given for an order that ended without the fault of those who get it.

@@ -4,8 +4,8 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::{
-    CampaignNo, LevelSetting, LockNo, Money, Offer, OrderChange, OrderMove, OrderNo, OrderState,
-    OutletNo, QuoteNo, RedemptionNo, SweptOrders, VoucherNo,
+    CampaignNo, Held, LevelSetting, LockNo, Money, OrderChange, OrderMove, OrderNo, OrderState,
+    OutletNo, Quoted, RedemptionNo, SweptOrders, VoucherNo,
 };
 
 /// The facts of a command that had an effect. The journal keeps them beside the command; replay
@@ -115,10 +115,8 @@ pub enum Outcome {
         promised_at_ms: u64,
         /// What the voucher pays, in minor units; 0 without one.
         subsidy_minor: u32,
-        /// The lock that holds the voucher until the order is paid.
-        lock: Option<LockNo>,
-        /// The use of the voucher, where nothing is left to pay.
-        redemption: Option<RedemptionNo>,
+        /// What it has of its voucher.
+        held: Held,
         /// The order expires then, unless it is paid (accepted, where nothing is left to pay)
         /// before.
         due_ms: u64,
@@ -137,15 +135,8 @@ pub enum Outcome {
     StaffingSet,
     /// The kitchen knows of other work.
     WalkInsRecorded,
-    /// Where and when the order can be made, best first; capacity is held for each of them.
-    Quoted {
-        /// The new quote.
-        quote: QuoteNo,
-        /// Held until then, in milliseconds since 1970.
-        until_ms: u64,
-        /// At most [`super::OFFERS_MAX`].
-        offers: Vec<Offer>,
-    },
+    /// Where and when the order can be made; capacity is held for it.
+    Quoted(Box<Quoted>),
     /// The outlet rejected the order, and another one makes it.
     OrderMoved(OrderMove),
     /// The provider took money that is not what was to be paid, or took it twice. The order stands

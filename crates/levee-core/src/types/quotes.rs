@@ -54,6 +54,18 @@ pub struct Offer {
     pub ready_at_ms: u64,
 }
 
+/// Where and when an order can be made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct Quoted {
+    /// The new quote.
+    pub quote: QuoteNo,
+    /// Held until then, in milliseconds since 1970.
+    pub until_ms: u64,
+    /// Best first; at most [`OFFERS_MAX`].
+    pub offers: Vec<Offer>,
+}
+
 /// One offer of a quote.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]

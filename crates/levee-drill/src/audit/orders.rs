@@ -2,9 +2,9 @@
 //! the voucher. Where an order stands is worked out here from what was said of it.
 
 use levee_core::types::{
-    BILL_MINOR_MAX, Bill, CampaignNo, CancelOrder, LINES_MAX, LockNo, MoveTicket, OrderChange,
-    OrderEnd, OrderNo, OrderState, Outcome, PAY_WITHIN_MS_MAX, PROMISED_AHEAD_MS_MAX, Party,
-    PaymentEvent, PaymentState, PlaceOrder, REASON_LEN_MAX, RecordPayment, RecordRefund,
+    BILL_MINOR_MAX, Bill, CampaignNo, CancelOrder, Held, LINES_MAX, LockNo, MoveTicket,
+    OrderChange, OrderEnd, OrderNo, OrderState, Outcome, PAY_WITHIN_MS_MAX, PROMISED_AHEAD_MS_MAX,
+    Party, PaymentEvent, PaymentState, PlaceOrder, REASON_LEN_MAX, RecordPayment, RecordRefund,
     RedemptionNo, RefundOrder, RefundResult, TicketStep, VoucherNo, VoucherState, WORK_MAX,
 };
 
@@ -15,16 +15,15 @@ use super::vouchers::or_expected;
 
 impl Recount {
     pub(super) fn place(&mut self, ask: &PlaceOrder, outcome: &Outcome) {
-        let Outcome::OrderPlaced {
-            order: number,
-            promised_at_ms,
-            subsidy_minor,
-            lock,
-            redemption,
-            due_ms,
-        } = *outcome
+        let Outcome::OrderPlaced { order: number, promised_at_ms, subsidy_minor, held, due_ms } =
+            *outcome
         else {
             return;
+        };
+        let (lock, redemption) = match held {
+            Held::Nothing => (None, None),
+            Held::Lock(lock) => (Some(lock), None),
+            Held::Redemption(redemption) => (None, Some(redemption)),
         };
         if let Some(what) = self.orders.misnumbered(number.0) {
             self.notes.note(what);

@@ -16,9 +16,9 @@ use alloc::vec::Vec;
 
 use crate::books::AtKitchen;
 use crate::state::{Effect, State};
-use crate::tables::{Holder, LockState, Order};
+use crate::tables::{LockState, Order};
 use crate::types::{
-    Action, Bill, Categories, OrderChange, OrderEnd, OrderMove, OrderNo, OrderState, Outcome,
+    Action, Bill, Categories, Held, OrderChange, OrderEnd, OrderMove, OrderNo, OrderState, Outcome,
     OutletNo, Party, PaymentState, RedemptionNo, Reference, Refusal, SweptOrders, TicketStep,
     UserKey, VoucherState,
 };
@@ -58,23 +58,23 @@ impl State {
         self.move_at_kitchen(now_ms, &before, &order);
         let (mut redemption, mut voucher) = (None, None);
         match before.holder() {
-            Holder::Nothing => {}
+            Held::Nothing => {}
             holder if order.end().is_some() => {
-                order.set_holder(Holder::Nothing);
+                order.set_holder(Held::Nothing);
                 voucher = self.give_back(now_ms, seq, holder);
             }
-            Holder::Lock(_) if order.state() != OrderState::AwaitingPayment => {
+            Held::Lock(_) if order.state() != OrderState::AwaitingPayment => {
                 redemption = Some(self.use_for(now_ms, seq, number, &order));
             }
-            Holder::Redemption(used) if order.state() == OrderState::Collected => {
+            Held::Redemption(used) if order.state() == OrderState::Collected => {
                 if before.state() != OrderState::Collected {
                     self.settle_if_over(now_ms, used);
                 }
             }
-            Holder::Lock(_) | Holder::Redemption(_) => {}
+            Held::Lock(_) | Held::Redemption(_) => {}
         }
         if let Some(redemption) = redemption {
-            order.set_holder(Holder::Redemption(redemption));
+            order.set_holder(Held::Redemption(redemption));
         }
         if order.end().is_some() && before.end().is_none() {
             order.set_owed(self.owes_for(&order));
@@ -144,14 +144,14 @@ impl State {
 
     /// An order lets go of its voucher. `None` when time has done so before: whoever came next may
     /// have used the voucher since.
-    fn give_back(&mut self, now_ms: u64, seq: u64, holder: Holder) -> Option<VoucherState> {
+    fn give_back(&mut self, now_ms: u64, seq: u64, holder: Held) -> Option<VoucherState> {
         match holder {
-            Holder::Lock(lock) => {
+            Held::Lock(lock) => {
                 let is_held = self.locks[lock.index()].state() == LockState::Held;
                 is_held.then(|| self.let_go(now_ms, seq, lock))
             }
-            Holder::Redemption(redemption) => Some(self.undo(now_ms, seq, redemption)),
-            Holder::Nothing => None,
+            Held::Redemption(redemption) => Some(self.undo(now_ms, seq, redemption)),
+            Held::Nothing => None,
         }
     }
 
@@ -327,10 +327,10 @@ impl Order {
         let has_voucher = self.voucher().is_some();
         let (paid_right, held_right) = match self.state() {
             OrderState::AwaitingPayment => {
-                (captured_minor == 0, matches!(self.holder(), Holder::Lock(_)))
+                (captured_minor == 0, matches!(self.holder(), Held::Lock(_)))
             }
             state if state.is_open() || state == OrderState::Collected => {
-                (is_paid, matches!(self.holder(), Holder::Redemption(_)))
+                (is_paid, matches!(self.holder(), Held::Redemption(_)))
             }
             OrderState::Refunding => (asked_minor == captured_minor && under_way, false),
             OrderState::Refunded => {

@@ -3,9 +3,9 @@
 use super::reference_of_orders;
 use crate::pacing::Work;
 use crate::state::{Effect, State};
-use crate::tables::{Holder, Order};
+use crate::tables::Order;
 use crate::types::{
-    BILL_MINOR_MAX, Bill, LINES_MAX, OTHER_OUTLETS_MAX, OrderNo, OrderState, Outcome,
+    BILL_MINOR_MAX, Bill, Held, LINES_MAX, OTHER_OUTLETS_MAX, OrderNo, OrderState, Outcome,
     PAY_WITHIN_MS_MAX, PROMISED_AHEAD_MS_MAX, PlaceOrder, Refusal, TRAVEL_MS_MAX, WORK_MAX,
 };
 
@@ -63,19 +63,20 @@ impl State {
         let previous = (self.orders.newest_of(place.user), outlet.newest_order());
         outlet.set_newest_order(number);
         let mut order = Order::placed(place, (seq, now_ms), ticket, subsidy_minor, previous);
-        let (mut lock, mut redemption) = (None, None);
+        let mut held = Held::Nothing;
         if order.payable_minor() == 0 {
             order.set_payment(None);
             order.set_state(OrderState::Paid);
             order.version = 1;
             order.due_ms = self.outlet_accepts_until_ms(now_ms, place.outlet);
-            redemption = place.voucher.map(|_| self.use_for(now_ms, seq, number, &order));
+            if place.voucher.is_some() {
+                held = Held::Redemption(self.use_for(now_ms, seq, number, &order));
+            }
         } else if let Some(voucher) = place.voucher {
             let (until_ms, name) = (order.due_ms, reference_of_orders());
-            lock = Some(self.hold(now_ms, voucher, until_ms, &name, Some(number)));
+            held = Held::Lock(self.hold(now_ms, voucher, until_ms, &name, Some(number)));
         }
-        let holder = lock.map(Holder::Lock).or(redemption.map(Holder::Redemption));
-        order.set_holder(holder.unwrap_or(Holder::Nothing));
+        order.set_holder(held);
         order.assert_sound();
         self.orders.push(order, &mut self.store);
         let due_ms = order.due_ms;
@@ -83,8 +84,7 @@ impl State {
             order: number,
             promised_at_ms: ready_at_ms,
             subsidy_minor,
-            lock,
-            redemption,
+            held,
             due_ms,
         }))
     }

@@ -21,6 +21,7 @@ wire_enum! {
     PaymentEvent {
         0 => Created, 1 => Pending, 2 => Succeeded { captured_minor }, 3 => Failed, 4 => Closed,
     }
+    Held { 0 => Nothing, 1 => Lock(lock), 2 => Redemption(redemption) }
     RefundResult { 0 => Done, 1 => Failed }
     TicketStep {
         0 => Send, 1 => Accept, 2 => Reject, 3 => Start, 4 => Ready, 5 => Collect, 6 => Withdraw,
@@ -46,6 +47,7 @@ wire_struct! {
     Candidate { outlet, travel_ms }
     QuoteOrder { request, work, candidates, ready_by_ms, hold_ms }
     Offer { outlet, ready_at_ms }
+    Quoted { quote, until_ms, offers }
     OfferNo { quote, place }
     SettleDispute { request, order, reason }
     OrderMove { order, outlet, promised_at_ms, version }
