@@ -28,6 +28,7 @@ pub mod retry;
 pub mod scenario;
 pub mod strict;
 pub mod time;
+pub mod trade;
 pub mod vitals;
 pub mod webhook;
 pub mod wire;
