@@ -157,7 +157,7 @@ impl Call {
     pub(crate) async fn bytes(&mut self) -> Result<Bytes, Trouble> {
         let len_max = match self.route().input {
             Input::Json { len_max } | Input::OptionalJson { len_max } => len_max,
-            Input::Nothing | Input::Ndjson => 0,
+            Input::Nothing | Input::Ndjson | Input::NdjsonOrCsv => 0,
         };
         let Some(body) = &mut self.body else { return Ok(Bytes::new()) };
         let too_large = || {

@@ -2,15 +2,17 @@
 
 use hyper::Method;
 use levee_api::document::CampaignDocument;
+use levee_api::outlet::OutletDocument;
 use levee_api::port::LIST_MAX;
 use levee_api::problem::Code;
 use levee_api::types::Level;
 use levee_api::wire::{
     BatchLineBody, BudgetBody, BudgetRequest, CampaignBody, ClaimBody, ClaimRequest, DrawBody,
-    IntakeBody, LevelChangeBody, LevelRequest, LimitChangeBody, LimitsRequest, LiveFrame, LockBody,
-    LockRequest, Page, ReadyBody, ReasonRequest, RedemptionBody, RedemptionInfo, RedemptionRequest,
-    ReleaseBody, RevocationBody, RollbackBody, StateBody, StateRequest, ValidateBody,
-    ValidateRequest, VoucherBody, WaitBody, WalletBody,
+    ImportLineBody, IntakeBody, LevelChangeBody, LevelRequest, LimitChangeBody, LimitsRequest,
+    LiveFrame, LockBody, LockRequest, OutletBody, OutletPausedBody, Page, PauseRequest, ReadyBody,
+    ReasonRequest, RedemptionBody, RedemptionInfo, RedemptionRequest, ReleaseBody, RevocationBody,
+    RollbackBody, StateBody, StateRequest, ValidateBody, ValidateRequest, VoucherBody, WaitBody,
+    WalletBody,
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
@@ -21,6 +23,8 @@ const ANY: &[Role] = &Role::ALL;
 const OPERATOR: &[Role] = &[Role::Operator];
 const WATCHERS: &[Role] = &[Role::Operator, Role::Viewer];
 const APP: &[Role] = &[Role::App];
+const OPERATOR_OR_OUTLET: &[Role] = &[Role::Operator, Role::Outlet];
+const WATCHERS_OR_OUTLET: &[Role] = &[Role::Operator, Role::Outlet, Role::Viewer];
 const APP_OR_OPERATOR: &[Role] = &[Role::App, Role::Operator];
 
 /// Far more than any request of the kind needs.
@@ -101,6 +105,10 @@ const BUDGET: Route = Route {
     ],
     ..CHANGE
 };
+
+/// A change of whether an outlet takes orders.
+const OUTLET_CHANGE: Route =
+    Route { roles: OPERATOR_OR_OUTLET, codes: &[Code::OutletNotFound, Code::Unchanged], ..CHANGE };
 
 const CLAIM_CODES: &[Code] = &[
     Code::CampaignNotFound,
@@ -361,6 +369,58 @@ pub(crate) static ROUTES: &[Route] = &[
         codes: &[Code::RedemptionNotFound, Code::RollbackWindowOver, Code::HeldByOrder],
         handler: Handler::RollBack,
         ..CHANGE
+    },
+    Route {
+        method: Method::PUT,
+        path: "/v1/outlets/{id}",
+        roles: OPERATOR_OR_OUTLET,
+        input: DOCUMENT,
+        summary: "Makes an outlet, or replaces its document; the same document again changes nothing",
+        status: 201,
+        request: Some(schema::<OutletDocument>),
+        reply: Some(schema::<OutletBody>),
+        codes: &[Code::OutletLimitReached],
+        handler: Handler::PutOutlet,
+        ..OPEN
+    },
+    Route {
+        method: Method::POST,
+        path: "/v1/outlets/import",
+        roles: OPERATOR,
+        input: Input::NdjsonOrCsv,
+        summary: "Puts up to 300,000 outlets: a document with its id a line, or a row a document, answered by a line each",
+        request: Some(schema::<OutletDocument>),
+        reply: Some(schema::<ImportLineBody>),
+        reply_type: "application/x-ndjson",
+        codes: &[Code::OutletLimitReached],
+        handler: Handler::ImportOutlets,
+        ..OPEN
+    },
+    Route {
+        path: "/v1/outlets/{id}",
+        roles: WATCHERS_OR_OUTLET,
+        until: LOOK_UP,
+        summary: "Shows an outlet: document, and whether it takes orders now",
+        reply: Some(schema::<OutletBody>),
+        codes: &[Code::OutletNotFound],
+        handler: Handler::GetOutlet,
+        ..OPEN
+    },
+    Route {
+        path: "/v1/outlets/{id}/pause",
+        summary: "Stops an outlet from taking orders for a while; orders that it has go on",
+        request: Some(schema::<PauseRequest>),
+        reply: Some(schema::<OutletPausedBody>),
+        handler: Handler::PauseOutlet,
+        ..OUTLET_CHANGE
+    },
+    Route {
+        path: "/v1/outlets/{id}/resume",
+        summary: "Has a paused outlet take orders again",
+        request: Some(schema::<ReasonRequest>),
+        reply: Some(schema::<OutletPausedBody>),
+        handler: Handler::ResumeOutlet,
+        ..OUTLET_CHANGE
     },
     Route {
         path: "/v1/intake",

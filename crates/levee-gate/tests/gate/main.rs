@@ -13,6 +13,7 @@ mod lifecycle;
 mod live;
 mod metrics;
 mod mutants;
+mod outlets;
 mod strictness;
 mod vouchers;
 mod watching;
