@@ -59,10 +59,6 @@ impl Trouble {
             _ => Duration::ZERO,
         }
     }
-
-    pub(super) fn is_status(&self, wanted: u16) -> bool {
-        matches!(self, Self::Status { status, .. } if *status == wanted)
-    }
 }
 
 /// A client that keeps its connections.
