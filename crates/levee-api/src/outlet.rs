@@ -14,7 +14,7 @@ use crate::strict::{Malformed, Name, Pairs, wrong};
 use crate::time::Duration;
 
 pub use decimal::{Decimal, Degrees};
-pub use opening::{Opening, opening};
+pub use opening::opening;
 pub use pos::{PosDocument, Secret};
 
 /// Most items of one menu.
@@ -169,7 +169,7 @@ pub fn compile(id: &OutletId, document: OutletDocument) -> Result<PutOutlet, Mal
     }
     check_menu(&document.menu)?;
     document.pos.check()?;
-    opening(&document)?;
+    let opening = opening(&document)?;
     if document.fulfilment.is_empty() || document.fulfilment.len() > 2 {
         return Err(wrong("fulfilment", "must list pickup, delivery or both"));
     }
@@ -193,7 +193,11 @@ pub fn compile(id: &OutletId, document: OutletDocument) -> Result<PutOutlet, Mal
         id: id.clone(),
         brand: NameHash::of(document.brand.as_str()),
         stations: document.stations,
+        // Thousandths of a minute.
+        unit_ms: document.minutes_per_unit.thousandths() * 60,
         accept_within_ms: document.accept_within.ms,
+        ready_within_ms: document.ready_within.ms,
+        opening,
         document: json,
     })
 }
@@ -271,7 +275,11 @@ mod tests {
     fn a_good_document_compiles_and_is_kept() {
         let put = put(&document()).expect("good");
         assert_eq!((put.brand, put.stations), (NameHash::of("heytea"), 3));
-        assert_eq!(put.accept_within_ms, 180_000);
+        assert_eq!(put.unit_ms, 90_000);
+        assert_eq!((put.accept_within_ms, put.ready_within_ms), (180_000, 1_800_000));
+        // Nine in the morning in Shanghai is one at night in Greenwich.
+        let (one_ms, opens_ms) = (1_770_339_600_000, 1_770_339_600_000);
+        assert_eq!(put.opening.open_from_ms(one_ms - 3_600_000), opens_ms);
         let kept: OutletDocument = parse(&put.document).expect("kept as JSON");
         assert_eq!(kept.id.as_deref(), Some("sh-001"));
         let work: Vec<u32> = kept.menu.iter().map(|item| item.work.thousandths()).collect();

@@ -3,10 +3,11 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::outlet::OutletDocument;
+use crate::outlet::{Decimal, Degrees, Fulfilment, OutletDocument};
 use crate::problem::Problem;
 use crate::strict::Reason;
 use crate::time::Instant;
+use levee_core::types::{STATIONS_MAX, WORK_MAX};
 
 /// Stops an outlet from taking orders for a while.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
@@ -17,6 +18,23 @@ pub struct PauseRequest {
     pub until: Option<Instant>,
     /// For those who see the outlet.
     pub reason: Reason,
+}
+
+/// Says how many make at an outlet from now on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StaffingRequest {
+    /// Staff or machines that make drinks at the same time.
+    #[schemars(range(min = 1, max = STATIONS_MAX))]
+    pub stations: u16,
+}
+
+/// Says that an outlet has work for customers of another channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WalkInsRequest {
+    /// How much, in units with up to three decimals.
+    pub units: Decimal<1, WORK_MAX>,
 }
 
 /// What an outlet does at present.
@@ -41,6 +59,27 @@ pub struct OutletPauseBody {
     pub reason: String,
 }
 
+/// Any amount of work, in units.
+pub type Units = Decimal<0, { u32::MAX }>;
+
+/// What a kitchen has to do.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+pub struct QueueBody {
+    /// What is not done, of all channels.
+    pub units: Units,
+    /// Of that, what is promised and not begun, by the time at which it is to be ready.
+    pub promised: Vec<PromisedBody>,
+}
+
+/// Work that is promised for a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+pub struct PromisedBody {
+    /// When it is to be ready.
+    pub ready_at: Instant,
+    /// How much.
+    pub units: Units,
+}
+
 /// An outlet as it is now.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 pub struct OutletBody {
@@ -51,6 +90,14 @@ pub struct OutletBody {
     /// While it is paused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pause: Option<OutletPauseBody>,
+    /// In how many milliseconds one unit of work that is ordered now is ready; absent where it takes
+    /// no orders now, or none that soon.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub eta_ms: Option<u64>,
+    /// What its kitchen has to do.
+    pub queue: QueueBody,
+    /// Staff or machines that make, as last told.
+    pub stations: u16,
     /// Counts up with every replaced document; the `ETag`.
     pub version: u32,
     /// As given, without the secret of its point-of-sale system.
@@ -69,6 +116,61 @@ pub struct OutletPausedBody {
     pub paused: bool,
     /// Place in the journal.
     pub seq: u64,
+}
+
+/// To a change of staffing.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+pub struct StaffingBody {
+    /// Its id.
+    pub outlet: String,
+    /// So many make from now on.
+    pub stations: u16,
+    /// Place in the journal.
+    pub seq: u64,
+}
+
+/// To work of another channel.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+pub struct WalkInsBody {
+    /// Its id.
+    pub outlet: String,
+    /// How much was added.
+    pub units: Decimal<1, WORK_MAX>,
+    /// Place in the journal.
+    pub seq: u64,
+}
+
+/// An outlet near a place.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+pub struct NearBody {
+    /// Its id.
+    pub id: String,
+    /// Whose shop it is.
+    pub brand: String,
+    /// For people.
+    pub name: String,
+    /// Latitude in degrees.
+    pub lat: Degrees<90>,
+    /// Longitude in degrees.
+    pub lng: Degrees<180>,
+    /// From the place that was asked about, along the great circle, in metres.
+    pub distance_m: u32,
+    /// How drinks leave it.
+    pub fulfilment: Vec<Fulfilment>,
+    /// In how many milliseconds one unit of work that is ordered now is ready; absent where it takes
+    /// no orders now, or none that soon.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub eta_ms: Option<u64>,
+}
+
+/// One of a list: near a place with its distance, or as it is with its document.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(untagged)]
+pub enum OutletItem {
+    /// To a search with `near`.
+    Near(NearBody),
+    /// To a list of all.
+    Listed(Box<OutletBody>),
 }
 
 /// What became of one line of an import.

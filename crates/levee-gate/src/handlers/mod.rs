@@ -7,6 +7,7 @@ mod export;
 mod import;
 mod intake;
 mod live;
+mod near;
 mod outlets;
 mod redemptions;
 mod vouchers;
@@ -58,6 +59,9 @@ async fn other(handler: Handler, call: &mut Call) -> Answer {
         Handler::ImportOutlets => import::import(call).await,
         Handler::PauseOutlet => outlets::pause(call).await,
         Handler::ResumeOutlet => outlets::resume(call).await,
+        Handler::ListOutlets => near::list(call).await,
+        Handler::SetStaffing => outlets::set_staffing(call).await,
+        Handler::RecordWalkIns => outlets::record_walk_ins(call).await,
         Handler::Live => live::listen(call),
         Handler::AuditExport => export::export(call).await,
         Handler::Health => Ok(watching::health()),

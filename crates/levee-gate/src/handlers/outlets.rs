@@ -1,4 +1,4 @@
-//! Outlets, one at a time: documents, pauses.
+//! Outlets, one at a time: documents, pauses, staffing, work of other channels.
 
 use std::sync::Arc;
 
@@ -8,13 +8,16 @@ use levee_api::port::{Answer as EngineAnswer, OutletView, Priority, Query, Reply
 use levee_api::problem::Code;
 use levee_api::strict::parse;
 use levee_api::time::Instant;
-use levee_api::types::{Command, Outcome, OutletId, PauseOutlet, Refusal, ResumeOutlet};
+use levee_api::types::{
+    Command, Outcome, OutletId, PauseOutlet, RecordWalkIns, Refusal, ResumeOutlet, SetStaffing,
+};
 use levee_api::wire::{
-    OutletBody, OutletPauseBody, OutletPausedBody, OutletState, PauseRequest, ReasonRequest,
+    OutletBody, OutletPauseBody, OutletPausedBody, OutletState, PauseRequest, PromisedBody,
+    QueueBody, ReasonRequest, StaffingBody, StaffingRequest, Units, WalkInsBody, WalkInsRequest,
 };
 
 use crate::call::{Call, unexpected};
-use crate::outlets::{Listing, Outlets};
+use crate::outlets::{Listing, Outlets, is_open_at};
 use crate::reply::{Answer, Reply};
 use crate::trouble::Trouble;
 use crate::worker::Worker;
@@ -93,18 +96,55 @@ pub(crate) async fn resume(call: &mut Call) -> Answer {
     }
 }
 
+/// `POST /v1/outlets/{id}/staffing`
+pub(crate) async fn set_staffing(call: &mut Call) -> Answer {
+    let request = call.request_key()?;
+    let StaffingRequest { stations } = call.json().await?;
+    let outlet = own_listing(call).await?;
+    let staffing = SetStaffing { request, outlet: outlet.number, stations };
+    match call.command(Priority::Status, Command::SetStaffing(staffing)).await? {
+        Said::Done { seq, outcome: Outcome::StaffingSet, repeated, .. } => {
+            let body = StaffingBody { outlet: outlet.id.to_string(), stations, seq };
+            Ok(Reply::json(200, &body).repeated(repeated))
+        }
+        Said::Refused(refusal) => Err(refusal.into()),
+        other => Err(unexpected(&other)),
+    }
+}
+
+/// `POST /v1/outlets/{id}/walk-ins`
+pub(crate) async fn record_walk_ins(call: &mut Call) -> Answer {
+    let request = call.request_key()?;
+    let WalkInsRequest { units } = call.json().await?;
+    let outlet = own_listing(call).await?;
+    let record = RecordWalkIns { request, outlet: outlet.number, work: units.thousandths() };
+    match call.command(Priority::Status, Command::RecordWalkIns(record)).await? {
+        Said::Done { seq, outcome: Outcome::WalkInsRecorded, repeated, .. } => {
+            let body = WalkInsBody { outlet: outlet.id.to_string(), units, seq };
+            Ok(Reply::json(200, &body).repeated(repeated))
+        }
+        Said::Refused(refusal) => Err(refusal.into()),
+        other => Err(unexpected(&other)),
+    }
+}
+
 fn outlet_id(call: &Call) -> Result<OutletId, Trouble> {
     OutletId::new(call.param()).ok_or_else(|| Trouble::new(Code::OutletNotFound))
 }
 
 /// The outlet in the path, if the key may act for it.
 async fn own_outlet(call: &Call) -> Result<OutletId, Trouble> {
-    let id = outlet_id(call)?;
     if brand_of_key(call).is_some() {
-        let listing = call.worker.outlet(&id).await?;
-        check_brand(call, &listing.brand)?;
+        return Ok(own_listing(call).await?.id.clone());
     }
-    Ok(id)
+    outlet_id(call)
+}
+
+/// As this gate knows it.
+async fn own_listing(call: &Call) -> Result<Arc<Listing>, Trouble> {
+    let listing = call.worker.outlet(&outlet_id(call)?).await?;
+    check_brand(call, &listing.brand)?;
+    Ok(listing)
 }
 
 /// Of an outlet's key; other keys are for all brands.
@@ -128,13 +168,18 @@ fn document_of(view: &OutletView) -> Result<OutletDocument, Trouble> {
 }
 
 /// An outlet as it is, for those who may see it.
-fn body(worker: &Worker, view: &OutletView) -> Result<OutletBody, Trouble> {
+pub(super) fn body(worker: &Worker, view: &OutletView) -> Result<OutletBody, Trouble> {
     let document = document_of(view)?;
     let state = match &view.pause {
         Some(_) => OutletState::Paused,
-        None if opening(&document)?.holds(worker.journal_ms()) => OutletState::Open,
+        None if is_open_at(&opening(&document)?, worker.journal_ms()) => OutletState::Open,
         None => OutletState::Closed,
     };
+    let promised = view.promised.iter().map(|(ready_at_ms, work)| PromisedBody {
+        ready_at: Instant { ms: *ready_at_ms },
+        units: units(*work),
+    });
+    let queue = QueueBody { units: units(view.unfinished), promised: promised.collect() };
     let pause = view.pause.as_ref().map(|pause| OutletPauseBody {
         until: pause.until_ms.map(|ms| Instant { ms }),
         reason: pause.reason.clone(),
@@ -143,10 +188,20 @@ fn body(worker: &Worker, view: &OutletView) -> Result<OutletBody, Trouble> {
         id: view.id.to_string(),
         state,
         pause,
+        // What is ordered while it is closed is made once it opens.
+        eta_ms: view.eta_ms,
+        queue,
+        stations: view.stations,
         version: view.version,
         document: document.without_secret(),
         seq: None,
     })
+}
+
+/// Work as replies have it; more than they can say is as good as that.
+fn units(work: u64) -> Units {
+    let work = u32::try_from(work).unwrap_or(u32::MAX);
+    Units::of_thousandths(work).expect("any number")
 }
 
 fn etag(version: u32) -> HeaderValue {

@@ -68,7 +68,7 @@ pub(crate) fn answer(
     cut: impl Cut + 'static,
     work: impl Work + 'static,
     limits: Limits,
-    running: impl Drop + 'static,
+    running: impl Sized + 'static,
 ) -> mpsc::Receiver<io::Result<Bytes>> {
     let (pieces, answer) = mpsc::channel(limits.pieces_max);
     let until = Instant::now() + limits.body_time_max;

@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use levee_api::outlet::{Fulfilment, Opening, OutletDocument};
-use levee_api::types::{NameHash, OutletId, OutletNo};
+use levee_api::outlet::{Degrees, Fulfilment, ItemDocument, OutletDocument};
+use levee_api::types::{NameHash, Opening, OutletId, OutletNo};
 
 /// One outlet, as of some version of its document.
 #[derive(Debug)]
@@ -19,6 +19,8 @@ pub struct Listing {
     pub brand: Arc<str>,
     /// The hash, which vouchers are compared with.
     pub brand_hash: NameHash,
+    /// For people.
+    pub name: Box<str>,
     /// What it makes.
     pub menu: Arc<Menu>,
     /// When it is open.
@@ -52,15 +54,22 @@ impl Listing {
             id,
             brand_hash: NameHash::of(&brand),
             brand,
+            name: document.name.as_str().into(),
             menu,
             opening,
-            place: Place { lat: document.lat.degrees(), lng: document.lng.degrees() },
+            place: Place { lat: document.lat, lng: document.lng },
             picks_up: document.fulfilment.contains(&Fulfilment::Pickup),
             delivers: document.fulfilment.contains(&Fulfilment::Delivery),
             ready_within_ms: ms(document.ready_within).unwrap_or(u32::MAX),
             courier_travel_ms: ms(document.courier_travel).unwrap_or(u32::MAX),
         }
     }
+}
+
+/// Whether an outlet of these hours is open at an instant, in milliseconds since 1970.
+#[must_use]
+pub fn is_open_at(opening: &Opening, at_ms: u64) -> bool {
+    opening.open_from_ms(at_ms) == at_ms
 }
 
 /// A menu, which all outlets of a chain may share. An item's place in it is what orders name.
@@ -85,7 +94,7 @@ pub struct Item {
 
 impl Menu {
     pub(super) fn of(document: &OutletDocument) -> Self {
-        let item = |item: &levee_api::outlet::ItemDocument| Item {
+        let item = |item: &ItemDocument| Item {
             sku: item.sku.as_str().into(),
             price_minor: item.price_minor,
             work: item.work.thousandths(),
@@ -96,32 +105,43 @@ impl Menu {
 }
 
 /// A place on the earth in degrees.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
-    /// -90 to 90, north.
-    pub lat: f64,
-    /// -180 to 180, east.
-    pub lng: f64,
+    /// North.
+    pub lat: Degrees<90>,
+    /// East.
+    pub lng: Degrees<180>,
 }
 
 /// The earth's mean radius in metres.
 const RADIUS_M: f64 = 6_371_008.8;
 
 impl Place {
+    fn radians(self) -> (f64, f64) {
+        (self.lat.degrees().to_radians(), self.lng.degrees().to_radians())
+    }
+
     /// To another place along the great circle, in metres (haversine formula).
     #[must_use]
-    pub fn distance_m(self, other: Self) -> f64 {
-        let (from, to) = (self.lat.to_radians(), other.lat.to_radians());
+    pub fn distance_m(self, other: Self) -> u32 {
+        let ((from, east), (to, other_east)) = (self.radians(), other.radians());
         let half_lat = ((to - from) / 2.0).sin();
-        let half_lng = ((other.lng - self.lng).to_radians() / 2.0).sin();
+        let half_lng = ((other_east - east) / 2.0).sin();
         let chord = half_lat * half_lat + from.cos() * to.cos() * half_lng * half_lng;
-        2.0 * RADIUS_M * chord.sqrt().min(1.0).asin()
+        let distance_m = 2.0 * RADIUS_M * chord.sqrt().min(1.0).asin();
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "at most half of the earth's circumference"
+        )]
+        let distance_m = distance_m.round() as u32;
+        distance_m
     }
 
     /// On the unit sphere, where what is near is near: around the poles and where longitudes begin
     /// again, too.
     pub(super) fn on_sphere(self) -> [f32; 3] {
-        let (lat, lng) = (self.lat.to_radians(), self.lng.to_radians());
+        let (lat, lng) = self.radians();
         #[expect(clippy::cast_possible_truncation, reason = "half a metre, on the unit sphere")]
         [lat.cos() * lng.cos(), lat.cos() * lng.sin(), lat.sin()].map(|x: f64| x as f32)
     }

@@ -11,6 +11,7 @@
 //! It is a copy: the engine has the outlets, and every command that relies on one names the version
 //! of its document. Whether an outlet is paused, and how busy its kitchen is, only the engine knows.
 
+mod feed;
 mod listing;
 mod places;
 mod shared;
@@ -31,7 +32,8 @@ use levee_api::types::{NameHash, OutletId, OutletNo};
 use self::places::Places;
 use self::shared::Shared;
 
-pub use listing::{Item, Listing, Menu, Place};
+pub(crate) use feed::Feed;
+pub use listing::{Item, Listing, Menu, Place, is_open_at};
 
 /// Most outlets that one search looks at: where hardly any is open, the rest is not worth the time
 /// that all who ask would wait.
@@ -110,14 +112,9 @@ impl Outlets {
         let listings = nearest.filter_map(|number| tables.listings[number.index()].as_ref());
         let wanted = listings.filter(|listing| is_wanted(listing)).take(limit);
         let mut near: Vec<Near> = wanted
-            .map(|listing| {
-                let distance_m = listing.place.distance_m(place).round();
-                #[expect(
-                    clippy::cast_possible_truncation,
-                    clippy::cast_sign_loss,
-                    reason = "half of the earth's circumference in metres"
-                )]
-                Near { listing: Arc::clone(listing), distance_m: distance_m as u32 }
+            .map(|listing| Near {
+                listing: Arc::clone(listing),
+                distance_m: listing.place.distance_m(place),
             })
             .collect();
         drop(tables);
@@ -140,9 +137,13 @@ impl Outlets {
         if self.knows(number, version) {
             return Ok(());
         }
-        let listing = Arc::new(self.listing(number, version, id, document)?);
-        self.write().put(listing);
+        let listing = self.listing(number, version, id, document)?;
+        self.take(Arc::new(listing));
         Ok(())
+    }
+
+    fn take(&self, listing: Arc<Listing>) {
+        self.write().put(listing);
     }
 
     /// Whether this version of an outlet, or a later one, is here.

@@ -4,8 +4,9 @@ use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
 use std::sync::Arc;
 
-use levee_api::outlet::{Opening, OutletDocument};
+use levee_api::outlet::{OutletDocument, opening};
 use levee_api::strict::Malformed;
+use levee_api::types::Opening;
 
 use super::listing::Menu;
 
@@ -27,6 +28,11 @@ impl Shared {
         self.menus.keep(menu)
     }
 
+    #[cfg(test)]
+    pub(super) fn menus_len(&self) -> usize {
+        self.menus.values.len()
+    }
+
     pub(super) fn brand(&mut self, brand: &str) -> Arc<str> {
         self.brands.keep(brand)
     }
@@ -44,7 +50,7 @@ impl Shared {
             self.openings.retain(|_, opening| Arc::strong_count(opening) > 1);
             self.openings_swept = self.openings.len();
         }
-        let opening = Arc::new(levee_api::outlet::opening(document)?);
+        let opening = Arc::new(opening(document)?);
         self.openings.insert(key, Arc::clone(&opening));
         Ok(opening)
     }

@@ -60,6 +60,9 @@ pub(crate) enum Handler {
     GetOutlet,
     PauseOutlet,
     ResumeOutlet,
+    ListOutlets,
+    SetStaffing,
+    RecordWalkIns,
     Live,
     AuditExport,
 }

@@ -147,3 +147,37 @@ fn a_brands_key_is_for_its_own_outlets() {
     assert_eq!(ask(&ours, "GET /v1/outlets/sh-1", "").brief(), "403 forbidden");
     assert_eq!(ask(&theirs, "GET /v1/outlets/sh-1", "").status, 200);
 }
+
+#[test]
+fn staffing_and_walk_ins_change_when_a_drink_is_ready() {
+    let bench = Bench::new();
+    put(&bench, "sh-1", "operator", &outlet("dev", 31.2304, 121.4737));
+    let shown = || bench.ask("GET /v1/outlets/sh-1", "outlet", "", "").json();
+    let eta_ms = || shown()["eta_ms"].as_u64().unwrap();
+    let first_ms = eta_ms();
+    let walk_ins =
+        |key: &str, body: &str| bench.post("/v1/outlets/sh-1/walk-ins", "outlet", key, body);
+    let got = walk_ins("1", r#"{"units": 40.5}"#);
+    assert_eq!(got.json(), json!({"outlet": "sh-1", "units": 40.5, "seq": 2}));
+    assert!(walk_ins("1", r#"{"units": 40.5}"#).replayed());
+    assert_eq!(shown()["queue"], json!({"units": 40.5, "promised": []}));
+    let busy_ms = eta_ms();
+    assert!(busy_ms > first_ms, "{busy_ms} {first_ms}");
+    let staffing =
+        |key: &str, body: &str| bench.post("/v1/outlets/sh-1/staffing", "operator", key, body);
+    assert_eq!(staffing("2", r#"{"stations": 20}"#).json()["stations"], 20);
+    assert_eq!((&shown()["stations"], &shown()["document"]["stations"]), (&json!(20), &json!(2)));
+    assert!(eta_ms() < busy_ms, "{} {busy_ms}", eta_ms());
+    for (got, expected) in [
+        (walk_ins("3", r#"{"units": 0}"#), "400 invalid_field units"),
+        (walk_ins("3", r#"{"units": 1000.5}"#), "400 invalid_field units"),
+        (staffing("3", r#"{"stations": 0}"#), "400 invalid_field stations"),
+        (staffing("", r#"{"stations": 1}"#), "400 idempotency_key_missing"),
+        (
+            bench.post("/v1/outlets/sh-2/staffing", "operator", "4", r#"{"stations": 1}"#),
+            "404 outlet_not_found",
+        ),
+    ] {
+        assert_eq!(got.brief(), expected);
+    }
+}
