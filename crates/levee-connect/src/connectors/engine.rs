@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use levee_api::port::{
-    Answer, Ask, AskBody, Deliver, Failure, Origin, OrderView, OutletView, Priority, Query, Reply,
+    Answer, Ask, AskBody, Deliver, Failure, OrderView, Origin, OutletView, Priority, Query, Reply,
     Submit,
 };
 use levee_api::types::{Action, Command, OrderNo, OutletNo, Refusal};

@@ -91,7 +91,8 @@ impl Http {
         for (name, value) in headers {
             request = request.header(*name, value);
         }
-        let request = request.body(Full::new(body)).map_err(|error| Trouble::Broken(error.into()))?;
+        let request =
+            request.body(Full::new(body)).map_err(|error| Trouble::Broken(error.into()))?;
         let call = async {
             let broken = |error: hyper_util::client::legacy::Error| Trouble::Broken(error.into());
             let answer = self.0.request(request).await.map_err(broken)?;

@@ -121,8 +121,7 @@ impl Target {
         (order, outlet, version): (OrderNo, OutletNo, u32),
         reason: &str,
     ) -> Result<Command, Trouble> {
-        let cancel =
-            Cancel { ticket: ids.ticket.to_owned(), version, reason: reason.to_owned() };
+        let cancel = Cancel { ticket: ids.ticket.to_owned(), version, reason: reason.to_owned() };
         let path = format!("tickets/{}/cancel", ids.ticket);
         self.call(http, &path, &format!("{}.{version}", ids.ticket), &cancel).await?;
         Ok(step(order, outlet, version, TicketStep::Withdraw))
