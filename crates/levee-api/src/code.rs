@@ -12,7 +12,7 @@
 use aes::Aes128;
 use aes::cipher::BlockCipherEncrypt;
 use hmac::{Hmac, KeyInit, Mac};
-use levee_core::types::{LockNo, RedemptionNo, VoucherNo};
+use levee_core::types::{LockNo, OFFERS_MAX, OfferNo, OrderNo, QuoteNo, RedemptionNo, VoucherNo};
 use sha2::Sha256;
 
 use crate::pass::PassSecret;
@@ -81,6 +81,11 @@ pub struct Codes {
     vouchers: Cipher,
     redemptions: Cipher,
     locks: Cipher,
+    orders: Cipher,
+    payments: Cipher,
+    tickets: Cipher,
+    /// By the offer's place in its quote.
+    offers: [Cipher; OFFERS_MAX],
     passes: PassSecret,
 }
 
@@ -94,6 +99,10 @@ impl Codes {
             vouchers: Cipher::new(key, "voucher"),
             redemptions: Cipher::new(key, "redemption"),
             locks: Cipher::new(key, "lock"),
+            orders: Cipher::new(key, "order"),
+            payments: Cipher::new(key, "payment"),
+            tickets: Cipher::new(key, "ticket"),
+            offers: std::array::from_fn(|place| Cipher::new(key, &format!("offer {place}"))),
             passes: PassSecret::new(key),
         }
     }
@@ -152,6 +161,63 @@ impl Codes {
     pub fn parse_lock(&self, id: &str) -> Option<LockNo> {
         let sealed = self.decode(id.strip_prefix("lck_")?)?;
         self.locks.open(sealed).map(LockNo)
+    }
+
+    /// `ord_` and a code.
+    #[must_use]
+    pub fn order(&self, number: OrderNo) -> String {
+        self.id("ord_", self.orders.seal(number.0))
+    }
+
+    /// `None` for anything that this installation did not make.
+    #[must_use]
+    pub fn parse_order(&self, id: &str) -> Option<OrderNo> {
+        let sealed = self.decode(id.strip_prefix("ord_")?)?;
+        self.orders.open(sealed).map(OrderNo)
+    }
+
+    /// `pay_` and a code, of an order's payment: the number under which it is made at a provider.
+    #[must_use]
+    pub fn payment(&self, number: OrderNo) -> String {
+        self.id("pay_", self.payments.seal(number.0))
+    }
+
+    /// `None` for anything that this installation did not make.
+    #[must_use]
+    pub fn parse_payment(&self, id: &str) -> Option<OrderNo> {
+        let sealed = self.decode(id.strip_prefix("pay_")?)?;
+        self.payments.open(sealed).map(OrderNo)
+    }
+
+    /// `tkt_` and a code, of an order's ticket.
+    #[must_use]
+    pub fn ticket(&self, number: OrderNo) -> String {
+        self.id("tkt_", self.tickets.seal(number.0))
+    }
+
+    /// `None` for anything that this installation did not make.
+    #[must_use]
+    pub fn parse_ticket(&self, id: &str) -> Option<OrderNo> {
+        let sealed = self.decode(id.strip_prefix("tkt_")?)?;
+        self.tickets.open(sealed).map(OrderNo)
+    }
+
+    /// `off_` and a code.
+    ///
+    /// # Panics
+    /// The offer's place is [`OFFERS_MAX`] or more.
+    #[must_use]
+    pub fn offer(&self, offer: OfferNo) -> String {
+        self.id("off_", self.offers[usize::from(offer.place)].seal(offer.quote.0))
+    }
+
+    /// `None` for anything that this installation did not make.
+    #[must_use]
+    pub fn parse_offer(&self, id: &str) -> Option<OfferNo> {
+        let sealed = self.decode(id.strip_prefix("off_")?)?;
+        let quotes = (0..).zip(&self.offers).map(|(place, offers)| (place, offers.open(sealed)));
+        let mut offers = quotes.filter_map(|(place, quote)| Some((place, quote?)));
+        offers.next().map(|(place, quote)| OfferNo { quote: QuoteNo(quote), place })
     }
 
     fn id(&self, prefix: &str, sealed: u64) -> String {
@@ -293,5 +359,21 @@ mod tests {
         assert_eq!(Codes::new(&[8; 32], 0).parse_voucher(&code), None);
         assert_eq!(Codes::new(&[7; 32], 1).parse_voucher(&code), None);
         assert_eq!(codes().parse_redemption(&format!("red_{code}")), None);
+        let order = codes().order(OrderNo(7));
+        assert_eq!(codes().parse_order(&order), Some(OrderNo(7)));
+        assert_eq!(codes().parse_payment(&order.replace("ord_", "pay_")), None);
+        let payment = codes().payment(OrderNo(7));
+        assert_eq!(codes().parse_payment(&payment), Some(OrderNo(7)));
+        let ticket = codes().ticket(OrderNo(7));
+        assert_eq!(codes().parse_ticket(&ticket), Some(OrderNo(7)));
+    }
+
+    #[test]
+    fn an_offer_is_known_with_its_place() {
+        for place in 0..4 {
+            let offer = OfferNo { quote: QuoteNo(9), place };
+            assert_eq!(codes().parse_offer(&codes().offer(offer)), Some(offer));
+        }
+        assert_eq!(codes().parse_offer(&codes().order(OrderNo(9)).replace("ord", "off")), None);
     }
 }

@@ -1,13 +1,14 @@
 //! The campaign document: what an operator writes, as JSON or TOML, and its way to checked terms.
 
 use levee_core::types::{
-    CampaignId, Condition, DOCUMENT_LEN_MAX, DURATION_MS_MAX, DayPart, Definition, Eligibility,
-    EnvelopeTerms, InviteTerms, InviteTier, Terms, TermsError, Test, VoucherKind, VoucherTerms,
+    CampaignId, CompensationTerms, Condition, DOCUMENT_LEN_MAX, DURATION_MS_MAX, DayPart,
+    Definition, Eligibility, EnvelopeTerms, InviteTerms, InviteTier, Terms, TermsError, Test,
+    VoucherKind, VoucherTerms,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::strict::{Malformed, Pairs, parse};
+use crate::strict::{Malformed, Pairs, parse, wrong};
 use crate::time::{Duration, Instant, offsets};
 
 /// A campaign as its operator describes it.
@@ -41,6 +42,9 @@ pub struct CampaignDocument {
     /// Red envelopes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub envelopes: Option<EnvelopesDocument>,
+    /// What those get whose orders ended without their fault.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compensation: Option<CompensationDocument>,
     /// Compliance.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limits: Option<LimitsDocument>,
@@ -170,6 +174,23 @@ pub struct EnvelopesDocument {
     pub expires_after: Duration,
 }
 
+/// What those get whose orders ended without their fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CompensationDocument {
+    /// As planned; funding with purpose `compensation` sets it aside. What that does not cover is
+    /// counted as unpaid.
+    pub budget_minor: u64,
+    /// Face of the voucher for a user whose paid order the outlet did not make; 0 or absent: none.
+    #[serde(default)]
+    pub apology_minor: u32,
+    /// What an outlet gets for what it had begun to make when an operator cancelled it, as a share of
+    /// the order's total without the outlet's own discount; 0 or absent: nothing.
+    #[serde(default)]
+    #[schemars(range(min = 0, max = 100))]
+    pub outlet_percent: u8,
+}
+
 /// Compliance: every limit is the operator's policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -180,10 +201,6 @@ pub struct LimitsDocument {
     /// Largest sum for one user.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub per_user_total_minor: Option<u64>,
-}
-
-fn wrong(field: impl Into<String>, detail: impl Into<String>) -> Malformed {
-    Malformed { field: Some(field.into()), detail: detail.into() }
 }
 
 /// Reads a document from TOML. TOML's own instants are taken, too.
@@ -253,7 +270,7 @@ pub fn compile(document: &CampaignDocument) -> Result<Definition, Malformed> {
             min_spend_minor: voucher.min_spend_minor,
             brands: voucher.brands.clone(),
             categories: voucher.categories.clone(),
-            hours: voucher.hours.iter().map(|part| day_part(part)).collect::<Result<_, _>>()?,
+            hours: day_parts("voucher.hours", &voucher.hours)?,
             valid_for_ms: voucher.valid_for.ms,
             per_user: voucher.per_user,
             rollback_within_ms: voucher.rollback_within.ms,
@@ -269,6 +286,11 @@ pub fn compile(document: &CampaignDocument) -> Result<Definition, Malformed> {
             share_max_minor: envelopes.share_max_minor,
             shares_max: envelopes.shares_max,
             expires_after_ms: envelopes.expires_after.ms,
+        }),
+        compensation: document.compensation.map(|compensation| CompensationTerms {
+            budget_minor: compensation.budget_minor,
+            apology_minor: compensation.apology_minor,
+            outlet_percent: compensation.outlet_percent,
         }),
         prize_max_minor: limits.and_then(|limits| limits.prize_max_minor),
         per_user_total_minor: limits.and_then(|limits| limits.per_user_total_minor),
@@ -325,8 +347,16 @@ fn kind(voucher: &VoucherDocument) -> Result<VoucherKind, Malformed> {
     }
 }
 
-/// `10:00-22:00`; the end may be `24:00`, or lie before the start to pass midnight.
-fn day_part(text: &str) -> Result<DayPart, Malformed> {
+/// Texts such as `10:00-22:00`; an end may be `24:00`, or lie before its start to pass midnight.
+pub(crate) fn day_parts(field: &str, texts: &[String]) -> Result<Vec<DayPart>, Malformed> {
+    let part = |text: &String| {
+        let detail = || format!("{text:?} is not a part of the day such as 10:00-22:00");
+        day_part(text).ok_or_else(|| wrong(field, detail()))
+    };
+    texts.iter().map(part).collect()
+}
+
+fn day_part(text: &str) -> Option<DayPart> {
     let minute = |clock: &str| {
         let (hours, minutes) = clock.split_once(':')?;
         let digits = |text: &str| text.len() == 2 && text.bytes().all(|b| b.is_ascii_digit());
@@ -336,12 +366,8 @@ fn day_part(text: &str) -> Result<DayPart, Malformed> {
         let (hours, minutes): (u16, u16) = (hours.parse().ok()?, minutes.parse().ok()?);
         (minutes < 60 && hours * 60 + minutes <= 1_440).then_some(hours * 60 + minutes)
     };
-    let part = text.split_once('-').and_then(|(from, until)| {
-        Some(DayPart { from_minute: minute(from)?, until_minute: minute(until)? })
-    });
-    part.ok_or_else(|| {
-        wrong("voucher.hours", format!("{text:?} is not a part of the day such as 10:00-22:00"))
-    })
+    let (from, until) = text.split_once('-')?;
+    Some(DayPart { from_minute: minute(from)?, until_minute: minute(until)? })
 }
 
 #[cfg(test)]

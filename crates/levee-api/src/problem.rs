@@ -79,8 +79,11 @@ codes! {
     OutletLimitReached "outlet_limit_reached" 409 "The installation holds as many outlets as it may.";
     OutletPaused "outlet_paused" 409 "The outlet takes no orders now.";
     OrderStateConflict "order_state_conflict" 409 "The order's state does not allow this.";
-    TradeConflict "trade_conflict" 409 "The order is paid under another trade number.";
-    CapturedAmountWrong "captured_amount_wrong" 409 "What was captured is not what was to be paid.";
+    TradeConflict "trade_conflict" 409 "The order's payment has another trade number.";
+    OutletBusy "outlet_busy" 409 "The outlet cannot have it ready by then: ask for a quote.";
+    NoOffers "no_offers" 409 "No outlet of the quote can make it within the time that is promised ahead.";
+    OfferExpired "offer_expired" 409 "The offer is no longer held, or was taken.";
+    OfferOfAnotherOrder "offer_of_another_order" 409 "The offer is for another outlet or other items.";
     TicketVersionConflict "ticket_version_conflict" 409 "The ticket has another version by now.";
     RefundTooLarge "refund_too_large" 409 "This is more than was paid and is not being given back already.";
     Unchanged "unchanged" 409 "It is so already: there was nothing to change.";
@@ -140,7 +143,10 @@ impl From<Refusal> for Code {
             Refusal::OrderStateConflict(_) => Self::OrderStateConflict,
             Refusal::PaymentNotFound => Self::PaymentNotFound,
             Refusal::TradeConflict => Self::TradeConflict,
-            Refusal::CapturedAmountWrong => Self::CapturedAmountWrong,
+            Refusal::OutletBusy => Self::OutletBusy,
+            Refusal::NoOffers => Self::NoOffers,
+            Refusal::OfferExpired => Self::OfferExpired,
+            Refusal::OfferOfAnotherOrder => Self::OfferOfAnotherOrder,
             Refusal::TicketVersionConflict => Self::TicketVersionConflict,
             Refusal::RefundTooLarge => Self::RefundTooLarge,
             Refusal::RefundNotFound => Self::RefundNotFound,

@@ -4,9 +4,10 @@
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
-use crate::tables::{Order, Outlet, Store, Table, Texts, UserIndex};
+use crate::pacing::{Kitchen, Ticket};
+use crate::tables::{Order, Outlet, Quote, Store, Table, Texts, UserIndex};
 use crate::types::{
-    Action, OrderEnd, OrderNo, OrderState, OutletId, OutletNo, PaymentState, UserKey,
+    Action, OrderEnd, OrderNo, OrderState, OutletId, OutletNo, PaymentState, QuoteNo, UserKey,
 };
 
 /// Outlets by number and by name.
@@ -15,14 +16,19 @@ pub(crate) struct OutletBook {
     pub(crate) rows: Table<Outlet>,
     pub(crate) texts: Texts,
     by_id: BTreeMap<OutletId, OutletNo>,
+    /// By number. Records have what was learned; what is promised follows from orders and quotes.
+    kitchens: Vec<Kitchen>,
+    /// In the order in which their documents were put.
+    put: BTreeSet<(u64, OutletNo)>,
     /// Paused ones by the time at which that ends, where it ends by itself.
     paused: BTreeSet<(u64, OutletNo)>,
 }
 
 impl OutletBook {
     pub(crate) fn new(rows: u8, texts: u8) -> Self {
-        let (by_id, paused) = (BTreeMap::new(), BTreeSet::new());
-        Self { rows: Table::new(rows), texts: Texts::new(texts), by_id, paused }
+        let (by_id, put, paused) = (BTreeMap::new(), BTreeSet::new(), BTreeSet::new());
+        let (rows, texts) = (Table::new(rows), Texts::new(texts));
+        Self { rows, texts, by_id, kitchens: Vec::new(), put, paused }
     }
 
     pub(crate) fn number(&self, id: &OutletId) -> Option<OutletNo> {
@@ -33,19 +39,48 @@ impl OutletBook {
         self.rows.get(number.index())
     }
 
-    pub(crate) fn push(&mut self, outlet: Outlet, store: &mut Store) -> OutletNo {
+    pub(crate) fn push(&mut self, mut outlet: Outlet, store: &mut Store) -> OutletNo {
+        let kitchen = Kitchen::new(outlet.stations, outlet.unit_ms);
+        outlet.learned = kitchen.learned();
         let number = OutletNo(self.rows.push(outlet, store));
         self.by_id.insert(outlet.id(), number);
+        self.put.insert((outlet.put_seq, number));
+        self.kitchens.push(kitchen);
         number
+    }
+
+    pub(crate) fn kitchen(&self, number: OutletNo) -> &Kitchen {
+        &self.kitchens[number.index()]
+    }
+
+    /// Changes a kitchen, and what the record has of it.
+    pub(crate) fn with_kitchen<T>(
+        &mut self,
+        number: OutletNo,
+        change: impl FnOnce(&mut Kitchen) -> T,
+    ) -> T {
+        let kitchen = &mut self.kitchens[number.index()];
+        let result = change(kitchen);
+        self.rows[number.index()].learned = kitchen.learned();
+        result
     }
 
     /// Puts a record in the place of the one before.
     pub(crate) fn set(&mut self, number: OutletNo, outlet: Outlet) {
         let row = &mut self.rows[number.index()];
         let (before, after) = (row.pause_ends_ms(), outlet.pause_ends_ms());
+        if row.put_seq != outlet.put_seq {
+            self.put.remove(&(row.put_seq, number));
+            self.put.insert((outlet.put_seq, number));
+        }
         *row = outlet;
         before.map(|ends_ms| self.paused.remove(&(ends_ms, number)));
         after.map(|ends_ms| self.paused.insert((ends_ms, number)));
+    }
+
+    /// Those whose documents were put after `seq`, in that order.
+    pub(crate) fn put_after(&self, seq: u64) -> impl Iterator<Item = OutletNo> {
+        self.put.range((seq.saturating_add(1), OutletNo(0))..).map(|(_, number)| *number)
     }
 
     /// Pauses in the order in which they end, each with that time.
@@ -53,12 +88,84 @@ impl OutletBook {
         self.paused.iter().copied()
     }
 
-    /// Makes all that follows from the records.
-    pub(crate) fn rebuild(&mut self) {
+    /// Makes all that follows from the records, with those of what was promised.
+    pub(crate) fn rebuild(&mut self, promised: impl Iterator<Item = (OutletNo, Ticket)>) {
         for (number, outlet) in (0..).map(OutletNo).zip(self.rows.iter()) {
             self.by_id.insert(outlet.id(), number);
+            self.put.insert((outlet.put_seq, number));
+            self.kitchens.push(Kitchen::restored(&outlet.learned));
             outlet.pause_ends_ms().map(|ends_ms| self.paused.insert((ends_ms, number)));
         }
+        for (outlet, ticket) in promised {
+            self.kitchens[outlet.index()].restore_promise(ticket);
+        }
+    }
+}
+
+/// Quotes by number and by time.
+#[derive(Debug)]
+pub(crate) struct QuoteBook {
+    pub(crate) rows: Table<Quote>,
+    /// Those whose offers are held, by the time at which that ends.
+    held: BTreeSet<(u64, QuoteNo)>,
+}
+
+impl QuoteBook {
+    pub(crate) fn new(rows: u8) -> Self {
+        Self { rows: Table::new(rows), held: BTreeSet::new() }
+    }
+
+    pub(crate) fn get(&self, number: QuoteNo) -> Option<&Quote> {
+        self.rows.get(number.index())
+    }
+
+    pub(crate) fn push(&mut self, quote: Quote, store: &mut Store) -> QuoteNo {
+        let number = QuoteNo(self.rows.push(quote, store));
+        self.held.insert((quote.until_ms, number));
+        number
+    }
+
+    /// A quote's offers are held no longer.
+    pub(crate) fn end(&mut self, number: QuoteNo) {
+        let quote = &mut self.rows[number.index()];
+        quote.set_over();
+        self.held.remove(&(quote.until_ms, number));
+    }
+
+    /// Those whose offers are held, in the order in which that ends, each with that time.
+    pub(crate) fn held(&self) -> impl Iterator<Item = (u64, QuoteNo)> {
+        self.held.iter().copied()
+    }
+
+    /// Forgets the oldest that are over, up to `limit` of them.
+    pub(crate) fn forget(&mut self, limit: usize, store: &mut Store) {
+        let first = self.rows.first();
+        let over = self.rows.iter().take(limit).take_while(|quote| !quote.is_held()).count();
+        self.rows.forget_before(first + u32::try_from(over).expect("a table's length"), store);
+    }
+
+    /// Moves the time until which offers are held.
+    pub(crate) fn move_until(&mut self, moved_ms: impl Fn(u64) -> u64) {
+        let held = core::mem::take(&mut self.held).into_iter();
+        self.held = held
+            .map(|(until_ms, quote)| {
+                let until_ms = moved_ms(until_ms);
+                self.rows[quote.index()].until_ms = until_ms;
+                (until_ms, quote)
+            })
+            .collect();
+    }
+
+    /// What kitchens hold for quotes.
+    pub(crate) fn promised(&self) -> impl Iterator<Item = (OutletNo, Ticket)> {
+        self.rows.iter().filter(|quote| quote.is_held()).flat_map(Quote::tickets)
+    }
+
+    /// Makes all that follows from the records.
+    pub(crate) fn rebuild(&mut self) {
+        let numbers = (self.rows.first()..).map(QuoteNo);
+        let held = numbers.zip(self.rows.iter()).filter(|(_, quote)| quote.is_held());
+        self.held = held.map(|(number, quote)| (quote.until_ms, number)).collect();
     }
 }
 
@@ -71,8 +178,16 @@ pub(crate) struct OrderBook {
     due: BTreeSet<(u64, OrderNo)>,
     /// Those that an outlet has to make.
     open: BTreeSet<(OutletNo, OrderNo)>,
-    /// Those for which something is to be done outside.
-    undone: BTreeSet<OrderNo>,
+    /// Those for which something is to be done outside, in the order in which that changed last.
+    undone: BTreeSet<(u64, OrderNo)>,
+    /// Counts such changes. Anew after a restart, as do those who ask.
+    changes: u64,
+    /// The change of each.
+    changed: BTreeMap<OrderNo, u64>,
+    /// Those for which somebody is to be compensated.
+    owed: BTreeSet<OrderNo>,
+    /// Those that an outlet has from another one.
+    moved: BTreeSet<(OutletNo, OrderNo)>,
 }
 
 impl OrderBook {
@@ -83,6 +198,10 @@ impl OrderBook {
             due: BTreeSet::new(),
             open: BTreeSet::new(),
             undone: BTreeSet::new(),
+            changes: 0,
+            changed: BTreeMap::new(),
+            owed: BTreeSet::new(),
+            moved: BTreeSet::new(),
         }
     }
 
@@ -97,26 +216,40 @@ impl OrderBook {
     pub(crate) fn push(&mut self, order: Order, store: &mut Store) {
         let number = OrderNo(self.rows.push(order, store));
         self.users.set(number.0, &self.rows, store);
-        self.list(number, &order);
+        self.list(number, None, &order);
     }
 
     /// Puts a record in the place of the one before.
     pub(crate) fn set(&mut self, number: OrderNo, order: Order) {
         let before = core::mem::replace(&mut self.rows[number.index()], order);
-        before.awaits_until_ms().map(|due_ms| self.due.remove(&(due_ms, number)));
-        self.open.remove(&(before.outlet, number));
-        self.undone.remove(&number);
-        self.list(number, &order);
+        self.list(number, Some(&before), &order);
     }
 
-    fn list(&mut self, number: OrderNo, order: &Order) {
-        order.awaits_until_ms().map(|due_ms| self.due.insert((due_ms, number)));
-        if order.state().is_open() {
-            self.open.insert((order.outlet, number));
+    /// Moves an order from where it stood in the lists to where it belongs.
+    fn list(&mut self, number: OrderNo, before: Option<&Order>, order: &Order) {
+        let due = |order: &Order| order.awaits_until_ms().map(|due_ms| (due_ms, number));
+        relist(&mut self.due, before.and_then(due), due(order));
+        let open = |order: &Order| order.state().is_open().then_some((order.outlet, number));
+        relist(&mut self.open, before.and_then(open), open(order));
+        if before.is_none_or(|before| !before.actions(number).eq(order.actions(number))) {
+            let change = self.changed.remove(&number);
+            change.map(|change| self.undone.remove(&(change, number)));
+            if order.actions(number).next().is_some() {
+                self.changes += 1;
+                self.changed.insert(number, self.changes);
+                self.undone.insert((self.changes, number));
+            }
         }
-        if !order.actions(number).is_empty() {
-            self.undone.insert(number);
-        }
+        let owed = |order: &Order| order.is_owed().then_some(number);
+        relist(&mut self.owed, before.and_then(owed), owed(order));
+        let moved = |order: &Order| order.left().map(|_| (order.outlet, number));
+        relist(&mut self.moved, before.and_then(moved), moved(order));
+    }
+
+    /// What kitchens have promised to orders that are not begun.
+    pub(crate) fn promised(&self) -> impl Iterator<Item = (OutletNo, Ticket)> {
+        let waiting = self.rows.iter().filter(|order| order.at_kitchen() == AtKitchen::Promised);
+        waiting.map(|order| (order.outlet, order.ticket()))
     }
 
     /// Those that await something in the order in which they expire, each with that time.
@@ -135,10 +268,21 @@ impl OrderBook {
         self.open.range(range).map(|(_, order)| *order)
     }
 
-    /// Those with something undone after this one, oldest first.
-    pub(crate) fn undone_after(&self, after: Option<OrderNo>) -> impl Iterator<Item = OrderNo> {
-        let first = after.map_or(0, |after| after.0.saturating_add(1));
-        self.undone.range(OrderNo(first)..).copied()
+    /// Those for which somebody is to be compensated, oldest first.
+    pub(crate) fn owed(&self) -> impl Iterator<Item = OrderNo> {
+        self.owed.iter().copied()
+    }
+
+    /// Those that an outlet has from another one, oldest first.
+    pub(crate) fn moved_to(&self, outlet: OutletNo) -> impl Iterator<Item = OrderNo> {
+        let range = (outlet, OrderNo(0))..=(outlet, OrderNo(u32::MAX));
+        self.moved.range(range).map(|(_, order)| *order)
+    }
+
+    /// Those with something undone that changed after this change, in the order in which it did,
+    /// each with its change.
+    pub(crate) fn undone_after(&self, change: u64) -> impl Iterator<Item = (u64, OrderNo)> {
+        self.undone.range((change.saturating_add(1), OrderNo(0))..).copied()
     }
 
     /// Moves the time at which orders expire that await something.
@@ -158,19 +302,45 @@ impl OrderBook {
         self.users.rebuild(&self.rows, store);
         for number in (0..self.rows.len()).map(OrderNo) {
             let order = self.rows[number.index()];
-            self.list(number, &order);
+            self.list(number, None, &order);
         }
     }
 }
 
+/// Moves an entry of a list.
+fn relist<T: Ord>(list: &mut BTreeSet<T>, before: Option<T>, after: Option<T>) {
+    if before != after {
+        before.map(|before| list.remove(&before));
+        after.map(|after| list.insert(after));
+    }
+}
+
+/// What an order's kitchen has to do with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AtKitchen {
+    /// Capacity is taken for it.
+    Promised,
+    /// It is being made.
+    Making,
+    /// Nothing any more.
+    Nothing,
+}
+
 impl Order {
-    /// When it expires, while it awaits its payment or that it is accepted.
+    /// Until when what it awaits must be: that it is paid, accepted, made or collected.
     pub(crate) fn awaits_until_ms(&self) -> Option<u64> {
-        let awaits = matches!(
-            self.state(),
-            OrderState::AwaitingPayment | OrderState::Paid | OrderState::Sent
-        );
-        awaits.then_some(self.due_ms)
+        (self.state() <= OrderState::Ready).then_some(self.due_ms)
+    }
+
+    pub(crate) fn at_kitchen(&self) -> AtKitchen {
+        match self.state() {
+            OrderState::AwaitingPayment
+            | OrderState::Paid
+            | OrderState::Sent
+            | OrderState::Accepted => AtKitchen::Promised,
+            OrderState::Making => AtKitchen::Making,
+            _ => AtKitchen::Nothing,
+        }
     }
 
     /// Whether the outlet is to be told that its ticket is cancelled. An outlet that rejected it
@@ -181,9 +351,10 @@ impl Order {
     }
 
     /// What is to be done outside, as it follows from the record.
-    pub(crate) fn actions(&self, order: OrderNo) -> Vec<Action> {
+    pub(crate) fn actions(&self, order: OrderNo) -> impl Iterator<Item = Action> {
         let (outlet, version) = (self.outlet, self.version);
         let creates = self.payment() == Some(PaymentState::Created) && self.trade().is_none();
+        let left = self.left_to_tell();
         let all = [
             (creates, Action::CreatePayment { order, payable_minor: self.payable_minor() }),
             (self.payment() == Some(PaymentState::Unknown), Action::ClosePayment { order }),
@@ -197,7 +368,10 @@ impl Order {
                     amount_minor: self.refund_under_way_minor,
                 },
             ),
+            (self.is_disputed(), Action::ReviewPayment { order }),
         ];
-        all.into_iter().filter(|(is_due, _)| *is_due).map(|(_, action)| action).collect()
+        let left = left.map(|(outlet, version)| Action::CancelTicket { order, outlet, version });
+        let due = all.into_iter().filter(|(is_due, _)| *is_due).map(|(_, action)| action);
+        due.chain(left)
     }
 }

@@ -11,9 +11,9 @@ use alloc::vec::Vec;
 use crate::state::{Campaign, SetAside, State};
 use crate::tables::{RedemptionState, Voucher};
 use crate::types::{
-    Action, Bill, CampaignId, CampaignNo, CampaignState, Counts, Definition, LockNo, Money,
-    Operations, OrderNo, OutletId, OutletNo, RedemptionNo, Reference, Refusal, UserKey, VoucherNo,
-    VoucherState,
+    Action, Bill, CampaignId, CampaignNo, CampaignState, Compensated, Counts, Definition, LockNo,
+    Money, Operations, OrderNo, OutletId, OutletNo, RedemptionNo, Reference, Refusal, UserKey,
+    VoucherNo, VoucherState,
 };
 
 pub use orders::{OrderView, OutletView, PauseView};
@@ -57,6 +57,23 @@ pub enum Query {
     Operations,
     /// One outlet by its id.
     Outlet(OutletId),
+    /// One outlet by its number.
+    OutletNumbered(OutletNo),
+    /// Outlets in the order in which their documents were put: what a directory is filled from, and
+    /// kept fresh.
+    Outlets {
+        /// Put after this sequence number.
+        after_seq: u64,
+        /// At most [`LIST_MAX`].
+        limit: u32,
+    },
+    /// When an order could be ready at each of these outlets, if placed now.
+    Etas {
+        /// At most [`LIST_MAX`] of them are looked at.
+        outlets: Vec<OutletNo>,
+        /// In thousandths of a unit.
+        work: u32,
+    },
     /// One order.
     Order(OrderNo),
     /// A user's orders, newest first.
@@ -77,10 +94,24 @@ pub enum Query {
         /// At most [`LIST_MAX`].
         limit: u32,
     },
-    /// What is to be done outside, by order, oldest first: what a connector asks after a restart.
+    /// An outlet's orders of some time, newest first.
+    Statement {
+        /// Which outlet.
+        outlet: OutletNo,
+        /// Placed from then on, in milliseconds since 1970.
+        from_ms: u64,
+        /// Placed before then.
+        until_ms: u64,
+        /// Older than this one; from the newest, if absent.
+        before: Option<OrderNo>,
+        /// At most [`LIST_MAX`].
+        limit: u32,
+    },
+    /// What is to be done outside: what a connector asks, from 0 on when it starts, and then for
+    /// what has changed since.
     Undone {
-        /// From the first, if absent.
-        after: Option<OrderNo>,
+        /// Changed after this change; changes count from 1 at each start of the engine.
+        after_change: u64,
         /// Most orders, at most [`LIST_MAX`]; each comes with all of its actions.
         limit: u32,
     },
@@ -103,14 +134,24 @@ pub enum Answer {
     Redemptions(Vec<RedemptionView>),
     /// To [`Query::Operations`].
     Operations(Operations),
-    /// To [`Query::Outlet`]; `None` when there is no such outlet.
+    /// To [`Query::Outlet`] and [`Query::OutletNumbered`]; `None` when there is no such outlet.
     Outlet(Option<Box<OutletView>>),
+    /// To [`Query::Outlets`].
+    Outlets(Vec<OutletView>),
+    /// To [`Query::Etas`]: in milliseconds from now, in the same order; `None` where the outlet takes
+    /// no orders now, or none that is promised so far ahead.
+    Etas(Vec<Option<u64>>),
     /// To [`Query::Order`]; `None` when there is no such order.
     Order(Option<Box<OrderView>>),
-    /// To [`Query::Orders`] and [`Query::OpenOrders`].
+    /// To [`Query::Orders`], [`Query::OpenOrders`] and [`Query::Statement`].
     Orders(Vec<OrderView>),
-    /// To [`Query::Undone`]; empty once nothing is left.
-    Undone(Vec<Action>),
+    /// To [`Query::Undone`]; no actions where nothing has changed.
+    Undone {
+        /// By order, in the order in which they changed.
+        actions: Vec<Action>,
+        /// The last change among these, or the one asked after.
+        change: u64,
+    },
 }
 
 /// One campaign.
@@ -132,6 +173,8 @@ pub struct CampaignView {
     pub set_aside: SetAside,
     /// Its vouchers.
     pub counts: Counts,
+    /// What it gave for orders that ended.
+    pub compensated: Compensated,
 }
 
 /// One voucher.
@@ -145,6 +188,8 @@ pub struct VoucherView {
     pub definition: Arc<Definition>,
     /// Sequence number of the claim.
     pub seq: u64,
+    /// Whether it was given for an order that ended without its user's fault, and not for a claim.
+    pub is_apology: bool,
     /// Largest discount, in minor units.
     pub face_minor: u32,
     /// With the time looked at.
@@ -222,13 +267,31 @@ impl State {
                 )
             }
             Query::Operations => Answer::Operations(self.operations.clone()),
-            Query::Outlet(id) => Answer::Outlet(self.outlet_view(now_ms, id)),
+            Query::Outlet(id) => {
+                let number = self.outlets.number(id);
+                Answer::Outlet(number.map(|number| Box::new(self.outlet_view(now_ms, number))))
+            }
+            Query::OutletNumbered(number) => {
+                let known = self.outlets.get(*number).is_some();
+                Answer::Outlet(known.then(|| Box::new(self.outlet_view(now_ms, *number))))
+            }
+            Query::Outlets { after_seq, limit } => {
+                let numbers = self.outlets.put_after(*after_seq).take(bounded(*limit));
+                Answer::Outlets(numbers.map(|number| self.outlet_view(now_ms, number)).collect())
+            }
+            Query::Etas { outlets, work } => {
+                let outlets = outlets.iter().take(LIST_MAX as usize);
+                Answer::Etas(outlets.map(|outlet| self.eta_ms(now_ms, *outlet, *work)).collect())
+            }
             Query::Order(number) => Answer::Order(self.order_view(now_ms, *number).map(Box::new)),
             Query::Orders { user, before, limit } => self.orders_of(now_ms, *user, *before, *limit),
             Query::OpenOrders { outlet, after, limit } => {
                 self.open_orders(now_ms, *outlet, *after, *limit)
             }
-            Query::Undone { after, limit } => self.undone(*after, *limit),
+            Query::Statement { outlet, from_ms, until_ms, before, limit } => {
+                self.statement(now_ms, *outlet, *from_ms..*until_ms, *before, *limit)
+            }
+            Query::Undone { after_change, limit } => self.undone(*after_change, *limit),
         }
     }
 
@@ -251,6 +314,7 @@ impl State {
             money: campaign.money,
             set_aside: campaign.set_aside,
             counts: campaign.counts,
+            compensated: campaign.compensated,
         }
     }
 
@@ -262,6 +326,7 @@ impl State {
             user: voucher.user,
             definition: self.definition(voucher.campaign),
             seq: voucher.seq,
+            is_apology: voucher.is_apology(),
             face_minor: voucher.face_minor,
             state: self.voucher_state_at(now_ms, voucher),
             valid_from_ms: voucher.issued_at_ms,

@@ -11,11 +11,11 @@ use crate::handlers::USERS_PLANNED_MAX;
 use crate::state::{Campaign, Outage, SetAside, State};
 use crate::tables::{Budgets, Capture, Chunk, LAYOUT, LockState, Pages};
 use crate::types::{
-    CampaignNo, Command, DecodeError, Definition, LockNo, Operations, Reader, Wire,
+    CampaignNo, Command, Compensated, DecodeError, Definition, LockNo, Operations, Reader, Wire,
 };
 
 /// How many tables there are, and how many there were before there were outlets.
-const TABLES: usize = 8;
+const TABLES: usize = 9;
 const TABLES_BEFORE_OUTLETS: usize = 5;
 
 /// What a snapshot holds beside pages, as of its sequence number. Made in no time and encoded
@@ -179,6 +179,7 @@ impl State {
             &mut self.outlets.rows,
             &mut self.outlets.texts.blocks,
             &mut self.orders.rows,
+            &mut self.quotes.rows,
         ]
     }
 }
@@ -229,8 +230,13 @@ impl Rest {
             outage.until_ms.put(&mut out);
         }
         // What was never set is not written: builds that know no settings can read it then.
-        if self.operations != Operations::default() {
+        let compensated = self.campaigns.iter().map(|campaign| campaign.compensated);
+        let has_compensated = compensated.clone().any(|sums| sums != Compensated::default());
+        if self.operations != Operations::default() || has_compensated {
             self.operations.put(&mut out);
+        }
+        if has_compensated {
+            compensated.for_each(|sums| sums.put(&mut out));
         }
         out
     }
@@ -271,6 +277,8 @@ impl Wire for Campaign {
                 compensation_minor: Wire::get(reader)?,
             },
             counts: Wire::get(reader)?,
+            // Stands at the end, where there is any.
+            compensated: Compensated::default(),
             live_face_minor: Wire::get(reader)?,
             locked_face_minor: Wire::get(reader)?,
             open_rests_minor: Wire::get(reader)?,
@@ -326,6 +334,11 @@ impl Restore {
         if reader.remaining() > 0 {
             state.operations = Wire::get(reader)?;
         }
+        if reader.remaining() > 0 {
+            for campaign in &mut state.campaigns {
+                campaign.compensated = Wire::get(reader)?;
+            }
+        }
         let wrong = |what| RestoreError::Rest(DecodeError { what, offset: reader.offset() });
         let in_order = |(first, len): &(u32, u32)| first <= len && *len < u32::MAX;
         let is_known = matches!(spans.len(), TABLES_BEFORE_OUTLETS | TABLES);
@@ -348,6 +361,7 @@ impl Restore {
             references,
             outlets,
             orders,
+            quotes,
             store,
             ..
         } = &mut state;
@@ -359,6 +373,7 @@ impl Restore {
         outlets.rows.begin_restore(spans[5], store);
         outlets.texts.blocks.begin_restore(spans[6], store);
         orders.rows.begin_restore(spans[7], store);
+        quotes.rows.begin_restore(spans[8], store);
         for (number, campaign) in (0..).zip(&state.campaigns) {
             state.by_id.insert(campaign.definition.id.clone(), CampaignNo(number));
         }
@@ -394,6 +409,7 @@ impl Restore {
             references,
             outlets,
             orders,
+            quotes,
             store,
             held,
             ..
@@ -402,8 +418,9 @@ impl Restore {
         users.rebuild(vouchers, store);
         requests.rebuild(store);
         references.rebuild(store);
-        outlets.rebuild();
+        outlets.rebuild(orders.promised().chain(quotes.promised()));
         orders.rebuild(store);
+        quotes.rebuild();
         let is_held = locks.iter().zip(0..).filter(|(lock, _)| lock.state() == LockState::Held);
         *held =
             is_held.map(|(lock, number)| (lock.until_ms, LockNo(number))).collect::<BTreeSet<_>>();

@@ -6,14 +6,14 @@ use alloc::vec::Vec;
 
 use sha2::{Digest, Sha256};
 
-use crate::books::{OrderBook, OutletBook};
+use crate::books::{OrderBook, OutletBook, QuoteBook};
 use crate::rules::{RuleBook, Rules};
 use crate::tables::{
     Answer, Answers, Budgets, Lock, Redemption, Store, Table, UserIndex, Voucher, put_all,
 };
 use crate::types::{
-    CampaignId, CampaignNo, CampaignState, Command, Counts, Definition, LockNo, Money, Operations,
-    Outcome, Purpose, RedemptionNo, Refusal, RequestKey, VoucherNo, Wire,
+    CampaignId, CampaignNo, CampaignState, Command, Compensated, Counts, Definition, LockNo, Money,
+    Operations, Outcome, Purpose, RedemptionNo, Refusal, RequestKey, VoucherNo, Wire,
 };
 
 /// Most campaigns of one installation; bounds the work of a tick.
@@ -81,6 +81,7 @@ pub(crate) struct Campaign {
     pub money: Money,
     pub set_aside: SetAside,
     pub counts: Counts,
+    pub compensated: Compensated,
     /// Sums kept beside the buckets, so that a slip in one of them is seen at once.
     pub live_face_minor: u64,
     pub locked_face_minor: u64,
@@ -115,7 +116,11 @@ impl Campaign {
             "in flight must be the face of locked vouchers"
         );
         assert!(self.set_aside.sum() <= money.available_minor, "set aside must be available");
-        assert!(self.counts.add_up(), "a voucher is in one state: {:?}", self.counts);
+        assert!(
+            self.counts.add_up(self.compensated.apologies),
+            "a voucher is in one state: {:?}",
+            self.counts
+        );
     }
 }
 
@@ -170,6 +175,7 @@ pub struct State {
     pub(crate) budgets: Budgets,
     pub(crate) outlets: OutletBook,
     pub(crate) orders: OrderBook,
+    pub(crate) quotes: QuoteBook,
     /// Memory that tables and indexes will grow into.
     pub(crate) store: Store,
     /// Whose grace may still matter, in the order in which they were.
@@ -200,6 +206,7 @@ impl State {
             budgets: Budgets::new(),
             outlets: OutletBook::new(5, 6),
             orders: OrderBook::new(7),
+            quotes: QuoteBook::new(8),
             store: Store::default(),
             outages: Vec::new(),
             operations: Operations::default(),
@@ -285,7 +292,13 @@ impl State {
         if answer.body != body {
             return Some(Verdict::Refused(Refusal::IdempotencyKeyReused));
         }
-        let Answer { seq, at_ms, outcome, .. } = answer;
+        let Answer { seq, at_ms, mut outcome, .. } = answer;
+        if let Outcome::Quoted(quoted) = &mut outcome {
+            let Some(quote) = self.quotes.get(quoted.quote) else {
+                return Some(Verdict::Refused(Refusal::OfferExpired));
+            };
+            quoted.offers = quote.offers();
+        }
         Some(Verdict::Repeat { seq, at_ms, outcome })
     }
 
@@ -314,7 +327,7 @@ impl State {
             Command::ChangeLevel(change) => self.change_level(now_ms, change),
             Command::ReleaseLevel(release) => self.release_level(now_ms, release),
             Command::ChangeLimit(change) => self.change_limit(now_ms, change),
-            Command::PutOutlet(put) => self.put_outlet(put),
+            Command::PutOutlet(put) => self.put_outlet(seq, put),
             Command::PauseOutlet(pause) => self.pause_outlet(now_ms, pause),
             Command::ResumeOutlet(resume) => self.resume_outlet(now_ms, resume),
             Command::PlaceOrder(place) => self.place_order(now_ms, seq, place),
@@ -328,7 +341,11 @@ impl State {
             }
             Command::MoveTicket(step) => self.move_ticket(now_ms, seq, *step),
             Command::CancelOrder(cancel) => self.cancel_order(now_ms, seq, cancel),
-            Command::RefundOrder(refund) => self.refund_order(now_ms, seq, refund),
+            Command::RefundOrder(refund) => self.refund_order(now_ms, seq, refund, body),
+            Command::SetStaffing(staffing) => self.set_staffing(*staffing),
+            Command::RecordWalkIns(record) => self.record_walk_ins(now_ms, *record),
+            Command::QuoteOrder(quote) => self.quote_order(now_ms, quote),
+            Command::SettleDispute(settle) => self.settle_dispute(now_ms, seq, settle),
         }
     }
 
@@ -367,6 +384,10 @@ impl State {
             );
             campaign.next_to_expire.put(&mut bytes);
             campaign.next_to_settle.put(&mut bytes);
+            // Without compensation the digest is that of builds which knew none.
+            if campaign.compensated != Compensated::default() {
+                campaign.compensated.put(&mut bytes);
+            }
             add(&mut bytes);
         }
         for voucher in self.vouchers.iter() {
@@ -399,6 +420,10 @@ impl State {
         }
         for order in self.orders.rows.iter() {
             order.put_digest(&mut bytes);
+            add(&mut bytes);
+        }
+        for quote in self.quotes.rows.iter() {
+            quote.put_digest(&mut bytes);
             add(&mut bytes);
         }
         // As long as nothing was ever set, the digest is that of builds which knew no settings.

@@ -6,8 +6,8 @@ use alloc::sync::Arc;
 use super::{ReferenceKind, reference_key};
 use crate::state::{CAMPAIGNS_MAX, Campaign, Effect, SetAside, State, shift, take};
 use crate::types::{
-    CampaignId, CampaignNo, CampaignState, ChangeCampaignState, Counts, CreateCampaign, Direction,
-    Money, MoveBudget, Outcome, Refusal, ReplaceCampaign, StateChange,
+    CampaignId, CampaignNo, CampaignState, ChangeCampaignState, Compensated, Counts,
+    CreateCampaign, Direction, Money, MoveBudget, Outcome, Refusal, ReplaceCampaign, StateChange,
 };
 
 /// Most that one campaign may ever be funded with: sums stay far inside 64 bits.
@@ -48,6 +48,7 @@ impl State {
             money: Money::default(),
             set_aside: SetAside::default(),
             counts: Counts::default(),
+            compensated: Compensated::default(),
             live_face_minor: 0,
             locked_face_minor: 0,
             open_rests_minor: 0,

@@ -1,6 +1,6 @@
 //! Claims: one voucher for a user, as often as the campaign allows.
 
-use crate::state::{Effect, State, shift};
+use crate::state::{Effect, State, shift, take};
 use crate::tables::Voucher;
 use crate::types::{
     CampaignState, ClaimVoucher, Outcome, Refusal, RevokeVoucher, VoucherNo, VoucherState,
@@ -60,7 +60,6 @@ impl State {
             return Err(Refusal::BudgetExhausted);
         }
 
-        let number = VoucherNo(self.vouchers.len());
         let voucher = Voucher::new(
             claim.user,
             (seq, now_ms),
@@ -69,14 +68,28 @@ impl State {
             face_minor,
             newest_of_user,
         );
-        self.vouchers.push(voucher, &mut self.store);
+        let number = self.issue(voucher);
+        Ok(Effect::Done(Outcome::Claimed { voucher: number, face_minor }))
+    }
+
+    /// Reserves the face of a new live voucher out of what is available. All vouchers of a campaign
+    /// live equally long, so they expire in the order in which they are issued.
+    pub(super) fn issue(&mut self, voucher: Voucher) -> VoucherNo {
+        let number = VoucherNo(self.vouchers.push(voucher, &mut self.store));
         self.users.set(number.0, &self.vouchers, &mut self.store);
 
-        let campaign = &mut self.campaigns[claim.campaign.index()];
+        let face_minor = u64::from(voucher.face_minor);
+        let campaign = &mut self.campaigns[voucher.campaign.index()];
         let money = &mut campaign.money;
-        shift(&mut money.available_minor, &mut money.reserved_minor, u64::from(face_minor));
-        campaign.live_face_minor += u64::from(face_minor);
-        campaign.counts.claims += 1;
+        shift(&mut money.available_minor, &mut money.reserved_minor, face_minor);
+        campaign.live_face_minor += face_minor;
+        if voucher.is_apology() {
+            take(&mut campaign.set_aside.compensation_minor, face_minor);
+            campaign.compensated.apologies += 1;
+            campaign.compensated.apologies_minor += face_minor;
+        } else {
+            campaign.counts.claims += 1;
+        }
         campaign.counts.live += 1;
         campaign.next_to_expire.get_or_insert(number);
         let before = campaign.last_issued.replace(number);
@@ -84,7 +97,7 @@ impl State {
         if let Some(before) = before {
             self.vouchers[before.index()].set_next_in_campaign(number);
         }
-        Ok(Effect::Done(Outcome::Claimed { voucher: number, face_minor }))
+        number
     }
 
     /// The first answer again, where a user may have one voucher and has it.
@@ -108,7 +121,7 @@ impl State {
         let mut next = newest_of_user;
         while let Some(number) = next {
             let voucher = &self.vouchers[number.index()];
-            if voucher.campaign == claim.campaign {
+            if voucher.campaign == claim.campaign && !voucher.is_apology() {
                 held.vouchers += 1;
                 held.face_minor += u64::from(voucher.face_minor);
                 held.newest = held.newest.or(Some(number));

@@ -6,6 +6,7 @@ mod locks;
 mod operations;
 mod orders;
 mod outlets;
+mod quotes;
 mod redemptions;
 mod time;
 
@@ -30,6 +31,7 @@ enum ReferenceKind {
 enum EventKind {
     Payment = 5,
     Refund = 6,
+    RefundAsk = 7,
 }
 
 /// Key of an event: as a reference's, of what tells one event from all others. The kind keeps both

@@ -127,8 +127,13 @@ impl State {
         if !applies(terms, now_ms, bill) {
             return Err(Refusal::VoucherNotApplicable);
         }
-        let discount_minor = (self.rules.discount_minor)(&terms.voucher, bill.order_minor);
-        if bill.order_minor < terms.voucher.min_spend_minor || discount_minor == 0 {
+        let (discount_minor, least_minor) = if voucher.is_apology() {
+            (u64::from(voucher.face_minor).min(bill.order_minor), 0)
+        } else {
+            let discount_minor = (self.rules.discount_minor)(&terms.voucher, bill.order_minor);
+            (discount_minor, terms.voucher.min_spend_minor)
+        };
+        if bill.order_minor < least_minor || discount_minor == 0 {
             return Err(Refusal::MinSpendNotMet);
         }
         Ok(discount_minor)

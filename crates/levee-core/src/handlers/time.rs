@@ -14,8 +14,8 @@ const REQUESTS_REMEMBERED_MS: u64 = 72 * 3_600_000;
 const OUTAGE_MS_MIN: u64 = 1_000;
 
 impl State {
-    /// Lets expire what is due: at most `limit` locks by their end, then at most `limit` orders and
-    /// pauses of outlets by theirs, then at most `limit` vouchers and rests together, campaign by
+    /// Lets expire what is due: at most `limit` locks by their end, then at most `limit` orders, quotes
+    /// and pauses of outlets by theirs, then at most `limit` vouchers and rests together, campaign by
     /// campaign in the order of their making. One that ended in
     /// another way takes a step as well, so a tick that swept nothing may still have work left;
     /// [`Self::next_due_ms`] knows.
@@ -66,6 +66,7 @@ impl State {
         self.campaigns = campaigns;
         let before_ms = now_ms.saturating_sub(REQUESTS_REMEMBERED_MS);
         self.requests.forget(before_ms, limit, &mut self.store);
+        self.quotes.forget(limit, &mut self.store);
         // One grace can reach into the next outage, so they are forgotten together.
         if self.outages.iter().all(|outage| outage.grace_until_ms() <= now_ms) {
             self.outages.clear();
@@ -91,8 +92,9 @@ impl State {
             ]
         });
         let order = self.orders.awaiting().next().map(|(due_ms, _)| due_ms);
+        let quote = self.quotes.held().next().map(|(until_ms, _)| until_ms);
         let pause = self.outlets.pauses().next().map(|(ends_ms, _)| ends_ms);
-        others.chain([lock, order, pause]).flatten().min()
+        others.chain([lock, order, quote, pause]).flatten().min()
     }
 
     pub(crate) fn resume_service(&mut self, now_ms: u64, resume: ResumeService) -> Effect {
@@ -114,6 +116,7 @@ impl State {
                 .collect();
             // Orders, too: one that awaits its payment ends with its lock.
             self.orders.move_due(|due_ms| outage.graced_ms(due_ms));
+            self.quotes.move_until(|until_ms| outage.graced_ms(until_ms));
             self.outages.push(outage);
         }
         Effect::Done(Outcome::ServiceResumed { outage_ms })

@@ -4,6 +4,7 @@ use core::ops::RangeInclusive;
 
 use super::estimate::{Estimate, ms, real, signed_ms};
 use super::later::{Later, SLOT_MS};
+use super::pace::quantile;
 use super::{Pace, Work};
 
 /// The kitchen of one outlet.
@@ -19,6 +20,11 @@ pub struct Kitchen {
     /// How many times slower the queue moves than stations and making time say, learned while work
     /// waits. It holds a wrong figure of stations, and customers whom nobody reports.
     pub(super) drag: f64,
+    /// How much later than promised orders are ready on average, in ms; less than 0 where they are
+    /// early.
+    pub(super) late_ms: f64,
+    /// How far orders are from that on average, in ms.
+    pub(super) late_spread_ms: f64,
     /// What promises are moved by, learned from those kept and missed.
     pub(super) delta_ms: i32,
     /// Being made for us, in thousandths.
@@ -53,6 +59,8 @@ impl Kitchen {
             stations: stations.max(1),
             unit_ms: f64::from(unit_ms.max(1)),
             drag: DRAG_UNKNOWN,
+            late_ms: 0.0,
+            late_spread_ms: f64::from(unit_ms.max(1)),
             delta_ms: 0,
             making: 0,
             later: Later::default(),
@@ -95,6 +103,18 @@ impl Kitchen {
         self.making + self.later.sum() + ms(self.walk_ins_left(now_ms))
     }
 
+    /// Staff or machines that make, by the outlet's own figure.
+    #[must_use]
+    pub fn stations(&self) -> u16 {
+        self.stations
+    }
+
+    /// Work that is promised and not begun, in thousandths of a unit, by the start of the slot in
+    /// which it is to be ready, in ms since 1970.
+    pub fn promised(&self) -> impl Iterator<Item = (u64, u64)> {
+        self.later.iter().map(|due| (due.at_ms(), due.work))
+    }
+
     /// Takes capacity for an order. Whether there is any is asked before, with the same time.
     pub fn promise(&mut self, now_ms: u64, work: Work, ready_at_ms: u64) -> Ticket {
         self.drain(now_ms);
@@ -130,8 +150,27 @@ impl Kitchen {
     pub fn finish(&mut self, now_ms: u64, ticket: Ticket, begun_at_ms: u64, pace: &Pace) {
         self.give_up(now_ms, ticket);
         self.learn_unit(ticket.work, now_ms.saturating_sub(begun_at_ms), pace);
-        self.learn_queue(now_ms, ticket.work, pace);
-        self.learn_delta(now_ms, ticket, pace);
+        self.learn_promise(now_ms, ticket, pace);
+    }
+
+    /// A promised order is ready, and nobody said when it was begun.
+    ///
+    /// # Panics
+    /// No such order is promised.
+    pub fn finish_unbegun(&mut self, now_ms: u64, ticket: Ticket, pace: &Pace) {
+        self.take_back(now_ms, ticket, pace);
+        self.learn_promise(now_ms, ticket, pace);
+    }
+
+    /// When a courier who needs `travel_ms` is to set out for an order, in ms since 1970: so that at
+    /// the policy's quantile of its readiness, by what was learned of promises here, the courier is
+    /// there.
+    #[must_use]
+    pub fn courier_at_ms(&self, ready_at_ms: u64, travel_ms: u64, pace: &Pace) -> u64 {
+        // The mean distance of a normal distribution is its standard deviation times this root.
+        let spread_ms = self.late_spread_ms * libm::sqrt(core::f64::consts::FRAC_PI_2);
+        let moved_ms = signed_ms(self.late_ms + quantile(pace.courier_q) * spread_ms);
+        ready_at_ms.saturating_add_signed(moved_ms.into()).saturating_sub(travel_ms)
     }
 
     /// An order that was begun will not be finished; nothing is learned from it.
@@ -153,6 +192,11 @@ impl Kitchen {
     /// The outlet's figure of its stations changes, at least 1; what was learned stays.
     pub fn set_stations(&mut self, stations: u16) {
         self.stations = stations.max(1);
+    }
+
+    /// The outlet's figure of the making time changes, 1 ms or more: it is learned anew.
+    pub fn set_unit_ms(&mut self, unit_ms: u32) {
+        self.unit_ms = f64::from(unit_ms.max(1));
     }
 
     /// When `work` is ready with the wanted certainty, if that is in time; not before the range.
@@ -225,6 +269,15 @@ impl Kitchen {
     fn waits(&self, now_ms: u64, pace: &Pace) -> bool {
         let first = self.later.first();
         first.is_some_and(|due| due.at_ms() <= now_ms.saturating_add(pace.ahead_ms))
+    }
+
+    fn learn_promise(&mut self, now_ms: u64, ticket: Ticket, pace: &Pace) {
+        self.learn_queue(now_ms, ticket.work, pace);
+        self.learn_delta(now_ms, ticket, pace);
+        let late_ms = real(now_ms) - real(ticket.ready_at_ms);
+        let off_ms = (late_ms - self.late_ms).abs();
+        self.late_ms += pace.late_gain * (late_ms - self.late_ms);
+        self.late_spread_ms += pace.late_gain * (off_ms - self.late_spread_ms);
     }
 
     /// Moves promises up by a missed one and down by a kept one, so that they settle where a share `q`

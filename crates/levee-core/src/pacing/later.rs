@@ -31,12 +31,6 @@ impl Due {
 pub(super) struct Later(Vec<Due>);
 
 impl Later {
-    /// None where the slots do not ascend or one is empty.
-    pub(super) fn of(dues: Vec<Due>) -> Option<Self> {
-        let ascends = dues.windows(2).all(|pair| pair[0].slot < pair[1].slot);
-        (ascends && dues.iter().all(|due| due.work > 0)).then_some(Self(dues))
-    }
-
     pub(super) fn iter(&self) -> slice::Iter<'_, Due> {
         self.0.iter()
     }

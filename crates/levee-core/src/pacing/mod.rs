@@ -6,7 +6,7 @@
 //! | `kitchen.rs` | one outlet: what was learned, what is promised and being made |
 //! | `estimate.rs` | how long so much work takes, with the wanted certainty |
 //! | `later.rs` | promised work by the time at which it must be ready |
-//! | `wire.rs` | the bytes of a kitchen |
+//! | `learned.rs` | a kitchen as plain bytes |
 //!
 //! A kitchen is told what happens to each order and remembers none of them: whoever keeps the orders
 //! says work and promised time again at every step. Opening hours and pauses are not known here.
@@ -16,14 +16,15 @@
 mod estimate;
 mod kitchen;
 mod later;
+mod learned;
 mod pace;
-mod wire;
 
 #[cfg(test)]
 mod tests;
 
 pub use kitchen::{Kitchen, Ticket};
 pub use later::SLOT_MS;
+pub use learned::Learned;
 pub use pace::Pace;
 
 /// Work in thousandths of a unit; a unit is what one station makes in one go, such as one drink.

@@ -27,19 +27,26 @@ wire_enum! {
         9 => Order(number),
         10 => Orders { user, before, limit },
         11 => OpenOrders { outlet, after, limit },
-        12 => Undone { after, limit },
+        12 => Undone { after_change, limit },
+        13 => Outlets { after_seq, limit },
+        14 => Etas { outlets, work },
+        16 => OutletNumbered(number),
+        15 => Statement { outlet, from_ms, until_ms, before, limit },
     }
 }
 
 wire_struct! {
     SetAside { invites_minor, envelopes_minor, compensation_minor }
-    OutletView { number, id, document, version, brand, stations, accept_within_ms, pause }
+    OutletView {
+        number, id, document, version, brand, put_seq, stations, accept_within_ms, pause, eta_ms,
+        unfinished, promised,
+    }
     PauseView { until_ms, reason }
     OrderView {
         number, user, outlet, lines, state, end, seq, placed_at_ms, due_ms, promised_at_ms,
-        stages_at_ms, work, allow_other_outlet, version, total_minor, merchant_discount_minor,
-        subsidy_minor, payable_minor, captured_minor, refund_asked_minor, refunded_minor, payment,
-        trade, voucher, lock, redemption, actions,
+        stages_at_ms, work, courier_at_ms, others, moved_from, version, total_minor, merchant_discount_minor,
+        subsidy_minor, payable_minor, captured_minor, refund_asked_minor, refunded_minor, disputed,
+        apology, outlet_paid_minor, payment, trade, voucher, lock, redemption, actions,
     }
 }
 
@@ -102,9 +109,9 @@ macro_rules! wire_view {
 }
 
 wire_view! {
-    CampaignView { number, version, state, created_at_ms, money, set_aside, counts }
+    CampaignView { number, version, state, created_at_ms, money, set_aside, counts, compensated }
     VoucherView {
-        number, user, seq, face_minor, state, valid_from_ms, valid_until_ms, lock, redemption,
+        number, user, seq, is_apology, face_minor, state, valid_from_ms, valid_until_ms, lock, redemption,
     }
     RedemptionView {
         number, voucher, seq, at_ms, order_minor, discount_minor, rollback_until_ms, reference,
@@ -187,9 +194,18 @@ impl Wire for Answer {
                 out.push(11);
                 views.put(out);
             }
-            Self::Undone(actions) => {
+            Self::Undone { actions, change } => {
                 out.push(12);
                 actions.put(out);
+                change.put(out);
+            }
+            Self::Outlets(views) => {
+                out.push(13);
+                views.put(out);
+            }
+            Self::Etas(etas) => {
+                out.push(14);
+                etas.put(out);
             }
         }
     }
@@ -207,7 +223,12 @@ impl Wire for Answer {
             9 => Wire::get(reader).map(Self::Outlet),
             10 => Wire::get(reader).map(Self::Order),
             11 => Wire::get(reader).map(Self::Orders),
-            12 => Wire::get(reader).map(Self::Undone),
+            12 => {
+                let (actions, change) = Wire::get(reader)?;
+                Ok(Self::Undone { actions, change })
+            }
+            13 => Wire::get(reader).map(Self::Outlets),
+            14 => Wire::get(reader).map(Self::Etas),
             _ => Err(reader.not("answer")),
         }
     }

@@ -1,14 +1,15 @@
 //! Questions about outlets and orders.
 
-use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use super::{Answer, bounded};
+use crate::pacing::Work;
 use crate::state::State;
-use crate::tables::{Holder, Order};
+use crate::tables::{Order, Outlet};
 use crate::types::{
-    Action, LockNo, NameHash, OrderEnd, OrderLine, OrderNo, OrderState, OutletId, OutletNo,
+    Action, Held, LockNo, NameHash, OrderEnd, OrderLine, OrderNo, OrderState, OutletId, OutletNo,
     PaymentState, RedemptionNo, TradeKey, UserKey, VoucherNo,
 };
 
@@ -25,12 +26,22 @@ pub struct OutletView {
     pub version: u32,
     /// Whose shop it is.
     pub brand: NameHash,
-    /// Staff or machines that make drinks.
+    /// Sequence number of the document.
+    pub put_seq: u64,
+    /// Staff or machines that make, as last told.
     pub stations: u16,
     /// Orders expire that it has not accepted after this time.
     pub accept_within_ms: u64,
     /// The pause, if it takes no orders now.
     pub pause: Option<PauseView>,
+    /// In how many milliseconds one unit of work that is ordered now is ready; `None` where it takes
+    /// no orders now.
+    pub eta_ms: Option<u64>,
+    /// Work that is not done, on all channels, in thousandths of a unit.
+    pub unfinished: u64,
+    /// Promised and not begun, by the time at which it is to be ready: milliseconds since 1970, and
+    /// thousandths of a unit.
+    pub promised: Vec<(u64, u64)>,
 }
 
 /// A pause of an outlet.
@@ -69,8 +80,12 @@ pub struct OrderView {
     pub stages_at_ms: [Option<u64>; 4],
     /// In thousandths of a unit.
     pub work: u32,
-    /// Whether another outlet may make it.
-    pub allow_other_outlet: bool,
+    /// When its courier is to set out, where one is to take it.
+    pub courier_at_ms: Option<u64>,
+    /// Outlets that may still make it instead.
+    pub others: Vec<OutletNo>,
+    /// The outlet that it was moved away from.
+    pub moved_from: Option<OutletNo>,
     /// The ticket's version; 0 before there is one.
     pub version: u32,
     /// Price of all lines.
@@ -87,6 +102,12 @@ pub struct OrderView {
     pub refund_asked_minor: u64,
     /// Of that, what was given back.
     pub refunded_minor: u64,
+    /// Whether somebody must look at what the provider says that it took.
+    pub disputed: bool,
+    /// The voucher that its user got because it ended.
+    pub apology: Option<VoucherNo>,
+    /// What its outlet was paid for what it had made, besides.
+    pub outlet_paid_minor: u64,
     /// Where the payment stands; `None` where nothing is to be paid.
     pub payment: Option<PaymentState>,
     /// Provider and number under which it is paid, once one has said so.
@@ -102,30 +123,41 @@ pub struct OrderView {
 }
 
 impl State {
-    pub(super) fn outlet_view(&self, now_ms: u64, id: &OutletId) -> Option<Box<OutletView>> {
-        let number = self.outlets.number(id)?;
-        let outlet = self.outlets.get(number)?;
+    pub(super) fn eta_ms(&self, now_ms: u64, number: OutletNo, work: u32) -> Option<u64> {
+        let outlet = self.outlets.get(number).filter(|outlet| !outlet.is_paused_at(now_ms))?;
+        let most_ms = self.rules.pace.horizon_ms.max(outlet.ready_within_ms);
+        let ready_at_ms = self.ready_by(now_ms, number, Work(work), now_ms + most_ms)?;
+        Some(ready_at_ms - now_ms)
+    }
+
+    pub(super) fn outlet_view(&self, now_ms: u64, number: OutletNo) -> OutletView {
+        let outlet = &self.outlets.rows[number.index()];
+        let kitchen = self.outlets.kitchen(number);
         let texts = &self.outlets.texts;
         let pause = outlet.is_paused_at(now_ms).then(|| PauseView {
             until_ms: outlet.pause_ends_ms(),
             reason: String::from_utf8(outlet.reason(texts)).expect("kept from a text"),
         });
-        Some(Box::new(OutletView {
+        OutletView {
             number,
             id: outlet.id(),
             document: outlet.document(texts),
             version: outlet.version,
             brand: outlet.brand(),
-            stations: outlet.stations,
+            put_seq: outlet.put_seq,
+            stations: kitchen.stations(),
             accept_within_ms: outlet.accept_within_ms,
             pause,
-        }))
+            eta_ms: self.eta_ms(now_ms, number, Work::UNIT),
+            unfinished: kitchen.unfinished(now_ms),
+            promised: kitchen.promised().collect(),
+        }
     }
 
     pub(super) fn order_view(&self, now_ms: u64, number: OrderNo) -> Option<OrderView> {
         let order: Order = self.order_at(now_ms, number).ok()?;
         // An order that is over by the clock holds nothing any more.
-        let holder = if order.end().is_some() { Holder::Nothing } else { order.holder() };
+        let holder = if order.end().is_some() { Held::Nothing } else { order.holder() };
         Some(OrderView {
             number,
             user: order.user,
@@ -136,10 +168,16 @@ impl State {
             seq: order.seq,
             placed_at_ms: order.placed_at_ms,
             due_ms: order.awaits_until_ms(),
-            promised_at_ms: order.promised_at_ms,
+            promised_at_ms: order.promised_at_ms(),
             stages_at_ms: order.stages_at_ms(),
             work: order.work,
-            allow_other_outlet: order.allows_other_outlet(),
+            courier_at_ms: order.courier_ms().map(|courier_ms| {
+                let kitchen = self.outlets.kitchen(order.outlet);
+                let promised_at_ms = order.promised_at_ms();
+                kitchen.courier_at_ms(promised_at_ms, courier_ms.into(), &self.rules.pace)
+            }),
+            others: order.others().collect(),
+            moved_from: order.left(),
             version: order.version,
             total_minor: order.total_minor,
             merchant_discount_minor: order.merchant_discount_minor,
@@ -148,11 +186,14 @@ impl State {
             captured_minor: order.captured_minor(),
             refund_asked_minor: order.refund_asked_minor,
             refunded_minor: order.refunded_minor,
+            disputed: order.is_disputed(),
+            apology: order.apology(),
+            outlet_paid_minor: order.outlet_paid_minor,
             payment: order.payment(),
             trade: order.trade(),
             voucher: order.voucher(),
-            lock: if let Holder::Lock(lock) = holder { Some(lock) } else { None },
-            redemption: if let Holder::Redemption(used) = holder { Some(used) } else { None },
+            lock: if let Held::Lock(lock) = holder { Some(lock) } else { None },
+            redemption: if let Held::Redemption(used) = holder { Some(used) } else { None },
             actions: self.actions_of(number),
         })
     }
@@ -192,9 +233,40 @@ impl State {
         Answer::Orders(open.take(bounded(limit)).collect())
     }
 
-    /// What is to be done outside, for up to `limit` orders, oldest order first.
-    pub(super) fn undone(&self, after: Option<OrderNo>, limit: u32) -> Answer {
-        let orders = self.orders.undone_after(after).take(bounded(limit));
-        Answer::Undone(orders.flat_map(|order| self.actions_of(order)).collect())
+    /// An outlet's orders that were placed within some time, newest first; those that it has from
+    /// another outlet, too, but none that another one has from it.
+    pub(super) fn statement(
+        &self,
+        now_ms: u64,
+        outlet: OutletNo,
+        placed_ms: Range<u64>,
+        before: Option<OrderNo>,
+        limit: u32,
+    ) -> Answer {
+        let newest = self.outlets.get(outlet).and_then(Outlet::newest_order);
+        let older = |number: &OrderNo| self.orders.get(*number).and_then(Order::previous_at_outlet);
+        let own = core::iter::successors(newest, older).take_while(|number| {
+            self.orders.get(*number).is_some_and(|order| order.placed_at_ms >= placed_ms.start)
+        });
+        let mut numbers = own.chain(self.orders.moved_to(outlet)).collect::<Vec<_>>();
+        numbers.sort_unstable_by(|a, b| b.cmp(a));
+        let is_of = |number: &OrderNo| {
+            before.is_none_or(|before| *number < before)
+                && self.orders.get(*number).is_some_and(|order| {
+                    order.outlet == outlet && placed_ms.contains(&order.placed_at_ms)
+                })
+        };
+        let numbers = numbers.into_iter().filter(is_of).take(bounded(limit));
+        Answer::Orders(numbers.filter_map(|number| self.order_view(now_ms, number)).collect())
+    }
+
+    /// What is to be done outside, for up to `limit` orders.
+    pub(super) fn undone(&self, after_change: u64, limit: u32) -> Answer {
+        let (mut actions, mut change) = (Vec::new(), after_change);
+        for (changed, order) in self.orders.undone_after(after_change).take(bounded(limit)) {
+            actions.extend(self.actions_of(order));
+            change = changed;
+        }
+        Answer::Undone { actions, change }
     }
 }

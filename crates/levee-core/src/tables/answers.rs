@@ -10,8 +10,8 @@ use super::index::{HashIndex, Keys};
 use super::table::Table;
 use crate::hash::hash_of;
 use crate::types::{
-    CampaignNo, DecodeError, LockNo, Money, OrderChange, OrderNo, Outcome, Reader, RedemptionNo,
-    VoucherNo, Wire,
+    CampaignNo, DecodeError, Held, LockNo, Money, OrderChange, OrderNo, Outcome, QuoteNo, Quoted,
+    Reader, RedemptionNo, VoucherNo, Wire,
 };
 
 /// What a request was, and what came of it.
@@ -62,15 +62,21 @@ impl AnswerRow {
                 let number = u32::try_from(budgets.len() - 1).expect("few transfers");
                 (9, [number, 0, 0], 0)
             }
-            Outcome::OrderPlaced { order, subsidy_minor, lock, redemption, due_ms } => {
-                let number = match (lock, redemption) {
-                    (Some(lock), _) => (LOCK, lock.0),
-                    (None, Some(redemption)) => (REDEMPTION, redemption.0),
-                    (None, None) => (0, 0),
+            Outcome::OrderPlaced { order, promised_at_ms, subsidy_minor, held, due_ms } => {
+                let number;
+                (holder, number) = match held {
+                    Held::Lock(lock) => (LOCK, lock.0),
+                    Held::Redemption(redemption) => (REDEMPTION, redemption.0),
+                    Held::Nothing => (0, 0),
                 };
-                holder = number.0;
-                (19, [order.0, *subsidy_minor, number.1], *due_ms)
+                // Neither is so far ahead that it does not fit: `PROMISED_AHEAD_MS_MAX`.
+                let [promised, due] = [*promised_at_ms, *due_ms]
+                    .map(|ms| u32::try_from(ms.saturating_sub(answer.at_ms)).expect("near"));
+                let long = u64::from(promised) << 32 | u64::from(due);
+                (19, [order.0, *subsidy_minor, number], long)
             }
+            // The offers stand in the quote's own record.
+            Outcome::Quoted(quoted) => (24, [quoted.quote.0, 0, 0], quoted.until_ms),
             Outcome::OrderChanged(change) => {
                 // Everything but the numbers takes few bytes.
                 let mut bytes = Vec::new();
@@ -113,11 +119,20 @@ impl AnswerRow {
             9 => Outcome::BudgetMoved(Box::new(budgets[a as usize])),
             19 => Outcome::OrderPlaced {
                 order: OrderNo(a),
+                promised_at_ms: self.at_ms + (self.long >> 32),
                 subsidy_minor: b,
-                lock: (self.holder == LOCK).then_some(LockNo(c)),
-                redemption: (self.holder == REDEMPTION).then_some(RedemptionNo(c)),
-                due_ms: self.long,
+                held: match self.holder {
+                    LOCK => Held::Lock(LockNo(c)),
+                    REDEMPTION => Held::Redemption(RedemptionNo(c)),
+                    _ => Held::Nothing,
+                },
+                due_ms: self.at_ms + (self.long & u64::from(u32::MAX)),
             },
+            24 => Outcome::Quoted(Box::new(Quoted {
+                quote: QuoteNo(a),
+                until_ms: self.long,
+                offers: Vec::new(),
+            })),
             20 => self.order_change().expect("written by `of`"),
             kind => {
                 let mut bytes = alloc::vec![kind];

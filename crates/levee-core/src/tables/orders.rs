@@ -6,14 +6,16 @@ use alloc::vec::Vec;
 use bytemuck::{Pod, Zeroable};
 
 use super::rows::{NONE, some};
+use crate::pacing::{Ticket, Work};
 use crate::types::{
-    LINES_MAX, LockNo, NameHash, OrderChange, OrderEnd, OrderLine, OrderNo, OrderState, OutletNo,
-    PaymentState, PlaceOrder, RedemptionNo, TicketStep, TradeKey, UserKey, VoucherNo, VoucherState,
+    CampaignNo, Held, LINES_MAX, LockNo, NameHash, OTHER_OUTLETS_MAX, OrderChange, OrderEnd,
+    OrderLine, OrderNo, OrderState, OutletNo, PaymentState, PlaceOrder, RedemptionNo, TicketStep,
+    TradeKey, UserKey, VoucherNo, VoucherState,
 };
 
 /// One order with its payment and its ticket.
 ///
-/// 256 bytes: 64 of them are the lines, which the ticket needs for as long as it may have to be sent
+/// 256 bytes: 40 of them are the lines, which the ticket needs for as long as it may have to be sent
 /// again, and 52 are users and trade numbers, by which repeats are known. In 128 bytes those would
 /// stand in a second record, with a second look into far memory at every step.
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
@@ -24,9 +26,8 @@ pub(crate) struct Order {
     /// Sequence number of the placing.
     pub seq: u64,
     pub placed_at_ms: u64,
-    /// While it awaits payment or acceptance: when it expires. Moved by outages: grace included.
+    /// What it awaits must be by then. Moved by outages: grace included.
     pub due_ms: u64,
-    pub promised_at_ms: u64,
     pub total_minor: u64,
     pub merchant_discount_minor: u64,
     /// All that is to be given back, done or not.
@@ -35,14 +36,29 @@ pub(crate) struct Order {
     pub refund_under_way_minor: u64,
     /// Of that, what was given back.
     pub refunded_minor: u64,
+    /// What its outlet was paid for it, besides.
+    pub outlet_paid_minor: u64,
     moved_seq: u64,
-    moved_at_ms: u64,
+    /// In milliseconds after the placing, as are all `_after_ms`.
+    moved_after_ms: u32,
+    promised_after_ms: u32,
+    /// What its kitchen had moved promises by.
+    delta_ms: i32,
+    /// [`NONE`] without a courier.
+    courier_ms: u32,
     pub subsidy_minor: u32,
     provider: u32,
     pub outlet: OutletNo,
     voucher: u32,
     holder: u32,
     previous_of_user: u32,
+    previous_at_outlet: u32,
+    campaign: u32,
+    /// The outlet that it was moved away from.
+    left: u32,
+    others: [u32; OTHER_OUTLETS_MAX],
+    /// The voucher that its user got for it.
+    apology: u32,
     pub work: u32,
     /// The ticket's version; 0 before there is one.
     pub version: u32,
@@ -58,25 +74,18 @@ pub(crate) struct Order {
     holder_kind: u8,
     flags: u8,
     moved: [u8; 4],
-    unused: [u8; 10],
-}
-
-/// What an order has of its voucher.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Holder {
-    /// Nothing: it has none, or it let go of it.
-    Nothing,
-    /// It is locked until the order is paid.
-    Lock(LockNo),
-    /// It is used.
-    Redemption(RedemptionNo),
+    /// The version of the ticket that is cancelled at the outlet that it was moved away from.
+    left_version: u8,
+    unused: [u8; 1],
 }
 
 /// Bits of [`Order::flags`].
 const CAPTURED: u8 = 1;
-const OTHER_OUTLET: u8 = 2;
+const DISPUTED: u8 = 2;
 const AT_PROVIDER: u8 = 4;
 const WITHDRAWN: u8 = 8;
+const LEFT_KNOWS: u8 = 16;
+const OWED: u8 = 32;
 
 const STATES: [OrderState; 12] = [
     OrderState::AwaitingPayment,
@@ -102,13 +111,14 @@ const PAYMENTS: [PaymentState; 8] = [
     PaymentState::Refunded,
     PaymentState::Unknown,
 ];
-const ENDS: [OrderEnd; 6] = [
+const ENDS: [OrderEnd; 7] = [
     OrderEnd::NotPaid,
     OrderEnd::NotAccepted,
     OrderEnd::Rejected,
     OrderEnd::ByUser,
     OrderEnd::ByOutlet,
     OrderEnd::ByOperator,
+    OrderEnd::NotMade,
 ];
 const STEPS: [TicketStep; 7] = [
     TicketStep::Send,
@@ -133,14 +143,23 @@ fn decode<T: Copy>(list: &[T], code: u8) -> Option<T> {
     usize::from(code).checked_sub(1).map(|place| list[place])
 }
 
+/// An instant counted from the placing of an order. Whatever is more than 49 days later is kept as
+/// that; an order is over long before.
+fn after_ms(placed_at_ms: u64, at_ms: u64) -> u32 {
+    u32::try_from(at_ms.saturating_sub(placed_at_ms)).unwrap_or(u32::MAX)
+}
+
 impl Order {
     /// As placed: it awaits payment, and has nothing of its voucher yet.
     pub(crate) fn placed(
         place: &PlaceOrder,
         (seq, placed_at_ms): (u64, u64),
+        ticket: Ticket,
         subsidy_minor: u32,
-        previous_of_user: Option<OrderNo>,
+        (previous_of_user, previous_at_outlet): (Option<OrderNo>, Option<OrderNo>),
     ) -> Self {
+        let mut others = [NONE; OTHER_OUTLETS_MAX];
+        others.iter_mut().zip(&place.others).for_each(|(place, other)| *place = other.0);
         let mut lines = [OrderLine::zeroed(); LINES_MAX];
         lines[..place.lines.len()].copy_from_slice(&place.lines);
         Self {
@@ -149,20 +168,28 @@ impl Order {
             seq,
             placed_at_ms,
             due_ms: placed_at_ms.saturating_add(place.pay_within_ms),
-            promised_at_ms: place.promised_at_ms,
             total_minor: place.total_minor,
             merchant_discount_minor: place.merchant_discount_minor,
             refund_asked_minor: 0,
             refund_under_way_minor: 0,
             refunded_minor: 0,
+            outlet_paid_minor: 0,
             moved_seq: 0,
-            moved_at_ms: 0,
+            moved_after_ms: 0,
+            promised_after_ms: after_ms(placed_at_ms, ticket.ready_at_ms),
+            delta_ms: ticket.delta_ms,
+            courier_ms: place.courier_ms.unwrap_or(NONE),
             subsidy_minor,
             provider: 0,
             outlet: place.outlet,
             voucher: place.voucher.map_or(NONE, |voucher| voucher.0),
             holder: NONE,
             previous_of_user: previous_of_user.map_or(NONE, |number| number.0),
+            previous_at_outlet: previous_at_outlet.map_or(NONE, |number| number.0),
+            campaign: place.campaign.map_or(NONE, |number| number.0),
+            left: NONE,
+            others,
+            apology: NONE,
             work: place.work,
             version: 0,
             refund: 0,
@@ -173,9 +200,10 @@ impl Order {
             payment: code(&PAYMENTS, Some(PaymentState::Created)),
             end: 0,
             holder_kind: 0,
-            flags: if place.allow_other_outlet { OTHER_OUTLET } else { 0 },
+            flags: 0,
             moved: [0; 4],
-            unused: [0; 10],
+            left_version: 0,
+            unused: [0; 1],
         }
     }
 
@@ -199,8 +227,93 @@ impl Order {
         self.flags & flag != 0
     }
 
-    pub(crate) fn allows_other_outlet(&self) -> bool {
-        self.flag(OTHER_OUTLET)
+    /// What its kitchen needs to know of it.
+    pub(crate) fn ticket(&self) -> Ticket {
+        let (work, ready_at_ms) = (Work(self.work), self.promised_at_ms());
+        Ticket { work, ready_at_ms, delta_ms: self.delta_ms }
+    }
+
+    pub(crate) fn promised_at_ms(&self) -> u64 {
+        self.placed_at_ms + u64::from(self.promised_after_ms)
+    }
+
+    /// How long a courier needs to the outlet, where one is to take it.
+    pub(crate) fn courier_ms(&self) -> Option<u32> {
+        some(self.courier_ms)
+    }
+
+    /// The campaign whose compensation rules hold for it, where it names one.
+    pub(crate) fn campaign(&self) -> Option<CampaignNo> {
+        some(self.campaign).map(CampaignNo)
+    }
+
+    /// Outlets that may make it instead; none once one of them does.
+    pub(crate) fn others(&self) -> impl Iterator<Item = OutletNo> {
+        let others = if self.left().is_none() { self.others } else { [NONE; OTHER_OUTLETS_MAX] };
+        others.into_iter().filter_map(some).map(OutletNo)
+    }
+
+    /// The outlet that it was moved away from.
+    pub(crate) fn left(&self) -> Option<OutletNo> {
+        some(self.left).map(OutletNo)
+    }
+
+    /// Another outlet makes it, and has its ticket under a new version. Whether the first one is
+    /// still to be told is the caller's to say.
+    pub(crate) fn move_to(&mut self, outlet: OutletNo, ticket: Ticket, is_told: bool) {
+        self.left = self.outlet.0;
+        self.outlet = outlet;
+        self.version += 1;
+        self.left_version = u8::try_from(self.version).expect("it is moved early, and once");
+        if is_told {
+            self.flags |= LEFT_KNOWS;
+        }
+        self.promised_after_ms = after_ms(self.placed_at_ms, ticket.ready_at_ms);
+        self.delta_ms = ticket.delta_ms;
+        self.stages_ms = [0; 4];
+        self.forget_moved();
+    }
+
+    /// The outlet that it was moved away from and that does not know it yet, with the version under
+    /// which it is told.
+    pub(crate) fn left_to_tell(&self) -> Option<(OutletNo, u32)> {
+        let left = self.left().filter(|_| !self.flag(LEFT_KNOWS));
+        left.map(|outlet| (outlet, u32::from(self.left_version)))
+    }
+
+    pub(crate) fn set_left_knows(&mut self) {
+        self.flags |= LEFT_KNOWS;
+    }
+
+    /// Whether somebody must look at what the provider took.
+    pub(crate) fn is_disputed(&self) -> bool {
+        self.flag(DISPUTED)
+    }
+
+    pub(crate) fn set_disputed(&mut self, disputed: bool) {
+        self.set_flag(DISPUTED, disputed);
+    }
+
+    /// Whether somebody is to be compensated for it.
+    pub(crate) fn is_owed(&self) -> bool {
+        self.flag(OWED)
+    }
+
+    pub(crate) fn set_owed(&mut self, owed: bool) {
+        self.set_flag(OWED, owed);
+    }
+
+    fn set_flag(&mut self, flag: u8, is_set: bool) {
+        self.flags = if is_set { self.flags | flag } else { self.flags & !flag };
+    }
+
+    /// The voucher that its user got because it ended.
+    pub(crate) fn apology(&self) -> Option<VoucherNo> {
+        some(self.apology).map(VoucherNo)
+    }
+
+    pub(crate) fn set_apology(&mut self, voucher: VoucherNo) {
+        self.apology = voucher.0;
     }
 
     /// The provider and number under which it is paid, once one has said so.
@@ -256,19 +369,19 @@ impl Order {
         some(self.voucher).map(VoucherNo)
     }
 
-    pub(crate) fn holder(&self) -> Holder {
+    pub(crate) fn holder(&self) -> Held {
         match self.holder_kind {
-            0 => Holder::Nothing,
-            1 => Holder::Lock(LockNo(self.holder)),
-            _ => Holder::Redemption(RedemptionNo(self.holder)),
+            0 => Held::Nothing,
+            1 => Held::Lock(LockNo(self.holder)),
+            _ => Held::Redemption(RedemptionNo(self.holder)),
         }
     }
 
-    pub(crate) fn set_holder(&mut self, holder: Holder) {
+    pub(crate) fn set_holder(&mut self, holder: Held) {
         (self.holder_kind, self.holder) = match holder {
-            Holder::Nothing => (0, NONE),
-            Holder::Lock(lock) => (1, lock.0),
-            Holder::Redemption(redemption) => (2, redemption.0),
+            Held::Nothing => (0, NONE),
+            Held::Lock(lock) => (1, lock.0),
+            Held::Redemption(redemption) => (2, redemption.0),
         };
     }
 
@@ -276,10 +389,20 @@ impl Order {
         some(self.previous_of_user).map(OrderNo)
     }
 
+    /// The order that was placed at the same outlet before.
+    pub(crate) fn previous_at_outlet(&self) -> Option<OrderNo> {
+        some(self.previous_at_outlet).map(OrderNo)
+    }
+
     /// When it was accepted, begun, ready and collected, as far as it was, in milliseconds since
     /// 1970.
     pub(crate) fn stages_at_ms(&self) -> [Option<u64>; 4] {
         self.stages_ms.map(|ms| u64::from(ms).checked_sub(1).map(|ms| self.placed_at_ms + ms))
+    }
+
+    /// When it was begun, if it was.
+    pub(crate) fn begun_at_ms(&self) -> Option<u64> {
+        self.stages_at_ms()[1]
     }
 
     /// Keeps when a stage was reached. Counted from 1, so that 0 stands for not yet; whatever takes
@@ -292,13 +415,17 @@ impl Order {
             TicketStep::Collect => 3,
             TicketStep::Send | TicketStep::Reject | TicketStep::Withdraw => return,
         };
-        let after_ms = now_ms.saturating_sub(self.placed_at_ms).saturating_add(1);
-        self.stages_ms[place] = u32::try_from(after_ms).unwrap_or(u32::MAX);
+        self.stages_ms[place] = after_ms(self.placed_at_ms, now_ms).saturating_add(1);
     }
 
     /// Keeps the last step of the ticket, and what came of it: a repeat is told the same.
-    pub(crate) fn set_moved(&mut self, step: TicketStep, at: (u64, u64), change: &OrderChange) {
-        (self.moved_seq, self.moved_at_ms) = at;
+    pub(crate) fn set_moved(
+        &mut self,
+        step: TicketStep,
+        (seq, at_ms): (u64, u64),
+        change: &OrderChange,
+    ) {
+        (self.moved_seq, self.moved_after_ms) = (seq, after_ms(self.placed_at_ms, at_ms));
         self.moved = [
             code(&STEPS, Some(step)),
             code(&STATES, Some(change.state)),
@@ -309,7 +436,7 @@ impl Order {
 
     /// The ticket went on by something else than a step.
     pub(crate) fn forget_moved(&mut self) {
-        (self.moved_seq, self.moved_at_ms, self.moved) = (0, 0, [0; 4]);
+        (self.moved_seq, self.moved_after_ms, self.moved) = (0, 0, [0; 4]);
     }
 
     /// Sequence number, time and outcome of the step that led to the present version, if it was
@@ -324,7 +451,7 @@ impl Order {
                 redemption: None,
                 voucher: decode(&VOUCHERS, voucher),
             };
-            (self.moved_seq, self.moved_at_ms, change)
+            (self.moved_seq, self.placed_at_ms + u64::from(self.moved_after_ms), change)
         })
     }
 

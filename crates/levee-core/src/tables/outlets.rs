@@ -7,13 +7,15 @@ use alloc::vec::Vec;
 use bytemuck::{Pod, Zeroable};
 
 use super::chunk::Store;
+use super::rows::{NONE, some};
 use super::table::Table;
-use crate::types::{NameHash, OutletId, PutOutlet, Wire};
+use crate::pacing::Learned;
+use crate::types::{NameHash, Opening, OrderNo, OutletId, PutOutlet, Reader, Wire};
 
 /// Stands for a pause that somebody must end.
 const UNTIL_RESUMED: u64 = u64::MAX;
 
-/// One outlet.
+/// One outlet. 256 bytes: 64 of them are its name, 72 what was learned of its kitchen.
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 #[repr(C)]
 pub(crate) struct Outlet {
@@ -21,20 +23,30 @@ pub(crate) struct Outlet {
     /// 0 while it takes orders.
     paused_until_ms: u64,
     pub accept_within_ms: u64,
+    pub ready_within_ms: u64,
     document: Span,
     reason: Span,
+    opening: Span,
+    /// Sequence number of the document.
+    pub put_seq: u64,
+    /// Its kitchen, but for what is promised, which follows from orders and quotes.
+    pub learned: Learned,
     brand: u32,
     /// Counts up with every document, from 1.
     pub version: u32,
+    /// The outlet's own figures.
+    pub unit_ms: u32,
+    newest_order: u32,
     pub stations: u16,
     id_len: u8,
-    unused: [u8; 21],
+    unused: [u8; 45],
 }
 
 impl Outlet {
     /// One that takes orders, or what a new document makes of the `before` one.
     pub(crate) fn of(
         put: &PutOutlet,
+        seq: u64,
         before: Option<&Self>,
         texts: &mut Texts,
         store: &mut Store,
@@ -46,13 +58,25 @@ impl Outlet {
             id,
             paused_until_ms: before.map_or(0, |before| before.paused_until_ms),
             accept_within_ms: put.accept_within_ms,
+            ready_within_ms: put.ready_within_ms,
             document: texts.push(&put.document, store),
             reason: before.map_or(Span::zeroed(), |before| before.reason),
+            opening: {
+                let mut bytes = Vec::new();
+                if put.opening != Opening::default() {
+                    put.opening.put(&mut bytes);
+                }
+                texts.push(&bytes, store)
+            },
+            put_seq: seq,
+            learned: before.map_or(Learned::zeroed(), |before| before.learned),
             brand: put.brand.0,
             version: before.map_or(0, |before| before.version) + 1,
+            unit_ms: put.unit_ms,
+            newest_order: before.map_or(NONE, |before| before.newest_order),
             stations: put.stations,
             id_len: u8::try_from(name.len()).expect("at most LEN_MAX"),
-            unused: [0; 21],
+            unused: [0; 45],
         }
     }
 
@@ -69,12 +93,32 @@ impl Outlet {
         texts.get(self.document)
     }
 
+    pub(crate) fn opening(&self, texts: &Texts) -> Opening {
+        if self.opening.len == 0 {
+            return Opening::default();
+        }
+        let bytes = texts.get(self.opening);
+        Opening::get(&mut Reader::new(&bytes)).expect("kept from one")
+    }
+
+    /// The last order that was placed here.
+    pub(crate) fn newest_order(&self) -> Option<OrderNo> {
+        some(self.newest_order).map(OrderNo)
+    }
+
+    pub(crate) fn set_newest_order(&mut self, order: OrderNo) {
+        self.newest_order = order.0;
+    }
+
     /// Whether a command would put what is here already.
     pub(crate) fn is_as(&self, put: &PutOutlet, texts: &Texts) -> bool {
         self.brand() == put.brand
             && self.stations == put.stations
+            && self.unit_ms == put.unit_ms
             && self.accept_within_ms == put.accept_within_ms
+            && self.ready_within_ms == put.ready_within_ms
             && self.document(texts) == put.document
+            && self.opening(texts) == put.opening
     }
 
     /// `until_ms`: without one somebody must resume it.
@@ -111,9 +155,14 @@ impl Outlet {
 
     pub(crate) fn put_digest(&self, texts: &Texts, out: &mut Vec<u8>) {
         self.id().put(out);
-        for number in [self.paused_until_ms, self.accept_within_ms] {
+        let Self { paused_until_ms, accept_within_ms, ready_within_ms, put_seq, .. } = self;
+        for number in [paused_until_ms, accept_within_ms, ready_within_ms, put_seq] {
             number.put(out);
         }
+        self.opening(texts).put(out);
+        out.extend_from_slice(bytemuck::bytes_of(&self.learned));
+        self.unit_ms.put(out);
+        self.newest_order().put(out);
         self.document(texts).put(out);
         self.reason(texts).put(out);
         self.brand().put(out);

@@ -35,11 +35,13 @@ pub(crate) struct Voucher {
     /// The lock that holds it while it is locked, the redemption that used it while it is redeemed.
     holder: u32,
     state: u8,
-    unused: [u8; 3],
+    /// 0 for a claim, 1 for an apology.
+    kind: u8,
+    unused: [u8; 2],
 }
 
 impl Voucher {
-    /// A live one.
+    /// A live one for a claim.
     pub(crate) fn new(
         user: UserKey,
         (seq, issued_at_ms): (u64, u64),
@@ -59,8 +61,19 @@ impl Voucher {
             next_in_campaign: NONE,
             holder: NONE,
             state: state_code(VoucherState::Live),
-            unused: [0; 3],
+            kind: 0,
+            unused: [0; 2],
         }
+    }
+
+    /// One that was not claimed.
+    pub(crate) fn as_apology(self) -> Self {
+        Self { kind: 1, ..self }
+    }
+
+    /// Whether it was given for an order that ended without its user's fault.
+    pub(crate) fn is_apology(&self) -> bool {
+        self.kind == 1
     }
 
     /// The voucher that the same user got before this one, in whichever campaign.
@@ -114,6 +127,10 @@ impl Voucher {
         self.state().put(out);
         self.lock().put(out);
         self.redemption().put(out);
+        // Claimed ones have the digest of builds that knew no others.
+        if self.is_apology() {
+            out.push(self.kind);
+        }
     }
 }
 
@@ -232,6 +249,10 @@ impl Lock {
         put_all(&[self.at_ms, self.until_ms], out);
         self.reference.get().put(out);
         put_end(&self.end, out, [0, 1, 2]);
+        // Locks of apps have the digest of builds that knew no others.
+        if let Some(order) = self.order() {
+            order.put(out);
+        }
     }
 }
 

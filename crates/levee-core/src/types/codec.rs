@@ -331,7 +331,8 @@ wire_enum! {
         12 => ResumeService(c), 13 => ActivateRules(c), 14 => ChangeLevel(c), 15 => ReleaseLevel(c),
         16 => ChangeLimit(c), 17 => PutOutlet(c), 18 => PauseOutlet(c), 19 => ResumeOutlet(c),
         20 => PlaceOrder(c), 21 => RecordPayment(c), 22 => RecordRefund(c), 23 => MoveTicket(c),
-        24 => CancelOrder(c), 25 => RefundOrder(c),
+        24 => CancelOrder(c), 25 => RefundOrder(c), 26 => SetStaffing(c), 27 => RecordWalkIns(c),
+        28 => QuoteOrder(c), 29 => SettleDispute(c),
     }
     Outcome {
         1 => Claimed { voucher, face_minor },
@@ -352,9 +353,15 @@ wire_enum! {
         16 => OutletPut { outlet, version },
         17 => OutletPaused,
         18 => OutletResumed,
-        19 => OrderPlaced { order, subsidy_minor, lock, redemption, due_ms },
+        19 => OrderPlaced { order, promised_at_ms, subsidy_minor, held, due_ms },
         20 => OrderChanged(change),
         21 => TickedWithOrders { swept, orders },
+        22 => StaffingSet,
+        23 => WalkInsRecorded,
+        24 => Quoted(quoted),
+        25 => OrderMoved(moved),
+        26 => PaymentDisputed,
+        27 => DisputeSettled,
     }
     Purpose { 0 => Vouchers, 1 => Invites, 2 => Envelopes, 3 => Compensation }
     Direction { 0 => Fund, 1 => Withdraw }
@@ -380,14 +387,15 @@ wire_enum! {
         30 => LevelByHand, 31 => HeldByOrder, 32 => OutletNotFound, 33 => OutletLimitReached,
         34 => OutletPaused, 35 => OrderNotFound, 36 => OrderOfAnotherUser,
         37 => OrderOfAnotherOutlet, 38 => OrderStateConflict(state), 39 => PaymentNotFound,
-        40 => TradeConflict, 41 => CapturedAmountWrong, 42 => TicketVersionConflict,
-        43 => RefundTooLarge, 44 => RefundNotFound,
+        40 => TradeConflict, 42 => TicketVersionConflict, 43 => RefundTooLarge,
+        44 => RefundNotFound, 45 => OutletBusy, 46 => NoOffers, 47 => OfferExpired,
+        48 => OfferOfAnotherOrder,
     }
 }
 
 /// Fields of commands that the rules may find wrong, behind those of the terms. The place of a name
 /// never changes.
-const INVALID_FIELDS: [&str; 14] = [
+const INVALID_FIELDS: [&str; 21] = [
     "reason",
     "claims_per_s",
     "document",
@@ -397,11 +405,18 @@ const INVALID_FIELDS: [&str; 14] = [
     "lines",
     "total_minor",
     "merchant_discount_minor",
-    "promised_at",
+    "pickup_by",
     "work",
     "pay_within",
     "by",
     "amount_minor",
+    "minutes_per_unit",
+    "ready_within",
+    "hours",
+    "candidates",
+    "hold",
+    "allow_other_outlet",
+    "fulfilment",
 ];
 
 /// The name of a field, by its place among those that refusals name.
@@ -444,11 +459,8 @@ wire_struct! {
         spent_minor, returned_minor,
     }
     Counts { claims, live, locked, redeemed, expired, revoked }
+    Compensated { apologies, apologies_minor, outlets_minor, unpaid_minor }
     Swept { locks, vouchers, redemptions }
-    Terms {
-        currency, opens_at_ms, closes_at_ms, offsets, eligibility, voucher, invites, envelopes,
-        prize_max_minor, per_user_total_minor,
-    }
     ZoneOffset { from_ms, minutes }
     Eligibility { all }
     Condition { attribute, test }
@@ -457,9 +469,62 @@ wire_struct! {
         rollback_within_ms,
     }
     DayPart { from_minute, until_minute }
+    CompensationTerms { budget_minor, apology_minor, outlet_percent }
     InviteTerms { budget_minor, tiers, max_per_user }
     InviteTier { invites, face_minor }
     EnvelopeTerms { budget_minor, share_min_minor, share_max_minor, shares_max, expires_after_ms }
+}
+
+/// Bits of the last byte of [`Terms`] that say what follows.
+const PER_USER_TOTAL: u8 = 1;
+const COMPENSATION: u8 = 2;
+
+/// Fields in this order. What came later is named by a bit of the byte that said whether the last
+/// field is there, so that terms without it have the bytes that they always had.
+impl Wire for Terms {
+    fn put(&self, out: &mut Vec<u8>) {
+        self.currency.put(out);
+        self.opens_at_ms.put(out);
+        self.closes_at_ms.put(out);
+        self.offsets.put(out);
+        self.eligibility.put(out);
+        self.voucher.put(out);
+        self.invites.put(out);
+        self.envelopes.put(out);
+        self.prize_max_minor.put(out);
+        let total = if self.per_user_total_minor.is_some() { PER_USER_TOTAL } else { 0 };
+        out.push(total | if self.compensation.is_some() { COMPENSATION } else { 0 });
+        self.per_user_total_minor.iter().for_each(|total| total.put(out));
+        self.compensation.iter().for_each(|compensation| compensation.put(out));
+    }
+    fn get(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let (currency, opens_at_ms) = Wire::get(reader)?;
+        let (closes_at_ms, offsets) = Wire::get(reader)?;
+        let (eligibility, voucher) = Wire::get(reader)?;
+        let (invites, envelopes) = Wire::get(reader)?;
+        let prize_max_minor = Wire::get(reader)?;
+        let there = reader.byte()?;
+        if there > PER_USER_TOTAL | COMPENSATION {
+            return Err(reader.not("option"));
+        }
+        let is_there = |bit| there & bit != 0;
+        let per_user_total_minor =
+            is_there(PER_USER_TOTAL).then(|| Wire::get(reader)).transpose()?;
+        let compensation = is_there(COMPENSATION).then(|| Wire::get(reader)).transpose()?;
+        Ok(Self {
+            currency,
+            opens_at_ms,
+            closes_at_ms,
+            offsets,
+            eligibility,
+            voucher,
+            invites,
+            envelopes,
+            prize_max_minor,
+            per_user_total_minor,
+            compensation,
+        })
+    }
 }
 
 impl Wire for Reference {

@@ -6,8 +6,9 @@ use alloc::vec::Vec;
 
 use super::{
     CampaignId, CampaignNo, CancelOrder, Level, LockNo, MoveTicket, NameHash, PauseOutlet,
-    PlaceOrder, Purpose, PutOutlet, RecordPayment, RecordRefund, RedemptionNo, Reference,
-    RefundOrder, RequestKey, ResumeOutlet, Terms, UserKey, VoucherNo, Wire,
+    PlaceOrder, Purpose, PutOutlet, QuoteOrder, RecordPayment, RecordRefund, RecordWalkIns,
+    RedemptionNo, Reference, RefundOrder, RequestKey, ResumeOutlet, SetStaffing, SettleDispute,
+    Terms, UserKey, VoucherNo, Wire,
 };
 
 /// Longest reason that an operator or app may give, in bytes.
@@ -75,6 +76,14 @@ pub enum Command {
     CancelOrder(CancelOrder),
     /// Give money back without ending the order.
     RefundOrder(RefundOrder),
+    /// So many make at an outlet.
+    SetStaffing(SetStaffing),
+    /// An outlet has work of another channel.
+    RecordWalkIns(RecordWalkIns),
+    /// Ask where and when an order can be made, and hold what is offered.
+    QuoteOrder(Box<QuoteOrder>),
+    /// Somebody has seen to money that a provider took and should not have.
+    SettleDispute(SettleDispute),
 }
 
 /// Gives one voucher to a user.
@@ -380,6 +389,10 @@ impl Command {
             Self::PlaceOrder(place) => Some(place.request),
             Self::CancelOrder(cancel) => Some(cancel.request),
             Self::RefundOrder(refund) => Some(refund.request),
+            Self::SetStaffing(staffing) => Some(staffing.request),
+            Self::RecordWalkIns(record) => Some(record.request),
+            Self::QuoteOrder(quote) => Some(quote.request),
+            Self::SettleDispute(settle) => Some(settle.request),
             Self::ReleaseLock(_)
             | Self::ReplaceCampaign(_)
             | Self::Tick(_)
@@ -392,8 +405,8 @@ impl Command {
         }
     }
 
-    /// The same command under the key of all zeros, and without what the gate adds to a claim by
-    /// itself: a retry after the campaign's document was replaced is still the same request.
+    /// The same command under the key of all zeros, and without what the gate adds to it by itself: a
+    /// retry after the campaign's or outlet's document was replaced is still the same request.
     fn as_asked(&self) -> Self {
         let none = RequestKey([0; 16]);
         let mut command = self.clone();
@@ -414,9 +427,20 @@ impl Command {
             Self::ChangeLimit(change) => change.request = none,
             Self::PauseOutlet(pause) => pause.request = none,
             Self::ResumeOutlet(resume) => resume.request = none,
-            Self::PlaceOrder(place) => place.request = none,
+            Self::PlaceOrder(place) => {
+                place.request = none;
+                (place.total_minor, place.merchant_discount_minor, place.work) = (0, 0, 0);
+                place.others.clear();
+            }
             Self::CancelOrder(cancel) => cancel.request = none,
             Self::RefundOrder(refund) => refund.request = none,
+            Self::SetStaffing(staffing) => staffing.request = none,
+            Self::RecordWalkIns(record) => record.request = none,
+            Self::QuoteOrder(quote) => {
+                quote.request = none;
+                quote.candidates.truncate(1);
+            }
+            Self::SettleDispute(settle) => settle.request = none,
             Self::ReleaseLock(_)
             | Self::ReplaceCampaign(_)
             | Self::Tick(_)
@@ -430,7 +454,7 @@ impl Command {
         command
     }
 
-    /// A 64-bit fingerprint of everything but the request key and a claim's version of the terms
+    /// A 64-bit fingerprint of everything but the request key and what gates look up by themselves
     /// over the binary form: two requests under one key are the same request when this is equal.
     /// Snapshots hold it, so it never changes.
     #[must_use]

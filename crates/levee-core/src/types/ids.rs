@@ -86,6 +86,11 @@ macro_rules! key {
     };
 }
 
+number!(
+    /// A quote, in the order of asking.
+    QuoteNo
+);
+
 key!(
     /// A user, as the keyed pseudonym that the gate made of the app's `user_id`. Uniformly
     /// distributed, because it is the output of a keyed hash.

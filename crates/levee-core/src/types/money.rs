@@ -60,11 +60,12 @@ impl Money {
 
 /// How many vouchers of one campaign are in which state.
 ///
-/// `issued = live + locked + redeemed + expired + revoked` after every command.
+/// `issued = live + locked + redeemed + expired + revoked` after every command, where issued are
+/// those for a claim and [`Compensated::apologies`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Counts {
-    /// Vouchers given for a claim; all vouchers issued, as long as claims are their only source.
+    /// Vouchers given for a claim.
     pub claims: u64,
     /// Redeemable now.
     pub live: u64,
@@ -79,11 +80,25 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// Whether every issued voucher is in exactly one state.
+    /// Whether every issued voucher is in exactly one state; `apologies`: those not for a claim.
     #[must_use]
-    pub fn add_up(&self) -> bool {
+    pub fn add_up(&self, apologies: u64) -> bool {
         let parts = [self.live, self.locked, self.redeemed, self.expired, self.revoked];
         let sum = parts.iter().try_fold(0_u64, |sum, part| sum.checked_add(*part));
-        sum == Some(self.claims)
+        sum == self.claims.checked_add(apologies)
     }
+}
+
+/// What one campaign has given for orders that ended without the fault of those who get it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct Compensated {
+    /// Vouchers given to users.
+    pub apologies: u64,
+    /// Their faces, in minor units.
+    pub apologies_minor: u64,
+    /// Paid to outlets, in minor units.
+    pub outlets_minor: u64,
+    /// What should have been given, and what was set aside did not cover, in minor units.
+    pub unpaid_minor: u64,
 }

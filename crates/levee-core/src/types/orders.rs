@@ -5,12 +5,23 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::{
-    Categories, NameHash, OrderNo, OutletNo, RedemptionNo, RequestKey, TradeKey, UserKey,
-    VoucherNo, VoucherState,
+    CampaignNo, Categories, LockNo, NameHash, OfferNo, OrderNo, OutletNo, QuoteNo, RedemptionNo,
+    Reference, RequestKey, TradeKey, UserKey, VoucherNo, VoucherState,
 };
 
 /// Most lines of one order: they are kept inline in its record.
-pub const LINES_MAX: usize = 16;
+pub const LINES_MAX: usize = 10;
+
+/// Most other outlets that may make an order.
+pub const OTHER_OUTLETS_MAX: usize = 2;
+
+/// An accepted order that is not ready so long after it was promised is over, in milliseconds: two
+/// hours. Nobody waits longer, and what is paid must not stay with an outlet that is gone.
+pub const MADE_WITHIN_MS: u64 = 2 * 3_600_000;
+
+/// An order that is ready and was not collected after this time counts as collected, in
+/// milliseconds: twelve hours. It was made, and is paid for.
+pub const COLLECTED_WITHIN_MS: u64 = 12 * 3_600_000;
 
 /// Longest time in which an order may be paid, in milliseconds: a day.
 pub const PAY_WITHIN_MS_MAX: u64 = 24 * 3_600_000;
@@ -131,6 +142,8 @@ pub enum OrderEnd {
     NotAccepted,
     /// The outlet rejected its ticket.
     Rejected,
+    /// The outlet accepted it and did not have it ready, [`MADE_WITHIN_MS`] after the promise.
+    NotMade,
     /// Its user cancelled it.
     ByUser,
     /// The outlet cancelled it.
@@ -147,6 +160,7 @@ impl OrderEnd {
             Self::NotPaid => "not_paid",
             Self::NotAccepted => "not_accepted",
             Self::Rejected => "rejected",
+            Self::NotMade => "not_made",
             Self::ByUser => "by_user",
             Self::ByOutlet => "by_outlet",
             Self::ByOperator => "by_operator",
@@ -185,16 +199,27 @@ pub struct PlaceOrder {
     pub merchant_discount_minor: u64,
     /// Pays a part; locked until the order is paid, used then.
     pub voucher: Option<VoucherNo>,
-    /// When it can be collected, in milliseconds since 1970; from now to
-    /// [`PROMISED_AHEAD_MS_MAX`] ahead.
-    pub promised_at_ms: u64,
+    /// The offer that it takes, of a quote for the same work, at the same outlet. Without one the
+    /// kitchen is asked now.
+    pub offer: Option<OfferNo>,
+    /// Where it takes no offer: wanted by then, in milliseconds since 1970, at most
+    /// [`PROMISED_AHEAD_MS_MAX`] ahead; without it, within the outlet's
+    /// [`super::PutOutlet::ready_within_ms`].
+    pub ready_by_ms: Option<u64>,
+    /// A courier takes it, and needs so long to the outlet, in milliseconds; at most
+    /// [`super::TRAVEL_MS_MAX`].
+    pub courier_ms: Option<u32>,
     /// What it costs the kitchen, in thousandths of a unit; 1 to [`WORK_MAX`].
     pub work: u32,
     /// It expires when it is not paid after this time, in milliseconds; 1 to
     /// [`PAY_WITHIN_MS_MAX`].
     pub pay_within_ms: u64,
-    /// Whether another outlet may make it.
-    pub allow_other_outlet: bool,
+    /// Outlets that may make it where this one does not, the same items at the same places of their
+    /// menus; at most [`OTHER_OUTLETS_MAX`].
+    pub others: Vec<OutletNo>,
+    /// Whose compensation rules hold for it; without one, those of its voucher's campaign, if it
+    /// has one.
+    pub campaign: Option<CampaignNo>,
 }
 
 /// What a provider says of a payment.
@@ -208,7 +233,8 @@ pub enum PaymentEvent {
     Pending,
     /// It was paid.
     Succeeded {
-        /// What the provider took, in minor units; must be what was to be paid.
+        /// What the provider took, in minor units. Another amount than was to be paid is put on
+        /// record, and somebody must look.
         captured_minor: u64,
     },
     /// It did not work.
@@ -240,7 +266,7 @@ pub struct RecordPayment {
     pub order: OrderNo,
     /// Which provider.
     pub provider: NameHash,
-    /// Its number for the payment.
+    /// The number under which it was made there.
     pub trade: TradeKey,
     /// What it says.
     pub event: PaymentEvent,
@@ -342,10 +368,68 @@ pub struct RefundOrder {
     pub order: OrderNo,
     /// Who gives it back: the outlet or an operator.
     pub by: Party,
+    /// The caller's own number for it, unique among the order's refunds; makes a repeat harmless for
+    /// good.
+    pub reference: Reference,
     /// At least 1, and at most what was paid and is not being given back already.
     pub amount_minor: u64,
     /// For the record; 1 to [`super::REASON_LEN_MAX`] bytes.
     pub reason: String,
+}
+
+/// Somebody has looked at money that a provider took and should not have, and seen to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct SettleDispute {
+    /// Makes a repeat harmless.
+    pub request: RequestKey,
+    /// Of which order.
+    pub order: OrderNo,
+    /// What was done; 1 to [`super::REASON_LEN_MAX`] bytes.
+    pub reason: String,
+}
+
+/// Another outlet makes an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct OrderMove {
+    /// Which order.
+    pub order: OrderNo,
+    /// Where to.
+    pub outlet: OutletNo,
+    /// When it will be ready there, in milliseconds since 1970.
+    pub promised_at_ms: u64,
+    /// Its ticket's version there.
+    pub version: u32,
+}
+
+/// What an order has of its voucher.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+pub enum Held {
+    /// Nothing: it has none, or it let go of it.
+    Nothing,
+    /// It is locked until the order is paid.
+    Lock(LockNo),
+    /// It is used.
+    Redemption(RedemptionNo),
+}
+
+/// What was given for an order that ended without the fault of those who get it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct Compensation {
+    /// For which order.
+    pub order: OrderNo,
+    /// The user's new voucher.
+    pub apology: Option<VoucherNo>,
+    /// Its face, in minor units; 0 without one.
+    pub apology_minor: u32,
+    /// Paid to the outlet, in minor units.
+    pub outlet_minor: u64,
+    /// What the rules promise and the money set aside does not cover, in minor units.
+    pub unpaid_minor: u64,
 }
 
 /// What became of an order.
@@ -364,12 +448,20 @@ pub struct OrderChange {
     pub voucher: Option<VoucherState>,
 }
 
-/// Which orders and pauses one tick let end, in the order in which it did.
+/// Which orders, quotes and pauses one tick let end, in the order in which it did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct SweptOrders {
-    /// Not paid, or not accepted, in time; their vouchers are live again, or expired with them.
+    /// Not paid, accepted or made in time; their vouchers are live again, or expired with them.
     pub expired: Vec<OrderNo>,
+    /// Not accepted in time, and made by another outlet now.
+    pub moved: Vec<OrderMove>,
+    /// Ready, and not collected in time: they count as collected.
+    pub collected: Vec<OrderNo>,
+    /// What was given for orders that ended, before this tick.
+    pub compensated: Vec<Compensation>,
+    /// Quotes whose offers are no longer held.
+    pub released: Vec<QuoteNo>,
     /// Outlets whose pause is over.
     pub resumed: Vec<OutletNo>,
 }
@@ -378,7 +470,8 @@ impl SweptOrders {
     /// How many things ended.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.expired.len() + self.resumed.len()
+        let orders = self.expired.len() + self.moved.len() + self.collected.len();
+        orders + self.compensated.len() + self.released.len() + self.resumed.len()
     }
 
     /// Whether nothing did.
@@ -393,7 +486,7 @@ impl SweptOrders {
 /// Actions follow from an order's record alone, so they are the same after a restart. Whoever does
 /// them may do them more than once, and tells the other side the order with the version or number
 /// given here: what has the same numbers is the same action.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 pub enum Action {
@@ -405,7 +498,7 @@ pub enum Action {
         payable_minor: u64,
     },
     /// See that the payment can no longer be paid. Done by [`PaymentEvent::Closed`], or when the
-    /// provider says that it failed or succeeded.
+    /// provider says that it succeeded.
     ClosePayment {
         /// Of which order.
         order: OrderNo,
@@ -437,6 +530,11 @@ pub enum Action {
         /// How much, in minor units.
         amount_minor: u64,
     },
+    /// Look at what the provider says that it took. Done by [`SettleDispute`].
+    ReviewPayment {
+        /// Of which order.
+        order: OrderNo,
+    },
 }
 
 impl Action {
@@ -446,6 +544,7 @@ impl Action {
         match self {
             Self::CreatePayment { order, .. }
             | Self::ClosePayment { order }
+            | Self::ReviewPayment { order }
             | Self::SendTicket { order, .. }
             | Self::CancelTicket { order, .. }
             | Self::Refund { order, .. } => order,

@@ -4,8 +4,8 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::{
-    CampaignNo, LevelSetting, LockNo, Money, OrderChange, OrderNo, OrderState, OutletNo,
-    RedemptionNo, SweptOrders, VoucherNo,
+    CampaignNo, Held, LevelSetting, LockNo, Money, OrderChange, OrderMove, OrderNo, OrderState,
+    OutletNo, Quoted, RedemptionNo, SweptOrders, VoucherNo,
 };
 
 /// The facts of a command that had an effect. The journal keeps them beside the command; replay
@@ -111,12 +111,12 @@ pub enum Outcome {
     OrderPlaced {
         /// The new order.
         order: OrderNo,
+        /// When it will be ready, in milliseconds since 1970.
+        promised_at_ms: u64,
         /// What the voucher pays, in minor units; 0 without one.
         subsidy_minor: u32,
-        /// The lock that holds the voucher until the order is paid.
-        lock: Option<LockNo>,
-        /// The use of the voucher, where nothing is left to pay.
-        redemption: Option<RedemptionNo>,
+        /// What it has of its voucher.
+        held: Held,
         /// The order expires then, unless it is paid (accepted, where nothing is left to pay)
         /// before.
         due_ms: u64,
@@ -131,6 +131,19 @@ pub enum Outcome {
         /// Not empty.
         orders: Box<SweptOrders>,
     },
+    /// So many make at the outlet now.
+    StaffingSet,
+    /// The kitchen knows of other work.
+    WalkInsRecorded,
+    /// Where and when the order can be made; capacity is held for it.
+    Quoted(Box<Quoted>),
+    /// The outlet rejected the order, and another one makes it.
+    OrderMoved(OrderMove),
+    /// The provider took money that is not what was to be paid, or took it twice. The order stands
+    /// as before, and somebody must look.
+    PaymentDisputed,
+    /// Somebody has seen to it.
+    DisputeSettled,
 }
 
 /// What one tick let expire, in the order in which it did.
@@ -342,12 +355,9 @@ pub enum Refusal {
     /// The order has no payment: nothing was left to pay.
     #[error("payment_not_found")]
     PaymentNotFound,
-    /// The order is paid under another trade number: whoever talks to the provider must look.
+    /// The order's payment has another trade number: whoever talks to the provider must look.
     #[error("trade_conflict")]
     TradeConflict,
-    /// The provider took another amount than was to be paid: somebody must look.
-    #[error("captured_amount_wrong")]
-    CapturedAmountWrong,
     /// The ticket has another version by now.
     #[error("ticket_version_conflict")]
     TicketVersionConflict,
@@ -357,4 +367,16 @@ pub enum Refusal {
     /// No refund of this number is under way.
     #[error("refund_not_found")]
     RefundNotFound,
+    /// The kitchen cannot have it ready by then: a quote says what it can.
+    #[error("outlet_busy")]
+    OutletBusy,
+    /// No outlet of the quote can make it within the time that is promised ahead.
+    #[error("no_offers")]
+    NoOffers,
+    /// The offer is no longer held, or was taken.
+    #[error("offer_expired")]
+    OfferExpired,
+    /// The offer is for another outlet or other work.
+    #[error("offer_of_another_order")]
+    OfferOfAnotherOrder,
 }

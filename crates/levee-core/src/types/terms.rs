@@ -57,8 +57,10 @@ pub struct Terms {
     pub envelopes: Option<EnvelopeTerms>,
     /// Largest single prize in minor units, where the operator's policy has one.
     pub prize_max_minor: Option<u64>,
-    /// Largest sum of faces one user may get in this campaign, in minor units.
+    /// Largest sum of faces one user may get in this campaign by claims, in minor units.
     pub per_user_total_minor: Option<u64>,
+    /// What those get whose orders ended without their fault.
+    pub compensation: Option<CompensationTerms>,
 }
 
 /// From an instant on, local time is this many minutes ahead of UTC.
@@ -184,6 +186,20 @@ pub struct InviteTerms {
     pub max_per_user: u32,
 }
 
+/// What those get whose orders ended without their fault, out of money set aside for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct CompensationTerms {
+    /// As planned; the money itself is set aside by funding with this purpose.
+    pub budget_minor: u64,
+    /// Face of the voucher that a user gets whose paid order the outlet did not make; 0: none. It
+    /// has the campaign's terms, but for the smallest bill.
+    pub apology_minor: u32,
+    /// What an outlet gets for what it had begun to make when an operator cancelled it, as a share of
+    /// the order's total without its own discount; 0 to 100.
+    pub outlet_percent: u8,
+}
+
 /// Red envelopes of the campaign.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
@@ -226,6 +242,18 @@ fn within<T: PartialOrd + Copy + core::fmt::Display>(
     Ok(())
 }
 
+/// Local minute of the day, 0 to 1,439, at an instant.
+pub(super) fn minute_of_day(offsets: &[ZoneOffset], at_ms: u64) -> u16 {
+    let utc = i64::try_from(at_ms / 60_000).unwrap_or(0);
+    let local = (utc + i64::from(offset_minutes(offsets, at_ms))).rem_euclid(1_440);
+    u16::try_from(local).expect("a remainder of 1,440")
+}
+
+fn offset_minutes(offsets: &[ZoneOffset], at_ms: u64) -> i16 {
+    let after = offsets.partition_point(|offset| offset.from_ms <= at_ms);
+    after.checked_sub(1).map_or(0, |last| offsets[last].minutes)
+}
+
 impl Terms {
     /// Longest list of brands, categories, parts of the day, tiers or texts of one condition.
     pub const LIST_MAX: usize = 256;
@@ -233,14 +261,11 @@ impl Terms {
     /// Local minute of the day, 0 to 1,439, at an instant.
     #[must_use]
     pub fn minute_of_day(&self, at_ms: u64) -> u16 {
-        let utc = i64::try_from(at_ms / 60_000).unwrap_or(0);
-        let local = (utc + i64::from(self.offset_minutes(at_ms))).rem_euclid(1_440);
-        u16::try_from(local).expect("a remainder of 1,440")
+        minute_of_day(&self.offsets, at_ms)
     }
 
     fn offset_minutes(&self, at_ms: u64) -> i16 {
-        let after = self.offsets.partition_point(|offset| offset.from_ms <= at_ms);
-        after.checked_sub(1).map_or(0, |last| self.offsets[last].minutes)
+        offset_minutes(&self.offsets, at_ms)
     }
 
     /// Whether the hours of the day mean the same under both terms, for as long as vouchers of the
@@ -346,6 +371,13 @@ impl Terms {
             for tier in &invites.tiers {
                 within("invites.tiers.invites", tier.invites, 1, invites.max_per_user)?;
                 within("invites.tiers.face_minor", tier.face_minor, 1, u32::MAX)?;
+            }
+        }
+        if let Some(compensation) = &self.compensation {
+            within("compensation.outlet_percent", compensation.outlet_percent, 0, 100)?;
+            if self.prize_max_minor.is_some_and(|most| most < compensation.apology_minor.into()) {
+                let problem = "is larger than limits.prize_max_minor allows";
+                return Err(wrong("compensation.apology_minor", problem));
             }
         }
         if let Some(envelopes) = &self.envelopes {

@@ -45,7 +45,9 @@ impl Order {
                 OrderState::Refunding
             }
             Some(_) if self.captured => OrderState::Refunded,
-            Some(OrderEnd::NotPaid | OrderEnd::NotAccepted) => OrderState::Expired,
+            Some(OrderEnd::NotPaid | OrderEnd::NotAccepted | OrderEnd::NotMade) => {
+                OrderState::Expired
+            }
             Some(OrderEnd::Rejected) => OrderState::Rejected,
             Some(OrderEnd::ByUser | OrderEnd::ByOutlet | OrderEnd::ByOperator) => {
                 OrderState::Cancelled

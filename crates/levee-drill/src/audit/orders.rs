@@ -2,9 +2,9 @@
 //! the voucher. Where an order stands is worked out here from what was said of it.
 
 use levee_core::types::{
-    BILL_MINOR_MAX, Bill, CampaignNo, CancelOrder, LINES_MAX, LockNo, MoveTicket, OrderChange,
-    OrderEnd, OrderNo, OrderState, Outcome, PAY_WITHIN_MS_MAX, PROMISED_AHEAD_MS_MAX, Party,
-    PaymentEvent, PaymentState, PlaceOrder, REASON_LEN_MAX, RecordPayment, RecordRefund,
+    BILL_MINOR_MAX, Bill, CampaignNo, CancelOrder, Held, LINES_MAX, LockNo, MoveTicket,
+    OrderChange, OrderEnd, OrderNo, OrderState, Outcome, PAY_WITHIN_MS_MAX, PROMISED_AHEAD_MS_MAX,
+    Party, PaymentEvent, PaymentState, PlaceOrder, REASON_LEN_MAX, RecordPayment, RecordRefund,
     RedemptionNo, RefundOrder, RefundResult, TicketStep, VoucherNo, VoucherState, WORK_MAX,
 };
 
@@ -15,15 +15,20 @@ use super::vouchers::or_expected;
 
 impl Recount {
     pub(super) fn place(&mut self, ask: &PlaceOrder, outcome: &Outcome) {
-        let Outcome::OrderPlaced { order: number, subsidy_minor, lock, redemption, due_ms } =
+        let Outcome::OrderPlaced { order: number, promised_at_ms, subsidy_minor, held, due_ms } =
             *outcome
         else {
             return;
         };
+        let (lock, redemption) = match held {
+            Held::Nothing => (None, None),
+            Held::Lock(lock) => (Some(lock), None),
+            Held::Redemption(redemption) => (None, Some(redemption)),
+        };
         if let Some(what) = self.orders.misnumbered(number.0) {
             self.notes.note(what);
         }
-        self.check_ask(ask);
+        self.check_ask(ask, promised_at_ms);
         let now_ms = self.now_ms;
         let Some(outlet) = self.outlets.get(ask.outlet).copied() else {
             self.notes.note(format!("there is no outlet {}", ask.outlet));
@@ -98,8 +103,8 @@ impl Recount {
     }
 
     /// Ranges of what may be asked for.
-    fn check_ask(&mut self, ask: &PlaceOrder) {
-        let (now_ms, promised_ms) = (self.now_ms, ask.promised_at_ms);
+    fn check_ask(&mut self, ask: &PlaceOrder, promised_ms: u64) {
+        let now_ms = self.now_ms;
         let lines = ask.lines.len();
         let some_of_each = ask.lines.iter().all(|line| line.quantity > 0);
         let ahead_ms = promised_ms.checked_sub(now_ms);

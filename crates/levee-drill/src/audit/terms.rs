@@ -88,6 +88,8 @@ pub(super) fn broken_promise(was: &Terms, is: &Terms) -> Option<&'static str> {
         envelopes,
         prize_max_minor,
         per_user_total_minor,
+        // Nobody relies on what is given of grace.
+        compensation: _,
     } = is;
     if *closes_at_ms < was.closes_at_ms {
         return Some("closes_at");

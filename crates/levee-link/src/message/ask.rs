@@ -82,7 +82,11 @@ fn is_a_gates(command: &Command) -> bool {
         | Command::RecordRefund(_)
         | Command::MoveTicket(_)
         | Command::CancelOrder(_)
-        | Command::RefundOrder(_) => true,
+        | Command::RefundOrder(_)
+        | Command::SetStaffing(_)
+        | Command::RecordWalkIns(_)
+        | Command::QuoteOrder(_)
+        | Command::SettleDispute(_) => true,
         Command::Tick(_) | Command::ResumeService(_) | Command::ActivateRules(_) => false,
     }
 }

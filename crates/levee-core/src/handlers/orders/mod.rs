@@ -5,18 +5,22 @@
 //! - `place.rs`: placing.
 //! - `payments.rs`: what providers say, and refunds.
 //! - `tickets.rs`: what outlets do, cancellation.
+//! - `compensation.rs`: what is given for orders that ended.
 
+mod compensation;
 mod payments;
 mod place;
 mod tickets;
 
 use alloc::vec::Vec;
 
+use crate::books::AtKitchen;
 use crate::state::{Effect, State};
-use crate::tables::{Holder, LockState, Order};
+use crate::tables::{LockState, Order};
 use crate::types::{
-    Action, Bill, Categories, OrderChange, OrderEnd, OrderNo, OrderState, Outcome, OutletNo, Party,
-    PaymentState, RedemptionNo, Reference, Refusal, SweptOrders, TicketStep, UserKey, VoucherState,
+    Action, Bill, Categories, Held, OrderChange, OrderEnd, OrderMove, OrderNo, OrderState, Outcome,
+    OutletNo, Party, PaymentState, RedemptionNo, Reference, Refusal, SweptOrders, TicketStep,
+    UserKey, VoucherState,
 };
 
 /// What locks and redemptions of orders have for the app's own number: orders are no bills of apps.
@@ -29,7 +33,7 @@ impl State {
     /// that is not there.
     #[must_use]
     pub fn actions_of(&self, order: OrderNo) -> Vec<Action> {
-        self.orders.get(order).map(|row| row.actions(order)).unwrap_or_default()
+        self.orders.get(order).map(|row| row.actions(order).collect()).unwrap_or_default()
     }
 
     /// A copy of an order as the clock has it: what is due has happened, whether or not a tick has
@@ -51,25 +55,29 @@ impl State {
         step: Option<TicketStep>,
     ) -> OrderChange {
         let before = *self.orders.get(number).expect("the caller has read it");
+        self.move_at_kitchen(now_ms, &before, &order);
         let (mut redemption, mut voucher) = (None, None);
         match before.holder() {
-            Holder::Nothing => {}
+            Held::Nothing => {}
             holder if order.end().is_some() => {
-                order.set_holder(Holder::Nothing);
+                order.set_holder(Held::Nothing);
                 voucher = self.give_back(now_ms, seq, holder);
             }
-            Holder::Lock(_) if order.state() != OrderState::AwaitingPayment => {
+            Held::Lock(_) if order.state() != OrderState::AwaitingPayment => {
                 redemption = Some(self.use_for(now_ms, seq, number, &order));
             }
-            Holder::Redemption(used) if order.state() == OrderState::Collected => {
+            Held::Redemption(used) if order.state() == OrderState::Collected => {
                 if before.state() != OrderState::Collected {
                     self.settle_if_over(now_ms, used);
                 }
             }
-            Holder::Lock(_) | Holder::Redemption(_) => {}
+            Held::Lock(_) | Held::Redemption(_) => {}
         }
         if let Some(redemption) = redemption {
-            order.set_holder(Holder::Redemption(redemption));
+            order.set_holder(Held::Redemption(redemption));
+        }
+        if order.end().is_some() && before.end().is_none() {
+            order.set_owed(self.owes_for(&order));
         }
         let (state, payment, version) = (order.state(), order.payment(), order.version);
         let change = OrderChange { state, payment, version, redemption, voucher };
@@ -81,16 +89,69 @@ impl State {
         change
     }
 
+    /// The kitchen learns what became of an order, and has its capacity back once.
+    fn move_at_kitchen(&mut self, now_ms: u64, before: &Order, after: &Order) {
+        // One that was moved has its capacity at the other outlet already.
+        if before.outlet != after.outlet {
+            return;
+        }
+        let (pace, ticket) = (self.rules.pace, before.ticket());
+        let is_made = matches!(after.state(), OrderState::Ready | OrderState::Collected);
+        self.outlets.with_kitchen(after.outlet, |kitchen| {
+            match (before.at_kitchen(), after.at_kitchen()) {
+                (AtKitchen::Promised, AtKitchen::Making) => kitchen.begin(now_ms, ticket, &pace),
+                (AtKitchen::Promised, AtKitchen::Nothing) if is_made => {
+                    kitchen.finish_unbegun(now_ms, ticket, &pace);
+                }
+                (AtKitchen::Promised, AtKitchen::Nothing) => {
+                    kitchen.take_back(now_ms, ticket, &pace);
+                }
+                (AtKitchen::Making, AtKitchen::Nothing) if is_made => {
+                    let begun_at_ms = before.begun_at_ms().expect("it is being made");
+                    kitchen.finish(now_ms, ticket, begun_at_ms, &pace);
+                }
+                (AtKitchen::Making, AtKitchen::Nothing) => kitchen.give_up(now_ms, ticket),
+                _ => {}
+            }
+        });
+    }
+
+    /// Gives an order to the one of its other outlets at which it is ready first, and in time. What
+    /// the first outlet held for it is free again; `is_told` says whether it knows.
+    fn move_order(
+        &mut self,
+        now_ms: u64,
+        number: OrderNo,
+        order: &mut Order,
+        is_told: bool,
+    ) -> Option<OrderMove> {
+        let ticket = order.ticket();
+        let ready = order.others().filter_map(|other| {
+            let by = |by_ms| self.ready_in_time(now_ms, other, ticket.work, by_ms);
+            let ready_ms = by(None).or_else(|| by(Some(ticket.ready_at_ms)))?;
+            // Nobody comes for it before the time that was promised first.
+            Some((ready_ms.max(ticket.ready_at_ms), other))
+        });
+        let (ready_at_ms, outlet) = ready.min()?;
+        self.take_back(now_ms, order.outlet, ticket);
+        let ticket = self.promise(now_ms, outlet, ticket.work, ready_at_ms);
+        order.move_to(outlet, ticket, is_told);
+        order.set_state(OrderState::Paid);
+        order.due_ms = self.outlet_accepts_until_ms(now_ms, outlet);
+        let version = order.version;
+        Some(OrderMove { order: number, outlet, promised_at_ms: ready_at_ms, version })
+    }
+
     /// An order lets go of its voucher. `None` when time has done so before: whoever came next may
     /// have used the voucher since.
-    fn give_back(&mut self, now_ms: u64, seq: u64, holder: Holder) -> Option<VoucherState> {
+    fn give_back(&mut self, now_ms: u64, seq: u64, holder: Held) -> Option<VoucherState> {
         match holder {
-            Holder::Lock(lock) => {
+            Held::Lock(lock) => {
                 let is_held = self.locks[lock.index()].state() == LockState::Held;
                 is_held.then(|| self.let_go(now_ms, seq, lock))
             }
-            Holder::Redemption(redemption) => Some(self.undo(now_ms, seq, redemption)),
-            Holder::Nothing => None,
+            Held::Redemption(redemption) => Some(self.undo(now_ms, seq, redemption)),
+            Held::Nothing => None,
         }
     }
 
@@ -110,19 +171,41 @@ impl State {
         redemption
     }
 
-    /// Lets expire what is due: at most `limit` orders and pauses together, orders first, each in
-    /// the order of their ends.
+    /// Lets expire what is due: at most `limit` orders, compensations, quotes and pauses together, in
+    /// this order, each in the order of their ends.
     pub(super) fn sweep_orders(&mut self, now_ms: u64, seq: u64, limit: usize) -> SweptOrders {
         let mut swept = SweptOrders::default();
         let due = self.orders.awaiting().take_while(|(due_ms, _)| *due_ms <= now_ms);
-        swept.expired = due.map(|(_, order)| order).take(limit).collect();
-        for number in &swept.expired {
-            let mut order = *self.orders.get(*number).expect("it awaits something");
-            order.expire_if_over(now_ms);
-            self.keep_order(now_ms, seq, *number, order, None);
+        let due = due.map(|(_, order)| order).take(limit).collect::<Vec<_>>();
+        for number in due {
+            let mut order = *self.orders.get(number).expect("it awaits something");
+            if order.others().next().is_some() && order.awaits_acceptance() {
+                match self.move_order(now_ms, number, &mut order, false) {
+                    Some(moved) => swept.moved.push(moved),
+                    None => {
+                        order.end_by(OrderEnd::NotAccepted);
+                        swept.expired.push(number);
+                    }
+                }
+            } else {
+                order.expire_if_over(now_ms);
+                let is_good = order.state() == OrderState::Collected;
+                if is_good { &mut swept.collected } else { &mut swept.expired }.push(number);
+            }
+            self.keep_order(now_ms, seq, number, order, None);
+        }
+        let owed = self.orders.owed().take(limit - swept.len()).collect::<Vec<_>>();
+        for number in owed {
+            let given = self.compensate(now_ms, seq, number);
+            swept.compensated.push(given);
+        }
+        let held = self.quotes.held().take_while(|(until_ms, _)| *until_ms <= now_ms);
+        swept.released = held.map(|(_, quote)| quote).take(limit - swept.len()).collect();
+        for number in &swept.released {
+            self.end_quote(now_ms, *number, None);
         }
         let over = self.outlets.pauses().take_while(|(ends_ms, _)| *ends_ms <= now_ms);
-        swept.resumed = over.map(|(_, outlet)| outlet).take(limit - swept.expired.len()).collect();
+        swept.resumed = over.map(|(_, outlet)| outlet).take(limit - swept.len()).collect();
         for number in &swept.resumed {
             let mut outlet = *self.outlets.get(*number).expect("it is paused");
             outlet.resume();
@@ -138,12 +221,28 @@ impl State {
 }
 
 impl Order {
-    /// Expires in place when what it awaits did not come in time.
+    /// Ends in place when what it awaits did not come in time. One that another outlet may make goes
+    /// on until a tick has asked there.
     fn expire_if_over(&mut self, now_ms: u64) {
-        if self.awaits_until_ms().is_some_and(|due_ms| due_ms <= now_ms) {
-            let unpaid = self.state() == OrderState::AwaitingPayment;
-            self.end_by(if unpaid { OrderEnd::NotPaid } else { OrderEnd::NotAccepted });
+        if self.awaits_until_ms().is_none_or(|due_ms| due_ms > now_ms) {
+            return;
         }
+        match self.state() {
+            OrderState::AwaitingPayment => self.end_by(OrderEnd::NotPaid),
+            OrderState::Paid | OrderState::Sent if self.others().next().is_some() => {}
+            OrderState::Paid | OrderState::Sent => self.end_by(OrderEnd::NotAccepted),
+            OrderState::Ready => {
+                self.set_state(OrderState::Collected);
+                self.version += 1;
+                self.forget_moved();
+            }
+            _ => self.end_by(OrderEnd::NotMade),
+        }
+    }
+
+    /// Whether its outlet has yet to say that it will make it.
+    fn awaits_acceptance(&self) -> bool {
+        matches!(self.state(), OrderState::Paid | OrderState::Sent)
     }
 
     /// Ends without being collected: what was paid is to be given back, what is not paid yet is to
@@ -189,7 +288,7 @@ impl Order {
         self.set_state(match end {
             _ if captured_minor > self.refunded_minor => OrderState::Refunding,
             _ if captured_minor > 0 => OrderState::Refunded,
-            OrderEnd::NotPaid | OrderEnd::NotAccepted => OrderState::Expired,
+            OrderEnd::NotPaid | OrderEnd::NotAccepted | OrderEnd::NotMade => OrderState::Expired,
             OrderEnd::Rejected => OrderState::Rejected,
             OrderEnd::ByUser | OrderEnd::ByOutlet | OrderEnd::ByOperator => OrderState::Cancelled,
         });
@@ -228,10 +327,10 @@ impl Order {
         let has_voucher = self.voucher().is_some();
         let (paid_right, held_right) = match self.state() {
             OrderState::AwaitingPayment => {
-                (captured_minor == 0, matches!(self.holder(), Holder::Lock(_)))
+                (captured_minor == 0, matches!(self.holder(), Held::Lock(_)))
             }
             state if state.is_open() || state == OrderState::Collected => {
-                (is_paid, matches!(self.holder(), Holder::Redemption(_)))
+                (is_paid, matches!(self.holder(), Held::Redemption(_)))
             }
             OrderState::Refunding => (asked_minor == captured_minor && under_way, false),
             OrderState::Refunded => {

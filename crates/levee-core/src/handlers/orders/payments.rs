@@ -3,13 +3,12 @@
 //! Callbacks come late, doubled and in any order. What counts is which came first, the payment's
 //! success or the order's end: a success that comes second is given back, once.
 
-use super::changed;
 use crate::handlers::{EventKind, check_reason, event_key};
 use crate::state::{Effect, State};
 use crate::tables::Order;
 use crate::types::{
-    OrderState, Outcome, Party, PaymentEvent, PaymentState, RecordPayment, RecordRefund,
-    RefundOrder, RefundResult, Refusal,
+    OrderEnd, OrderState, Outcome, Party, PaymentEvent, PaymentState, RecordPayment, RecordRefund,
+    RefundOrder, RefundResult, Refusal, SettleDispute,
 };
 
 impl State {
@@ -23,31 +22,54 @@ impl State {
         body: u64,
     ) -> Result<Effect, Refusal> {
         let RecordPayment { order: number, provider, trade, event } = *record;
-        let parts: [&[u8]; 3] = [&provider.0.to_le_bytes(), &trade.0, &[event.kind()]];
+        let captured_minor = match event {
+            PaymentEvent::Succeeded { captured_minor } => captured_minor,
+            _ => 0,
+        };
+        let parts: [&[u8]; 5] = [
+            &number.0.to_le_bytes(),
+            &provider.0.to_le_bytes(),
+            &trade.0,
+            &[event.kind()],
+            &captured_minor.to_le_bytes(),
+        ];
         let key = event_key(EventKind::Payment, &parts);
         if let Some(repeat) = self.answered(key, body)? {
             return Ok(repeat);
         }
         let mut order = self.order_at(now_ms, number)?;
         let payment = order.payment().ok_or(Refusal::PaymentNotFound)?;
-        if order.trade().is_some_and(|known| known != (provider, trade)) {
-            return Err(Refusal::TradeConflict);
-        }
+        let is_other = order.trade().is_some_and(|known| known != (provider, trade));
         let is_new = order.trade().is_none();
-        order.set_trade(provider, trade);
+        if !is_other {
+            order.set_trade(provider, trade);
+        }
         match event {
-            PaymentEvent::Succeeded { captured_minor } => {
+            // Money that should not be there: the order cannot count on it, and must not lose it.
+            PaymentEvent::Succeeded { .. }
+                if is_other || captured_minor != order.payable_minor() =>
+            {
+                order.set_disputed(true);
+                self.keep_order(now_ms, seq, number, order, None);
+                self.remember(key, body, (seq, now_ms), &Outcome::PaymentDisputed);
+                return Ok(Effect::Done(Outcome::PaymentDisputed));
+            }
+            _ if is_other => return Err(Refusal::TradeConflict),
+            PaymentEvent::Succeeded { .. } => {
                 if order.captured_minor() > 0 {
                     return Err(Refusal::Unchanged);
-                }
-                if captured_minor != order.payable_minor() {
-                    return Err(Refusal::CapturedAmountWrong);
                 }
                 let accepts_until_ms = self.outlet_accepts_until_ms(now_ms, order.outlet);
                 order.succeed(accepts_until_ms);
             }
             _ => match payment_after(payment, event) {
-                Some(after) => order.set_payment(Some(after)),
+                Some(after) => {
+                    order.set_payment(Some(after));
+                    // What can no longer be paid need not be waited for.
+                    if after == PaymentState::Closed && order.end().is_none() {
+                        order.end_by(OrderEnd::NotPaid);
+                    }
+                }
                 // That the provider has it is news, too.
                 None if is_new => {}
                 None => return Err(Refusal::Unchanged),
@@ -94,6 +116,7 @@ impl State {
         now_ms: u64,
         seq: u64,
         refund: &RefundOrder,
+        body: u64,
     ) -> Result<Effect, Refusal> {
         check_reason(&refund.reason)?;
         if matches!(refund.by, Party::User(_)) {
@@ -102,14 +125,41 @@ impl State {
         if refund.amount_minor == 0 {
             return Err(Refusal::InvalidField("amount_minor"));
         }
+        let parts: [&[u8]; 2] =
+            [&refund.order.0.to_le_bytes(), refund.reference.as_str().as_bytes()];
+        let key = event_key(EventKind::RefundAsk, &parts);
         let mut order = self.order_at(now_ms, refund.order)?;
         order.check_party(refund.by)?;
+        if let Some(repeat) = self.answered(key, body)? {
+            return Ok(repeat);
+        }
         if refund.amount_minor > order.captured_minor() - order.refund_asked_minor {
             return Err(Refusal::RefundTooLarge);
         }
         order.ask_for_refund(refund.amount_minor);
 
-        Ok(changed(self.keep_order(now_ms, seq, refund.order, order, None)))
+        let change = self.keep_order(now_ms, seq, refund.order, order, None);
+        let outcome = Outcome::OrderChanged(change);
+        self.remember(key, body, (seq, now_ms), &outcome);
+        Ok(Effect::Done(outcome))
+    }
+
+    /// Somebody has seen to what a provider took and should not have.
+    pub(crate) fn settle_dispute(
+        &mut self,
+        now_ms: u64,
+        seq: u64,
+        settle: &SettleDispute,
+    ) -> Result<Effect, Refusal> {
+        check_reason(&settle.reason)?;
+        let mut order = self.order_at(now_ms, settle.order)?;
+        if !order.is_disputed() {
+            return Err(Refusal::Unchanged);
+        }
+        order.set_disputed(false);
+
+        self.keep_order(now_ms, seq, settle.order, order, None);
+        Ok(Effect::Done(Outcome::DisputeSettled))
     }
 }
 
@@ -118,7 +168,8 @@ fn payment_after(payment: PaymentState, event: PaymentEvent) -> Option<PaymentSt
     use PaymentState::{Closed, Created, Failed, Pending, Unknown};
     match (event, payment) {
         (PaymentEvent::Pending, Created | Failed) => Some(Pending),
-        (PaymentEvent::Failed, Created | Pending | Unknown) => Some(Failed),
+        // The user may try again: what is to be closed is closed only by `Closed`.
+        (PaymentEvent::Failed, Created | Pending) => Some(Failed),
         (PaymentEvent::Closed, Created | Pending | Failed | Unknown) => Some(Closed),
         _ => None,
     }

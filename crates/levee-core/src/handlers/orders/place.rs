@@ -1,15 +1,16 @@
 //! Placing an order.
 
 use super::reference_of_orders;
+use crate::pacing::Work;
 use crate::state::{Effect, State};
-use crate::tables::{Holder, Order};
+use crate::tables::Order;
 use crate::types::{
-    BILL_MINOR_MAX, Bill, LINES_MAX, OrderNo, OrderState, Outcome, PAY_WITHIN_MS_MAX,
-    PROMISED_AHEAD_MS_MAX, PlaceOrder, Refusal, WORK_MAX,
+    BILL_MINOR_MAX, Bill, Held, LINES_MAX, OTHER_OUTLETS_MAX, OrderNo, OrderState, Outcome,
+    PAY_WITHIN_MS_MAX, PROMISED_AHEAD_MS_MAX, PlaceOrder, Refusal, TRAVEL_MS_MAX, WORK_MAX,
 };
 
 impl State {
-    /// Places an order: prices are fixed, and the voucher is locked until it is paid, or used at
+    /// Places an order: prices are fixed, its kitchen's capacity is taken, and the voucher is locked until it is paid, or used at
     /// once where it leaves nothing to pay.
     pub(crate) fn place_order(
         &mut self,
@@ -19,9 +20,16 @@ impl State {
     ) -> Result<Effect, Refusal> {
         check_ranges(now_ms, place)?;
         let outlet = self.outlets.get(place.outlet).ok_or(Refusal::OutletNotFound)?;
+        if place.others.iter().any(|other| self.outlets.get(*other).is_none()) {
+            return Err(Refusal::OutletNotFound);
+        }
+        if place.campaign.is_some_and(|number| self.campaigns.get(number.index()).is_none()) {
+            return Err(Refusal::CampaignNotFound);
+        }
         if outlet.is_paused_at(now_ms) {
             return Err(Refusal::OutletPaused);
         }
+        let offer = self.offer_for(now_ms, place)?;
         let mut subsidy_minor = 0;
         if let Some(voucher) = place.voucher {
             let bill = Bill {
@@ -34,44 +42,66 @@ impl State {
             subsidy_minor = self.discount_at(now_ms, &bill, None)?;
         }
 
+        let work = Work(place.work);
+        let ready_at_ms = match offer {
+            Some(ticket) => ticket.ready_at_ms,
+            None => self
+                .ready_in_time(now_ms, place.outlet, work, place.ready_by_ms)
+                .ok_or(Refusal::OutletBusy)?,
+        };
+
+        let ticket = match (offer, place.offer) {
+            (Some(ticket), Some(offer)) => {
+                self.end_quote(now_ms, offer.quote, Some(offer.place));
+                ticket
+            }
+            _ => self.promise(now_ms, place.outlet, work, ready_at_ms),
+        };
         let number = OrderNo(self.orders.rows.len());
         let subsidy_minor = u32::try_from(subsidy_minor).expect("at most the face: 32 bits");
-        let previous = self.orders.newest_of(place.user);
-        let mut order = Order::placed(place, (seq, now_ms), subsidy_minor, previous);
-        let (mut lock, mut redemption) = (None, None);
+        let outlet = &mut self.outlets.rows[place.outlet.index()];
+        let previous = (self.orders.newest_of(place.user), outlet.newest_order());
+        outlet.set_newest_order(number);
+        let mut order = Order::placed(place, (seq, now_ms), ticket, subsidy_minor, previous);
+        let mut held = Held::Nothing;
         if order.payable_minor() == 0 {
             order.set_payment(None);
             order.set_state(OrderState::Paid);
             order.version = 1;
             order.due_ms = self.outlet_accepts_until_ms(now_ms, place.outlet);
-            redemption = place.voucher.map(|_| self.use_for(now_ms, seq, number, &order));
+            if place.voucher.is_some() {
+                held = Held::Redemption(self.use_for(now_ms, seq, number, &order));
+            }
         } else if let Some(voucher) = place.voucher {
             let (until_ms, name) = (order.due_ms, reference_of_orders());
-            lock = Some(self.hold(now_ms, voucher, until_ms, &name, Some(number)));
+            held = Held::Lock(self.hold(now_ms, voucher, until_ms, &name, Some(number)));
         }
-        let holder = lock.map(Holder::Lock).or(redemption.map(Holder::Redemption));
-        order.set_holder(holder.unwrap_or(Holder::Nothing));
+        order.set_holder(held);
         order.assert_sound();
         self.orders.push(order, &mut self.store);
         let due_ms = order.due_ms;
         Ok(Effect::Done(Outcome::OrderPlaced {
             order: number,
+            promised_at_ms: ready_at_ms,
             subsidy_minor,
-            lock,
-            redemption,
+            held,
             due_ms,
         }))
     }
 }
 
 fn check_ranges(now_ms: u64, place: &PlaceOrder) -> Result<(), Refusal> {
-    let promised = now_ms..=now_ms.saturating_add(PROMISED_AHEAD_MS_MAX);
+    let ahead = now_ms..=now_ms.saturating_add(PROMISED_AHEAD_MS_MAX);
+    let others = place.others.len() <= OTHER_OUTLETS_MAX && !place.others.contains(&place.outlet);
+    let courier = place.courier_ms.is_none_or(|courier_ms| courier_ms <= TRAVEL_MS_MAX);
     let some_of_each = place.lines.iter().all(|line| line.quantity > 0);
     for (is_within, field) in [
         (some_of_each && (1..=LINES_MAX).contains(&place.lines.len()), "lines"),
         ((1..=BILL_MINOR_MAX).contains(&place.total_minor), "total_minor"),
         (place.merchant_discount_minor <= place.total_minor, "merchant_discount_minor"),
-        (promised.contains(&place.promised_at_ms), "promised_at"),
+        (place.ready_by_ms.is_none_or(|by_ms| ahead.contains(&by_ms)), "pickup_by"),
+        (courier, "fulfilment"),
+        (others, "allow_other_outlet"),
         ((1..=WORK_MAX).contains(&place.work), "work"),
         ((1..=PAY_WITHIN_MS_MAX).contains(&place.pay_within_ms), "pay_within"),
     ] {

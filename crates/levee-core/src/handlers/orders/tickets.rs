@@ -4,8 +4,8 @@ use super::changed;
 use crate::state::{Effect, State};
 use crate::tables::Order;
 use crate::types::{
-    CancelOrder, MoveTicket, OrderEnd, OrderState, Outcome, Party, REASON_LEN_MAX, Refusal,
-    TicketStep,
+    COLLECTED_WITHIN_MS, CancelOrder, MADE_WITHIN_MS, MoveTicket, OrderEnd, OrderState, Outcome,
+    Party, REASON_LEN_MAX, Refusal, TicketStep,
 };
 
 impl State {
@@ -18,6 +18,12 @@ impl State {
         ask: MoveTicket,
     ) -> Result<Effect, Refusal> {
         let mut order = self.order_at(now_ms, ask.order)?;
+        if ask.step == TicketStep::Withdraw
+            && order.left_to_tell() == Some((ask.outlet, ask.version))
+        {
+            order.set_left_knows();
+            return Ok(changed(self.keep_order(now_ms, seq, ask.order, order, None)));
+        }
         order.check_outlet(ask.outlet)?;
         if ask.version.checked_add(1) == Some(order.version)
             && let Some((seq, at_ms, change)) = order.moved(ask.step)
@@ -29,6 +35,13 @@ impl State {
         }
         if ask.version != order.version {
             return Err(Refusal::TicketVersionConflict);
+        }
+        if ask.step == TicketStep::Reject
+            && order.state() <= OrderState::Accepted
+            && let Some(moved) = self.move_order(now_ms, ask.order, &mut order, true)
+        {
+            self.keep_order(now_ms, seq, ask.order, order, None);
+            return Ok(Effect::Done(Outcome::OrderMoved(moved)));
         }
         order.step(now_ms, ask.step)?;
 
@@ -86,6 +99,13 @@ impl Order {
         // A later step says that the earlier ones have been; none leads back, or out of an end.
         if self.state() >= to {
             return Err(conflict);
+        }
+        match to {
+            OrderState::Ready => self.due_ms = now_ms.saturating_add(COLLECTED_WITHIN_MS),
+            _ if to >= OrderState::Accepted && self.state() < OrderState::Accepted => {
+                self.due_ms = self.promised_at_ms().max(now_ms).saturating_add(MADE_WITHIN_MS);
+            }
+            _ => {}
         }
         self.set_state(to);
         self.version += 1;

@@ -2,7 +2,7 @@
 
 use super::*;
 
-wire_newtype! { OutletNo OrderNo TradeKey }
+wire_newtype! { OutletNo OrderNo QuoteNo TradeKey }
 
 wire_enum! {
     OrderState {
@@ -16,11 +16,12 @@ wire_enum! {
     }
     OrderEnd {
         0 => NotPaid, 1 => NotAccepted, 2 => Rejected, 3 => ByUser, 4 => ByOutlet,
-        5 => ByOperator,
+        5 => ByOperator, 6 => NotMade,
     }
     PaymentEvent {
         0 => Created, 1 => Pending, 2 => Succeeded { captured_minor }, 3 => Failed, 4 => Closed,
     }
+    Held { 0 => Nothing, 1 => Lock(lock), 2 => Redemption(redemption) }
     RefundResult { 0 => Done, 1 => Failed }
     TicketStep {
         0 => Send, 1 => Accept, 2 => Reject, 3 => Start, 4 => Ready, 5 => Collect, 6 => Withdraw,
@@ -32,23 +33,37 @@ wire_enum! {
         3 => SendTicket { order, outlet, version },
         4 => CancelTicket { order, outlet, version },
         5 => Refund { order, refund, amount_minor },
+        6 => ReviewPayment { order },
     }
 }
 
 wire_struct! {
-    PutOutlet { id, document, brand, stations, accept_within_ms }
+    Opening { offsets, hours }
+    PutOutlet {
+        id, document, brand, stations, unit_ms, accept_within_ms, ready_within_ms, opening,
+    }
+    SetStaffing { request, outlet, stations }
+    RecordWalkIns { request, outlet, work }
+    Candidate { outlet, travel_ms }
+    QuoteOrder { request, work, candidates, ready_by_ms, hold_ms }
+    Offer { outlet, ready_at_ms }
+    Quoted { quote, until_ms, offers }
+    OfferNo { quote, place }
+    SettleDispute { request, order, reason }
+    OrderMove { order, outlet, promised_at_ms, version }
     PauseOutlet { request, outlet, until_ms, reason }
     ResumeOutlet { request, outlet, reason }
     OrderLine { item, quantity }
     PlaceOrder {
         request, user, outlet, lines, categories, total_minor, merchant_discount_minor, voucher,
-        promised_at_ms, work, pay_within_ms, allow_other_outlet,
+        offer, ready_by_ms, courier_ms, work, pay_within_ms, others, campaign,
     }
     RecordPayment { order, provider, trade, event }
     RecordRefund { order, refund, result }
     MoveTicket { order, outlet, version, step }
     CancelOrder { request, order, by, reason }
-    RefundOrder { request, order, by, amount_minor, reason }
+    RefundOrder { request, order, by, reference, amount_minor, reason }
     OrderChange { state, payment, version, redemption, voucher }
-    SweptOrders { expired, resumed }
+    Compensation { order, apology, apology_minor, outlet_minor, unpaid_minor }
+    SweptOrders { expired, moved, collected, compensated, released, resumed }
 }

@@ -1,0 +1,174 @@
+//! Where and when an order can be made: kitchens asked within opening hours, and offers held.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+use crate::pacing::{Ticket, Work};
+use crate::state::{Effect, State};
+use crate::tables::Quote;
+use crate::types::{
+    Candidate, HOLD_MS_MAX, Offer, Outcome, OutletNo, PROMISED_AHEAD_MS_MAX, PlaceOrder,
+    QUOTE_OUTLETS_MAX, QuoteNo, QuoteOrder, Quoted, Refusal, TRAVEL_MS_MAX, WORK_MAX,
+};
+
+/// Offers at other outlets, besides the one at the outlet that was asked for.
+const OFFERS_ELSEWHERE_MAX: usize = 2;
+
+impl State {
+    /// Offers the outlet that is wanted if that is in time; else its first free slot, and the other
+    /// outlets at which the user has the order first, way included. What is offered is held.
+    pub(crate) fn quote_order(&mut self, now_ms: u64, ask: &QuoteOrder) -> Result<Effect, Refusal> {
+        self.check_quote(now_ms, ask)?;
+        let work = Work(ask.work);
+        let (wanted, others) = ask.candidates.split_first().expect("checked: one at least");
+        let mut offers = Vec::new();
+        if let Some(ready_at_ms) = self.ready_in_time(now_ms, wanted.outlet, work, ask.ready_by_ms)
+        {
+            offers.push(Offer { outlet: wanted.outlet, ready_at_ms });
+        } else {
+            let slot_ms = self.slot_at(now_ms, wanted.outlet, work);
+            offers.extend(slot_ms.map(|ready_at_ms| Offer { outlet: wanted.outlet, ready_at_ms }));
+            let elsewhere = others.iter().filter_map(|Candidate { outlet, travel_ms }| {
+                let ready_at_ms = self.ready_in_time(now_ms, *outlet, work, ask.ready_by_ms)?;
+                let there_ms = ready_at_ms + u64::from(*travel_ms);
+                Some((there_ms, Offer { outlet: *outlet, ready_at_ms }))
+            });
+            let mut elsewhere = elsewhere.collect::<Vec<_>>();
+            elsewhere.sort_by_key(|(there_ms, offer)| (*there_ms, offer.outlet));
+            offers.extend(elsewhere.into_iter().take(OFFERS_ELSEWHERE_MAX).map(|(_, offer)| offer));
+        }
+        if offers.is_empty() {
+            return Err(Refusal::NoOffers);
+        }
+
+        let mut tickets = Vec::new();
+        for Offer { outlet, ready_at_ms } in &offers {
+            let promise = self.promise(now_ms, *outlet, work, *ready_at_ms);
+            tickets.push((*outlet, promise));
+        }
+        let until_ms = now_ms.saturating_add(ask.hold_ms);
+        let quote = Quote::held(ask.work, until_ms, &tickets);
+        let quote = self.quotes.push(quote, &mut self.store);
+        Ok(Effect::Done(Outcome::Quoted(Box::new(Quoted { quote, until_ms, offers }))))
+    }
+
+    fn check_quote(&self, now_ms: u64, ask: &QuoteOrder) -> Result<(), Refusal> {
+        let len = ask.candidates.len();
+        let twice = (1..len).any(|place| {
+            let (before, this) = (&ask.candidates[..place], ask.candidates[place].outlet);
+            before.iter().any(|candidate| candidate.outlet == this)
+        });
+        let near = ask.candidates.iter().all(|candidate| candidate.travel_ms <= TRAVEL_MS_MAX);
+        let ahead = now_ms..=now_ms.saturating_add(PROMISED_AHEAD_MS_MAX);
+        for (is_within, field) in [
+            ((1..=WORK_MAX).contains(&ask.work), "work"),
+            ((1..=QUOTE_OUTLETS_MAX).contains(&len) && !twice && near, "candidates"),
+            (ask.ready_by_ms.is_none_or(|by_ms| ahead.contains(&by_ms)), "pickup_by"),
+            ((1..=HOLD_MS_MAX).contains(&ask.hold_ms), "hold"),
+        ] {
+            if !is_within {
+                return Err(Refusal::InvalidField(field));
+            }
+        }
+        let known = |candidate: &Candidate| self.outlets.get(candidate.outlet).is_some();
+        if ask.candidates.iter().all(known) { Ok(()) } else { Err(Refusal::OutletNotFound) }
+    }
+
+    /// When an order can be ready at an outlet that takes orders now, if that is by the wanted time,
+    /// or, without one, within the outlet's own.
+    pub(super) fn ready_in_time(
+        &self,
+        now_ms: u64,
+        number: OutletNo,
+        work: Work,
+        by_ms: Option<u64>,
+    ) -> Option<u64> {
+        let outlet = self.outlets.get(number).filter(|outlet| !outlet.is_paused_at(now_ms))?;
+        let by_ms = by_ms.unwrap_or_else(|| now_ms.saturating_add(outlet.ready_within_ms));
+        self.ready_by(now_ms, number, work, by_ms)
+    }
+
+    /// When an order can be ready at an outlet, by a wanted time and within opening hours. A kitchen
+    /// that is closed begins when it opens.
+    pub(crate) fn ready_by(
+        &self,
+        now_ms: u64,
+        number: OutletNo,
+        work: Work,
+        by_ms: u64,
+    ) -> Option<u64> {
+        let outlet = self.outlets.get(number)?;
+        let opening = outlet.opening(&self.outlets.texts);
+        let from_ms = opening.open_from_ms(now_ms);
+        let within_ms = by_ms.checked_sub(from_ms)?;
+        let kitchen = self.outlets.kitchen(number);
+        let eta_ms = kitchen.eta_within(from_ms, work, within_ms, &self.rules.pace)?;
+        let ready_at_ms = from_ms + eta_ms;
+        let closes_ms = opening.open_until_ms(from_ms);
+        closes_ms.is_none_or(|closes_ms| ready_at_ms <= closes_ms).then_some(ready_at_ms)
+    }
+
+    /// The first free slot of an outlet that takes orders now, in these opening hours or the next.
+    fn slot_at(&self, now_ms: u64, number: OutletNo, work: Work) -> Option<u64> {
+        let outlet = self.outlets.get(number).filter(|outlet| !outlet.is_paused_at(now_ms))?;
+        let opening = outlet.opening(&self.outlets.texts);
+        let kitchen = self.outlets.kitchen(number);
+        let mut from_ms = opening.open_from_ms(now_ms);
+        for _ in 0..2 {
+            let slot_ms = kitchen.slot_at(from_ms, work, from_ms, &self.rules.pace);
+            let Some(closes_ms) = opening.open_until_ms(from_ms) else { return slot_ms };
+            if slot_ms.is_some_and(|slot_ms| slot_ms <= closes_ms) {
+                return slot_ms;
+            }
+            from_ms = opening.open_from_ms(closes_ms);
+        }
+        None
+    }
+
+    /// Takes capacity of a kitchen.
+    pub(super) fn promise(
+        &mut self,
+        now_ms: u64,
+        outlet: OutletNo,
+        work: Work,
+        ready_at_ms: u64,
+    ) -> Ticket {
+        self.outlets.with_kitchen(outlet, |kitchen| kitchen.promise(now_ms, work, ready_at_ms))
+    }
+
+    /// Gives back what was promised and will not be begun.
+    pub(super) fn take_back(&mut self, now_ms: u64, outlet: OutletNo, ticket: Ticket) {
+        let pace = &self.rules.pace;
+        self.outlets.with_kitchen(outlet, |kitchen| kitchen.take_back(now_ms, ticket, pace));
+    }
+
+    /// The offer that an order takes, if it is held for such an order.
+    pub(super) fn offer_for(
+        &self,
+        now_ms: u64,
+        place: &PlaceOrder,
+    ) -> Result<Option<Ticket>, Refusal> {
+        let Some(offer) = place.offer else { return Ok(None) };
+        let quote = self.quotes.get(offer.quote).ok_or(Refusal::OfferExpired)?;
+        if !quote.is_held() || quote.until_ms <= now_ms {
+            return Err(Refusal::OfferExpired);
+        }
+        let (outlet, ticket) =
+            quote.tickets().nth(offer.place.into()).ok_or(Refusal::OfferExpired)?;
+        if outlet != place.outlet || ticket.work != Work(place.work) {
+            return Err(Refusal::OfferOfAnotherOrder);
+        }
+        Ok(Some(ticket))
+    }
+
+    /// A quote's offers are held no longer, but for the one that an order takes.
+    pub(super) fn end_quote(&mut self, now_ms: u64, number: QuoteNo, taken: Option<u8>) {
+        let quote = *self.quotes.get(number).expect("it is held");
+        self.quotes.end(number);
+        for (place, (outlet, ticket)) in (0_u8..).zip(quote.tickets()) {
+            if Some(place) != taken {
+                self.take_back(now_ms, outlet, ticket);
+            }
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! The record of a quote: what is held for it, and for how long.
+
+use alloc::vec::Vec;
+
+use bytemuck::{Pod, Zeroable};
+
+use crate::pacing::{Ticket, Work};
+use crate::types::{OFFERS_MAX, Offer, OutletNo};
+
+/// One quote.
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[repr(C)]
+pub(crate) struct Quote {
+    /// Its offers are held until then. Moved by outages: grace included.
+    pub until_ms: u64,
+    ready_at_ms: [u64; OFFERS_MAX],
+    outlets: [OutletNo; OFFERS_MAX],
+    deltas_ms: [i32; OFFERS_MAX],
+    pub work: u32,
+    len: u8,
+    /// Nothing is held any more: it is over, or an order took an offer.
+    is_over: u8,
+    unused: [u8; 50],
+}
+
+impl Quote {
+    /// One that holds these tickets, at most [`OFFERS_MAX`].
+    pub(crate) fn held(work: u32, until_ms: u64, offers: &[(OutletNo, Ticket)]) -> Self {
+        let mut quote = Self { work, until_ms, ..Self::zeroed() };
+        quote.len = u8::try_from(offers.len()).expect("at most OFFERS_MAX");
+        for (place, (outlet, ticket)) in offers.iter().enumerate() {
+            quote.outlets[place] = *outlet;
+            quote.ready_at_ms[place] = ticket.ready_at_ms;
+            quote.deltas_ms[place] = ticket.delta_ms;
+        }
+        quote
+    }
+
+    /// What is or was held at outlets' kitchens.
+    pub(crate) fn tickets(&self) -> impl Iterator<Item = (OutletNo, Ticket)> {
+        (0..usize::from(self.len)).map(|place| {
+            let (work, ready_at_ms) = (Work(self.work), self.ready_at_ms[place]);
+            (self.outlets[place], Ticket { work, ready_at_ms, delta_ms: self.deltas_ms[place] })
+        })
+    }
+
+    pub(crate) fn offers(&self) -> Vec<Offer> {
+        let tickets = self.tickets();
+        tickets.map(|(outlet, ticket)| Offer { outlet, ready_at_ms: ticket.ready_at_ms }).collect()
+    }
+
+    /// Whether kitchens still hold its offers, whatever the clock says.
+    pub(crate) fn is_held(&self) -> bool {
+        self.is_over == 0
+    }
+
+    pub(crate) fn set_over(&mut self) {
+        self.is_over = 1;
+    }
+
+    /// All of it: its bytes are the same for equal quotes, and on every build.
+    pub(crate) fn put_digest(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(bytemuck::bytes_of(self));
+    }
+}
