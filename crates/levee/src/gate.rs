@@ -93,7 +93,7 @@ pub(crate) fn run(args: &Args) -> Result<Ending> {
         }
     }
     let address = args.address()?;
-    let listen = args.listen.clone().or(config.listen);
+    let listen = args.listen.clone().or(config.listen.take());
     let listen = listen.unwrap_or_else(|| LISTEN_DEFAULT.to_owned());
     let listener =
         TcpListener::bind(&listen).with_context(|| format!("cannot listen on {listen}"))?;

@@ -1,12 +1,16 @@
 //! Whom a server talks to outside: the sections `payments` and `outlets` of its configuration.
 
 use std::fs;
+use std::mem;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use levee_api::webhook::{DEV_OUTLETS_SECRET, DEV_PAYMENTS_SECRET, WebhookSecret};
 use levee_connect::connectors::{ConnectorsConfig, OutletsConfig, PaymentsConfig};
+use levee_gate::{Provider, Signers};
 use serde::Deserialize;
+
+use crate::config::Config;
 
 /// Where `levee sandbox` listens if nothing else is said.
 const SANDBOX_DEFAULT: &str = "http://127.0.0.1:8480";
@@ -56,28 +60,18 @@ struct OutletsSandbox {
     secret_file: Option<PathBuf>,
 }
 
-/// Secrets of those outside whose messages a gate takes.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct OutsideSecrets {
-    pub(crate) payments: Option<WebhookSecret>,
-    pub(crate) outlets: Option<WebhookSecret>,
-}
-
 /// Everybody outside, checked.
 pub(crate) struct Outside {
     payments: PaymentsSection,
     outlets: OutletsSection,
-    pub(crate) secrets: OutsideSecrets,
+    signers: Signers,
 }
 
 impl Outside {
     /// Reads what the sections name. With `dev`, what is not said is the sandbox as `levee sandbox`
     /// starts it.
-    pub(crate) fn load(
-        payments: PaymentsSection,
-        outlets: OutletsSection,
-        dev: bool,
-    ) -> Result<Self> {
+    pub(crate) fn load(config: &mut Config, dev: bool) -> Result<Self> {
+        let (payments, outlets) = (mem::take(&mut config.payments), mem::take(&mut config.outlets));
         let payments = PaymentsSection {
             sandbox: payments.sandbox.or_else(|| {
                 dev.then(|| PaymentsSandbox {
@@ -106,19 +100,19 @@ impl Outside {
             WebhookSecret::from_text(text.trim())
                 .with_context(|| format!("{section}.secret_file holds no such secret"))
         };
-        let secrets = OutsideSecrets {
-            payments: payments
-                .sandbox
-                .as_ref()
-                .map(|it| {
-                    secret("payments.sandbox", it.secret_file.as_deref(), DEV_PAYMENTS_SECRET)
-                })
-                .transpose()?,
-            outlets: outlets
-                .sandbox
-                .as_ref()
-                .map(|it| secret("outlets.sandbox", it.secret_file.as_deref(), DEV_OUTLETS_SECRET))
-                .transpose()?,
+        let provider = payments.sandbox.as_ref().map(|it| {
+            let file = it.secret_file.as_deref();
+            let secret = secret("payments.sandbox", file, DEV_PAYMENTS_SECRET)?;
+            let url = it.url.trim_end_matches('/').to_owned();
+            anyhow::Ok(Provider { name: SANDBOX.to_owned(), url, secret })
+        });
+        let sandbox_outlets = outlets
+            .sandbox
+            .as_ref()
+            .map(|it| secret("outlets.sandbox", it.secret_file.as_deref(), DEV_OUTLETS_SECRET));
+        let signers = Signers {
+            providers: provider.transpose()?.into_iter().collect(),
+            sandbox_outlets: sandbox_outlets.transpose()?,
         };
         if let Some(it) = &payments.sandbox {
             let currency = it.currency.as_deref().unwrap_or(CURRENCY_DEFAULT);
@@ -132,7 +126,12 @@ impl Outside {
                 .try_for_each(|url| check_url("payments.sandbox.notify_url", url))?;
         }
         outlets.sandbox.iter().try_for_each(|it| check_url("outlets.sandbox.url", &it.url))?;
-        Ok(Self { payments, outlets, secrets })
+        Ok(Self { payments, outlets, signers })
+    }
+
+    /// Whose messages gates take.
+    pub(crate) fn signers(&self) -> Signers {
+        self.signers.clone()
     }
 
     /// What connectors are told. `address` is where this server listens, if it does.
@@ -153,7 +152,7 @@ impl Outside {
                 currency: it.currency.as_deref().unwrap_or(CURRENCY_DEFAULT).to_owned(),
             })
         });
-        let outlets = self.outlets.sandbox.as_ref().zip(self.secrets.outlets.as_ref());
+        let outlets = self.outlets.sandbox.as_ref().zip(self.signers.sandbox_outlets.as_ref());
         Ok(ConnectorsConfig {
             speed,
             payments: payments.transpose()?,

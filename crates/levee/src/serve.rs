@@ -1,7 +1,6 @@
 //! `levee serve`: engine, journal and a gate in one process, and gates in others.
 
 use std::io::{IsTerminal, stderr};
-use std::mem;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -212,12 +211,12 @@ pub(crate) fn run(args: &Args) -> Result<Ending> {
         pseudonyms: PseudonymKey::new(&secrets.pseudonym),
         keys: Arc::clone(&ring),
     };
-    let outside =
-        Outside::load(mem::take(&mut config.payments), mem::take(&mut config.outlets), args.dev)?;
+    let outside = Outside::load(&mut config, args.dev)?;
     let connectors =
         outside.connectors(args.speed, listener.as_ref().map(|(_, address)| *address))?;
     let mut gate_config = config.gate_config()?;
     gate_config.nice = gate_nice;
+    gate_config.signers = outside.signers();
     limit_connections(&mut gate_config);
     let submit = Arc::clone(&engine) as Arc<dyn Submit>;
     let _steward = Steward::start(submit, &config.steward_config()?)?;
