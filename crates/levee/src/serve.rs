@@ -74,8 +74,8 @@ pub(crate) struct Args {
     /// one [default: not at all].
     #[arg(long, value_name = "HOST:PORT")]
     scaler: Option<String>,
-    /// A TOML file with sections journal, engine, snapshots, gate, gates, admission, brownout, scaler,
-    /// payments and outlets; flags go before it.
+    /// A TOML file with sections journal, engine, snapshots, gate, gates, admission, brownout, scaler
+    /// and sandbox; flags go before it.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Let journal time run so many times faster than real time, for rehearsals.
@@ -211,7 +211,7 @@ pub(crate) fn run(args: &Args) -> Result<Ending> {
         pseudonyms: PseudonymKey::new(&secrets.pseudonym),
         keys: Arc::clone(&ring),
     };
-    let outside = Outside::load(&mut config, args.dev)?;
+    let outside = Outside::load(config.sandbox.take(), args.dev)?;
     let connectors =
         outside.connectors(args.speed, listener.as_ref().map(|(_, address)| *address))?;
     let mut gate_config = config.gate_config()?;
