@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use levee_api::webhook::{DEV_OUTLETS_SECRET, DEV_PAYMENTS_SECRET, WebhookSecret};
 use levee_connect::connectors::{ConnectorsConfig, OutletsConfig, PaymentsConfig};
+use levee_gate::{Provider, Signers};
 use serde::Deserialize;
 
 /// Where `levee sandbox` listens if nothing else is said.
@@ -57,17 +58,17 @@ struct OutletsSandbox {
 }
 
 /// Secrets of those outside whose messages a gate takes.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct OutsideSecrets {
-    pub(crate) payments: Option<WebhookSecret>,
-    pub(crate) outlets: Option<WebhookSecret>,
+#[derive(Debug)]
+struct OutsideSecrets {
+    payments: Option<WebhookSecret>,
+    outlets: Option<WebhookSecret>,
 }
 
 /// Everybody outside, checked.
 pub(crate) struct Outside {
     payments: PaymentsSection,
     outlets: OutletsSection,
-    pub(crate) secrets: OutsideSecrets,
+    secrets: OutsideSecrets,
 }
 
 impl Outside {
@@ -133,6 +134,20 @@ impl Outside {
         }
         outlets.sandbox.iter().try_for_each(|it| check_url("outlets.sandbox.url", &it.url))?;
         Ok(Self { payments, outlets, secrets })
+    }
+
+    /// Whose messages a gate takes.
+    pub(crate) fn signers(&self) -> Signers {
+        let payments = self.payments.sandbox.as_ref().zip(self.secrets.payments.as_ref());
+        let provider = payments.map(|(it, secret)| Provider {
+            name: SANDBOX.to_owned(),
+            url: it.url.trim_end_matches('/').to_owned(),
+            secret: secret.clone(),
+        });
+        Signers {
+            providers: provider.into_iter().collect(),
+            sandbox_outlets: self.secrets.outlets.clone(),
+        }
     }
 
     /// What connectors are told. `address` is where this server listens, if it does.

@@ -218,6 +218,7 @@ pub(crate) fn run(args: &Args) -> Result<Ending> {
         outside.connectors(args.speed, listener.as_ref().map(|(_, address)| *address))?;
     let mut gate_config = config.gate_config()?;
     gate_config.nice = gate_nice;
+    gate_config.signers = outside.signers();
     limit_connections(&mut gate_config);
     let submit = Arc::clone(&engine) as Arc<dyn Submit>;
     let _steward = Steward::start(submit, &config.steward_config()?)?;
