@@ -6,5 +6,6 @@ mod crashes;
 mod disk;
 mod gates;
 mod harness;
+mod outlets;
 mod races;
 mod rehearsal;
