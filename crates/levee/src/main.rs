@@ -13,6 +13,7 @@ mod gates;
 mod intake;
 mod key;
 mod outlets;
+mod outside;
 mod remote;
 mod secrets;
 mod serve;
