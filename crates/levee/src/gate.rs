@@ -46,8 +46,7 @@ pub(crate) struct Args {
     /// A file with the key that gates and the engine share.
     #[arg(long, value_name = "FILE")]
     shared_key: Option<PathBuf>,
-    /// A TOML file, of which listen and the sections gate, payments and outlets count; flags go
-    /// before it.
+    /// A TOML file, of which listen and the sections gate and sandbox count; flags go before it.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// What to log: error, warn, info, debug or trace.
@@ -126,8 +125,7 @@ pub(crate) fn run(args: &Args) -> Result<Ending> {
         "the engine runs with --dev and well-known keys: its gates listen on loopback only, not on \
          {listens_on}"
     );
-    gate_config.signers =
-        Outside::load(config.payments, config.outlets, installation.dev)?.signers();
+    gate_config.signers = Outside::load(config.sandbox.take(), installation.dev)?.signers();
     let engine = link.engine();
     let ports = Ports {
         submit: Arc::clone(&engine) as Arc<dyn Submit>,

@@ -1,7 +1,6 @@
 //! `levee serve`: engine, journal and a gate in one process, and gates in others.
 
 use std::io::{IsTerminal, stderr};
-use std::mem;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -75,8 +74,8 @@ pub(crate) struct Args {
     /// one [default: not at all].
     #[arg(long, value_name = "HOST:PORT")]
     scaler: Option<String>,
-    /// A TOML file with sections journal, engine, snapshots, gate, gates, admission, brownout, scaler,
-    /// payments and outlets; flags go before it.
+    /// A TOML file with sections journal, engine, snapshots, gate, gates, admission, brownout, scaler
+    /// and sandbox; flags go before it.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Let journal time run so many times faster than real time, for rehearsals.
@@ -93,11 +92,11 @@ pub(crate) struct Args {
     accept_time: bool,
 }
 
-fn parse_instant(text: &str) -> Result<Instant, String> {
+pub(crate) fn parse_instant(text: &str) -> Result<Instant, String> {
     Instant::try_from(text.to_owned())
 }
 
-fn parse_speed(text: &str) -> Result<f64, String> {
+pub(crate) fn parse_speed(text: &str) -> Result<f64, String> {
     let speed = text.parse().ok().filter(|speed| *speed > 0.0 && *speed <= 1e6);
     speed.ok_or_else(|| "must be above 0 and at most 1000000".to_owned())
 }
@@ -212,8 +211,7 @@ pub(crate) fn run(args: &Args) -> Result<Ending> {
         pseudonyms: PseudonymKey::new(&secrets.pseudonym),
         keys: Arc::clone(&ring),
     };
-    let outside =
-        Outside::load(mem::take(&mut config.payments), mem::take(&mut config.outlets), args.dev)?;
+    let outside = Outside::load(config.sandbox.take(), args.dev)?;
     let connectors =
         outside.connectors(args.speed, listener.as_ref().map(|(_, address)| *address))?;
     let mut gate_config = config.gate_config()?;
@@ -326,6 +324,11 @@ impl Signals {
 /// Raises the limit of open files to what is allowed, and keeps connections so far below it that
 /// the journal and the keys always find a file of theirs.
 pub(crate) fn limit_connections(config: &mut GateConfig) {
+    config.connections_max = connections_within(config.connections_max);
+}
+
+/// The same for any number of connections: as many as wanted, or as are possible.
+pub(crate) fn connections_within(wanted: usize) -> usize {
     let limits = getrlimit(Resource::Nofile);
     let raised = Rlimit { current: limits.maximum, ..limits };
     if let Err(error) = setrlimit(Resource::Nofile, raised) {
@@ -333,14 +336,14 @@ pub(crate) fn limit_connections(config: &mut GateConfig) {
     }
     let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
     let most = usize::try_from(files.saturating_sub(FILES_RESERVED)).unwrap_or(usize::MAX).max(1);
-    if most < config.connections_max {
+    if most < wanted {
         tracing::warn!(
-            connections_max = config.connections_max,
+            connections_max = wanted,
             taken = most,
             "the limit of open files allows fewer connections than configured"
         );
-        config.connections_max = most;
     }
+    wanted.min(most)
 }
 
 /// Recovers what is there and starts to work.
