@@ -9,6 +9,7 @@ mod doctored_operations;
 mod doctored_uses;
 mod keyed;
 mod ledger;
+mod orders;
 mod rules;
 mod unreadable;
 
