@@ -3,10 +3,13 @@
 //! - [`port`]: how a gate hands commands and questions to an engine, and gets replies.
 //! - [`intake`], [`vitals`], [`advice`]: who is let in, and what engine, gates and scaler say of
 //!   themselves.
-//! - [`wire`], [`document`], [`problem`]: the JSON of requests, campaign documents and errors.
+//! - [`wire`], [`document`], [`outlet`], [`problem`]: the JSON of requests, of campaigns' and outlets'
+//!   documents, and of errors.
 //! - [`code`], [`pseudonym`]: how numbers and user ids look outside and inside.
 //! - [`intake`], [`pass`]: who is let in, and places in the waiting room.
 //! - [`client`]: the typed client.
+//! - [`scenario`]: how outlets and the payment provider behave in a rehearsal.
+//! - [`webhook`]: signatures of what travels between Levee, outlets and payment providers.
 //!
 //! What must not live here: sockets of a server, files, rules.
 
@@ -16,14 +19,18 @@ pub mod code;
 pub mod document;
 pub mod intake;
 pub mod nice;
+pub mod outlet;
 pub mod pass;
 pub mod port;
 pub mod problem;
 pub mod pseudonym;
 pub mod retry;
+pub mod scenario;
 pub mod strict;
 pub mod time;
+pub mod trade;
 pub mod vitals;
+pub mod webhook;
 pub mod wire;
 
 pub use levee_core::types;

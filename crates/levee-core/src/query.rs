@@ -57,6 +57,8 @@ pub enum Query {
     Operations,
     /// One outlet by its id.
     Outlet(OutletId),
+    /// One outlet by its number.
+    OutletNumbered(OutletNo),
     /// Outlets in the order in which their documents were put: what a directory is filled from, and
     /// kept fresh.
     Outlets {
@@ -132,7 +134,7 @@ pub enum Answer {
     Redemptions(Vec<RedemptionView>),
     /// To [`Query::Operations`].
     Operations(Operations),
-    /// To [`Query::Outlet`]; `None` when there is no such outlet.
+    /// To [`Query::Outlet`] and [`Query::OutletNumbered`]; `None` when there is no such outlet.
     Outlet(Option<Box<OutletView>>),
     /// To [`Query::Outlets`].
     Outlets(Vec<OutletView>),
@@ -268,6 +270,10 @@ impl State {
             Query::Outlet(id) => {
                 let number = self.outlets.number(id);
                 Answer::Outlet(number.map(|number| Box::new(self.outlet_view(now_ms, number))))
+            }
+            Query::OutletNumbered(number) => {
+                let known = self.outlets.get(*number).is_some();
+                Answer::Outlet(known.then(|| Box::new(self.outlet_view(now_ms, *number))))
             }
             Query::Outlets { after_seq, limit } => {
                 let numbers = self.outlets.put_after(*after_seq).take(bounded(*limit));

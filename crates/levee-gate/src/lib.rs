@@ -6,6 +6,9 @@
 //! - `whole` reads and answers the plain requests, which are nearly all; hyper does the others.
 //! - `worker` is a thread with an event loop; nothing that a request touches leaves it, save for
 //!   the asks and replies that `desk` exchanges with the engine in vectors.
+//! - `lines` answers bodies of lines while they come.
+//! - `outlets` is the one directory of outlets that all workers of a gate share.
+//! - `follow` has the streams of single orders and of outlets' tickets.
 //! - `live` makes the frames of the live stream, on a thread that no request touches.
 //!
 //! What must not live here: rules about money or vouchers, files other than the keys', the engine.
@@ -17,18 +20,22 @@ mod connection;
 mod desk;
 mod directory;
 mod docs;
+mod follow;
 mod framing;
 mod gate;
 mod handlers;
 mod json;
 pub mod keys;
+mod lines;
 mod live;
 mod metrics;
 mod openapi;
+pub mod outlets;
 mod query;
 mod reply;
 mod routes;
 mod serve;
+mod signed;
 mod slab;
 mod socket;
 mod trouble;
@@ -36,6 +43,6 @@ mod whole;
 mod worker;
 
 pub use admission::{Rule, Signal, Steward, StewardConfig};
-pub use config::{AdmissionConfig, GateConfig, Ports};
+pub use config::{AdmissionConfig, GateConfig, Ports, Provider, Signers};
 pub use gate::{Gate, start};
 pub use keys::{KeyEntry, KeyRing, Role};

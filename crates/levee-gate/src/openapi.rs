@@ -5,7 +5,8 @@ use schemars::SchemaGenerator;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
-use crate::routes::{Handler, Idempotency, Input, ROUTES, Route};
+use crate::routes::{Handler, Idempotency, Input, ROUTES, Route, Signature, UserHeader};
+use crate::serve::CSV;
 
 const ABOUT: &str = "Money is an integer `*_minor` in the campaign's ISO 4217 currency. Instants \
     are RFC 3339 in UTC with milliseconds; durations in requests are ISO 8601. Every reply to a \
@@ -13,6 +14,10 @@ const ABOUT: &str = "Money is an integer `*_minor` in the campaign's ISO 4217 cu
     repeated: the same key with the same body is answered the same again, with \
     `Idempotent-Replayed: true`; with another body it is refused. Keys are remembered for 72 \
     hours. Errors are RFC 9457 problem documents with a stable `code`.";
+
+/// Whose answers carry the `ETag` of a document, beside those that need `If-Match`.
+const TAGGED: [Handler; 4] =
+    [Handler::GetCampaign, Handler::CreateCampaign, Handler::PutOutlet, Handler::GetOutlet];
 
 /// The whole document.
 pub(crate) fn document() -> Value {
@@ -45,6 +50,11 @@ pub(crate) fn document() -> Value {
                     "type": "http", "scheme": "bearer",
                     "description": "A key made by `levee key create`; its role decides what it allows.",
                 },
+                "signature": {
+                    "type": "apiKey", "in": "header", "name": "webhook-signature",
+                    "description": "After Standard Webhooks, with `webhook-id` and `webhook-timestamp`: \
+                        HMAC-SHA256 of `id.timestamp.body` with the secret that both sides have.",
+                },
             },
         },
     })
@@ -59,9 +69,12 @@ fn operation(route: &Route, generator: &mut SchemaGenerator) -> Value {
         "responses": responses(route, generator),
     });
     if roles.is_empty() {
-        operation["security"] = json!([]);
+        let signed = route.signature == Signature::Needed;
+        operation["security"] = if signed { json!([{"signature": []}]) } else { json!([]) };
     } else {
-        operation["security"] = json!([{"key": []}]);
+        let either = route.signature == Signature::InsteadOfKey;
+        let both = json!([{"key": []}, {"signature": []}]);
+        operation["security"] = if either { both } else { json!([{"key": []}]) };
         let level = route.level_note().map_or(String::new(), |note| format!(" {note}"));
         operation["description"] = json!(format!("Roles: {}.{level}", roles.join(", ")));
     }
@@ -72,13 +85,19 @@ fn operation(route: &Route, generator: &mut SchemaGenerator) -> Value {
     let content_type = match route.input {
         Input::Nothing => return operation,
         Input::Json { .. } | Input::OptionalJson { .. } => "application/json",
-        Input::Ndjson => "application/x-ndjson",
+        Input::Ndjson | Input::NdjsonOrCsv => "application/x-ndjson",
     };
     if let Some(request) = route.request {
         operation["requestBody"] = json!({
             "required": !matches!(route.input, Input::OptionalJson { .. }),
             "content": {content_type: {"schema": request(generator)}},
         });
+        if route.input == Input::NdjsonOrCsv {
+            let about = "A header row that names fields, `pos.url` for a field within one, and a \
+                row for each document; `;` between the parts of a list, JSON in `menu`.";
+            operation["requestBody"]["content"][CSV] =
+                json!({"schema": {"type": "string", "description": about}});
+        }
     }
     operation
 }
@@ -92,7 +111,9 @@ fn parameters(route: &Route) -> Vec<Value> {
         })
     };
     if let Some(name) = route.path.split(['{', '}']).nth(1) {
-        let schema = if route.path.starts_with("/v1/campaigns/") {
+        let is_chosen =
+            ["/v1/campaigns/", "/v1/outlets/"].iter().any(|of| route.path.starts_with(of));
+        let schema = if is_chosen {
             json!({"type": "string", "pattern": "^[a-z0-9-]{1,64}$"})
         } else {
             json!({"type": "string", "minLength": 1})
@@ -122,8 +143,19 @@ fn parameters(route: &Route) -> Vec<Value> {
     if route.if_match {
         parameters.push(header("If-Match", true, "The ETag of the document to replace.", 64));
     }
-    if route.user_header {
-        parameters.push(header("Levee-User", true, "The app's id of the user.", 128));
+    match route.user_header {
+        UserHeader::Unused => {}
+        UserHeader::Needed => {
+            parameters.push(header("Levee-User", true, "The app's id of the user.", 128));
+        }
+        UserHeader::NeededOfApps => {
+            let about = "The app's id of the user; needed with an app's key.";
+            parameters.push(header("Levee-User", false, about, 128));
+        }
+    }
+    if route.signature == Signature::InsteadOfKey {
+        let about = "With a signature: whose it is.";
+        parameters.push(header("Levee-Outlet", false, about, 64));
     }
     parameters
 }
@@ -134,14 +166,21 @@ fn responses(route: &Route, generator: &mut SchemaGenerator) -> Value {
     let content_type = route.reply_type.split(';').next().unwrap_or(route.reply_type);
     let schema = route.reply.map_or(json!({}), |reply| json!(reply(generator)));
     good["content"] = json!({content_type: {"schema": schema}});
-    if route.if_match || matches!(route.handler, Handler::GetCampaign | Handler::CreateCampaign) {
+    if route.if_match || TAGGED.contains(&route.handler) {
         good["headers"] = json!({
             "ETag": {"description": "The document's version.", "schema": {"type": "string"}},
         });
     }
-    if route.handler == Handler::Claim {
+    let repeat = match route.handler {
+        Handler::Claim => Some("The same again, for a user who has it already."),
+        Handler::PutOutlet => {
+            Some("It was there before: its document was replaced, or is the same.")
+        }
+        _ => None,
+    };
+    if let Some(about) = repeat {
         let mut repeat = good.clone();
-        repeat["description"] = json!("The same again, for a user who has it already.");
+        repeat["description"] = json!(about);
         responses.insert("200".to_owned(), repeat);
     }
     if route.handler == Handler::Ready {
@@ -192,6 +231,11 @@ pub(crate) fn tag(route: &Route) -> &'static str {
         Some("campaigns") => "Campaigns",
         Some("vouchers" | "locks" | "wallet") => "Vouchers",
         Some("redemptions") => "Redemptions",
+        Some("outlets") if route.path.contains("/tickets") => "Tickets",
+        Some("outlets") => "Outlets",
+        Some("orders") => "Orders",
+        Some("payments") => "Payments",
+        Some("tickets") => "Tickets",
         Some("intake") => "Intake",
         _ => "Watching",
     }

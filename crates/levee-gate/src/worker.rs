@@ -23,9 +23,11 @@ use crate::config::{GateConfig, HEAD_LEN_MAX, Ports};
 use crate::connection::{Connection, Phase, serve_connection};
 use crate::desk::Desk;
 use crate::directory::Directory;
+use crate::follow::{Follow, look_forever};
 use crate::keys::{Key, hash};
 use crate::live::Live;
 use crate::metrics::{MoneyCache, Stats};
+use crate::outlets::Outlets;
 use crate::routes::Router;
 use crate::slab::Slab;
 use crate::trouble::Trouble;
@@ -46,7 +48,9 @@ pub(crate) struct Hub {
     /// Stop at once, without finishing anything.
     pub(crate) aborting: AtomicBool,
     pub(crate) exports: AtomicUsize,
+    pub(crate) imports: AtomicUsize,
     pub(crate) live: Live,
+    pub(crate) outlets: Arc<Outlets>,
     /// `/openapi.json` and `/docs`, made once.
     pub(crate) openapi: Bytes,
     pub(crate) docs: Bytes,
@@ -80,6 +84,8 @@ pub(crate) struct Worker {
     pub(crate) batches: Cell<usize>,
     pub(crate) money: MoneyCache,
     pub(crate) door: Door,
+    /// Who follows an order or an outlet's tickets.
+    pub(crate) follow: Follow,
     tick: Cell<u32>,
     request_ids: Cell<u64>,
     turned_away: Cell<usize>,
@@ -121,6 +127,7 @@ impl Worker {
             batches: Cell::new(0),
             money: MoneyCache::default(),
             door,
+            follow: Follow::default(),
             tick: Cell::new(1),
             request_ids: Cell::new(0),
             turned_away: Cell::new(0),
@@ -205,6 +212,7 @@ impl Worker {
         tokio::task::spawn_local(Rc::clone(&self.desk).receive_forever());
         tokio::task::spawn_local(Rc::clone(&self).tick_forever());
         tokio::task::spawn_local(measure_forever(Rc::clone(&self)));
+        tokio::task::spawn_local(look_forever(Rc::clone(&self)));
         if self.number == 0 {
             tokio::task::spawn_local(report_forever(Rc::clone(&self)));
         }

@@ -14,6 +14,7 @@ use levee_api::nice;
 use levee_api::port::Submit;
 use levee_api::pseudonym::PseudonymKey;
 use levee_api::time::Instant;
+use levee_connect::connectors::Connectors;
 use levee_engine::{Clock, Engine, EngineConfig, Keys, ScaledClock, SystemClock};
 use levee_gate::{Gate, GateConfig, KeyRing, Ports, Steward, keys};
 use levee_journal::FileJournal;
@@ -25,6 +26,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::config::Config;
 use crate::gates::{Door, OpenDoor};
+use crate::outside::Outside;
 use crate::secrets::Secrets;
 use crate::{Ending, key};
 
@@ -72,8 +74,8 @@ pub(crate) struct Args {
     /// one [default: not at all].
     #[arg(long, value_name = "HOST:PORT")]
     scaler: Option<String>,
-    /// A TOML file with sections journal, engine, snapshots, gate, gates, admission, brownout and
-    /// scaler; flags go before it.
+    /// A TOML file with sections journal, engine, snapshots, gate, gates, admission, brownout, scaler
+    /// and sandbox; flags go before it.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Let journal time run so many times faster than real time, for rehearsals.
@@ -90,11 +92,11 @@ pub(crate) struct Args {
     accept_time: bool,
 }
 
-fn parse_instant(text: &str) -> Result<Instant, String> {
+pub(crate) fn parse_instant(text: &str) -> Result<Instant, String> {
     Instant::try_from(text.to_owned())
 }
 
-fn parse_speed(text: &str) -> Result<f64, String> {
+pub(crate) fn parse_speed(text: &str) -> Result<f64, String> {
     let speed = text.parse().ok().filter(|speed| *speed > 0.0 && *speed <= 1e6);
     speed.ok_or_else(|| "must be above 0 and at most 1000000".to_owned())
 }
@@ -209,8 +211,12 @@ pub(crate) fn run(args: &Args) -> Result<Ending> {
         pseudonyms: PseudonymKey::new(&secrets.pseudonym),
         keys: Arc::clone(&ring),
     };
+    let outside = Outside::load(config.sandbox.take(), args.dev)?;
+    let connectors =
+        outside.connectors(args.speed, listener.as_ref().map(|(_, address)| *address))?;
     let mut gate_config = config.gate_config()?;
     gate_config.nice = gate_nice;
+    gate_config.signers = outside.signers();
     limit_connections(&mut gate_config);
     let submit = Arc::clone(&engine) as Arc<dyn Submit>;
     let _steward = Steward::start(submit, &config.steward_config()?)?;
@@ -219,6 +225,10 @@ pub(crate) fn run(args: &Args) -> Result<Ending> {
     let gate = listener.map(|listener| levee_gate::start(listener, gate_config, ports));
     let gate = gate.transpose()?;
     let (code_key, pseudonym_key) = (secrets.code, secrets.pseudonym);
+    let codes = Arc::new(Codes::new(&secrets.code, 0));
+    // It waits until the engine has recovered.
+    let submit = Arc::clone(&engine) as Arc<dyn Submit>;
+    let connectors = Connectors::start(submit, codes, connectors)?;
     let scaler = match scaler {
         Some(listener) => Some(Scaler::start(listener, Arc::clone(engine.intake()))?),
         None => None,
@@ -258,7 +268,7 @@ pub(crate) fn run(args: &Args) -> Result<Ending> {
     if let Some(scaler) = &scaler {
         println!("the scaler listens on {}", scaler.local_addr());
     }
-    let ending = wait(&engine, gate, door, signals, signalled);
+    let ending = wait(&engine, gate, connectors, door, signals, signalled);
     if let Some(scaler) = scaler {
         scaler.stop();
     }
@@ -314,6 +324,11 @@ impl Signals {
 /// Raises the limit of open files to what is allowed, and keeps connections so far below it that
 /// the journal and the keys always find a file of theirs.
 pub(crate) fn limit_connections(config: &mut GateConfig) {
+    config.connections_max = connections_within(config.connections_max);
+}
+
+/// The same for any number of connections: as many as wanted, or as are possible.
+pub(crate) fn connections_within(wanted: usize) -> usize {
     let limits = getrlimit(Resource::Nofile);
     let raised = Rlimit { current: limits.maximum, ..limits };
     if let Err(error) = setrlimit(Resource::Nofile, raised) {
@@ -321,14 +336,14 @@ pub(crate) fn limit_connections(config: &mut GateConfig) {
     }
     let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
     let most = usize::try_from(files.saturating_sub(FILES_RESERVED)).unwrap_or(usize::MAX).max(1);
-    if most < config.connections_max {
+    if most < wanted {
         tracing::warn!(
-            connections_max = config.connections_max,
+            connections_max = wanted,
             taken = most,
             "the limit of open files allows fewer connections than configured"
         );
-        config.connections_max = most;
     }
+    wanted.min(most)
 }
 
 /// Recovers what is there and starts to work.
@@ -365,6 +380,7 @@ fn open_engine(
 fn wait(
     engine: &Engine,
     gate: Option<Gate>,
+    connectors: Connectors,
     door: Option<OpenDoor>,
     mut signals: Signals,
     signalled: bool,
@@ -376,6 +392,8 @@ fn wait(
     }
     tracing::info!("stopping: finishing what is under way");
     gate.into_iter().for_each(Gate::drain);
+    // What it leaves undone is undone at the next start.
+    drop(connectors);
     // A fault has been logged where it happened.
     if engine.stop().is_err() {
         return Ending::Failed;

@@ -30,6 +30,7 @@ wire_enum! {
         12 => Undone { after_change, limit },
         13 => Outlets { after_seq, limit },
         14 => Etas { outlets, work },
+        16 => OutletNumbered(number),
         15 => Statement { outlet, from_ms, until_ms, before, limit },
     }
 }

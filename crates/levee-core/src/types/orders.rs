@@ -324,8 +324,9 @@ pub struct MoveTicket {
     pub order: OrderNo,
     /// Whose ticket it must be.
     pub outlet: OutletNo,
-    /// The ticket's version that this follows on. The same step on the same version is a repeat;
-    /// any other step on a version that is over is refused.
+    /// The ticket's version that this follows on. Every step but [`TicketStep::Send`] leads to the
+    /// next one. The same step on the same version is a repeat; any other step on a version that is
+    /// over is refused.
     pub version: u32,
     /// Which step.
     pub step: TicketStep,
@@ -486,7 +487,7 @@ impl SweptOrders {
 /// Actions follow from an order's record alone, so they are the same after a restart. Whoever does
 /// them may do them more than once, and tells the other side the order with the version or number
 /// given here: what has the same numbers is the same action.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 pub enum Action {

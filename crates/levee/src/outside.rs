@@ -1,0 +1,125 @@
+//! Whom a server talks to outside: the section `sandbox` of its configuration.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, ensure};
+use levee_connect::connectors::{ConnectorsConfig, OutletsConfig, PaymentsConfig};
+use levee_connect::sandbox::{LISTEN_DEFAULT, Secrets};
+use levee_gate::{Provider, Signers};
+use serde::Deserialize;
+
+/// The name of the sandbox's payment provider, in callbacks' paths and in replies.
+const PROVIDER: &str = "sandbox";
+
+/// What is paid with, if nothing else is said.
+const CURRENCY_DEFAULT: &str = "CNY";
+
+/// The sandbox that stands in for payment providers, and for the systems of outlets which have
+/// none.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SandboxSection {
+    /// `http://HOST:PORT`.
+    url: String,
+    /// The same file that the sandbox is started with; with --dev the well-known secrets.
+    secret_file: Option<PathBuf>,
+    /// Where its provider sends callbacks; without it, to the address on which this server listens.
+    notify_url: Option<String>,
+    /// What is paid with, as ISO 4217.
+    currency: Option<String>,
+}
+
+/// Everybody outside, checked; without a section and --dev there is nobody.
+pub(crate) struct Outside(Option<Sandbox>);
+
+struct Sandbox {
+    /// Without a slash at its end.
+    url: String,
+    secrets: Secrets,
+    notify_url: Option<String>,
+    currency: String,
+}
+
+impl Outside {
+    /// Reads what the section names. With `dev` and without a section it is the sandbox as
+    /// `levee sandbox` starts it.
+    pub(crate) fn load(section: Option<SandboxSection>, dev: bool) -> Result<Self> {
+        let by_default = || SandboxSection {
+            url: format!("http://{LISTEN_DEFAULT}"),
+            secret_file: None,
+            notify_url: None,
+            currency: None,
+        };
+        let Some(section) = section.or_else(|| dev.then(by_default)) else {
+            return Ok(Self(None));
+        };
+        let secrets = match &section.secret_file {
+            Some(file) => crate::sandbox::secrets(file)?,
+            None => {
+                ensure!(dev, "sandbox.secret_file is needed: the well-known secrets are for --dev");
+                Secrets::dev()
+            }
+        };
+        check_url("sandbox.url", &section.url)?;
+        section.notify_url.iter().try_for_each(|url| check_url("sandbox.notify_url", url))?;
+        let currency = section.currency.unwrap_or_else(|| CURRENCY_DEFAULT.to_owned());
+        ensure!(
+            currency.len() == 3 && currency.bytes().all(|byte| byte.is_ascii_uppercase()),
+            "sandbox.currency is {currency:?}, and must be three capital letters"
+        );
+        let url = section.url.trim_end_matches('/').to_owned();
+        Ok(Self(Some(Sandbox { url, secrets, notify_url: section.notify_url, currency })))
+    }
+
+    /// Whose messages gates take.
+    pub(crate) fn signers(&self) -> Signers {
+        let Some(sandbox) = &self.0 else { return Signers::default() };
+        Signers {
+            providers: vec![Provider {
+                name: PROVIDER.to_owned(),
+                url: format!("{}/pay", sandbox.url),
+                secret: sandbox.secrets.payments.clone(),
+            }],
+            sandbox_outlets: Some(sandbox.secrets.outlets.clone()),
+        }
+    }
+
+    /// What connectors are told. `address` is where this server listens, if it does.
+    pub(crate) fn connectors(
+        &self,
+        speed: f64,
+        address: Option<SocketAddr>,
+    ) -> Result<ConnectorsConfig> {
+        let Some(sandbox) = &self.0 else {
+            return Ok(ConnectorsConfig { speed, payments: None, outlets: None });
+        };
+        let own = address.map(|address| format!("http://{address}/v1/payments/{PROVIDER}/notify"));
+        let notify_url = sandbox.notify_url.clone().or(own);
+        Ok(ConnectorsConfig {
+            speed,
+            payments: Some(PaymentsConfig {
+                name: PROVIDER.to_owned(),
+                url: format!("{}/pay", sandbox.url),
+                notify_url: notify_url
+                    .context("sandbox.notify_url is needed where no gate listens here")?,
+                currency: sandbox.currency.clone(),
+            }),
+            outlets: Some(OutletsConfig {
+                url: format!("{}/pos", sandbox.url),
+                secret: sandbox.secrets.outlets.clone(),
+            }),
+        })
+    }
+}
+
+/// Connections to the sandbox are plain HTTP.
+fn check_url(field: &str, url: &str) -> Result<()> {
+    let parsed = url.parse::<hyper::Uri>().ok();
+    let good = parsed.is_some_and(|url| url.scheme_str() == Some("http") && url.host().is_some());
+    ensure!(
+        good,
+        "{field} is {url:?}, and must be an http address, such as http://{LISTEN_DEFAULT}"
+    );
+    Ok(())
+}
