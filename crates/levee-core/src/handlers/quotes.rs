@@ -37,15 +37,20 @@ impl State {
             elsewhere.sort_by_key(|(there_ms, offer)| (*there_ms, offer.outlet));
             offers.extend(elsewhere.into_iter().take(OFFERS_ELSEWHERE_MAX).map(|(_, offer)| offer));
         }
+        let until_ms = now_ms.saturating_add(ask.hold_ms);
+        offers.retain_mut(|offer| {
+            // Who takes it at the last moment still gets what was offered, if the outlet is open then.
+            let kept_ms = until_ms.max(offer.ready_at_ms);
+            let is_open = kept_ms == offer.ready_at_ms || self.is_open_at(offer.outlet, kept_ms);
+            offer.ready_at_ms = kept_ms;
+            is_open
+        });
         if offers.is_empty() {
             return Err(Refusal::NoOffers);
         }
 
-        let until_ms = now_ms.saturating_add(ask.hold_ms);
         let mut tickets = Vec::new();
-        for Offer { outlet, ready_at_ms } in &mut offers {
-            // Who takes it at the last moment still gets what was offered.
-            *ready_at_ms = until_ms.max(*ready_at_ms);
+        for Offer { outlet, ready_at_ms } in &offers {
             let promise = self.promise(now_ms, *outlet, work, *ready_at_ms);
             tickets.push((*outlet, promise));
         }
@@ -110,6 +115,13 @@ impl State {
         closes_ms.is_none_or(|closes_ms| ready_at_ms <= closes_ms).then_some(ready_at_ms)
     }
 
+    /// Whether an outlet is open then.
+    pub(super) fn is_open_at(&self, number: OutletNo, at_ms: u64) -> bool {
+        let outlet = self.outlets.get(number);
+        outlet
+            .is_some_and(|outlet| outlet.opening(&self.outlets.texts).open_from_ms(at_ms) == at_ms)
+    }
+
     /// The first free slot of an outlet that takes orders now, in these opening hours or the next.
     fn slot_at(&self, now_ms: u64, number: OutletNo, work: Work) -> Option<u64> {
         let outlet = self.outlets.get(number).filter(|outlet| !outlet.is_paused_at(now_ms))?;
@@ -155,8 +167,12 @@ impl State {
         if !quote.is_held() || quote.until_ms <= now_ms {
             return Err(Refusal::OfferExpired);
         }
-        let (outlet, ticket) =
-            quote.tickets().nth(offer.place.into()).ok_or(Refusal::OfferExpired)?;
+        let ticket = quote.tickets().nth(offer.place.into());
+        // After an outage of ours it may be held for longer than it promises; it is promised for now.
+        let ticket = ticket.filter(|(outlet, ticket)| {
+            ticket.ready_at_ms >= now_ms || self.is_open_at(*outlet, now_ms)
+        });
+        let (outlet, ticket) = ticket.ok_or(Refusal::OfferExpired)?;
         if outlet != place.outlet || ticket.work != Work(place.work) {
             return Err(Refusal::OfferOfAnotherOrder);
         }
