@@ -20,31 +20,30 @@ impl State {
     pub(crate) fn quote_order(&mut self, now_ms: u64, ask: &QuoteOrder) -> Result<Effect, Refusal> {
         self.check_quote(now_ms, ask)?;
         let work = Work(ask.work);
+        let until_ms = now_ms.saturating_add(ask.hold_ms);
         let (wanted, others) = ask.candidates.split_first().expect("checked: one at least");
+        let in_time = |outlet| {
+            let by_ms = self.wanted_by(now_ms, outlet, ask.ready_by_ms)?;
+            let ready_at_ms = self.ready_by(now_ms, outlet, work, by_ms)?;
+            self.kept_until(until_ms, Offer { outlet, ready_at_ms })
+                .filter(|offer| offer.ready_at_ms <= by_ms)
+        };
         let mut offers = Vec::new();
-        if let Some(ready_at_ms) = self.ready_in_time(now_ms, wanted.outlet, work, ask.ready_by_ms)
-        {
-            offers.push(Offer { outlet: wanted.outlet, ready_at_ms });
+        if let Some(offer) = in_time(wanted.outlet) {
+            offers.push(offer);
         } else {
-            let slot_ms = self.slot_at(now_ms, wanted.outlet, work);
-            offers.extend(slot_ms.map(|ready_at_ms| Offer { outlet: wanted.outlet, ready_at_ms }));
+            let outlet = wanted.outlet;
+            let slot_ms = self.slot_at(now_ms, outlet, work);
+            let slot = slot_ms.map(|ready_at_ms| Offer { outlet, ready_at_ms });
+            offers.extend(slot.and_then(|slot| self.kept_until(until_ms, slot)));
             let elsewhere = others.iter().filter_map(|Candidate { outlet, travel_ms }| {
-                let ready_at_ms = self.ready_in_time(now_ms, *outlet, work, ask.ready_by_ms)?;
-                let there_ms = ready_at_ms + u64::from(*travel_ms);
-                Some((there_ms, Offer { outlet: *outlet, ready_at_ms }))
+                let offer = in_time(*outlet)?;
+                Some((offer.ready_at_ms + u64::from(*travel_ms), offer))
             });
             let mut elsewhere = elsewhere.collect::<Vec<_>>();
             elsewhere.sort_by_key(|(there_ms, offer)| (*there_ms, offer.outlet));
             offers.extend(elsewhere.into_iter().take(OFFERS_ELSEWHERE_MAX).map(|(_, offer)| offer));
         }
-        let until_ms = now_ms.saturating_add(ask.hold_ms);
-        offers.retain_mut(|offer| {
-            // Who takes it at the last moment still gets what was offered, if the outlet is open then.
-            let kept_ms = until_ms.max(offer.ready_at_ms);
-            let is_open = kept_ms == offer.ready_at_ms || self.is_open_at(offer.outlet, kept_ms);
-            offer.ready_at_ms = kept_ms;
-            is_open
-        });
         if offers.is_empty() {
             return Err(Refusal::NoOffers);
         }
@@ -81,8 +80,24 @@ impl State {
         if ask.candidates.iter().all(known) { Ok(()) } else { Err(Refusal::OutletNotFound) }
     }
 
-    /// When an order can be ready at an outlet that takes orders now, if that is by the wanted time,
-    /// or, without one, within the outlet's own.
+    /// An offer for no time before its end: who takes it at the last moment still gets what was
+    /// offered. None where the outlet is closed then.
+    fn kept_until(&self, until_ms: u64, offer: Offer) -> Option<Offer> {
+        if offer.ready_at_ms >= until_ms {
+            return Some(offer);
+        }
+        let is_open = self.is_open_at(offer.outlet, until_ms);
+        is_open.then_some(Offer { ready_at_ms: until_ms, ..offer })
+    }
+
+    /// By when an order is to be ready at an outlet that takes orders now: by the wanted time, or,
+    /// without one, within the outlet's own.
+    fn wanted_by(&self, now_ms: u64, number: OutletNo, by_ms: Option<u64>) -> Option<u64> {
+        let outlet = self.outlets.get(number).filter(|outlet| !outlet.is_paused_at(now_ms))?;
+        Some(by_ms.unwrap_or_else(|| now_ms.saturating_add(outlet.ready_within_ms)))
+    }
+
+    /// When an order can be ready at an outlet that takes orders now, if that is in time.
     pub(super) fn ready_in_time(
         &self,
         now_ms: u64,
@@ -90,8 +105,7 @@ impl State {
         work: Work,
         by_ms: Option<u64>,
     ) -> Option<u64> {
-        let outlet = self.outlets.get(number).filter(|outlet| !outlet.is_paused_at(now_ms))?;
-        let by_ms = by_ms.unwrap_or_else(|| now_ms.saturating_add(outlet.ready_within_ms));
+        let by_ms = self.wanted_by(now_ms, number, by_ms)?;
         self.ready_by(now_ms, number, work, by_ms)
     }
 

@@ -183,6 +183,17 @@ fn an_offer_is_for_no_time_before_its_end_nor_after_the_doors_close() {
         21h+50m  quote s0 hold=9m             -> q1 until 21h+59m: s0 at 21h+59m
         ",
     );
+    // In time is what is in time for who takes it last; and that is when the user has it.
+    check(
+        "
+        0        outlet tea 10m unit=4m stations=1 ready=10m     -> s0 version 1
+        0        outlet a 10m unit=1m stations=1 ready=10m       -> s1 version 1
+        0        outlet b 10m unit=4m stations=1 ready=10m       -> s2 version 1
+        0        quote s0 others=s1 by=5m hold=6m  -> q0 until 6m: s0 at 6m
+        0        quote s0 hold=11m            -> q1 until 11m: s0 at 11m
+        0        quote s0 others=s1+4m,s2+1m hold=5m -> q2 until 5m: s0 at 15m, s2 at 5m, s1 at 5m
+        ",
+    );
 }
 
 /// After an outage of ours an offer is held for longer than it promises: the order is promised for
@@ -206,6 +217,26 @@ fn an_offer_older_than_its_time_is_promised_for_now() {
         1h+32m   cancel o0                    -> cancelled unknown 0
         1h+32m   kitchen tea                  -> stations 1 eta 4m work 0
         2h       tick                         -> q1
+        ",
+    );
+}
+
+/// As long as work of weeks is ordered by a time that is weeks ahead.
+#[test]
+fn a_promise_weeks_ahead_is_kept() {
+    check(
+        "
+        0    outlet tea 10m unit=1h stations=1    -> s0 version 1
+        0    order s0 7 500 work=600000 by=30d key=1 -> o0 0 off until 15m
+        0    promised o0                          -> s0 at 28d+17h+51m
+        0    order s0 7 500 work=600000 by=30d key=1 -> again o0 0 off until 15m
+        0    order s0 7 500 work=60000 by=30d     -> outlet_busy
+        1m   pay o0 500                           -> paid succeeded 1
+        2m   ticket o0 accept 1                   -> accepted succeeded 2
+        2m   due                                  -> 28d+19h+51m
+        2m   restart                              -> as before
+        3m   cancel o0                            -> refunding refunding 3
+        3m   kitchen tea                          -> stations 1 eta 1h work 0
         ",
     );
 }

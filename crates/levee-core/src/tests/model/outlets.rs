@@ -260,35 +260,34 @@ impl Model {
         if outlets.iter().any(|outlet| *outlet >= self.outlets.len()) {
             return Err(Refusal::OutletNotFound);
         }
-        let offer =
-            |outlet: usize, ready_at_ms| Offer { outlet: OutletNo(count(outlet)), ready_at_ms };
-        let ready = |outlet: usize| self.ready(now, outlet, ask.work, ask.ready_by_ms);
+        let until_ms = now + ask.hold_ms;
+        // No sooner than it is held, if the outlet is open then.
+        let kept = |outlet: usize, at: u64| {
+            let is_there = at >= until_ms || self.is_open_at(outlet, until_ms);
+            let ready_at_ms = at.max(until_ms);
+            is_there.then_some(Offer { outlet: OutletNo(count(outlet)), ready_at_ms })
+        };
+        let in_time = |outlet: usize| {
+            let own = now + self.outlets[outlet].put.ready_within_ms;
+            let offer = kept(outlet, self.ready(now, outlet, ask.work, ask.ready_by_ms)?)?;
+            Some(offer).filter(|offer| offer.ready_at_ms <= ask.ready_by_ms.unwrap_or(own))
+        };
         let mut offers = Vec::new();
-        if let Some(at) = ready(outlets[0]) {
-            offers.push(offer(outlets[0], at));
+        if let Some(offer) = in_time(outlets[0]) {
+            offers.push(offer);
         } else {
-            offers.extend(self.slot(now, outlets[0], ask.work).map(|at| offer(outlets[0], at)));
+            let slot = self.slot(now, outlets[0], ask.work);
+            offers.extend(slot.and_then(|at| kept(outlets[0], at)));
             let others = ask.candidates[1..].iter();
             let mut others: Vec<(u64, Offer)> = others
                 .filter_map(|candidate| {
-                    let number = candidate.outlet.index();
-                    let at = ready(number)?;
-                    Some((at + u64::from(candidate.travel_ms), offer(number, at)))
+                    let offer = in_time(candidate.outlet.index())?;
+                    Some((offer.ready_at_ms + u64::from(candidate.travel_ms), offer))
                 })
                 .collect();
             others.sort_by_key(|(there, offer)| (*there, offer.outlet));
             offers.extend(others.iter().take(2).map(|(_, offer)| *offer));
         }
-        let until_ms = now + ask.hold_ms;
-        for offer in &mut offers {
-            let is_there = self.is_open_at(offer.outlet.index(), until_ms);
-            offer.ready_at_ms = match offer.ready_at_ms {
-                early if early < until_ms && is_there => until_ms,
-                early if early < until_ms => 0,
-                other => other,
-            };
-        }
-        offers.retain(|offer| offer.ready_at_ms > 0);
         if offers.is_empty() {
             return Err(Refusal::NoOffers);
         }
