@@ -8,7 +8,7 @@ use std::fmt::Debug;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use self::strategies::{answer, command, key, outcome, query, refusal};
+use self::strategies::{answer, command, definition, key, outcome, query, refusal};
 use crate::query::{Answer, Query};
 use crate::types::*;
 
@@ -139,6 +139,26 @@ proptest! {
         if let Ok((rules_version, read)) = read_batch(&whole[..cut]) {
             prop_assert_eq!(&batch(&read, rules_version), &whole[..cut]);
         }
+    }
+
+    #[test]
+    fn terms_of_earlier_builds_are_read_and_have_their_bytes(
+        definition in definition(),
+        unknown in 4..=255_u8,
+    ) {
+        let terms = Terms { compensation: None, ..definition.terms };
+        // What came before the last field, and that as any other field which may be there.
+        let shorter = Terms { per_user_total_minor: None, ..terms.clone() };
+        let mut earlier = bytes_of(&shorter);
+        assert_eq!(earlier.pop(), Some(0));
+        let last = earlier.len();
+        terms.per_user_total_minor.put(&mut earlier);
+        prop_assert_eq!(&bytes_of(&terms), &earlier);
+        let mut reader = Reader::new(&earlier);
+        prop_assert_eq!(Terms::get(&mut reader), Ok(terms));
+        prop_assert_eq!(reader.remaining(), 0);
+        earlier[last] = unknown;
+        prop_assert!(Terms::get(&mut Reader::new(&earlier)).is_err(), "{}", unknown);
     }
 
     #[test]
