@@ -40,34 +40,48 @@ impl Hours {
     }
 
     /// The stretch in which it is open at this instant, or else the next one: the first instant of it
-    /// from this one on, and its end, if it has one. Each is counted by the offset that holds where
-    /// the count begins.
+    /// from this one on, and its end, if it has one.
     pub(super) fn stretch_from(&self, at_ms: u64) -> (u64, Option<u64>) {
-        let (Some(first), Some(last)) = (self.stretches.first(), self.stretches.last()) else {
-            return (at_ms, None);
-        };
-        let minute = self.minute(at_ms);
-        let begins_ms = match self.holding(minute) {
-            Some(_) => at_ms,
-            None => {
-                let next = self.stretches.iter().find(|(from, _)| *from > minute);
-                let wait = next.map_or(first.0 + DAY, |(from, _)| *from) - minute;
-                after(at_ms, wait)
+        let begins_ms = self.first_from(at_ms, Self::minutes_closed).unwrap_or(at_ms);
+        (begins_ms, self.first_from(begins_ms, Self::minutes_open))
+    }
+
+    /// The first instant that is so many minutes away, asked again whenever the clock is set before.
+    fn first_from(&self, at_ms: u64, wait: fn(&Self, u16) -> Option<u16>) -> Option<u64> {
+        let mut from_ms = at_ms;
+        loop {
+            let found_ms = match wait(self, self.minute(from_ms))? {
+                0 => from_ms,
+                minutes => after(from_ms, minutes),
+            };
+            let mut later = self.offsets.iter().map(|offset| offset.from_ms);
+            match later.find(|set_ms| *set_ms > from_ms) {
+                Some(set_ms) if set_ms <= found_ms => from_ms = set_ms,
+                _ => return Some(found_ms),
             }
-        };
-        let minute = self.minute(begins_ms);
-        let Some((_, until)) = self.holding(minute) else {
-            // The clock was set in between, past this stretch.
-            return (begins_ms, Some(begins_ms));
-        };
-        let mut left = until - minute;
-        if until == DAY && first.0 == 0 {
-            if first == last {
-                return (begins_ms, None);
-            }
-            left += first.1;
         }
-        (begins_ms, Some(after(begins_ms, left).max(begins_ms)))
+    }
+
+    /// For how long it is closed from a minute of the day on; none where it is never closed at all.
+    fn minutes_closed(&self, minute: u16) -> Option<u16> {
+        let first = self.stretches.first()?;
+        if self.holding(minute).is_some() {
+            return Some(0);
+        }
+        let next = self.stretches.iter().find(|(from, _)| *from > minute);
+        Some(next.map_or(first.0 + DAY, |(from, _)| *from) - minute)
+    }
+
+    /// For how long it is open from a minute of the day on; none where it always is.
+    fn minutes_open(&self, minute: u16) -> Option<u16> {
+        let (first, last) = (self.stretches.first()?, self.stretches.last()?);
+        let Some((_, until)) = self.holding(minute) else { return Some(0) };
+        // A stretch that ends at midnight goes on in the one that begins there.
+        match until {
+            DAY if first.0 == 0 && first == last => None,
+            DAY if first.0 == 0 => Some(DAY - minute + first.1),
+            _ => Some(until - minute),
+        }
     }
 
     fn minute(&self, at_ms: u64) -> u16 {

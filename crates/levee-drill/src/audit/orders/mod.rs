@@ -60,13 +60,17 @@ impl Recount {
         self.check_sums(voucher.campaign);
     }
 
+    /// An order as the journal left it.
+    fn order(&mut self, number: OrderNo) -> Option<Order> {
+        let order = self.orders.get(number.0).copied();
+        self.notes.check(order.is_some(), || format!("there is no order {number}"));
+        order
+    }
+
     /// The order that a command names, as the clock has it: what it awaited is over when its time
     /// is. A difference when there is none.
     fn order_now(&mut self, number: OrderNo) -> Option<(Order, Order)> {
-        let Some(before) = self.orders.get(number.0).copied() else {
-            self.notes.note(format!("there is no order {number}"));
-            return None;
-        };
+        let before = self.order(number)?;
         let mut order = before;
         if order.awaits() && self.order_end_ms(&order) <= self.now_ms {
             order.run_out();

@@ -71,7 +71,8 @@ impl Recount {
     }
 
     /// A provider took what it should not have: another amount than was to be paid, or under another
-    /// trade number. The order goes on as if it had not been said.
+    /// trade number, or under one that has paid something else. The order goes on as if it had not
+    /// been said, even where its time is over.
     pub(in crate::audit) fn dispute(&mut self, ask: &RecordPayment, names: Names) {
         let PaymentEvent::Succeeded { captured_minor } = ask.event else {
             self.notes.note(format!("{:?} of a payment is disputed", ask.event));
@@ -82,14 +83,15 @@ impl Recount {
         self.notes.check(is_new, || {
             format!("{:?} of this trade for order {} was on record", ask.event, ask.order)
         });
-        let Some((before, mut order)) = self.order_now(ask.order) else { return };
-        let payable_minor = order.payable_minor;
+        let has_paid = self.references.knows(ReferenceKind::Payment, 0, names.reference);
+        let Some(before) = self.order(ask.order) else { return };
+        let (mut order, payable_minor) = (before, before.payable_minor);
         self.notes.check(payable_minor > 0, || {
             format!("a payment of order {}, where nothing is to be paid", ask.order)
         });
         let trade = (ask.provider, ask.trade);
         let known = *order.trade.get_or_insert(trade);
-        self.notes.check(known != trade || captured_minor != payable_minor, || {
+        self.notes.check(has_paid || known != trade || captured_minor != payable_minor, || {
             format!("{captured_minor} are disputed, and were to be paid under this trade number")
         });
         order.disputed = true;
@@ -100,7 +102,8 @@ impl Recount {
 
     pub(in crate::audit) fn settle_dispute(&mut self, ask: &SettleDispute) {
         self.check_reason(&ask.reason);
-        let Some((before, mut order)) = self.order_now(ask.order) else { return };
+        let Some(before) = self.order(ask.order) else { return };
+        let mut order = before;
         self.notes.check(order.disputed, || format!("order {} is not disputed", ask.order));
         order.disputed = false;
         self.follow(ask.order, &before, order, None);

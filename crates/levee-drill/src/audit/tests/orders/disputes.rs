@@ -84,4 +84,11 @@ fn one_trade_pays_one_order() {
     let success = said(1, 9, PaymentEvent::Succeeded { captured_minor: 2_800 });
     story.add(1_131, success, changed(change(Paid, Succeeded, 1)));
     check_story("its own", &story, &[]);
+    // Said of another order, it is put on record there.
+    let mut story = disputed();
+    let (command, outcome) = place(90, 2, None, 1, (None, 1_630));
+    story.add(1_130, command, outcome);
+    let (command, outcome) = dispute(1, 0, 2_800);
+    story.add(1_131, command, outcome);
+    check_story("another's", &story, &[]);
 }

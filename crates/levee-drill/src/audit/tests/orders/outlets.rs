@@ -158,5 +158,13 @@ fn opening_hours() {
         ZoneOffset { from_ms: 510 * 60_000, minutes: 60 },
     ];
     let hours = Hours::of(&Opening { offsets, hours: vec![part(512, 520)] });
-    assert_eq!(hours.stretch_from(509 * 60_000), (512 * 60_000, Some(512 * 60_000)));
+    assert_eq!(hours.stretch_from(509 * 60_000), (1_892 * 60_000, Some(1_900 * 60_000)));
+    // Set back at midnight, it is open for an hour longer in the night, and closed for longer.
+    let offsets = vec![
+        ZoneOffset { from_ms: 0, minutes: 0 },
+        ZoneOffset { from_ms: 1_440 * 60_000, minutes: -60 },
+    ];
+    let hours = Hours::of(&Opening { offsets, hours: vec![part(540, 60)] });
+    assert_eq!(hours.stretch_from(1_300 * 60_000), (1_300 * 60_000, Some(1_560 * 60_000)));
+    assert_eq!(hours.stretch_from(1_560 * 60_000), (2_040 * 60_000, Some(3_000 * 60_000)));
 }
