@@ -15,7 +15,9 @@ use crate::harness::{Address, Place, SMALL_SEGMENTS, Server, run};
 
 /// Nobody listens there: the tests themselves are outlet and provider.
 fn place() -> Place {
-    Place::new(&format!("{SMALL_SEGMENTS}\n[sandbox]\nurl = \"http://127.0.0.1:1\"\n"))
+    let sandbox =
+        "[sandbox]\nurl = \"http://127.0.0.1:1\"\nnotify_url = \"http://127.0.0.1:1/notify\"\n";
+    Place::new(&format!("{SMALL_SEGMENTS}{sandbox}"))
 }
 
 /// Status and body of a signed POST, without an API key.
