@@ -3,185 +3,25 @@
 use hyper::Method;
 use levee_api::document::CampaignDocument;
 use levee_api::outlet::OutletDocument;
-use levee_api::port::LIST_MAX;
 use levee_api::problem::Code;
-use levee_api::types::Level;
 use levee_api::wire::{
-    BatchLineBody, BudgetBody, BudgetRequest, CampaignBody, CancelRequest, CancelledBody,
-    ClaimBody, ClaimRequest, DisputeBody, DrawBody, ImportLineBody, IntakeBody, LevelChangeBody,
-    LevelRequest, LimitChangeBody, LimitsRequest, LiveFrame, LockBody, LockRequest, OrderBody,
-    OrderPlacedBody, OrderRequest, OutletBody, OutletItem, OutletPausedBody, Page, PauseRequest,
-    PaymentBody, PaymentNotice, QuoteBody, QuoteRequest, ReadyBody, ReasonRequest, RedemptionBody,
+    BatchLineBody, CampaignBody, CancelRequest, CancelledBody, ClaimBody, ClaimRequest,
+    DisputeBody, DrawBody, ImportLineBody, IntakeBody, LevelChangeBody, LevelRequest,
+    LimitChangeBody, LimitsRequest, LiveFrame, LockBody, LockRequest, OrderBody, OrderPlacedBody,
+    OrderRequest, OutletBody, OutletItem, OutletPausedBody, Page, PauseRequest, PaymentBody,
+    PaymentNotice, QuoteBody, QuoteRequest, ReadyBody, ReasonRequest, RedemptionBody,
     RedemptionInfo, RedemptionRequest, RefundBody, RefundRequest, ReleaseBody, RevocationBody,
-    RollbackBody, StaffingBody, StaffingRequest, StateBody, StateRequest, StatementBody,
-    TicketBody, TicketStepBody, TicketStepRequest, TicketsFrame, ValidateBody, ValidateRequest,
-    VoucherBody, WaitBody, WalkInsBody, WalkInsRequest, WalletBody,
-};
-use schemars::{JsonSchema, Schema, SchemaGenerator};
-
-use super::{Handler, Idempotency, Input, Param, Route, Signature, UserHeader};
-use crate::keys::Role;
-
-const ANY: &[Role] = &Role::ALL;
-const OPERATOR: &[Role] = &[Role::Operator];
-const WATCHERS: &[Role] = &[Role::Operator, Role::Viewer];
-const APP: &[Role] = &[Role::App];
-const OUTLET: &[Role] = &[Role::Outlet];
-const APP_OUTLET_OR_OPERATOR: &[Role] = &[Role::App, Role::Operator, Role::Outlet];
-const OPERATOR_OR_OUTLET: &[Role] = &[Role::Operator, Role::Outlet];
-const WATCHERS_OR_OUTLET: &[Role] = &[Role::Operator, Role::Outlet, Role::Viewer];
-const APP_OR_WATCHERS: &[Role] = &[Role::App, Role::Operator, Role::Viewer];
-const APP_OR_OPERATOR: &[Role] = &[Role::App, Role::Operator];
-
-/// Far more than any request of the kind needs.
-const SMALL: Input = Input::Json { len_max: 16 * 1024 };
-/// A campaign document keeps at most half of it.
-const DOCUMENT: Input = Input::Json { len_max: 64 * 1024 };
-const REASON: Input = Input::OptionalJson { len_max: 16 * 1024 };
-
-const PAGE: &[Param] = &[
-    Param {
-        name: "limit",
-        about: "Most items of one page; 100 if absent.",
-        range: Some((1, LIST_MAX as u64)),
-    },
-    Param { name: "after", about: "The `next` of the page before.", range: None },
-];
-const OUTLETS: &[Param] = &[
-    Param {
-        name: "near",
-        about: "A place as `lat,lng` in degrees, such as `31.2304,121.4737`.",
-        range: None,
-    },
-    Param { name: "brand", about: "With `near`: only outlets of this brand.", range: None },
-    Param {
-        name: "all",
-        about: "With `near`: `true` for those as well that take no orders now.",
-        range: None,
-    },
-    Param {
-        name: "limit",
-        about: "With `near`: most outlets, up to 100; 20 if absent. Else most items of one page; 100 if absent.",
-        range: Some((1, LIST_MAX as u64)),
-    },
-    Param { name: "after", about: "Without `near`: the `next` of the page before.", range: None },
-];
-const STATEMENT: &[Param] = &[
-    Param {
-        name: "day",
-        about: "A day in the outlet's time zone, such as `2026-02-06`; needed.",
-        range: None,
-    },
-    PAGE[0],
-    PAGE[1],
-];
-const AFTER_SEQ: &[Param] = &[Param {
-    name: "after",
-    about: "Only what comes after this `seq`.",
-    range: Some((0, u64::MAX)),
-}];
-
-fn schema<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
-    generator.subschema_for::<T>()
-}
-
-/// A GET without a key, from which others differ.
-const OPEN: Route = Route {
-    method: Method::GET,
-    path: "",
-    roles: &[],
-    input: Input::Nothing,
-    query: &[],
-    idempotency: Idempotency::Unused,
-    until: Level::Essential,
-    if_match: false,
-    user_header: UserHeader::Unused,
-    signature: Signature::Unused,
-    summary: "",
-    status: 200,
-    request: None,
-    reply: None,
-    reply_type: "application/json",
-    codes: &[],
-    handler: Handler::Health,
+    RollbackBody, StaffingBody, StaffingRequest, StatementBody, TicketBody, TicketsFrame,
+    ValidateBody, ValidateRequest, VoucherBody, WaitBody, WalkInsBody, WalkInsRequest, WalletBody,
 };
 
-/// A change under an idempotency key.
-const CHANGE: Route =
-    Route { method: Method::POST, input: SMALL, idempotency: Idempotency::Needed, ..OPEN };
-
-/// Lists are the first that is given up: each costs as much as hundreds of look-ups.
-const LIST: Level = Level::Normal;
-/// One user's or app's look at one thing goes on while anyone is let in at all.
-const LOOK_UP: Level = Level::Waiting;
-
-/// A change of who is let in.
-const INTAKE: Route = Route { roles: OPERATOR, codes: &[Code::Unchanged], ..CHANGE };
-
-/// A change of a campaign's state.
-const STATE: Route = Route {
-    roles: OPERATOR,
-    input: REASON,
-    request: Some(schema::<StateRequest>),
-    reply: Some(schema::<StateBody>),
-    codes: &[Code::CampaignNotFound, Code::CampaignStateConflict],
-    ..CHANGE
+use super::kinds::{
+    AFTER_SEQ, ANY, APP, APP_OR_OPERATOR, APP_OR_WATCHERS, APP_OUTLET_OR_OPERATOR, BUDGET, CHANGE,
+    CLAIM_CODES, DOCUMENT, INTAKE, LIST, LOOK_UP, OPEN, OPERATOR, OPERATOR_OR_OUTLET, ORDER,
+    OUTLET_CHANGE, OUTLETS, PAGE, SMALL, STATE, STATEMENT, TICKET_STEP, WATCHERS,
+    WATCHERS_OR_OUTLET, schema,
 };
-
-const BUDGET: Route = Route {
-    roles: OPERATOR,
-    request: Some(schema::<BudgetRequest>),
-    reply: Some(schema::<BudgetBody>),
-    codes: &[
-        Code::CampaignNotFound,
-        Code::ReferenceReused,
-        Code::AmountTooLarge,
-        Code::BudgetExhausted,
-    ],
-    ..CHANGE
-};
-
-/// A change of whether an outlet takes orders.
-const OUTLET_CHANGE: Route =
-    Route { roles: OPERATOR_OR_OUTLET, codes: &[Code::OutletNotFound, Code::Unchanged], ..CHANGE };
-
-/// A user's look at an order of their own, or anybody's who may see all.
-const ORDER: Route = Route {
-    roles: APP_OR_WATCHERS,
-    until: LOOK_UP,
-    user_header: UserHeader::NeededOfApps,
-    codes: &[Code::OrderNotFound, Code::OrderOfAnotherUser],
-    ..OPEN
-};
-
-/// A step of a ticket: its version makes a repeat harmless.
-const TICKET_STEP: Route = Route {
-    roles: OUTLET,
-    input: SMALL,
-    method: Method::POST,
-    signature: Signature::InsteadOfKey,
-    request: Some(schema::<TicketStepRequest>),
-    reply: Some(schema::<TicketStepBody>),
-    codes: &[
-        Code::OutletNotFound,
-        Code::TicketNotFound,
-        Code::OrderOfAnotherOutlet,
-        Code::OrderStateConflict,
-        Code::TicketVersionConflict,
-    ],
-    ..OPEN
-};
-
-const CLAIM_CODES: &[Code] = &[
-    Code::CampaignNotFound,
-    Code::CampaignNotOpen,
-    Code::CampaignClosed,
-    Code::NotEligible,
-    Code::UserLimitReached,
-    Code::BudgetExhausted,
-    Code::Waiting,
-    Code::RateLimited,
-];
+use super::{Handler, Idempotency, Input, Route, Signature, UserHeader};
 
 /// All of them, in the order of the documentation.
 pub(crate) static ROUTES: &[Route] = &[
