@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use super::OutletsConfig;
 use super::engine::Engine;
-use super::http::{Http, Trouble};
+use crate::http::{Http, Trouble};
 use crate::wire::pos::{Cancel, Item, Ticket};
 
 /// What was read of an outlet is read again after this time.
