@@ -4,6 +4,7 @@
 //! from it, so none of them can say what another does not do.
 
 mod kinds;
+mod ordering;
 mod table;
 
 use std::collections::HashMap;
