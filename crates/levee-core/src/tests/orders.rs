@@ -25,13 +25,15 @@ fn an_order_is_paid_made_and_collected() {
         4s   todo o0                      -> o0 send ticket 1 to s0
         4s   money c                      -> available 6500 spent 2500
         4s   show o0                      -> paid succeeded 1 until 10m+4s: payable 300 captured 300
-        5s   ticket o0 send 1             -> sent succeeded 2
+        5s   ticket o0 send 1             -> sent succeeded 1
+        5s   ticket o0 send 1             -> order_state_conflict(sent)
         5s   todo o0                      -> nothing
-        6s   ticket o0 accept 2           -> accepted succeeded 3
-        6s   show o0                      -> accepted succeeded 3 until 2h+1m+39s+447: payable 300 captured 300
-        7s   ticket o0 start 3            -> making succeeded 4
-        8s   ticket o0 ready 4            -> ready succeeded 5
-        9s   ticket o0 collect 5          -> collected succeeded 6
+        6s   ticket o0 accept 1           -> accepted succeeded 2
+        6s   show o0                      -> accepted succeeded 2 until 2h+1m+39s+447: payable 300 captured 300
+        7s   ticket o0 start 2            -> making succeeded 3
+        8s   ticket o0 ready 3            -> ready succeeded 4
+        9s   ticket o0 collect 4          -> collected succeeded 5
+        9s   made o0                      -> 6s 7s 8s 9s nothing
         9s   todo o0                      -> nothing
         9s   counts c                     -> claims 1 redeemed 1
         1d   tick                         -> nothing

@@ -216,15 +216,20 @@ impl Model {
             subsidy = self.discount(now, &bill, None)?;
         }
         let free = || self.ready(now, at, place.work, place.ready_by_ms);
-        let promised_ms = offer.map(|offer| offer.ready_at_ms).or_else(free);
+        let offered_ms = offer.map(|offer| offer.ready_at_ms);
+        let promised_ms = offered_ms.map(|at| at.max(now)).or_else(free);
         let promised_ms = promised_ms.ok_or(Refusal::OutletBusy)?;
         let number = count(self.orders.len());
         let holder = Holder::Order(number);
-        if let Some(OfferNo { quote, place }) = place.offer {
+        if let Some(OfferNo { quote, place }) = place.offer.filter(|_| offered_ms >= Some(now)) {
             let taken = self.promised_to(Holder::Offer(quote.0, place)).expect("it is held");
             self.promised[taken].holder = holder;
             self.end_quote(now, quote.0, Some(place));
         } else {
+            // What is offered for a time that is over is promised for now.
+            if let Some(offer) = place.offer {
+                self.end_quote(now, offer.quote.0, None);
+            }
             self.promise(now, holder, at, place.work, promised_ms);
         }
         let mut order = Order {
@@ -429,10 +434,13 @@ impl Model {
                     order.stages[stage] = Some(now);
                 }
                 order.reached = to;
-                order.version += 1;
+                order.version += u32::from(step != TicketStep::Send);
             }
         }
         let change = self.keep(now, ask.order, order);
+        if ask.step == TicketStep::Send {
+            return Ok(Ok(Outcome::OrderChanged(change)));
+        }
         let order = self.orders.get_mut(&ask.order.0).expect("known");
         order.last = Some((ask.step, self.seq + 1, now, change));
         Ok(Ok(Outcome::OrderChanged(change)))

@@ -279,15 +279,24 @@ impl Model {
             others.sort_by_key(|(there, offer)| (*there, offer.outlet));
             offers.extend(others.iter().take(2).map(|(_, offer)| *offer));
         }
-        let Some(first) = offers.iter().map(|offer| offer.ready_at_ms).min() else {
+        let until_ms = now + ask.hold_ms;
+        for offer in &mut offers {
+            let is_there = self.is_open_at(offer.outlet.index(), until_ms);
+            offer.ready_at_ms = match offer.ready_at_ms {
+                early if early < until_ms && is_there => until_ms,
+                early if early < until_ms => 0,
+                other => other,
+            };
+        }
+        offers.retain(|offer| offer.ready_at_ms > 0);
+        if offers.is_empty() {
             return Err(Refusal::NoOffers);
-        };
+        }
         let number = count(self.quotes.len());
         for (place, offer) in (0..).zip(&offers) {
             let holder = Holder::Offer(number, place);
             self.promise(now, holder, offer.outlet.index(), ask.work, offer.ready_at_ms);
         }
-        let until_ms = first.min(now + ask.hold_ms);
         let (over, forgotten) = (false, false);
         let made = Quote {
             work: ask.work,
@@ -322,7 +331,9 @@ impl Model {
         let quote = quote.filter(|quote| self.quote_end(quote) > now);
         let offer =
             quote.and_then(|quote| Some((quote, quote.offers.get(usize::from(taken.place))?)));
-        let offer = offer.filter(|(_, offer)| offer.ready_at_ms >= now);
+        let offer = offer.filter(|(_, offer)| {
+            offer.ready_at_ms >= now || self.is_open_at(offer.outlet.index(), now)
+        });
         let (quote, offer) = offer.ok_or(Refusal::OfferExpired)?;
         if offer.outlet != place.outlet || quote.work != place.work {
             return Err(Refusal::OfferOfAnotherOrder);

@@ -70,6 +70,8 @@ impl Both {
                 panic!("an outlet is missing");
             };
             assert_eq!((view.number.index(), view.version), (number, outlet.version));
+            let by_number = self.state.answer(now, &Query::OutletNumbered(view.number));
+            assert_eq!(by_number, Answer::Outlet(Some(view.clone())));
             assert_eq!((&view.document, view.put_seq), (&outlet.put.document, outlet.put_seq));
             let pause = self.model.pause_at(now, number).cloned();
             assert_eq!(view.pause.map(|pause| (pause.until_ms, pause.reason)), pause);

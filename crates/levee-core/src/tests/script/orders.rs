@@ -191,7 +191,7 @@ fn show_actions(actions: &[Action]) -> String {
 impl Run<'_> {
     pub(super) fn question_of_orders(&self, words: &Words<'_>) -> Option<String> {
         let answer = |query: Query| self.state.answer(self.now_ms, &query);
-        let after = words.named("after").map(|after| OrderNo(no(after)));
+        let after = || words.named("after").map(|after| OrderNo(no(after)));
         let limit = |place: usize| {
             words.plain.get(place).map_or(u32::MAX, |limit| no(&format!("x{limit}")))
         };
@@ -252,7 +252,7 @@ impl Run<'_> {
                         limit,
                     },
                     "orders" => Query::Orders { user: words.user(1), before, limit },
-                    _ => Query::OpenOrders { outlet: OutletNo(words.no(1)), after, limit },
+                    _ => Query::OpenOrders { outlet: OutletNo(words.no(1)), after: after(), limit },
                 };
                 let Answer::Orders(views) = answer(query) else { unreachable!() };
                 let views = views.iter();

@@ -297,6 +297,7 @@ pub(super) fn query() -> impl Strategy<Value = Query> {
     let number = || option::of(any::<u32>().prop_map(OrderNo));
     prop_oneof![
         outlet_id().prop_map(Query::Outlet),
+        outlet().prop_map(Query::OutletNumbered),
         order().prop_map(Query::Order),
         (user(), number(), any::<u32>()).prop_map(|(user, before, limit)| Query::Orders {
             user,
