@@ -2,6 +2,7 @@
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+use core::ops::RangeInclusive;
 
 use crate::pacing::{Ticket, Work};
 use crate::state::{Effect, State};
@@ -20,25 +21,20 @@ impl State {
     pub(crate) fn quote_order(&mut self, now_ms: u64, ask: &QuoteOrder) -> Result<Effect, Refusal> {
         self.check_quote(now_ms, ask)?;
         let work = Work(ask.work);
-        let until_ms = now_ms.saturating_add(ask.hold_ms);
         let (wanted, others) = ask.candidates.split_first().expect("checked: one at least");
-        let in_time = |outlet| {
-            let by_ms = self.wanted_by(now_ms, outlet, ask.ready_by_ms)?;
-            let ready_at_ms = self.ready_by(now_ms, outlet, work, by_ms)?;
-            self.kept_until(until_ms, Offer { outlet, ready_at_ms })
-                .filter(|offer| offer.ready_at_ms <= by_ms)
-        };
         let mut offers = Vec::new();
-        if let Some(offer) = in_time(wanted.outlet) {
-            offers.push(offer);
+        // Who takes one at the last moment still gets what was offered.
+        let until_ms = now_ms.saturating_add(ask.hold_ms);
+        let in_time = |outlet| self.ready_in_time(now_ms, outlet, work, ask.ready_by_ms, until_ms);
+        if let Some(ready_at_ms) = in_time(wanted.outlet) {
+            offers.push(Offer { outlet: wanted.outlet, ready_at_ms });
         } else {
-            let outlet = wanted.outlet;
-            let slot_ms = self.slot_at(now_ms, outlet, work);
-            let slot = slot_ms.map(|ready_at_ms| Offer { outlet, ready_at_ms });
-            offers.extend(slot.and_then(|slot| self.kept_until(until_ms, slot)));
+            let slot_ms = self.slot_at(now_ms, wanted.outlet, work, until_ms);
+            offers.extend(slot_ms.map(|ready_at_ms| Offer { outlet: wanted.outlet, ready_at_ms }));
             let elsewhere = others.iter().filter_map(|Candidate { outlet, travel_ms }| {
-                let offer = in_time(*outlet)?;
-                Some((offer.ready_at_ms + u64::from(*travel_ms), offer))
+                let ready_at_ms = in_time(*outlet)?;
+                let there_ms = ready_at_ms + u64::from(*travel_ms);
+                Some((there_ms, Offer { outlet: *outlet, ready_at_ms }))
             });
             let mut elsewhere = elsewhere.collect::<Vec<_>>();
             elsewhere.sort_by_key(|(there_ms, offer)| (*there_ms, offer.outlet));
@@ -80,53 +76,40 @@ impl State {
         if ask.candidates.iter().all(known) { Ok(()) } else { Err(Refusal::OutletNotFound) }
     }
 
-    /// An offer for no time before its end: who takes it at the last moment still gets what was
-    /// offered. None where the outlet is closed then.
-    fn kept_until(&self, until_ms: u64, offer: Offer) -> Option<Offer> {
-        if offer.ready_at_ms >= until_ms {
-            return Some(offer);
-        }
-        let is_open = self.is_open_at(offer.outlet, until_ms);
-        is_open.then_some(Offer { ready_at_ms: until_ms, ..offer })
-    }
-
-    /// By when an order is to be ready at an outlet that takes orders now: by the wanted time, or,
-    /// without one, within the outlet's own.
-    fn wanted_by(&self, now_ms: u64, number: OutletNo, by_ms: Option<u64>) -> Option<u64> {
-        let outlet = self.outlets.get(number).filter(|outlet| !outlet.is_paused_at(now_ms))?;
-        Some(by_ms.unwrap_or_else(|| now_ms.saturating_add(outlet.ready_within_ms)))
-    }
-
-    /// When an order can be ready at an outlet that takes orders now, if that is in time.
+    /// When an order can be ready at an outlet that takes orders now, and not before a time, if that is
+    /// by the wanted time, or, without one, within the outlet's own.
     pub(super) fn ready_in_time(
         &self,
         now_ms: u64,
         number: OutletNo,
         work: Work,
         by_ms: Option<u64>,
+        not_before_ms: u64,
     ) -> Option<u64> {
-        let by_ms = self.wanted_by(now_ms, number, by_ms)?;
-        self.ready_by(now_ms, number, work, by_ms)
+        let outlet = self.outlets.get(number).filter(|outlet| !outlet.is_paused_at(now_ms))?;
+        let by_ms = by_ms.unwrap_or_else(|| now_ms.saturating_add(outlet.ready_within_ms));
+        self.ready_by(now_ms, number, work, not_before_ms..=by_ms)
     }
 
-    /// When an order can be ready at an outlet, by a wanted time and within opening hours. A kitchen
+    /// When an order can be ready at an outlet, in a range of time and within opening hours. A kitchen
     /// that is closed begins when it opens.
     pub(crate) fn ready_by(
         &self,
         now_ms: u64,
         number: OutletNo,
         work: Work,
-        by_ms: u64,
+        range: RangeInclusive<u64>,
     ) -> Option<u64> {
         let outlet = self.outlets.get(number)?;
         let opening = outlet.opening(&self.outlets.texts);
         let from_ms = opening.open_from_ms(now_ms);
-        let within_ms = by_ms.checked_sub(from_ms)?;
+        let within_ms = range.end().checked_sub(from_ms)?;
         let kitchen = self.outlets.kitchen(number);
         let eta_ms = kitchen.eta_within(from_ms, work, within_ms, &self.rules.pace)?;
-        let ready_at_ms = from_ms + eta_ms;
+        let ready_at_ms = (from_ms + eta_ms).max(*range.start());
         let closes_ms = opening.open_until_ms(from_ms);
-        closes_ms.is_none_or(|closes_ms| ready_at_ms <= closes_ms).then_some(ready_at_ms)
+        let is_open = closes_ms.is_none_or(|closes_ms| ready_at_ms <= closes_ms);
+        (is_open && ready_at_ms <= *range.end()).then_some(ready_at_ms)
     }
 
     /// Whether an outlet is open then.
@@ -136,14 +119,21 @@ impl State {
             .is_some_and(|outlet| outlet.opening(&self.outlets.texts).open_from_ms(at_ms) == at_ms)
     }
 
-    /// The first free slot of an outlet that takes orders now, in these opening hours or the next.
-    fn slot_at(&self, now_ms: u64, number: OutletNo, work: Work) -> Option<u64> {
+    /// The first free slot, not before a time, of an outlet that takes orders now, in these opening
+    /// hours or the next.
+    fn slot_at(
+        &self,
+        now_ms: u64,
+        number: OutletNo,
+        work: Work,
+        not_before_ms: u64,
+    ) -> Option<u64> {
         let outlet = self.outlets.get(number).filter(|outlet| !outlet.is_paused_at(now_ms))?;
         let opening = outlet.opening(&self.outlets.texts);
         let kitchen = self.outlets.kitchen(number);
         let mut from_ms = opening.open_from_ms(now_ms);
         for _ in 0..2 {
-            let slot_ms = kitchen.slot_at(from_ms, work, from_ms, &self.rules.pace);
+            let slot_ms = kitchen.slot_at(from_ms, work, not_before_ms, &self.rules.pace);
             let Some(closes_ms) = opening.open_until_ms(from_ms) else { return slot_ms };
             if slot_ms.is_some_and(|slot_ms| slot_ms <= closes_ms) {
                 return slot_ms;

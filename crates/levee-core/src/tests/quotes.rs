@@ -179,8 +179,8 @@ fn an_offer_is_for_no_time_before_its_end_nor_after_the_doors_close() {
         10h+14m  order s0 7 500 offer=q0.0    -> o0 0 off until 10h+29m
         10h+14m  cancel o0                    -> cancelled unknown 0
         10h+14m  kitchen tea                  -> stations 1 eta 4m work 0
-        21h+50m  quote s0 hold=15m            -> no_offers
-        21h+50m  quote s0 hold=9m             -> q1 until 21h+59m: s0 at 21h+59m
+        21h+50m  quote s0 hold=15m            -> q1 until 22h+5m: s0 at 1d+9h+5m
+        21h+50m  quote s0 hold=9m             -> q2 until 21h+59m: s0 at 21h+59m
         ",
     );
     // In time is what is in time for who takes it last; and that is when the user has it.
@@ -189,8 +189,8 @@ fn an_offer_is_for_no_time_before_its_end_nor_after_the_doors_close() {
         0        outlet tea 10m unit=4m stations=1 ready=10m     -> s0 version 1
         0        outlet a 10m unit=1m stations=1 ready=10m       -> s1 version 1
         0        outlet b 10m unit=4m stations=1 ready=10m       -> s2 version 1
-        0        quote s0 others=s1 by=5m hold=6m  -> q0 until 6m: s0 at 6m
-        0        quote s0 hold=11m            -> q1 until 11m: s0 at 11m
+        0        quote s0 others=s1 by=5m hold=6m  -> q0 until 6m: s0 at 10m
+        0        quote s0 hold=11m            -> q1 until 11m: s0 at 15m
         0        quote s0 others=s1+4m,s2+1m hold=5m -> q2 until 5m: s0 at 15m, s2 at 5m, s1 at 5m
         ",
     );

@@ -215,7 +215,7 @@ impl Model {
             };
             subsidy = self.discount(now, &bill, None)?;
         }
-        let free = || self.ready(now, at, place.work, place.ready_by_ms);
+        let free = || self.ready(now, at, place.work, place.ready_by_ms, now);
         let offered_ms = offer.map(|offer| offer.ready_at_ms);
         let promised_ms = offered_ms.map(|at| at.max(now)).or_else(free);
         let promised_ms = promised_ms.ok_or(Refusal::OutletBusy)?;
@@ -459,8 +459,8 @@ impl Model {
         let mut best: Option<(u64, OutletNo)> = None;
         for other in order.others() {
             let at = other.index();
-            let own = self.ready(now, at, work, None);
-            let Some(ready) = own.or_else(|| self.ready(now, at, work, Some(first_ms))) else {
+            let own = self.ready(now, at, work, None, now);
+            let Some(ready) = own.or_else(|| self.ready(now, at, work, Some(first_ms), now)) else {
                 continue;
             };
             let promised = ready.max(first_ms);

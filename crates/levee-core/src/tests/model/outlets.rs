@@ -176,8 +176,16 @@ impl Model {
 
     // Quotes.
 
-    /// When an outlet has so much work ready, by a time or by its own; none while it is paused.
-    pub(super) fn ready(&self, now: u64, number: usize, work: u32, by: Option<u64>) -> Option<u64> {
+    /// When an outlet has so much work ready, not before a time, and by another one or by its own; none
+    /// while it is paused.
+    pub(super) fn ready(
+        &self,
+        now: u64,
+        number: usize,
+        work: u32,
+        by: Option<u64>,
+        not_before: u64,
+    ) -> Option<u64> {
         if self.pause_at(now, number).is_some() {
             return None;
         }
@@ -185,28 +193,29 @@ impl Model {
         let from = opens(&put.opening, now);
         let by = by.unwrap_or(now + put.ready_within_ms);
         let eta = kitchen.eta_within(from, Work(work), by.checked_sub(from)?, &pace())?;
-        let in_hours = closes(&put.opening, from).is_none_or(|closes| from + eta <= closes);
-        in_hours.then_some(from + eta)
+        let ready = not_before.max(from + eta);
+        let closes = closes(&put.opening, from).unwrap_or(u64::MAX);
+        (ready <= by.min(closes)).then_some(ready)
     }
 
     /// When one unit that is ordered now is ready.
     pub(crate) fn eta(&self, now: u64, number: usize, work: u32) -> Option<u64> {
         let within = pace().horizon_ms.max(self.outlets[number].put.ready_within_ms);
-        self.ready(now, number, work, Some(now + within)).map(|at| at - now)
+        self.ready(now, number, work, Some(now + within), now).map(|at| at - now)
     }
 
     pub(super) fn is_open_at(&self, number: usize, at_ms: u64) -> bool {
         is_open(&self.outlets[number].put.opening, at_ms)
     }
 
-    fn slot(&self, now: u64, number: usize, work: u32) -> Option<u64> {
+    fn slot(&self, now: u64, number: usize, work: u32, not_before: u64) -> Option<u64> {
         if self.pause_at(now, number).is_some() {
             return None;
         }
         let Outlet { put, kitchen, .. } = &self.outlets[number];
         let mut from = opens(&put.opening, now);
         for _ in ["these hours", "the next"] {
-            let slot = kitchen.slot_at(from, Work(work), from, &pace());
+            let slot = kitchen.slot_at(from, Work(work), not_before, &pace());
             let Some(closes) = closes(&put.opening, from) else { return slot };
             if slot.is_some_and(|slot| slot <= closes) {
                 return slot;
@@ -261,23 +270,17 @@ impl Model {
             return Err(Refusal::OutletNotFound);
         }
         let until_ms = now + ask.hold_ms;
-        // No sooner than it is held, if the outlet is open then.
-        let kept = |outlet: usize, at: u64| {
-            let is_there = at >= until_ms || self.is_open_at(outlet, until_ms);
-            let ready_at_ms = at.max(until_ms);
-            is_there.then_some(Offer { outlet: OutletNo(count(outlet)), ready_at_ms })
-        };
         let in_time = |outlet: usize| {
-            let own = now + self.outlets[outlet].put.ready_within_ms;
-            let offer = kept(outlet, self.ready(now, outlet, ask.work, ask.ready_by_ms)?)?;
-            Some(offer).filter(|offer| offer.ready_at_ms <= ask.ready_by_ms.unwrap_or(own))
+            let ready_at_ms = self.ready(now, outlet, ask.work, ask.ready_by_ms, until_ms)?;
+            Some(Offer { outlet: OutletNo(count(outlet)), ready_at_ms })
         };
         let mut offers = Vec::new();
         if let Some(offer) = in_time(outlets[0]) {
             offers.push(offer);
         } else {
-            let slot = self.slot(now, outlets[0], ask.work);
-            offers.extend(slot.and_then(|at| kept(outlets[0], at)));
+            let slot = self.slot(now, outlets[0], ask.work, until_ms);
+            let outlet = ask.candidates[0].outlet;
+            offers.extend(slot.map(|ready_at_ms| Offer { outlet, ready_at_ms }));
             let others = ask.candidates[1..].iter();
             let mut others: Vec<(u64, Offer)> = others
                 .filter_map(|candidate| {
