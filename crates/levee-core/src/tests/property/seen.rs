@@ -87,7 +87,7 @@ impl Both {
             assert_eq!(view.promised.iter().map(|(_, work)| work).sum::<u64>(), waiting);
             assert!(view.unfinished >= begun + waiting);
         }
-        let all = (0..=self.model.outlets.len()).map(|number| OutletNo(number as u32));
+        let all = (0..).map(OutletNo).take(etas.len() + 1);
         etas.push(None);
         let query = Query::Etas { outlets: all.collect(), work: 2_500 };
         assert_eq!(self.state.answer(now, &query), Answer::Etas(etas));
