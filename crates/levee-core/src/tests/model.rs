@@ -7,6 +7,7 @@ mod compensation;
 mod orders;
 mod outlets;
 mod payments;
+mod tickets;
 
 use std::collections::BTreeMap;
 
