@@ -112,6 +112,13 @@ impl State {
         (is_open && ready_at_ms <= *range.end()).then_some(ready_at_ms)
     }
 
+    /// Whether an outlet is open then.
+    pub(super) fn is_open_at(&self, number: OutletNo, at_ms: u64) -> bool {
+        let outlet = self.outlets.get(number);
+        outlet
+            .is_some_and(|outlet| outlet.opening(&self.outlets.texts).open_from_ms(at_ms) == at_ms)
+    }
+
     /// The first free slot, not before a time, of an outlet that takes orders now, in these opening
     /// hours or the next.
     fn slot_at(
@@ -164,8 +171,12 @@ impl State {
         if !quote.is_held() || quote.until_ms <= now_ms {
             return Err(Refusal::OfferExpired);
         }
-        let (outlet, ticket) =
-            quote.tickets().nth(offer.place.into()).ok_or(Refusal::OfferExpired)?;
+        let ticket = quote.tickets().nth(offer.place.into());
+        // After an outage of ours it may be held for longer than it promises; it is promised for now.
+        let ticket = ticket.filter(|(outlet, ticket)| {
+            ticket.ready_at_ms >= now_ms || self.is_open_at(*outlet, now_ms)
+        });
+        let (outlet, ticket) = ticket.ok_or(Refusal::OfferExpired)?;
         if outlet != place.outlet || ticket.work != Work(place.work) {
             return Err(Refusal::OfferOfAnotherOrder);
         }
