@@ -40,34 +40,55 @@ impl Hours {
     }
 
     /// The stretch in which it is open at this instant, or else the next one: the first instant of it
-    /// from this one on, and its end, if it has one. Each is counted by the offset that holds where
-    /// the count begins.
+    /// from this one on, and its end, if it has one.
     pub(super) fn stretch_from(&self, at_ms: u64) -> (u64, Option<u64>) {
-        let (Some(first), Some(last)) = (self.stretches.first(), self.stretches.last()) else {
-            return (at_ms, None);
-        };
-        let minute = self.minute(at_ms);
-        let begins_ms = match self.holding(minute) {
-            Some(_) => at_ms,
-            None => {
-                let next = self.stretches.iter().find(|(from, _)| *from > minute);
-                let wait = next.map_or(first.0 + DAY, |(from, _)| *from) - minute;
-                after(at_ms, wait)
+        let begins_ms = self.by_the_clocks(at_ms, |hours, at_ms| Some(hours.opens_ms(at_ms)));
+        let begins_ms = begins_ms.unwrap_or(at_ms);
+        (begins_ms, self.by_the_clocks(begins_ms, Self::closes_ms))
+    }
+
+    /// Whether it is open at this instant.
+    pub(super) fn is_open_at(&self, at_ms: u64) -> bool {
+        self.stretches.is_empty() || self.holding(self.minute(at_ms)).is_some()
+    }
+
+    /// What `find` finds from an instant on as long as the clocks stay as they are; where they are set
+    /// before that, it is looked for again from there.
+    fn by_the_clocks(&self, at_ms: u64, find: impl Fn(&Self, u64) -> Option<u64>) -> Option<u64> {
+        let set_ms = self.offsets.iter().map(|offset| offset.from_ms);
+        let mut from_ms = at_ms;
+        for next_ms in set_ms.filter(|set_ms| *set_ms > at_ms) {
+            let found_ms = find(self, from_ms)?;
+            if found_ms < next_ms {
+                return Some(found_ms);
             }
+            from_ms = next_ms;
+        }
+        find(self, from_ms)
+    }
+
+    fn opens_ms(&self, at_ms: u64) -> u64 {
+        let minute = self.minute(at_ms);
+        let Some(first) = self.stretches.first().filter(|_| !self.is_open_at(at_ms)) else {
+            return at_ms;
         };
-        let minute = self.minute(begins_ms);
-        let Some((_, until)) = self.holding(minute) else {
-            // The clock was set in between, past this stretch.
-            return (begins_ms, Some(begins_ms));
-        };
+        let next = self.stretches.iter().find(|(from, _)| *from > minute);
+        after(at_ms, next.map_or(first.0 + DAY, |(from, _)| *from) - minute)
+    }
+
+    /// `None` where it never closes.
+    fn closes_ms(&self, at_ms: u64) -> Option<u64> {
+        let (first, last) = (self.stretches.first()?, self.stretches.last()?);
+        let minute = self.minute(at_ms);
+        let Some((_, until)) = self.holding(minute) else { return Some(at_ms) };
         let mut left = until - minute;
         if until == DAY && first.0 == 0 {
             if first == last {
-                return (begins_ms, None);
+                return None;
             }
             left += first.1;
         }
-        (begins_ms, Some(after(begins_ms, left).max(begins_ms)))
+        Some(after(at_ms, left))
     }
 
     fn minute(&self, at_ms: u64) -> u16 {

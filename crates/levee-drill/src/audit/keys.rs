@@ -146,6 +146,12 @@ impl References {
         !is_known
     }
 
+    /// Whether a reference is remembered.
+    pub(super) fn is_known(&self, kind: ReferenceKind, scope: u32, text: Fingerprint) -> bool {
+        let (tag, key) = Self::key(kind, scope, text);
+        self.0.get(tag, &key).is_some()
+    }
+
     /// Brings near what [`Self::is_new`] will look at.
     pub(super) fn glance(&self, kind: ReferenceKind, scope: u32, text: Fingerprint) -> u64 {
         self.0.glance(Self::key(kind, scope, text).0)
