@@ -35,10 +35,14 @@ use crate::Ending;
 /// How long a use can be undone; longer than the day.
 const ROLLBACK_WITHIN: &str = "PT24H";
 
+/// At most this part of all users have an ask under way, and at least so many: two vectors.
+const UNDER_WAY_SHARE: u32 = 256;
+const IN_FLIGHT_MIN: u32 = 1_024;
+
 #[derive(clap::Args)]
 pub(super) struct Args {
     /// Users, each of whom claims and orders.
-    #[arg(long, default_value_t = 10_000_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000_000))]
+    #[arg(long, default_value_t = 10_000_000, value_parser = clap::value_parser!(u32).range(20_000..=1_000_000_000))]
     users: u32,
     /// Outlets that make the orders.
     #[arg(long, default_value_t = 300_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
@@ -46,7 +50,8 @@ pub(super) struct Args {
     /// Draws who asks again, where and when users order, and what.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Asks under way at most.
+    /// Asks under way at most; fewer where there are few users, so that an order does not take hours
+    /// of the day from one step to the next.
     #[arg(long, default_value_t = 32_768, value_parser = clap::value_parser!(u32).range(1_024..=1_048_576))]
     in_flight: u32,
     /// Take snapshots as a server does.
@@ -133,7 +138,8 @@ pub(super) fn run(args: &Args) -> Result<Ending> {
     let opening = Instant::now();
     town.open(&stage)?;
     let outlets_seconds = opening.elapsed().as_secs_f64();
-    let play = Play::new(&stage, (clock, town), args.users, args.in_flight, args.seed);
+    let in_flight = args.in_flight.min(args.users / UNDER_WAY_SHARE).max(IN_FLIGHT_MIN);
+    let play = Play::new(&stage, (clock, town), args.users, in_flight, args.seed);
     let memory_before = resident_bytes("self")?;
     stage.fund_and_open(&campaign)?;
     let journal_before = stage.engine.vitals().journal_bytes.load(Relaxed);
