@@ -10,11 +10,11 @@ fn row(before: &str, end: &str, after: &str) {
     let steps = [
         ("awaiting_payment", ""),
         ("paid", "2 pay o0 500 -> paid succeeded 1 r0"),
-        ("sent", "3 ticket o0 send 1 -> sent succeeded 2"),
-        ("accepted", "4 ticket o0 accept 2 -> accepted succeeded 3"),
-        ("making", "5 ticket o0 start 3 -> making succeeded 4"),
-        ("ready", "6 ticket o0 ready 4 -> ready succeeded 5"),
-        ("collected", "7 ticket o0 collect 5 -> collected succeeded 6"),
+        ("sent", "3 ticket o0 send 1 -> sent succeeded 1"),
+        ("accepted", "4 ticket o0 accept 1 -> accepted succeeded 2"),
+        ("making", "5 ticket o0 start 2 -> making succeeded 3"),
+        ("ready", "6 ticket o0 ready 3 -> ready succeeded 4"),
+        ("collected", "7 ticket o0 collect 4 -> collected succeeded 5"),
     ];
     let last = steps.iter().position(|(state, _)| *state == before).expect("a state");
     let mut script = "
@@ -56,7 +56,7 @@ fn before_it_is_paid_nothing_is_given_back_and_a_late_payment_is_once() {
 
 #[test]
 fn until_it_is_made_anybody_ends_it_and_all_is_given_back() {
-    for (state, version) in [("paid", 1), ("sent", 2), ("accepted", 3)] {
+    for (state, version) in [("paid", 1), ("sent", 1), ("accepted", 2)] {
         let next = version + 1;
         let after = format!(
             "{LIVE}
@@ -85,7 +85,8 @@ fn until_it_is_made_anybody_ends_it_and_all_is_given_back() {
 
 #[test]
 fn what_is_not_accepted_in_time_is_given_back() {
-    for (state, version) in [("paid", 2), ("sent", 3)] {
+    for state in ["paid", "sent"] {
+        let version = 2;
         let after =
             format!("{LIVE} todo o0 -> o0 cancel ticket {version} at s0, o0 refund 1 of 500");
         row(state, "11m tick -> o0", &after);
@@ -95,7 +96,7 @@ fn what_is_not_accepted_in_time_is_given_back() {
 
 #[test]
 fn what_is_being_made_is_ended_by_the_outlet_or_an_operator_alone() {
-    for (state, version) in [("making", 4), ("ready", 5)] {
+    for (state, version) in [("making", 3), ("ready", 4)] {
         let conflict = format!("order_state_conflict({state})");
         row(state, &format!("8s cancel o0 by=7 -> {conflict}"), USED);
         row(state, &format!("8s ticket o0 reject {version} -> {conflict}"), USED);
@@ -115,8 +116,8 @@ fn what_was_collected_is_not_ended_but_money_may_be_given_back() {
         row("collected", &end, USED);
     }
     for by in ["by=s0", ""] {
-        let end = format!("8s refund o0 200 {by} -> collected refunding 6");
-        let after = format!("9s refunded o0 1 -> collected succeeded 6\n{USED}");
+        let end = format!("8s refund o0 200 {by} -> collected refunding 5");
+        let after = format!("9s refunded o0 1 -> collected succeeded 5\n{USED}");
         row("collected", &end, &after);
     }
 }
@@ -135,8 +136,8 @@ fn a_cancellation_that_was_refused_changes_nothing() {
     row(
         "making",
         "8s cancel o0 by=7 -> order_state_conflict(making)",
-        "9s ticket o0 ready 4 -> ready succeeded 5
-         9s ticket o0 collect 5 -> collected succeeded 6
+        "9s ticket o0 ready 3 -> ready succeeded 4
+         9s ticket o0 collect 4 -> collected succeeded 5
          9s todo o0 -> nothing",
     );
 }

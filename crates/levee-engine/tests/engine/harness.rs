@@ -207,7 +207,11 @@ pub(crate) fn redeem(voucher: u32, number: u8) -> Command {
 
 /// A book whose only rules compute discounts in another way.
 pub(crate) fn planted(discount_minor: fn(&VoucherTerms, u64) -> u64) -> RuleBook {
-    let rules = vec![levee_core::Rules { version: 1, discount_minor }];
+    let rules = vec![levee_core::Rules {
+        version: 1,
+        discount_minor,
+        pace: levee_core::pacing::Pace::DEFAULT,
+    }];
     RuleBook::new(rules.leak())
 }
 

@@ -115,7 +115,11 @@ fn a_change_of_the_rules_ends_its_record() {
     let (_folder, data) = folder();
     make_journal(&data);
     let first = RuleBook::RELEASED.first().discount_minor;
-    let rules = [1, 2].map(|version| levee_core::Rules { version, discount_minor: first });
+    let rules = [1, 2].map(|version| levee_core::Rules {
+        version,
+        discount_minor: first,
+        pace: levee_core::pacing::Pace::DEFAULT,
+    });
     let mut newer = config(&data);
     newer.rules = RuleBook::new(Box::leak(Box::new(rules)));
     let bench = start(&newer, 61_000).expect("starts");
