@@ -7,6 +7,8 @@
 //! - [`code`], [`pseudonym`]: how numbers and user ids look outside and inside.
 //! - [`intake`], [`pass`]: who is let in, and places in the waiting room.
 //! - [`client`]: the typed client.
+//! - [`scenario`]: how outlets and the payment provider behave in a rehearsal.
+//! - [`webhook`]: signatures of what travels between Levee, outlets and payment providers.
 //!
 //! What must not live here: sockets of a server, files, rules.
 
@@ -21,10 +23,12 @@ pub mod port;
 pub mod problem;
 pub mod pseudonym;
 pub mod retry;
+pub mod scenario;
 pub mod strict;
 pub mod time;
 pub mod trade;
 pub mod vitals;
+pub mod webhook;
 pub mod wire;
 
 pub use levee_core::types;

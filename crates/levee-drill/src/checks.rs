@@ -1,6 +1,8 @@
 //! What the values of a scenario must be, beyond its form.
 
-use crate::scenario::{Delay, Scenario, ScenarioError, instant_ms};
+use levee_api::scenario::{FieldError, shares, within};
+
+use crate::scenario::{Delay, Scenario, instant_ms};
 
 /// Longest list in a scenario.
 const LIST_MAX: usize = 64;
@@ -11,44 +13,22 @@ const GATES_MAX: usize = 8;
 /// Longest day, in hours: a week.
 const HOURS_MAX: f64 = 168.0;
 
-fn wrong(field: impl Into<String>, problem: impl Into<String>) -> ScenarioError {
-    ScenarioError::Field { field: field.into(), problem: problem.into() }
+fn wrong(field: impl Into<String>, problem: impl Into<String>) -> FieldError {
+    FieldError::new(field, problem)
 }
 
-fn within(field: &str, value: f64, least: f64, most: f64) -> Result<(), ScenarioError> {
-    if !(least..=most).contains(&value) {
-        return Err(wrong(field, format!("{value} is not within {least} to {most}")));
-    }
-    Ok(())
-}
-
-fn delay(field: &str, delay: Delay) -> Result<(), ScenarioError> {
+fn delay(field: &str, delay: Delay) -> Result<(), FieldError> {
     within(&format!("{field}.median_minutes"), delay.median_minutes, 0.01, 60.0 * HOURS_MAX)?;
     within(&format!("{field}.sigma"), delay.sigma, 0.0, 5.0)
 }
 
-fn shares(field: &str, shares: impl Iterator<Item = f64> + Clone) -> Result<(), ScenarioError> {
-    let count = shares.clone().count();
-    if !(1..=LIST_MAX).contains(&count) {
-        return Err(wrong(field, format!("must list 1 to {LIST_MAX}")));
-    }
-    for (place, share) in shares.clone().enumerate() {
-        within(&format!("{field}[{place}].share"), share, 0.0, 1.0)?;
-    }
-    let sum: f64 = shares.sum();
-    if (sum - 1.0).abs() > 1e-6 {
-        return Err(wrong(field, format!("the shares add up to {sum}, not to 1")));
-    }
-    Ok(())
-}
-
 /// Checks everything that the plan relies on.
-pub(crate) fn check(scenario: &Scenario) -> Result<(), ScenarioError> {
+pub(crate) fn check(scenario: &Scenario) -> Result<(), FieldError> {
     within("budget.share", scenario.budget.share, 0.01, 1_000.0)?;
     check_day(scenario)?;
     check_gates(scenario)?;
-    shares("tiers", scenario.tiers.iter().map(|tier| tier.share))?;
-    shares("app_versions", scenario.app_versions.iter().map(|version| version.share))?;
+    shares("tiers", LIST_MAX, scenario.tiers.iter().map(|tier| tier.share))?;
+    shares("app_versions", LIST_MAX, scenario.app_versions.iter().map(|version| version.share))?;
     for (place, tier) in scenario.tiers.iter().enumerate() {
         plain(&format!("tiers[{place}].name"), &tier.name)?;
     }
@@ -69,10 +49,17 @@ pub(crate) fn check(scenario: &Scenario) -> Result<(), ScenarioError> {
         // The comparison takes a user's second voucher for a doubled one.
         return Err(wrong("campaign", "voucher.per_user must be 1: a crowd claims once each"));
     }
-    check_redemptions(scenario)
+    check_redemptions(scenario)?;
+    if let Some(kitchens) = &scenario.kitchens {
+        kitchens.check()?;
+    }
+    if let Some(payments) = &scenario.payments {
+        payments.check()?;
+    }
+    Ok(())
 }
 
-fn check_day(scenario: &Scenario) -> Result<(), ScenarioError> {
+fn check_day(scenario: &Scenario) -> Result<(), FieldError> {
     let day = &scenario.day;
     within("day.hours", day.hours, 0.1, HOURS_MAX)?;
     let Some(starts_at_ms) = instant_ms(&day.starts_at) else {
@@ -107,7 +94,7 @@ fn check_day(scenario: &Scenario) -> Result<(), ScenarioError> {
     within("day.bursts.decay_minutes", day.bursts.decay_minutes, 0.1, 600.0)
 }
 
-fn check_gates(scenario: &Scenario) -> Result<(), ScenarioError> {
+fn check_gates(scenario: &Scenario) -> Result<(), FieldError> {
     if let Some(opening) = scenario.opening {
         within("opening.times", opening.times, 1.0, 1_000.0)?;
         let first = scenario.day.bookings.first().expect("checked");
@@ -120,7 +107,7 @@ fn check_gates(scenario: &Scenario) -> Result<(), ScenarioError> {
     if gates.len() > GATES_MAX {
         return Err(wrong("gates", format!("must list at most {GATES_MAX}: each is a process")));
     }
-    shares("gates", gates.iter().map(|gate| gate.share))?;
+    shares("gates", GATES_MAX, gates.iter().map(|gate| gate.share))?;
     for (place, gate) in gates.iter().enumerate() {
         plain(&format!("gates[{place}].name"), &gate.name)?;
         plain(&format!("gates[{place}].region"), &gate.region)?;
@@ -132,7 +119,7 @@ fn check_gates(scenario: &Scenario) -> Result<(), ScenarioError> {
     Ok(())
 }
 
-fn check_redemptions(scenario: &Scenario) -> Result<(), ScenarioError> {
+fn check_redemptions(scenario: &Scenario) -> Result<(), FieldError> {
     let redemptions = scenario.redemptions;
     within("redemptions.share", redemptions.share, 0.0, 1.0)?;
     delay("redemptions.after", redemptions.after)?;
@@ -157,7 +144,7 @@ fn check_redemptions(scenario: &Scenario) -> Result<(), ScenarioError> {
 }
 
 /// Names go into request bodies as they are.
-fn plain(field: &str, text: &str) -> Result<(), ScenarioError> {
+fn plain(field: &str, text: &str) -> Result<(), FieldError> {
     let letter = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
     if text.is_empty() || text.len() > 32 || !text.bytes().all(letter) {
         return Err(wrong(field, "must be 1 to 32 letters, digits, dots and dashes"));
@@ -221,6 +208,34 @@ mod tests {
         check("name = \"west-1\"", "name = \"w st\"", "gates[1].name");
         check("region = \"south\"", "region = \"\"", "gates[2].region");
         check("congested = true", "congested = 1", "congested");
+    }
+
+    #[test]
+    fn what_the_sandbox_plays_is_checked_too() {
+        check("ahead_minutes = 15\n", "ahead_minutes = 15\nfog = 1\n", "fog");
+        check("ahead_minutes = 15\n", "", "ahead_minutes");
+        check("ahead_minutes = 15", "ahead_minutes = 300", "kitchens.ahead_minutes");
+        check("count = 1,", "count = 0,", "kitchens.stations[0].count");
+        check("count = 1,", "count = -1,", "count");
+        check("share = 0.35 }", "share = 0.45 }", "kitchens.stations");
+        check("median_s = 60", "median_s = 0", "kitchens.unit.median_s");
+        check("making_sigma = 0.3", "making_sigma = nan", "kitchens.making_sigma");
+        check("sigma = 0.6 }", "sigma = 4 }", "kitchens.accept_after.sigma");
+        check("rejected = 0.004", "rejected = 0.999", "kitchens.ignored");
+        check("per_station_hour = 12", "per_station_hour = -1", "walk_ins.per_station_hour");
+        check("answer_after_s = 8", "answer_after_s = 0", "kitchens.faults.slow.answer_after_s");
+        check("failing = 0.005", "failing = 0.99", "kitchens.faults");
+        check("period_minutes = 6", "period_minutes = 0", "faults.flapping.period_minutes");
+        check("vendor = \"pos-c\"", "vendor = \"\"", "kitchens.dark[0].vendor");
+        check("from_hour = 4\n", "from_hour = 25\n", "kitchens.dark[0].from_hour");
+        check("hours = 0.5\n", "hours = 21\n", "kitchens.dark[0].hours");
+        check("never = 0.03", "never = 1.03", "payments.never");
+        check("never = 0.03", "never = 0.99", "payments.failed");
+        check("refund_failed = 0.005", "refund_failed = 2", "payments.refund_failed");
+        check("lost = 0.01", "lost = -0.01", "payments.callbacks.lost");
+        check("repeat_after_s = [15,", "repeat_after_s = [0,", "callbacks.repeat_after_s[0]");
+        check("from_hour = 3\n", "from_hour = -3\n", "payments.outages[0].from_hour");
+        check("api = true", "api = 1", "api");
     }
 
     #[test]

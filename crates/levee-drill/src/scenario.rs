@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use levee_api::document::{CampaignDocument, compile};
+use levee_api::scenario::{FieldError, Kitchens, Payments};
 use levee_api::types::{Definition, VoucherKind};
 use serde::Deserialize;
 
@@ -26,13 +27,8 @@ pub enum ScenarioError {
     #[error("the scenario is malformed: {0}")]
     Malformed(Box<toml::de::Error>),
     /// A value out of its range.
-    #[error("scenario field {field}: {problem}")]
-    Field {
-        /// Path of the field.
-        field: String,
-        /// What is wrong and what is allowed.
-        problem: String,
-    },
+    #[error(transparent)]
+    Field(#[from] FieldError),
     /// The campaign document is wrong.
     #[error("the scenario's campaign{}: {detail}", field.as_ref().map_or(String::new(), |field| format!(" field {field}")))]
     Campaign {
@@ -231,6 +227,8 @@ struct File {
     repeats: Repeats,
     guesses: Guesses,
     redemptions: Redemptions,
+    kitchens: Option<Kitchens>,
+    payments: Option<Payments>,
 }
 
 /// A checked scenario with its campaign.
@@ -260,6 +258,10 @@ pub struct Scenario {
     pub guesses: Guesses,
     /// How vouchers are spent.
     pub redemptions: Redemptions,
+    /// How outlets behave; the sandbox plays them.
+    pub kitchens: Option<Kitchens>,
+    /// How the payment provider behaves; the sandbox plays it.
+    pub payments: Option<Payments>,
 }
 
 impl Scenario {
@@ -312,6 +314,8 @@ impl Scenario {
             repeats: file.repeats,
             guesses: file.guesses,
             redemptions: file.redemptions,
+            kitchens: file.kitchens,
+            payments: file.payments,
         };
         crate::checks::check(&scenario)?;
         Ok(scenario)
