@@ -8,7 +8,7 @@ use levee_core::types::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::strict::{Malformed, Pairs, parse};
+use crate::strict::{Malformed, Pairs, parse, wrong};
 use crate::time::{Duration, Instant, offsets};
 
 /// A campaign as its operator describes it.
@@ -203,10 +203,6 @@ pub struct LimitsDocument {
     pub per_user_total_minor: Option<u64>,
 }
 
-fn wrong(field: impl Into<String>, detail: impl Into<String>) -> Malformed {
-    Malformed { field: Some(field.into()), detail: detail.into() }
-}
-
 /// Reads a document from TOML. TOML's own instants are taken, too.
 ///
 /// # Errors
@@ -274,7 +270,7 @@ pub fn compile(document: &CampaignDocument) -> Result<Definition, Malformed> {
             min_spend_minor: voucher.min_spend_minor,
             brands: voucher.brands.clone(),
             categories: voucher.categories.clone(),
-            hours: voucher.hours.iter().map(|part| day_part(part)).collect::<Result<_, _>>()?,
+            hours: day_parts("voucher.hours", &voucher.hours)?,
             valid_for_ms: voucher.valid_for.ms,
             per_user: voucher.per_user,
             rollback_within_ms: voucher.rollback_within.ms,
@@ -351,8 +347,16 @@ fn kind(voucher: &VoucherDocument) -> Result<VoucherKind, Malformed> {
     }
 }
 
-/// `10:00-22:00`; the end may be `24:00`, or lie before the start to pass midnight.
-fn day_part(text: &str) -> Result<DayPart, Malformed> {
+/// Texts such as `10:00-22:00`; an end may be `24:00`, or lie before its start to pass midnight.
+pub(crate) fn day_parts(field: &str, texts: &[String]) -> Result<Vec<DayPart>, Malformed> {
+    let part = |text: &String| {
+        let detail = || format!("{text:?} is not a part of the day such as 10:00-22:00");
+        day_part(text).ok_or_else(|| wrong(field, detail()))
+    };
+    texts.iter().map(part).collect()
+}
+
+fn day_part(text: &str) -> Option<DayPart> {
     let minute = |clock: &str| {
         let (hours, minutes) = clock.split_once(':')?;
         let digits = |text: &str| text.len() == 2 && text.bytes().all(|b| b.is_ascii_digit());
@@ -362,12 +366,8 @@ fn day_part(text: &str) -> Result<DayPart, Malformed> {
         let (hours, minutes): (u16, u16) = (hours.parse().ok()?, minutes.parse().ok()?);
         (minutes < 60 && hours * 60 + minutes <= 1_440).then_some(hours * 60 + minutes)
     };
-    let part = text.split_once('-').and_then(|(from, until)| {
-        Some(DayPart { from_minute: minute(from)?, until_minute: minute(until)? })
-    });
-    part.ok_or_else(|| {
-        wrong("voucher.hours", format!("{text:?} is not a part of the day such as 10:00-22:00"))
-    })
+    let (from, until) = text.split_once('-')?;
+    Some(DayPart { from_minute: minute(from)?, until_minute: minute(until)? })
 }
 
 #[cfg(test)]

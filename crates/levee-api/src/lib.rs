@@ -3,7 +3,8 @@
 //! - [`port`]: how a gate hands commands and questions to an engine, and gets replies.
 //! - [`intake`], [`vitals`], [`advice`]: who is let in, and what engine, gates and scaler say of
 //!   themselves.
-//! - [`wire`], [`document`], [`problem`]: the JSON of requests, campaign documents and errors.
+//! - [`wire`], [`document`], [`outlet`], [`problem`]: the JSON of requests, of campaigns' and outlets'
+//!   documents, and of errors.
 //! - [`code`], [`pseudonym`]: how numbers and user ids look outside and inside.
 //! - [`intake`], [`pass`]: who is let in, and places in the waiting room.
 //! - [`client`]: the typed client.
@@ -18,6 +19,7 @@ pub mod code;
 pub mod document;
 pub mod intake;
 pub mod nice;
+pub mod outlet;
 pub mod pass;
 pub mod port;
 pub mod problem;

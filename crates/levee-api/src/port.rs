@@ -8,7 +8,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 pub use levee_core::SetAside;
-pub use levee_core::query::{Answer, CampaignView, LIST_MAX, Query, RedemptionView, VoucherView};
+pub use levee_core::query::{
+    Answer, CampaignView, LIST_MAX, OrderView, OutletView, Query, RedemptionView, VoucherView,
+};
 use levee_core::types::{Command, Outcome, Refusal};
 
 use crate::intake::Intake;

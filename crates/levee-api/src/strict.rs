@@ -17,6 +17,11 @@ pub struct Malformed {
     pub detail: String,
 }
 
+/// A field whose value is wrong, for those who check what they have parsed.
+pub(crate) fn wrong(field: impl Into<String>, detail: impl Into<String>) -> Malformed {
+    Malformed { field: Some(field.into()), detail: detail.into() }
+}
+
 /// Parses a whole body. Unknown fields and duplicate keys are errors by the types' own
 /// definitions; nesting is bounded by the parser.
 ///

@@ -2,10 +2,12 @@
 
 mod intake;
 mod live;
+mod outlets;
 mod replies;
 mod requests;
 
 pub use intake::*;
 pub use live::*;
+pub use outlets::*;
 pub use replies::*;
 pub use requests::*;

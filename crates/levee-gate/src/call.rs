@@ -30,7 +30,7 @@ pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempote
 pub(crate) const LEVEE_PASS: HeaderName = HeaderName::from_static("levee-pass");
 
 /// Items of a page where the request does not say.
-const PAGE_DEFAULT: u32 = 100;
+pub(crate) const PAGE_DEFAULT: u32 = 100;
 
 /// One request.
 pub(crate) struct Call {
@@ -128,17 +128,8 @@ impl Call {
     /// `limit` and `after` of a list.
     pub(crate) fn page(&self) -> Result<(u32, Option<String>), Trouble> {
         let mut queries = self.queries()?;
-        let limit = match queries.take("limit") {
-            None => PAGE_DEFAULT,
-            Some(text) => {
-                let digits = text.bytes().all(|byte| byte.is_ascii_digit());
-                let limit =
-                    text.parse().ok().filter(|limit| digits && (1..=LIST_MAX).contains(limit));
-                limit.ok_or_else(|| {
-                    Trouble::field("limit", format!("must be a number from 1 to {LIST_MAX}"))
-                })?
-            }
-        };
+        let limit = queries.take("limit");
+        let limit = number_within("limit", limit.as_deref(), PAGE_DEFAULT, LIST_MAX)?;
         Ok((limit, queries.take("after")))
     }
 
@@ -157,7 +148,7 @@ impl Call {
     pub(crate) async fn bytes(&mut self) -> Result<Bytes, Trouble> {
         let len_max = match self.route().input {
             Input::Json { len_max } | Input::OptionalJson { len_max } => len_max,
-            Input::Nothing | Input::Ndjson => 0,
+            Input::Nothing | Input::Ndjson | Input::NdjsonOrCsv => 0,
         };
         let Some(body) = &mut self.body else { return Ok(Bytes::new()) };
         let too_large = || {
@@ -264,6 +255,19 @@ impl Worker {
 pub(crate) fn unexpected(reply: &impl std::fmt::Debug) -> Trouble {
     tracing::error!(?reply, "the engine's reply does not fit what was asked");
     Trouble::new(Code::InternalError)
+}
+
+/// A parameter that is a number from 1 on.
+pub(crate) fn number_within(
+    name: &str,
+    text: Option<&str>,
+    default: u32,
+    most: u32,
+) -> Result<u32, Trouble> {
+    let Some(text) = text else { return Ok(default) };
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    let number = text.parse().ok().filter(|number| digits && (1..=most).contains(number));
+    number.ok_or_else(|| Trouble::field(name, format!("must be a number from 1 to {most}")))
 }
 
 /// The value of a header that may stand once.

@@ -14,6 +14,7 @@ use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
 use crate::config::{GateConfig, Ports};
 use crate::keys::Watcher;
 use crate::live::Live;
+use crate::outlets::Feed;
 use crate::routes::Router;
 use crate::worker::{Hub, Lane, Worker};
 use crate::{docs, openapi};
@@ -25,6 +26,7 @@ pub struct Gate {
     listener: Option<TcpListener>,
     workers: Vec<JoinHandle<()>>,
     watcher: Option<Watcher>,
+    feed: Option<Feed>,
 }
 
 /// Starts a gate on a bound listener.
@@ -49,12 +51,15 @@ pub fn start(listener: TcpListener, config: GateConfig, ports: Ports) -> io::Res
         draining: AtomicBool::new(false),
         aborting: AtomicBool::new(false),
         exports: AtomicUsize::new(0),
+        imports: AtomicUsize::new(0),
         live,
+        outlets: Arc::default(),
         docs: docs::page(&openapi).into(),
         openapi: serde_json::to_vec(&openapi).map_err(io::Error::other)?.into(),
         start_id: u32::from_le_bytes(start_id),
     });
     let watcher = Watcher::start(Arc::clone(&hub.ports.keys))?;
+    let feed = Feed::start(Arc::clone(&hub.ports.submit), Arc::clone(&hub.outlets))?;
     // Made step by step, so that a failure half-way stops what runs already.
     let mut gate = Gate {
         address,
@@ -62,6 +67,7 @@ pub fn start(listener: TcpListener, config: GateConfig, ports: Ports) -> io::Res
         listener: Some(listener),
         workers: Vec::with_capacity(count),
         watcher: Some(watcher),
+        feed: Some(feed),
     };
     for number in 0..count {
         gate.start_worker(number)?;
@@ -116,6 +122,7 @@ impl Gate {
             }
         }
         drop(self.watcher.take());
+        drop(self.feed.take());
         self.hub.ports.submit.intake().forget_gate(self.hub.number);
     }
 }

@@ -68,6 +68,8 @@ impl Role {
 pub(crate) struct Key {
     pub(crate) id: String,
     pub(crate) role: Role,
+    /// Of an outlet's key: whose outlets.
+    pub(crate) brand: Option<String>,
 }
 
 /// One key without its secret, for gates in other processes.
@@ -79,6 +81,8 @@ pub struct KeyEntry {
     pub id: String,
     /// What it allows.
     pub role: Role,
+    /// For outlets: whose.
+    pub brand: Option<String>,
 }
 
 /// One key, as the file has it.
@@ -157,7 +161,8 @@ impl KeyRing {
         let roles = [Role::Operator, Role::App, Role::Outlet, Role::Viewer];
         let table = roles.map(|role| {
             let id = format!("dev-{}", role.name());
-            (hash(id.as_bytes()), Key { id, role })
+            let brand = (role == Role::Outlet).then(|| "dev".to_owned());
+            (hash(id.as_bytes()), Key { id, role, brand })
         });
         let table = Mutex::new((None, Arc::new(table.into())));
         Self { path: None, table, generation: AtomicU64::new(0) }
@@ -171,7 +176,7 @@ impl KeyRing {
 
     /// From now on these keys hold.
     pub fn replace(&self, entries: Vec<KeyEntry>) {
-        let key = |entry: KeyEntry| (entry.sha256, Key { id: entry.id, role: entry.role });
+        let key = |KeyEntry { sha256, id, role, brand }| (sha256, Key { id, role, brand });
         let table = Arc::new(entries.into_iter().map(key).collect());
         self.table.lock().unwrap_or_else(PoisonError::into_inner).1 = table;
         self.generation.fetch_add(1, Relaxed);
@@ -184,6 +189,7 @@ impl KeyRing {
             sha256: *sha256,
             id: key.id.clone(),
             role: key.role,
+            brand: key.brand.clone(),
         };
         self.keys().iter().map(entry).collect()
     }
@@ -315,7 +321,11 @@ fn load(path: &Path) -> Result<Table, KeysError> {
             path: path.to_owned(),
             detail: format!("{} has no sha256 of 64 hexadecimal digits", key.id),
         })?;
-        Ok((hash, Key { id: key.id, role: key.role }))
+        if key.brand.is_some() != (key.role == Role::Outlet) {
+            let detail = format!("{}: {}", key.id, KeysError::Brand);
+            return Err(KeysError::Malformed { path: path.to_owned(), detail });
+        }
+        Ok((hash, Key { id: key.id, role: key.role, brand: key.brand }))
     });
     keys.collect()
 }

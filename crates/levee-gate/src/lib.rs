@@ -6,6 +6,8 @@
 //! - `whole` reads and answers the plain requests, which are nearly all; hyper does the others.
 //! - `worker` is a thread with an event loop; nothing that a request touches leaves it, save for
 //!   the asks and replies that `desk` exchanges with the engine in vectors.
+//! - `lines` answers bodies of lines while they come.
+//! - `outlets` is the one directory of outlets that all workers of a gate share.
 //! - `live` makes the frames of the live stream, on a thread that no request touches.
 //!
 //! What must not live here: rules about money or vouchers, files other than the keys', the engine.
@@ -22,9 +24,11 @@ mod gate;
 mod handlers;
 mod json;
 pub mod keys;
+mod lines;
 mod live;
 mod metrics;
 mod openapi;
+pub mod outlets;
 mod query;
 mod reply;
 mod routes;

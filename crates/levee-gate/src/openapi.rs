@@ -6,6 +6,7 @@ use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
 use crate::routes::{Handler, Idempotency, Input, ROUTES, Route};
+use crate::serve::CSV;
 
 const ABOUT: &str = "Money is an integer `*_minor` in the campaign's ISO 4217 currency. Instants \
     are RFC 3339 in UTC with milliseconds; durations in requests are ISO 8601. Every reply to a \
@@ -13,6 +14,10 @@ const ABOUT: &str = "Money is an integer `*_minor` in the campaign's ISO 4217 cu
     repeated: the same key with the same body is answered the same again, with \
     `Idempotent-Replayed: true`; with another body it is refused. Keys are remembered for 72 \
     hours. Errors are RFC 9457 problem documents with a stable `code`.";
+
+/// Whose answers carry the `ETag` of a document, beside those that need `If-Match`.
+const TAGGED: [Handler; 4] =
+    [Handler::GetCampaign, Handler::CreateCampaign, Handler::PutOutlet, Handler::GetOutlet];
 
 /// The whole document.
 pub(crate) fn document() -> Value {
@@ -72,13 +77,19 @@ fn operation(route: &Route, generator: &mut SchemaGenerator) -> Value {
     let content_type = match route.input {
         Input::Nothing => return operation,
         Input::Json { .. } | Input::OptionalJson { .. } => "application/json",
-        Input::Ndjson => "application/x-ndjson",
+        Input::Ndjson | Input::NdjsonOrCsv => "application/x-ndjson",
     };
     if let Some(request) = route.request {
         operation["requestBody"] = json!({
             "required": !matches!(route.input, Input::OptionalJson { .. }),
             "content": {content_type: {"schema": request(generator)}},
         });
+        if route.input == Input::NdjsonOrCsv {
+            let about = "A header row that names fields, `pos.url` for a field within one, and a \
+                row for each document; `;` between the parts of a list, JSON in `menu`.";
+            operation["requestBody"]["content"][CSV] =
+                json!({"schema": {"type": "string", "description": about}});
+        }
     }
     operation
 }
@@ -92,7 +103,9 @@ fn parameters(route: &Route) -> Vec<Value> {
         })
     };
     if let Some(name) = route.path.split(['{', '}']).nth(1) {
-        let schema = if route.path.starts_with("/v1/campaigns/") {
+        let is_chosen =
+            ["/v1/campaigns/", "/v1/outlets/"].iter().any(|of| route.path.starts_with(of));
+        let schema = if is_chosen {
             json!({"type": "string", "pattern": "^[a-z0-9-]{1,64}$"})
         } else {
             json!({"type": "string", "minLength": 1})
@@ -134,14 +147,21 @@ fn responses(route: &Route, generator: &mut SchemaGenerator) -> Value {
     let content_type = route.reply_type.split(';').next().unwrap_or(route.reply_type);
     let schema = route.reply.map_or(json!({}), |reply| json!(reply(generator)));
     good["content"] = json!({content_type: {"schema": schema}});
-    if route.if_match || matches!(route.handler, Handler::GetCampaign | Handler::CreateCampaign) {
+    if route.if_match || TAGGED.contains(&route.handler) {
         good["headers"] = json!({
             "ETag": {"description": "The document's version.", "schema": {"type": "string"}},
         });
     }
-    if route.handler == Handler::Claim {
+    let repeat = match route.handler {
+        Handler::Claim => Some("The same again, for a user who has it already."),
+        Handler::PutOutlet => {
+            Some("It was there before: its document was replaced, or is the same.")
+        }
+        _ => None,
+    };
+    if let Some(about) = repeat {
         let mut repeat = good.clone();
-        repeat["description"] = json!("The same again, for a user who has it already.");
+        repeat["description"] = json!(about);
         responses.insert("200".to_owned(), repeat);
     }
     if route.handler == Handler::Ready {
@@ -192,6 +212,7 @@ pub(crate) fn tag(route: &Route) -> &'static str {
         Some("campaigns") => "Campaigns",
         Some("vouchers" | "locks" | "wallet") => "Vouchers",
         Some("redemptions") => "Redemptions",
+        Some("outlets") => "Outlets",
         Some("intake") => "Intake",
         _ => "Watching",
     }

@@ -29,6 +29,9 @@ use crate::worker::Worker;
 /// What is read of an unwanted body so that the connection can be used again.
 const DRAINED_MAX: u64 = 64 * 1024;
 
+/// Of spreadsheets.
+pub(crate) const CSV: &str = "text/csv";
+
 const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
 /// Answers one request.
@@ -154,25 +157,26 @@ pub(crate) fn authenticate(call: &Call) -> Result<Rc<Key>, Trouble> {
 }
 
 fn check_content_type(call: &Call) -> Result<(), Trouble> {
-    let (expected, optional) = match ROUTES[call.route].input {
+    let (expected, optional): (&[&str], bool) = match ROUTES[call.route].input {
         Input::Nothing => return Ok(()),
-        Input::Json { .. } => ("application/json", false),
-        Input::OptionalJson { .. } => ("application/json", true),
-        Input::Ndjson => ("application/x-ndjson", false),
+        Input::Json { .. } => (&["application/json"], false),
+        Input::OptionalJson { .. } => (&["application/json"], true),
+        Input::Ndjson => (&["application/x-ndjson"], false),
+        Input::NdjsonOrCsv => (&["application/x-ndjson", CSV], false),
     };
     let empty = call.body.as_ref().is_none_or(RequestBody::is_empty);
     let Some(value) = call.header(&CONTENT_TYPE)? else {
         if optional && empty {
             return Ok(());
         }
-        let detail = format!("There is no Content-Type; it must be {expected}.");
+        let detail = format!("There is no Content-Type; it must be {}.", expected.join(" or "));
         return Err(Trouble::new(Code::UnsupportedMediaType).with_detail(detail));
     };
     let kind = value.split(|byte| *byte == b';').next().unwrap_or(value).trim_ascii();
-    if kind.eq_ignore_ascii_case(expected.as_bytes()) {
+    if expected.iter().any(|expected| kind.eq_ignore_ascii_case(expected.as_bytes())) {
         return Ok(());
     }
-    let detail = format!("It must be {expected}.");
+    let detail = format!("It must be {}.", expected.join(" or "));
     Err(Trouble::new(Code::UnsupportedMediaType).with_detail(detail))
 }
 

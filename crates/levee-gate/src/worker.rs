@@ -26,6 +26,7 @@ use crate::directory::Directory;
 use crate::keys::{Key, hash};
 use crate::live::Live;
 use crate::metrics::{MoneyCache, Stats};
+use crate::outlets::Outlets;
 use crate::routes::Router;
 use crate::slab::Slab;
 use crate::trouble::Trouble;
@@ -46,7 +47,9 @@ pub(crate) struct Hub {
     /// Stop at once, without finishing anything.
     pub(crate) aborting: AtomicBool,
     pub(crate) exports: AtomicUsize,
+    pub(crate) imports: AtomicUsize,
     pub(crate) live: Live,
+    pub(crate) outlets: Arc<Outlets>,
     /// `/openapi.json` and `/docs`, made once.
     pub(crate) openapi: Bytes,
     pub(crate) docs: Bytes,

@@ -132,6 +132,8 @@ pub struct ApiKey {
     pub id: String,
     /// The public name of what it allows.
     pub role: String,
+    /// Of an outlet's key: whose outlets.
+    pub brand: Option<String>,
 }
 
 /// What opens an export.
@@ -146,7 +148,7 @@ wire_struct! {
     Challenge { protocol, nonce, engine_us }
     Welcome { proof, installation, token, keys }
     Installation { id, code_key, pseudonym_key, dev }
-    ApiKey { sha256, id, role }
+    ApiKey { sha256, id, role, brand }
     ExportRequest { token, after_seq }
 }
 

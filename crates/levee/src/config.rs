@@ -11,6 +11,8 @@ use levee_gate::{GateConfig, Rule, Signal, StewardConfig};
 use levee_journal::Options;
 use serde::Deserialize;
 
+use crate::outside::{OutletsSection, PaymentsSection};
+
 /// Everything may be left out.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -27,6 +29,8 @@ pub(crate) struct Config {
     pub(crate) brownout: BrownoutSection,
     pub(crate) scaler: ScalerSection,
     pub(crate) gates: GatesSection,
+    pub(crate) payments: PaymentsSection,
+    pub(crate) outlets: OutletsSection,
 }
 
 /// For gates in processes of their own.

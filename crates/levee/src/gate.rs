@@ -145,7 +145,7 @@ pub(crate) fn run(args: &Args) -> Result<Ending> {
 fn entries(keys: Vec<ApiKey>) -> Vec<KeyEntry> {
     let entry = |key: ApiKey| {
         let role = Role::from_name(&key.role)?;
-        Some(KeyEntry { sha256: key.sha256, id: key.id, role })
+        Some(KeyEntry { sha256: key.sha256, id: key.id, role, brand: key.brand })
     };
     keys.into_iter().filter_map(entry).collect()
 }

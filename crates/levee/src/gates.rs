@@ -129,6 +129,7 @@ impl KeySource for Ring {
             sha256: entry.sha256,
             id: entry.id,
             role: entry.role.name().to_owned(),
+            brand: entry.brand,
         };
         self.0.entries().into_iter().map(key).collect()
     }

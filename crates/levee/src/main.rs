@@ -12,6 +12,7 @@ mod gate;
 mod gates;
 mod intake;
 mod key;
+mod outside;
 mod remote;
 mod secrets;
 mod serve;

@@ -1,6 +1,7 @@
 //! `levee serve`: engine, journal and a gate in one process, and gates in others.
 
 use std::io::{IsTerminal, stderr};
+use std::mem;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use levee_api::nice;
 use levee_api::port::Submit;
 use levee_api::pseudonym::PseudonymKey;
 use levee_api::time::Instant;
+use levee_connect::connectors::Connectors;
 use levee_engine::{Clock, Engine, EngineConfig, Keys, ScaledClock, SystemClock};
 use levee_gate::{Gate, GateConfig, KeyRing, Ports, Steward, keys};
 use levee_journal::FileJournal;
@@ -25,6 +27,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::config::Config;
 use crate::gates::{Door, OpenDoor};
+use crate::outside::Outside;
 use crate::secrets::Secrets;
 use crate::{Ending, key};
 
@@ -72,8 +75,8 @@ pub(crate) struct Args {
     /// one [default: not at all].
     #[arg(long, value_name = "HOST:PORT")]
     scaler: Option<String>,
-    /// A TOML file with sections journal, engine, snapshots, gate, gates, admission, brownout and
-    /// scaler; flags go before it.
+    /// A TOML file with sections journal, engine, snapshots, gate, gates, admission, brownout, scaler,
+    /// payments and outlets; flags go before it.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Let journal time run so many times faster than real time, for rehearsals.
@@ -209,6 +212,10 @@ pub(crate) fn run(args: &Args) -> Result<Ending> {
         pseudonyms: PseudonymKey::new(&secrets.pseudonym),
         keys: Arc::clone(&ring),
     };
+    let outside =
+        Outside::load(mem::take(&mut config.payments), mem::take(&mut config.outlets), args.dev)?;
+    let connectors =
+        outside.connectors(args.speed, listener.as_ref().map(|(_, address)| *address))?;
     let mut gate_config = config.gate_config()?;
     gate_config.nice = gate_nice;
     limit_connections(&mut gate_config);
@@ -219,6 +226,10 @@ pub(crate) fn run(args: &Args) -> Result<Ending> {
     let gate = listener.map(|listener| levee_gate::start(listener, gate_config, ports));
     let gate = gate.transpose()?;
     let (code_key, pseudonym_key) = (secrets.code, secrets.pseudonym);
+    let codes = Arc::new(Codes::new(&secrets.code, 0));
+    // It waits until the engine has recovered.
+    let submit = Arc::clone(&engine) as Arc<dyn Submit>;
+    let connectors = Connectors::start(submit, codes, connectors)?;
     let scaler = match scaler {
         Some(listener) => Some(Scaler::start(listener, Arc::clone(engine.intake()))?),
         None => None,
@@ -258,7 +269,7 @@ pub(crate) fn run(args: &Args) -> Result<Ending> {
     if let Some(scaler) = &scaler {
         println!("the scaler listens on {}", scaler.local_addr());
     }
-    let ending = wait(&engine, gate, door, signals, signalled);
+    let ending = wait(&engine, gate, connectors, door, signals, signalled);
     if let Some(scaler) = scaler {
         scaler.stop();
     }
@@ -365,6 +376,7 @@ fn open_engine(
 fn wait(
     engine: &Engine,
     gate: Option<Gate>,
+    connectors: Connectors,
     door: Option<OpenDoor>,
     mut signals: Signals,
     signalled: bool,
@@ -376,6 +388,8 @@ fn wait(
     }
     tracing::info!("stopping: finishing what is under way");
     gate.into_iter().for_each(Gate::drain);
+    // What it leaves undone is undone at the next start.
+    drop(connectors);
     // A fault has been logged where it happened.
     if engine.stop().is_err() {
         return Ending::Failed;

@@ -486,7 +486,7 @@ impl SweptOrders {
 /// Actions follow from an order's record alone, so they are the same after a restart. Whoever does
 /// them may do them more than once, and tells the other side the order with the version or number
 /// given here: what has the same numbers is the same action.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 pub enum Action {

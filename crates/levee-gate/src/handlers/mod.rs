@@ -4,8 +4,11 @@ mod batch;
 mod campaigns;
 mod claims;
 mod export;
+mod import;
 mod intake;
 mod live;
+mod near;
+mod outlets;
 mod redemptions;
 mod vouchers;
 mod watching;
@@ -51,6 +54,14 @@ async fn other(handler: Handler, call: &mut Call) -> Answer {
         Handler::SetLevel => intake::set_level(call).await,
         Handler::ReleaseLevel => intake::release_level(call).await,
         Handler::SetLimits => intake::set_limits(call).await,
+        Handler::PutOutlet => outlets::put(call).await,
+        Handler::GetOutlet => outlets::get(call).await,
+        Handler::ImportOutlets => import::import(call).await,
+        Handler::PauseOutlet => outlets::pause(call).await,
+        Handler::ResumeOutlet => outlets::resume(call).await,
+        Handler::ListOutlets => near::list(call).await,
+        Handler::SetStaffing => outlets::set_staffing(call).await,
+        Handler::RecordWalkIns => outlets::record_walk_ins(call).await,
         Handler::Live => live::listen(call),
         Handler::AuditExport => export::export(call).await,
         Handler::Health => Ok(watching::health()),

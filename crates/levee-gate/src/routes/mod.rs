@@ -55,6 +55,14 @@ pub(crate) enum Handler {
     SetLevel,
     ReleaseLevel,
     SetLimits,
+    PutOutlet,
+    ImportOutlets,
+    GetOutlet,
+    PauseOutlet,
+    ResumeOutlet,
+    ListOutlets,
+    SetStaffing,
+    RecordWalkIns,
     Live,
     AuditExport,
 }
@@ -70,6 +78,8 @@ pub(crate) enum Input {
     OptionalJson { len_max: usize },
     /// One JSON object a line.
     Ndjson,
+    /// One JSON object a line, or a spreadsheet with one in each row.
+    NdjsonOrCsv,
 }
 
 /// Whether a request names itself.

@@ -2,15 +2,17 @@
 
 use hyper::Method;
 use levee_api::document::CampaignDocument;
+use levee_api::outlet::OutletDocument;
 use levee_api::port::LIST_MAX;
 use levee_api::problem::Code;
 use levee_api::types::Level;
 use levee_api::wire::{
     BatchLineBody, BudgetBody, BudgetRequest, CampaignBody, ClaimBody, ClaimRequest, DrawBody,
-    IntakeBody, LevelChangeBody, LevelRequest, LimitChangeBody, LimitsRequest, LiveFrame, LockBody,
-    LockRequest, Page, ReadyBody, ReasonRequest, RedemptionBody, RedemptionInfo, RedemptionRequest,
-    ReleaseBody, RevocationBody, RollbackBody, StateBody, StateRequest, ValidateBody,
-    ValidateRequest, VoucherBody, WaitBody, WalletBody,
+    ImportLineBody, IntakeBody, LevelChangeBody, LevelRequest, LimitChangeBody, LimitsRequest,
+    LiveFrame, LockBody, LockRequest, OutletBody, OutletItem, OutletPausedBody, Page, PauseRequest,
+    ReadyBody, ReasonRequest, RedemptionBody, RedemptionInfo, RedemptionRequest, ReleaseBody,
+    RevocationBody, RollbackBody, StaffingBody, StaffingRequest, StateBody, StateRequest,
+    ValidateBody, ValidateRequest, VoucherBody, WaitBody, WalkInsBody, WalkInsRequest, WalletBody,
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
@@ -21,6 +23,9 @@ const ANY: &[Role] = &Role::ALL;
 const OPERATOR: &[Role] = &[Role::Operator];
 const WATCHERS: &[Role] = &[Role::Operator, Role::Viewer];
 const APP: &[Role] = &[Role::App];
+const OPERATOR_OR_OUTLET: &[Role] = &[Role::Operator, Role::Outlet];
+const WATCHERS_OR_OUTLET: &[Role] = &[Role::Operator, Role::Outlet, Role::Viewer];
+const APP_OR_WATCHERS: &[Role] = &[Role::App, Role::Operator, Role::Viewer];
 const APP_OR_OPERATOR: &[Role] = &[Role::App, Role::Operator];
 
 /// Far more than any request of the kind needs.
@@ -36,6 +41,25 @@ const PAGE: &[Param] = &[
         range: Some((1, LIST_MAX as u64)),
     },
     Param { name: "after", about: "The `next` of the page before.", range: None },
+];
+const OUTLETS: &[Param] = &[
+    Param {
+        name: "near",
+        about: "A place as `lat,lng` in degrees, such as `31.2304,121.4737`.",
+        range: None,
+    },
+    Param { name: "brand", about: "With `near`: only outlets of this brand.", range: None },
+    Param {
+        name: "all",
+        about: "With `near`: `true` for those as well that take no orders now.",
+        range: None,
+    },
+    Param {
+        name: "limit",
+        about: "With `near`: most outlets, up to 100; 20 if absent. Else most items of one page; 100 if absent.",
+        range: Some((1, LIST_MAX as u64)),
+    },
+    Param { name: "after", about: "Without `near`: the `next` of the page before.", range: None },
 ];
 const AFTER_SEQ: &[Param] = &[Param {
     name: "after",
@@ -101,6 +125,10 @@ const BUDGET: Route = Route {
     ],
     ..CHANGE
 };
+
+/// A change of whether an outlet takes orders.
+const OUTLET_CHANGE: Route =
+    Route { roles: OPERATOR_OR_OUTLET, codes: &[Code::OutletNotFound, Code::Unchanged], ..CHANGE };
 
 const CLAIM_CODES: &[Code] = &[
     Code::CampaignNotFound,
@@ -361,6 +389,86 @@ pub(crate) static ROUTES: &[Route] = &[
         codes: &[Code::RedemptionNotFound, Code::RollbackWindowOver, Code::HeldByOrder],
         handler: Handler::RollBack,
         ..CHANGE
+    },
+    Route {
+        method: Method::PUT,
+        path: "/v1/outlets/{id}",
+        roles: OPERATOR_OR_OUTLET,
+        input: DOCUMENT,
+        summary: "Makes an outlet, or replaces its document; the same document again changes nothing",
+        status: 201,
+        request: Some(schema::<OutletDocument>),
+        reply: Some(schema::<OutletBody>),
+        codes: &[Code::OutletLimitReached],
+        handler: Handler::PutOutlet,
+        ..OPEN
+    },
+    Route {
+        method: Method::POST,
+        path: "/v1/outlets/import",
+        roles: OPERATOR,
+        input: Input::NdjsonOrCsv,
+        summary: "Puts up to 300,000 outlets: a document with its id a line, or a row a document, answered by a line each",
+        request: Some(schema::<OutletDocument>),
+        reply: Some(schema::<ImportLineBody>),
+        reply_type: "application/x-ndjson",
+        codes: &[Code::OutletLimitReached],
+        handler: Handler::ImportOutlets,
+        ..OPEN
+    },
+    Route {
+        path: "/v1/outlets",
+        roles: APP_OR_WATCHERS,
+        query: OUTLETS,
+        until: LOOK_UP,
+        summary: "Finds outlets near a place, nearest first, with when they could have a drink ready; without `near`, and not for apps, lists all in the order in which their documents were put",
+        reply: Some(schema::<Page<OutletItem>>),
+        handler: Handler::ListOutlets,
+        ..OPEN
+    },
+    Route {
+        path: "/v1/outlets/{id}",
+        roles: WATCHERS_OR_OUTLET,
+        until: LOOK_UP,
+        summary: "Shows an outlet: document, and whether it takes orders now",
+        reply: Some(schema::<OutletBody>),
+        codes: &[Code::OutletNotFound],
+        handler: Handler::GetOutlet,
+        ..OPEN
+    },
+    Route {
+        path: "/v1/outlets/{id}/pause",
+        summary: "Stops an outlet from taking orders for a while; orders that it has go on",
+        request: Some(schema::<PauseRequest>),
+        reply: Some(schema::<OutletPausedBody>),
+        handler: Handler::PauseOutlet,
+        ..OUTLET_CHANGE
+    },
+    Route {
+        path: "/v1/outlets/{id}/resume",
+        summary: "Has a paused outlet take orders again",
+        request: Some(schema::<ReasonRequest>),
+        reply: Some(schema::<OutletPausedBody>),
+        handler: Handler::ResumeOutlet,
+        ..OUTLET_CHANGE
+    },
+    Route {
+        path: "/v1/outlets/{id}/staffing",
+        summary: "Says how many make at an outlet from now on",
+        request: Some(schema::<StaffingRequest>),
+        reply: Some(schema::<StaffingBody>),
+        codes: &[Code::OutletNotFound],
+        handler: Handler::SetStaffing,
+        ..OUTLET_CHANGE
+    },
+    Route {
+        path: "/v1/outlets/{id}/walk-ins",
+        summary: "Says that an outlet has work for customers of another channel",
+        request: Some(schema::<WalkInsRequest>),
+        reply: Some(schema::<WalkInsBody>),
+        codes: &[Code::OutletNotFound],
+        handler: Handler::RecordWalkIns,
+        ..OUTLET_CHANGE
     },
     Route {
         path: "/v1/intake",

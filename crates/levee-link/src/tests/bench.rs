@@ -31,7 +31,7 @@ impl Keys {
 }
 
 pub(super) fn api_key(id: &str) -> ApiKey {
-    ApiKey { sha256: [7; 32], id: id.to_owned(), role: "app".to_owned() }
+    ApiKey { sha256: [7; 32], id: id.to_owned(), role: "app".to_owned(), brand: None }
 }
 
 impl KeySource for Keys {

@@ -1,0 +1,122 @@
+//! Asking the engine.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use levee_api::port::{
+    Answer, Ask, AskBody, Deliver, Failure, OrderView, Origin, OutletView, Priority, Query, Reply,
+    Submit,
+};
+use levee_api::types::{Action, Command, OrderNo, OutletNo, Refusal};
+use tokio::sync::oneshot;
+
+/// Nobody waits longer than this for a connector's ask; it is asked again then.
+const WITHIN_MS: u32 = 30_000;
+
+/// Replies on their way to those who asked.
+#[derive(Default)]
+struct Waiting(Mutex<HashMap<u64, oneshot::Sender<Reply>>>);
+
+impl Deliver for Waiting {
+    fn deliver(&self, replies: Vec<(u64, Reply)>) {
+        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for (ticket, reply) in replies {
+            if let Some(asker) = waiting.remove(&ticket) {
+                // Who has given up waiting hears nothing.
+                let _ = asker.send(reply);
+            }
+        }
+    }
+}
+
+/// The engine, as connectors see it.
+pub(super) struct Engine {
+    submit: Arc<dyn Submit>,
+    origin: Origin,
+    waiting: Arc<Waiting>,
+    next: AtomicU64,
+}
+
+impl Engine {
+    pub(super) fn new(submit: Arc<dyn Submit>) -> Self {
+        let waiting = Arc::new(Waiting::default());
+        let origin = submit.register(Arc::clone(&waiting) as Arc<dyn Deliver>);
+        Self { submit, origin, waiting, next: AtomicU64::new(0) }
+    }
+
+    async fn ask(&self, body: AskBody) -> Reply {
+        let ticket = self.next.fetch_add(1, Ordering::Relaxed);
+        let (asker, reply) = oneshot::channel();
+        self.with_waiting(|waiting| waiting.insert(ticket, asker));
+        let mut asks = vec![Ask { ticket, within_ms: WITHIN_MS, body }];
+        let submitted =
+            self.submit.submit(self.origin, Priority::Callback, Instant::now(), &mut asks);
+        if let Err(failure) = submitted {
+            self.with_waiting(|waiting| waiting.remove(&ticket));
+            return Reply::Failed(failure);
+        }
+        // An engine that is gone answers nothing more.
+        reply.await.unwrap_or(Reply::Failed(Failure::Stopping))
+    }
+
+    fn with_waiting<T>(
+        &self,
+        change: impl FnOnce(&mut HashMap<u64, oneshot::Sender<Reply>>) -> T,
+    ) -> T {
+        change(&mut self.waiting.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Says what came of something. It is not wanted any more where it is refused; that is no fault.
+    pub(super) async fn say(&self, command: Command) -> Result<Result<(), Refusal>, Failure> {
+        match self.ask(AskBody::Command(command)).await {
+            Reply::Done { .. } => Ok(Ok(())),
+            Reply::Refused(refusal) => Ok(Err(refusal)),
+            Reply::Failed(failure) => Err(failure),
+            Reply::Answer(_) => unreachable!("a command is not answered as a question"),
+        }
+    }
+
+    async fn query(&self, query: Query) -> Result<Answer, Failure> {
+        match self.ask(AskBody::Query(query)).await {
+            Reply::Answer(answer) => Ok(*answer),
+            Reply::Failed(failure) => Err(failure),
+            Reply::Done { .. } | Reply::Refused(_) => {
+                unreachable!("a question changes nothing and is not refused")
+            }
+        }
+    }
+
+    /// What is undone and has changed after a change, and the last change of these.
+    pub(super) async fn undone(&self, after_change: u64) -> Result<(Vec<Action>, u64), Failure> {
+        let limit = levee_api::port::LIST_MAX;
+        match self.query(Query::Undone { after_change, limit }).await? {
+            Answer::Undone { actions, change } => Ok((actions, change)),
+            other => unreachable!("an answer to another question: {other:?}"),
+        }
+    }
+
+    pub(super) async fn order(&self, number: OrderNo) -> Result<Option<Box<OrderView>>, Failure> {
+        match self.query(Query::Order(number)).await? {
+            Answer::Order(order) => Ok(order),
+            other => unreachable!("an answer to another question: {other:?}"),
+        }
+    }
+
+    pub(super) async fn outlet(
+        &self,
+        number: OutletNo,
+    ) -> Result<Option<Box<OutletView>>, Failure> {
+        match self.query(Query::OutletNumbered(number)).await? {
+            Answer::Outlet(outlet) => Ok(outlet),
+            other => unreachable!("an answer to another question: {other:?}"),
+        }
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.submit.release(self.origin);
+    }
+}

@@ -1,0 +1,133 @@
+//! Calls over connections that are kept.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::header::{CONTENT_TYPE, RETRY_AFTER};
+use hyper::{Method, Request};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// Longest call.
+const CALL_MAX: Duration = Duration::from_secs(10);
+
+/// Longest wait for a connection.
+const CONNECT_MAX: Duration = Duration::from_secs(3);
+
+/// Longest answer that is read, in bytes.
+const ANSWER_LEN_MAX: usize = 64 * 1024;
+
+/// Connections that are kept to one party while idle.
+const IDLE_MAX: usize = 64;
+
+/// Whoever asks for a longer pause is asked again all the same.
+const PAUSE_ASKED_S_MAX: u64 = 60;
+
+/// Why there is no good answer.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Trouble {
+    /// No connection, or it broke.
+    #[error("no answer: {0}")]
+    Broken(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// Nothing within the time.
+    #[error("no answer within {CALL_MAX:?}")]
+    Silent,
+    /// It said no.
+    #[error("status {status}: {said}")]
+    Status {
+        /// What.
+        status: u16,
+        /// The first of what it said.
+        said: String,
+        /// How long it asks to be left alone.
+        retry_after: Duration,
+    },
+    /// Not what was agreed.
+    #[error("an answer that is none: {0}")]
+    Malformed(String),
+}
+
+impl Trouble {
+    /// How long the other side asks to be left alone.
+    pub(super) fn retry_after(&self) -> Duration {
+        match self {
+            Self::Status { retry_after, .. } => *retry_after,
+            _ => Duration::ZERO,
+        }
+    }
+}
+
+/// A client that keeps its connections.
+pub(super) struct Http(Client<HttpConnector, Full<Bytes>>);
+
+impl Http {
+    pub(super) fn new() -> Self {
+        let mut connector = HttpConnector::new();
+        connector.set_nodelay(true);
+        connector.set_connect_timeout(Some(CONNECT_MAX));
+        let client = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_max_idle_per_host(IDLE_MAX)
+            .build(connector);
+        Self(client)
+    }
+
+    /// Sends bytes, with further headers, and reads what a status below 300 comes with.
+    pub(super) async fn send(
+        &self,
+        method: Method,
+        url: &str,
+        headers: &[(&'static str, String)],
+        body: Bytes,
+    ) -> Result<Bytes, Trouble> {
+        let mut request = Request::builder().method(method).uri(url);
+        if !body.is_empty() {
+            request = request.header(CONTENT_TYPE, "application/json");
+        }
+        for (name, value) in headers {
+            request = request.header(*name, value);
+        }
+        let request =
+            request.body(Full::new(body)).map_err(|error| Trouble::Broken(error.into()))?;
+        let call = async {
+            let broken = |error: hyper_util::client::legacy::Error| Trouble::Broken(error.into());
+            let answer = self.0.request(request).await.map_err(broken)?;
+            let status = answer.status().as_u16();
+            let retry_after_s = answer.headers().get(RETRY_AFTER);
+            let retry_after_s = retry_after_s.and_then(|value| value.to_str().ok()?.parse().ok());
+            let body = Limited::new(answer.into_body(), ANSWER_LEN_MAX).collect().await;
+            let body = body.map_err(Trouble::Broken)?.to_bytes();
+            if status < 300 {
+                return Ok(body);
+            }
+            let said = String::from_utf8_lossy(&body[..body.len().min(200)]).into_owned();
+            let retry_after_s: u64 = retry_after_s.unwrap_or(0);
+            let retry_after = Duration::from_secs(retry_after_s.min(PAUSE_ASKED_S_MAX));
+            Err(Trouble::Status { status, said, retry_after })
+        };
+        tokio::time::timeout(CALL_MAX, call).await.unwrap_or(Err(Trouble::Silent))
+    }
+
+    /// Sends JSON and reads JSON.
+    pub(super) async fn post<T: DeserializeOwned>(
+        &self,
+        url: &str,
+        body: &impl Serialize,
+    ) -> Result<T, Trouble> {
+        let body = serde_json::to_vec(body).expect("plain data").into();
+        read(&self.send(Method::POST, url, &[], body).await?)
+    }
+
+    /// Reads JSON.
+    pub(super) async fn get<T: DeserializeOwned>(&self, url: &str) -> Result<T, Trouble> {
+        read(&self.send(Method::GET, url, &[], Bytes::new()).await?)
+    }
+}
+
+fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Trouble> {
+    serde_json::from_slice(bytes).map_err(|error| Trouble::Malformed(error.to_string()))
+}

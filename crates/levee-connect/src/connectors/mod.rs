@@ -1,0 +1,111 @@
+//! Connectors: do outside what orders ask for, and say to the engine what came of it.
+//!
+//! What is to be done follows from the orders themselves ([`Action`]), so nothing is kept here that
+//! a restart could lose: a connector asks the engine what is undone, and then for what has changed.
+//! Everything is done at least once, under numbers by which the other side knows a repeat, and tried
+//! again, later and later, for as long as the engine still wants it.
+//!
+//! | file | what is there |
+//! |---|---|
+//! | `carrier.rs` | which actions are under way, and when one is tried again |
+//! | `engine.rs` | asking the engine |
+//! | `payments.rs` | the payment provider |
+//! | `tickets.rs` | outlets' point-of-sale systems |
+//! | `http.rs` | calls over connections that are kept |
+
+mod carrier;
+mod engine;
+mod http;
+mod payments;
+mod tickets;
+
+use std::io;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+
+use levee_api::code::Codes;
+use levee_api::port::Submit;
+use levee_api::webhook::WebhookSecret;
+use tokio::runtime::Builder;
+use tokio::sync::watch;
+use tokio::task::LocalSet;
+
+use carrier::Carrier;
+
+/// Whom connectors talk to.
+#[derive(Clone, Debug)]
+pub struct ConnectorsConfig {
+    /// How many times faster than real time the engine's clock runs. Waits toward others follow it,
+    /// but none becomes shorter than a quarter of a second.
+    pub speed: f64,
+    /// The payment provider.
+    pub payments: Option<PaymentsConfig>,
+    /// The sandbox that stands in for the systems of outlets which have none.
+    pub outlets: Option<OutletsConfig>,
+}
+
+/// A payment provider.
+#[derive(Clone, Debug)]
+pub struct PaymentsConfig {
+    /// Its name, as callbacks' paths have it.
+    pub name: String,
+    /// Payments are made at `{url}/payments`.
+    pub url: String,
+    /// Where it sends its callbacks.
+    pub notify_url: String,
+    /// ISO 4217.
+    pub currency: String,
+}
+
+/// The sandbox of outlets.
+#[derive(Clone, Debug)]
+pub struct OutletsConfig {
+    /// Tickets go to `{url}/{vendor}/{outlet_id}/tickets`.
+    pub url: String,
+    /// Signs them.
+    pub secret: WebhookSecret,
+}
+
+/// Connectors at work. They stop when dropped; what is undone then is undone at the next start.
+#[derive(Debug)]
+pub struct Connectors {
+    stop: watch::Sender<bool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Connectors {
+    /// Starts them beside an engine, which may still be recovering.
+    ///
+    /// # Errors
+    /// The system gives no thread or no event loop.
+    pub fn start(
+        submit: Arc<dyn Submit>,
+        codes: Arc<Codes>,
+        config: ConnectorsConfig,
+    ) -> io::Result<Self> {
+        let (stop, mut stopping) = watch::channel(false);
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let thread = thread::Builder::new().name("connectors".to_owned()).spawn(move || {
+            let carrier = Carrier::new(submit, codes, config);
+            let local = LocalSet::new();
+            local.block_on(&runtime, async {
+                tokio::select! {
+                    // An error is that the other side is gone, which is as good.
+                    _ = stopping.changed() => {}
+                    () = carrier.run() => {}
+                }
+            });
+        })?;
+        Ok(Self { stop, thread: Some(thread) })
+    }
+}
+
+impl Drop for Connectors {
+    fn drop(&mut self) {
+        // A thread that has ended hears nothing any more.
+        let _ = self.stop.send(true);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! The payment provider: payments are made, asked for, closed and given back.
+
+use levee_api::port::OrderView;
+use levee_api::trade::trade_of;
+use levee_api::types::{
+    Command, NameHash, OrderNo, PaymentEvent, RecordPayment, RecordRefund, RefundResult,
+};
+
+use super::PaymentsConfig;
+use super::http::{Http, Trouble};
+use crate::wire::pay::{
+    CreatePayment, PaymentCreated, PaymentNow, PaymentState, RefundReply, RefundRequest,
+    RefundState,
+};
+
+/// A provider that speaks the sandbox's protocol.
+pub(super) struct Provider {
+    config: PaymentsConfig,
+}
+
+impl Provider {
+    pub(super) fn new(config: PaymentsConfig) -> Self {
+        Self { config }
+    }
+
+    fn url(&self, payment: &str, what: &str) -> String {
+        format!("{}/payments/{payment}{what}", self.config.url)
+    }
+
+    fn record(&self, order: OrderNo, payment: &str, event: PaymentEvent) -> Command {
+        let provider = NameHash::of(&self.config.name);
+        Command::RecordPayment(RecordPayment { order, provider, trade: trade_of(payment), event })
+    }
+
+    /// What the provider says of a payment, as the rules take it; nothing while it is open.
+    fn said(&self, order: OrderNo, now: &PaymentNow) -> Option<Command> {
+        let event = match now.state {
+            PaymentState::Created | PaymentState::Pending => return None,
+            PaymentState::Succeeded => {
+                PaymentEvent::Succeeded { captured_minor: now.captured_minor }
+            }
+            PaymentState::Failed => PaymentEvent::Failed,
+            PaymentState::Closed => PaymentEvent::Closed,
+        };
+        Some(self.record(order, &now.payment, event))
+    }
+
+    /// Makes the payment; the same one again is the same payment.
+    pub(super) async fn create(
+        &self,
+        http: &Http,
+        payment: &str,
+        order: &OrderView,
+    ) -> Result<Command, Trouble> {
+        let body = CreatePayment {
+            payment: payment.to_owned(),
+            amount_minor: order.payable_minor,
+            currency: self.config.currency.clone(),
+            notify_url: self.config.notify_url.clone(),
+        };
+        let url = format!("{}/payments", self.config.url);
+        let made: PaymentCreated = http.post(&url, &body).await?;
+        Ok(self.record(order.number, &made.payment, PaymentEvent::Created))
+    }
+
+    /// What has become of the payment; nothing while it is open.
+    pub(super) async fn look(
+        &self,
+        http: &Http,
+        payment: &str,
+        order: OrderNo,
+    ) -> Result<Option<Command>, Trouble> {
+        let now: PaymentNow = http.get(&self.url(payment, "")).await?;
+        Ok(self.said(order, &now))
+    }
+
+    /// Sees that nothing can be paid any more. Where it was paid already, that is what is said.
+    pub(super) async fn close(
+        &self,
+        http: &Http,
+        payment: &str,
+        order: OrderNo,
+    ) -> Result<Command, Trouble> {
+        let now: PaymentNow = http.post(&self.url(payment, "/close"), &()).await?;
+        self.said(order, &now)
+            .ok_or_else(|| Trouble::Malformed(format!("a closed payment is {:?}", now.state)))
+    }
+
+    /// Gives money back. What is not known to be done is asked for again under the same number.
+    pub(super) async fn refund(
+        &self,
+        http: &Http,
+        payment: &str,
+        order: OrderNo,
+        (refund, amount_minor): (u32, u64),
+    ) -> Result<Command, Trouble> {
+        let body = RefundRequest { refund, amount_minor };
+        let reply: RefundReply = http.post(&self.url(payment, "/refunds"), &body).await?;
+        let result = match reply.state {
+            RefundState::Done => RefundResult::Done,
+            RefundState::Failed => RefundResult::Failed,
+        };
+        Ok(Command::RecordRefund(RecordRefund { order, refund, result }))
+    }
+}

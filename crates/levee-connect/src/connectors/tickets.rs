@@ -1,0 +1,174 @@
+//! Outlets' point-of-sale systems: tickets are sent and cancelled.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use hyper::Method;
+use levee_api::outlet::OutletDocument;
+use levee_api::port::{OrderView, OutletView};
+use levee_api::types::{Command, MoveTicket, OrderNo, OutletNo, TicketStep};
+use levee_api::webhook::WebhookSecret;
+use serde::Serialize;
+
+use super::OutletsConfig;
+use super::engine::Engine;
+use super::http::{Http, Trouble};
+use crate::wire::pos::{Cancel, Item, Ticket};
+
+/// What was read of an outlet is read again after this time.
+const KNOWN_FOR: Duration = Duration::from_secs(1);
+
+/// Outlets that are kept in mind.
+const KNOWN_MAX: usize = 20_000;
+
+/// Where an outlet's tickets go, and what its menu says.
+pub(super) struct Target {
+    outlet_id: String,
+    /// Without the last slash.
+    url: String,
+    secret: WebhookSecret,
+    document: OutletDocument,
+    read_at: Instant,
+}
+
+/// The outlets that were asked for.
+pub(super) struct Outlets {
+    sandbox: Option<OutletsConfig>,
+    known: RefCell<HashMap<OutletNo, Rc<Target>>>,
+}
+
+impl Outlets {
+    pub(super) fn new(sandbox: Option<OutletsConfig>) -> Self {
+        Self { sandbox, known: RefCell::default() }
+    }
+
+    /// Where an outlet's tickets go; why not, in words.
+    pub(super) async fn target(
+        &self,
+        engine: &Engine,
+        number: OutletNo,
+    ) -> Result<Rc<Target>, String> {
+        let known = self.known.borrow().get(&number).cloned();
+        if let Some(known) = known.filter(|known| known.read_at.elapsed() < KNOWN_FOR) {
+            return Ok(known);
+        }
+        let view = engine.outlet(number).await.map_err(|failure| format!("{failure:?}"))?;
+        let view = view.ok_or_else(|| format!("there is no outlet {number}"))?;
+        let target = Rc::new(self.read(&view)?);
+        let mut known = self.known.borrow_mut();
+        if known.len() >= KNOWN_MAX {
+            known.clear();
+        }
+        known.insert(number, Rc::clone(&target));
+        Ok(target)
+    }
+
+    fn read(&self, view: &OutletView) -> Result<Target, String> {
+        let outlet_id = view.id.as_str().to_owned();
+        let document: OutletDocument = serde_json::from_slice(&view.document)
+            .map_err(|error| format!("the document of outlet {outlet_id}: {error}"))?;
+        let (url, secret) = match (&document.pos.url, &document.pos.secret) {
+            (Some(url), Some(secret)) => {
+                let secret = WebhookSecret::from_text(secret.as_str());
+                let secret =
+                    secret.map_err(|error| format!("pos.secret of outlet {outlet_id}: {error}"))?;
+                (url.trim_end_matches('/').to_owned(), secret)
+            }
+            _ => {
+                let sandbox = self.sandbox.as_ref();
+                let sandbox = sandbox.ok_or_else(|| {
+                    format!("outlet {outlet_id} is the sandbox's, and none is configured")
+                })?;
+                let url = format!("{}/{}/{outlet_id}", sandbox.url, document.vendor.as_str());
+                (url, sandbox.secret.clone())
+            }
+        };
+        Ok(Target { outlet_id, url, secret, document, read_at: Instant::now() })
+    }
+}
+
+impl Target {
+    /// Sends a ticket; the outlet ignores what is not newer than what it has.
+    pub(super) async fn send(
+        &self,
+        http: &Http,
+        ids: Ids<'_>,
+        order: &OrderView,
+    ) -> Result<Command, Trouble> {
+        let items = order.lines.iter().map(|line| self.item(line.item, line.quantity));
+        let ticket = Ticket {
+            ticket: ids.ticket.to_owned(),
+            order: ids.order.to_owned(),
+            version: order.version,
+            outlet_id: self.outlet_id.clone(),
+            items: items.collect(),
+            work: order.work,
+            ready_at: instant(order.promised_at_ms),
+            courier_at: order.courier_at_ms.map(instant),
+            accept_by: instant(order.due_ms.unwrap_or(order.promised_at_ms)),
+        };
+        self.call(http, "tickets", &format!("{}.{}", ids.ticket, order.version), &ticket).await?;
+        Ok(step(order.number, order.outlet, order.version, TicketStep::Send))
+    }
+
+    /// Tells the outlet that a ticket is not to be made any more.
+    pub(super) async fn cancel(
+        &self,
+        http: &Http,
+        ids: Ids<'_>,
+        (order, outlet, version): (OrderNo, OutletNo, u32),
+        reason: &str,
+    ) -> Result<Command, Trouble> {
+        let cancel = Cancel { ticket: ids.ticket.to_owned(), version, reason: reason.to_owned() };
+        let path = format!("tickets/{}/cancel", ids.ticket);
+        self.call(http, &path, &format!("{}.{version}", ids.ticket), &cancel).await?;
+        Ok(step(order, outlet, version, TicketStep::Withdraw))
+    }
+
+    async fn call(
+        &self,
+        http: &Http,
+        path: &str,
+        message: &str,
+        body: &impl Serialize,
+    ) -> Result<(), Trouble> {
+        let body = serde_json::to_vec(body).expect("plain data");
+        // The same on every repeat; a signed id has no full stop in it.
+        let id = format!("msg_{}", message.replace('.', "-"));
+        let headers = self.secret.headers(&id, unix_s(), &body);
+        let url = format!("{}/{path}", self.url);
+        http.send(Method::POST, &url, &headers, body.into()).await.map(|_| ())
+    }
+
+    /// A line of the menu, as people read it. A menu that is shorter now has no name for it.
+    fn item(&self, place: u16, quantity: u16) -> Item {
+        let item = self.document.menu.get(usize::from(place));
+        let (sku, name) = item.map_or_else(
+            || (format!("item-{place}"), String::new()),
+            |item| (item.sku.as_str().to_owned(), item.name.clone()),
+        );
+        Item { sku, name, quantity: quantity.into() }
+    }
+}
+
+/// An order's ids, as they look outside.
+#[derive(Clone, Copy)]
+pub(super) struct Ids<'a> {
+    pub(super) order: &'a str,
+    pub(super) ticket: &'a str,
+}
+
+fn step(order: OrderNo, outlet: OutletNo, version: u32, step: TicketStep) -> Command {
+    Command::MoveTicket(MoveTicket { order, outlet, version, step })
+}
+
+fn instant(ms: u64) -> levee_api::time::Instant {
+    levee_api::time::Instant { ms }
+}
+
+/// Real time: the other side's clock is real, whatever the engine's is.
+fn unix_s() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
