@@ -3,6 +3,7 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`scenario`], [`curve`], [`plan`] | what day a crowd lives through, and who does what when |
+//! | [`market`] | the outlets that it orders at |
 //! | [`crowd`] | drives a running server through a plan, and keeps every answer |
 //! | [`ledger`] | compares what was acknowledged with what the journal holds |
 //! | [`festival`] | judges a drill; its facts for programs and for people |
@@ -14,6 +15,7 @@ pub mod crowd;
 pub mod curve;
 pub mod festival;
 pub mod ledger;
+pub mod market;
 pub mod plan;
 pub mod report;
 pub mod scenario;
