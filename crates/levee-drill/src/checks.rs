@@ -284,14 +284,18 @@ mod tests {
 
     #[test]
     fn orders_need_outlets_kitchens_and_payments() {
-        for (from, table) in [("[kitchens]", "kitchens"), ("[payments]", "payments")] {
-            let mut file: toml::Table = toml::from_str(SCENARIO).expect("TOML");
-            file.remove(table).expect(from);
-            let error = Scenario::parse(&file.to_string(), CAMPAIGN).expect_err(table);
+        let without: [(fn(&mut Scenario), &str); 3] = [
+            (|scenario| scenario.outlets = None, "outlets"),
+            (|scenario| scenario.kitchens = None, "kitchens"),
+            (|scenario| scenario.payments = None, "payments"),
+        ];
+        for (remove, table) in without {
+            let mut scenario = Scenario::reference();
+            remove(&mut scenario);
+            let error = super::check(&scenario).expect_err(table);
             assert!(error.to_string().contains(table), "{table} is not in: {error}");
-            // Without orders there may be any of them, or none.
-            file.remove("orders").expect("orders");
-            Scenario::parse(&file.to_string(), CAMPAIGN).expect("nobody orders");
+            scenario.orders = None;
+            super::check(&scenario).expect("nobody orders");
         }
     }
 

@@ -105,8 +105,8 @@ impl Market {
     #[must_use]
     pub fn place_of(&self, id: &str) -> Option<usize> {
         // Ids end with the outlet's number.
-        let place = id.rsplit('-').next()?.parse().ok()?;
-        self.outlets.get(place).filter(|outlet| outlet.id == id).map(|_| place)
+        let place: usize = id.rsplit('-').next()?.parse().ok()?;
+        (self.outlets.get(place)?.id == id).then_some(place)
     }
 
     /// The outlet's document, as its operator imports it.

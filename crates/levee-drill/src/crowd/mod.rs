@@ -28,7 +28,7 @@ use levee_api::wire::{CampaignBody, MoneyBody};
 
 pub use calibrate::calibrate;
 pub use progress::{Progress, progress_line};
-pub use tally::{Bucket, Counted, Latencies, Tally, TierTally};
+pub use tally::{Bucket, Counted, Latencies, OrderTally, Tally, TierTally};
 pub use watch::IntakeSample;
 
 use crate::ledger::Ledger;
@@ -107,11 +107,19 @@ pub enum Op {
     GuessLookUp,
     /// A redemption of a made-up code.
     GuessRedeem,
+    /// An ask for offers.
+    Quote,
+    /// An order.
+    Order,
+    /// A look at an order.
+    Look,
+    /// The end of an order by its user.
+    Cancel,
 }
 
 impl Op {
     /// How many there are.
-    pub const COUNT: usize = 6;
+    pub const COUNT: usize = 10;
 
     /// All of them.
     pub const ALL: [Self; Self::COUNT] = [
@@ -121,6 +129,10 @@ impl Op {
         Self::Rollback,
         Self::GuessLookUp,
         Self::GuessRedeem,
+        Self::Quote,
+        Self::Order,
+        Self::Look,
+        Self::Cancel,
     ];
 
     /// For reports.
@@ -133,6 +145,10 @@ impl Op {
             Self::Rollback => "rollback",
             Self::GuessLookUp => "guess_look_up",
             Self::GuessRedeem => "guess_redemption",
+            Self::Quote => "quote",
+            Self::Order => "order",
+            Self::Look => "order_look",
+            Self::Cancel => "order_cancellation",
         }
     }
 }

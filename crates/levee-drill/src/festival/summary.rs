@@ -107,8 +107,8 @@ pub(super) fn summary(
         campaigns,
         audit,
         latency_ms: LatenciesSummary {
-            claim: latency(&tally.claim_latencies),
-            redeem: latency(&tally.redeem_latencies),
+            claim: latency(tally.latencies_of(Op::Claim)),
+            redeem: latency(tally.latencies_of(Op::Redeem)),
         },
         peak_claims_per_s: tally.acked_by_second.iter().copied().max().unwrap_or(0),
         peak_requests_per_s: whole(real(busiest) / bucket_s),
