@@ -41,12 +41,14 @@ impl State {
             return Err(Refusal::NoOffers);
         }
 
+        let until_ms = now_ms.saturating_add(ask.hold_ms);
         let mut tickets = Vec::new();
-        for Offer { outlet, ready_at_ms } in &offers {
+        for Offer { outlet, ready_at_ms } in &mut offers {
+            // Who takes it at the last moment still gets what was offered.
+            *ready_at_ms = until_ms.max(*ready_at_ms);
             let promise = self.promise(now_ms, *outlet, work, *ready_at_ms);
             tickets.push((*outlet, promise));
         }
-        let until_ms = now_ms.saturating_add(ask.hold_ms);
         let quote = Quote::held(ask.work, until_ms, &tickets);
         let quote = self.quotes.push(quote, &mut self.store);
         Ok(Effect::Done(Outcome::Quoted(Box::new(Quoted { quote, until_ms, offers }))))
