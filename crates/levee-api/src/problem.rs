@@ -43,6 +43,7 @@ codes! {
     InvalidField "invalid_field" 400 "A field is missing, unknown, doubled or wrong.";
     IdempotencyKeyMissing "idempotency_key_missing" 400 "This request needs an Idempotency-Key header of 1 to 255 bytes.";
     Unauthorized "unauthorized" 401 "A valid key is needed: Authorization: Bearer <key>.";
+    SignatureInvalid "signature_invalid" 401 "The message is not signed, or not by whom it should be.";
     Forbidden "forbidden" 403 "The key's role does not allow this.";
     VoucherOfAnotherUser "voucher_of_another_user" 403 "The voucher is another user's.";
     OrderOfAnotherUser "order_of_another_user" 403 "The order is another user's.";
@@ -55,6 +56,7 @@ codes! {
     OutletNotFound "outlet_not_found" 404 "There is no outlet of this id.";
     OrderNotFound "order_not_found" 404 "There is no order of this id.";
     PaymentNotFound "payment_not_found" 404 "The order has no payment: nothing was left to pay.";
+    TicketNotFound "ticket_not_found" 404 "There is no ticket of this id.";
     RefundNotFound "refund_not_found" 404 "No refund of this number is under way.";
     PassNotFound "pass_not_found" 404 "This is no pass of the waiting room.";
     MethodNotAllowed "method_not_allowed" 405 "This path does not take this method.";
@@ -80,6 +82,7 @@ codes! {
     OutletPaused "outlet_paused" 409 "The outlet takes no orders now.";
     OrderStateConflict "order_state_conflict" 409 "The order's state does not allow this.";
     TradeConflict "trade_conflict" 409 "The order's payment has another trade number.";
+    PriceChanged "price_changed" 409 "The items cost something else by now: show the user the new price.";
     OutletBusy "outlet_busy" 409 "The outlet cannot have it ready by then: ask for a quote.";
     NoOffers "no_offers" 409 "No outlet of the quote can make it within the time that is promised ahead.";
     OfferExpired "offer_expired" 409 "The offer is no longer held, or was taken.";

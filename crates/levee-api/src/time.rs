@@ -1,7 +1,9 @@
 //! Instants and durations as JSON has them: RFC 3339 in UTC with milliseconds, and ISO 8601.
 
 use std::fmt;
+use std::ops::Range;
 
+use jiff::civil::Date;
 use jiff::fmt::temporal::SpanParser;
 use jiff::tz::TimeZone;
 use jiff::{SpanRelativeTo, Timestamp, Unit};
@@ -117,6 +119,27 @@ pub(crate) fn offsets(name: &str, from_ms: u64, until_ms: u64) -> Result<Vec<Zon
     Ok([first].into_iter().chain(later.take(200)).collect())
 }
 
+/// A day such as `2026-02-06` in a time zone, in milliseconds since 1970. Where clocks change it has
+/// 23 or 25 hours.
+///
+/// # Errors
+/// It is no such day of 1970 to 2199, or the zone is not in the time zone database.
+pub fn day_ms(zone: &str, day: &str) -> Result<Range<u64>, String> {
+    let wrong = || format!("{day:?} is not a day such as 2026-02-06");
+    let zone = TimeZone::get(zone).map_err(|_| format!("{zone:?} is not an IANA time zone"))?;
+    let date: Date = day.parse().map_err(|_| wrong())?;
+    // Other ways to write it would be taken, too.
+    if date.to_string() != day {
+        return Err(wrong());
+    }
+    let start_ms = |date: Date| {
+        let start = date.to_zoned(zone.clone()).map_err(|_| wrong())?;
+        let ms = u64::try_from(start.timestamp().as_millisecond()).map_err(|_| wrong())?;
+        if ms > INSTANT_MS_MAX { Err(wrong()) } else { Ok(ms) }
+    };
+    Ok(start_ms(date)?..start_ms(date.tomorrow().map_err(|_| wrong())?)?)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -152,6 +175,29 @@ mod tests {
         for wrong in ["", "7D", "P1M", "P1Y", "-P1D", "P", "P9999999D", "P99999999999999999999D"] {
             assert!(Duration::try_from(wrong.to_owned()).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn days_are_those_of_the_time_zone() {
+        let shanghai = day_ms("Asia/Shanghai", "2026-02-06").expect("a day");
+        assert_eq!(Instant { ms: shanghai.start }.to_string(), "2026-02-05T16:00:00.000Z");
+        assert_eq!(shanghai.end - shanghai.start, 24 * 3_600_000);
+        for (day, hours) in [("2026-03-29", 23), ("2026-10-25", 25)] {
+            let berlin = day_ms("Europe/Berlin", day).expect("a day");
+            assert_eq!(berlin.end - berlin.start, hours * 3_600_000, "{day}");
+        }
+        for wrong in [
+            "",
+            "2026-02-30",
+            "20260206",
+            "2026-2-6",
+            "2026-02-06T00:00",
+            "1969-12-30",
+            "9999-12-31",
+        ] {
+            assert!(day_ms("UTC", wrong).is_err(), "{wrong}");
+        }
+        assert!(day_ms("Mars/Olympus", "2026-02-06").is_err());
     }
 
     #[test]

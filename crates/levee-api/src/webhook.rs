@@ -45,7 +45,8 @@ pub const DEV_PAYMENTS_SECRET: &str = "whsec_bGV2ZWUgZGV2IHBheW1lbnQgc2VjcmV0";
 /// Most signatures that are looked at: each costs a hash, and a change of secrets needs two.
 const SIGNATURES_MAX: usize = 8;
 
-const PREFIX: &str = "whsec_";
+/// What texts of secrets begin with.
+pub(crate) const PREFIX: &str = "whsec_";
 const VERSION: &str = "v1,";
 const MAC_LEN: usize = 32;
 

@@ -2,12 +2,14 @@
 
 mod intake;
 mod live;
+mod orders;
 mod outlets;
 mod replies;
 mod requests;
 
 pub use intake::*;
 pub use live::*;
+pub use orders::*;
 pub use outlets::*;
 pub use replies::*;
 pub use requests::*;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use levee_api::code::Codes;
 use levee_api::port::{Export, Submit};
 use levee_api::pseudonym::PseudonymKey;
+use levee_api::webhook::WebhookSecret;
 
 use crate::keys::KeyRing;
 
@@ -42,6 +43,29 @@ pub struct GateConfig {
     pub admission: AdmissionConfig,
     /// Added to the workers' niceness; above 0 they go behind others, such as an engine beside them.
     pub nice: i32,
+    /// Whose messages are taken without an API key.
+    pub signers: Signers,
+}
+
+/// Those who sign what they send, instead of showing an API key. Outlets with a point-of-sale system
+/// of their own have their secrets in their documents.
+#[derive(Clone, Debug, Default)]
+pub struct Signers {
+    /// Payment providers; the first is where new orders are paid.
+    pub providers: Vec<Provider>,
+    /// The sandbox that stands in for the systems of outlets.
+    pub sandbox_outlets: Option<WebhookSecret>,
+}
+
+/// A payment provider.
+#[derive(Clone, Debug)]
+pub struct Provider {
+    /// Its name in paths and replies.
+    pub name: String,
+    /// Users pay at `{url}/payments/{payment}/pay`.
+    pub url: String,
+    /// Its callbacks are signed with it.
+    pub secret: WebhookSecret,
 }
 
 /// How a gate lets in.
@@ -78,6 +102,7 @@ impl Default for GateConfig {
             drain: Duration::from_secs(5),
             admission: AdmissionConfig::default(),
             nice: 0,
+            signers: Signers::default(),
         }
     }
 }

@@ -6,7 +6,7 @@ use levee_api::problem::Code;
 use serde_json::Value;
 
 use crate::openapi::tag;
-use crate::routes::{Idempotency, ROUTES, Route};
+use crate::routes::{Idempotency, ROUTES, Route, Signature};
 
 const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;\
     padding:0 1rem;color:#1b2733;background:#fff}code,.p{font-family:ui-monospace,monospace}\
@@ -66,7 +66,12 @@ fn put_route(html: &mut String, route: &Route, openapi: &Value) {
     let method = route.method.as_str();
     let operation = &openapi["paths"][route.path][method.to_ascii_lowercase()];
     let roles: Vec<&str> = route.roles.iter().map(|role| role.name()).collect();
-    let roles = if roles.is_empty() { "no key needed".to_owned() } else { roles.join(", ") };
+    let roles = match (route.signature, roles.is_empty()) {
+        (Signature::Needed, _) => "signed, no key needed".to_owned(),
+        (Signature::InsteadOfKey, _) => format!("{}, or signed", roles.join(", ")),
+        (Signature::Unused, true) => "no key needed".to_owned(),
+        (Signature::Unused, false) => roles.join(", "),
+    };
     let _ = write!(
         html,
         "<h3 id=\"{}\"><span class=\"m\">{method}</span> <span class=\"p\">{}</span></h3>\

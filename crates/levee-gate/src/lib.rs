@@ -8,6 +8,7 @@
 //!   the asks and replies that `desk` exchanges with the engine in vectors.
 //! - `lines` answers bodies of lines while they come.
 //! - `outlets` is the one directory of outlets that all workers of a gate share.
+//! - `follow` has the streams of single orders and of outlets' tickets.
 //! - `live` makes the frames of the live stream, on a thread that no request touches.
 //!
 //! What must not live here: rules about money or vouchers, files other than the keys', the engine.
@@ -19,6 +20,7 @@ mod connection;
 mod desk;
 mod directory;
 mod docs;
+mod follow;
 mod framing;
 mod gate;
 mod handlers;
@@ -33,6 +35,7 @@ mod query;
 mod reply;
 mod routes;
 mod serve;
+mod signed;
 mod slab;
 mod socket;
 mod trouble;
@@ -40,6 +43,6 @@ mod whole;
 mod worker;
 
 pub use admission::{Rule, Signal, Steward, StewardConfig};
-pub use config::{AdmissionConfig, GateConfig, Ports};
+pub use config::{AdmissionConfig, GateConfig, Ports, Provider, Signers};
 pub use gate::{Gate, start};
 pub use keys::{KeyEntry, KeyRing, Role};

@@ -5,7 +5,7 @@ use schemars::SchemaGenerator;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
-use crate::routes::{Handler, Idempotency, Input, ROUTES, Route};
+use crate::routes::{Handler, Idempotency, Input, ROUTES, Route, Signature, UserHeader};
 use crate::serve::CSV;
 
 const ABOUT: &str = "Money is an integer `*_minor` in the campaign's ISO 4217 currency. Instants \
@@ -50,6 +50,11 @@ pub(crate) fn document() -> Value {
                     "type": "http", "scheme": "bearer",
                     "description": "A key made by `levee key create`; its role decides what it allows.",
                 },
+                "signature": {
+                    "type": "apiKey", "in": "header", "name": "webhook-signature",
+                    "description": "After Standard Webhooks, with `webhook-id` and `webhook-timestamp`: \
+                        HMAC-SHA256 of `id.timestamp.body` with the secret that both sides have.",
+                },
             },
         },
     })
@@ -64,9 +69,12 @@ fn operation(route: &Route, generator: &mut SchemaGenerator) -> Value {
         "responses": responses(route, generator),
     });
     if roles.is_empty() {
-        operation["security"] = json!([]);
+        let signed = route.signature == Signature::Needed;
+        operation["security"] = if signed { json!([{"signature": []}]) } else { json!([]) };
     } else {
-        operation["security"] = json!([{"key": []}]);
+        let either = route.signature == Signature::InsteadOfKey;
+        let both = json!([{"key": []}, {"signature": []}]);
+        operation["security"] = if either { both } else { json!([{"key": []}]) };
         let level = route.level_note().map_or(String::new(), |note| format!(" {note}"));
         operation["description"] = json!(format!("Roles: {}.{level}", roles.join(", ")));
     }
@@ -135,8 +143,19 @@ fn parameters(route: &Route) -> Vec<Value> {
     if route.if_match {
         parameters.push(header("If-Match", true, "The ETag of the document to replace.", 64));
     }
-    if route.user_header {
-        parameters.push(header("Levee-User", true, "The app's id of the user.", 128));
+    match route.user_header {
+        UserHeader::Unused => {}
+        UserHeader::Needed => {
+            parameters.push(header("Levee-User", true, "The app's id of the user.", 128));
+        }
+        UserHeader::NeededOfApps => {
+            let about = "The app's id of the user; needed with an app's key.";
+            parameters.push(header("Levee-User", false, about, 128));
+        }
+    }
+    if route.signature == Signature::InsteadOfKey {
+        let about = "With a signature: whose it is.";
+        parameters.push(header("Levee-Outlet", false, about, 64));
     }
     parameters
 }
@@ -212,7 +231,11 @@ pub(crate) fn tag(route: &Route) -> &'static str {
         Some("campaigns") => "Campaigns",
         Some("vouchers" | "locks" | "wallet") => "Vouchers",
         Some("redemptions") => "Redemptions",
+        Some("outlets") if route.path.contains("/tickets") => "Tickets",
         Some("outlets") => "Outlets",
+        Some("orders") => "Orders",
+        Some("payments") => "Payments",
+        Some("tickets") => "Tickets",
         Some("intake") => "Intake",
         _ => "Watching",
     }

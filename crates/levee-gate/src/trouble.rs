@@ -162,6 +162,9 @@ impl From<Refusal> for Trouble {
             Refusal::CampaignStateConflict(state) => {
                 trouble = trouble.with_detail(format!("The campaign is {}.", state.name()));
             }
+            Refusal::OrderStateConflict(state) => {
+                trouble = trouble.with_detail(format!("The order is {}.", state.name()));
+            }
             Refusal::VoucherNotLive(state) => {
                 trouble = trouble.with_detail(format!("The voucher is {}.", state.name()));
             }

@@ -28,6 +28,7 @@ use crate::json::put_number;
 use crate::reply::{ReplyBody, UnderWay};
 use crate::routes::{Input, ROUTES};
 use crate::serve;
+use crate::signed::{LEVEE_OUTLET, WEBHOOK_ID, WEBHOOK_SIGNATURE, WEBHOOK_TIMESTAMP};
 use crate::worker::Worker;
 
 /// A connection's answers are put together in memory that all connections of a worker use in turn,
@@ -192,6 +193,10 @@ impl Meaning {
             10 if is("levee-pass") => Self::LookedAt(LEVEE_PASS),
             15 if is("idempotency-key") => Self::LookedAt(IDEMPOTENCY_KEY),
             17 if is("transfer-encoding") => Self::Framing,
+            10 if is("webhook-id") => Self::LookedAt(WEBHOOK_ID),
+            17 if is("webhook-timestamp") => Self::LookedAt(WEBHOOK_TIMESTAMP),
+            17 if is("webhook-signature") => Self::LookedAt(WEBHOOK_SIGNATURE),
+            12 if is("levee-outlet") => Self::LookedAt(LEVEE_OUTLET),
             6 if is("expect") => Self::Framing,
             7 if is("upgrade") => Self::Framing,
             _ => Self::Nothing,

@@ -23,6 +23,7 @@ use crate::config::{GateConfig, HEAD_LEN_MAX, Ports};
 use crate::connection::{Connection, Phase, serve_connection};
 use crate::desk::Desk;
 use crate::directory::Directory;
+use crate::follow::{Follow, look_forever};
 use crate::keys::{Key, hash};
 use crate::live::Live;
 use crate::metrics::{MoneyCache, Stats};
@@ -83,6 +84,8 @@ pub(crate) struct Worker {
     pub(crate) batches: Cell<usize>,
     pub(crate) money: MoneyCache,
     pub(crate) door: Door,
+    /// Who follows an order or an outlet's tickets.
+    pub(crate) follow: Follow,
     tick: Cell<u32>,
     request_ids: Cell<u64>,
     turned_away: Cell<usize>,
@@ -124,6 +127,7 @@ impl Worker {
             batches: Cell::new(0),
             money: MoneyCache::default(),
             door,
+            follow: Follow::default(),
             tick: Cell::new(1),
             request_ids: Cell::new(0),
             turned_away: Cell::new(0),
@@ -208,6 +212,7 @@ impl Worker {
         tokio::task::spawn_local(Rc::clone(&self.desk).receive_forever());
         tokio::task::spawn_local(Rc::clone(&self).tick_forever());
         tokio::task::spawn_local(measure_forever(Rc::clone(&self)));
+        tokio::task::spawn_local(look_forever(Rc::clone(&self)));
         if self.number == 0 {
             tokio::task::spawn_local(report_forever(Rc::clone(&self)));
         }

@@ -14,6 +14,7 @@ mod intake;
 mod key;
 mod outside;
 mod remote;
+mod sandbox;
 mod secrets;
 mod serve;
 mod server;
@@ -38,6 +39,8 @@ enum Cmd {
     Gate(gate::Args),
     /// Play the reference day against a real server, audit it, and write a report.
     Festival(festival::Args),
+    /// Play outlets and a payment provider, for trying things out and for rehearsals.
+    Sandbox(sandbox::Args),
     /// Recount everything from a journal alone.
     Audit(audit::Args),
     /// Measure on this machine.
@@ -63,6 +66,7 @@ fn main() -> ExitCode {
         Cmd::Serve(args) => serve::run(&args),
         Cmd::Gate(args) => gate::run(&args),
         Cmd::Festival(args) => festival::run(&args),
+        Cmd::Sandbox(args) => sandbox::run(&args),
         Cmd::Audit(args) => audit::run(&args),
         Cmd::Bench(args) => bench::run(&args),
         Cmd::Key(args) => key::run(&args),

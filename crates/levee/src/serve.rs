@@ -93,11 +93,11 @@ pub(crate) struct Args {
     accept_time: bool,
 }
 
-fn parse_instant(text: &str) -> Result<Instant, String> {
+pub(crate) fn parse_instant(text: &str) -> Result<Instant, String> {
     Instant::try_from(text.to_owned())
 }
 
-fn parse_speed(text: &str) -> Result<f64, String> {
+pub(crate) fn parse_speed(text: &str) -> Result<f64, String> {
     let speed = text.parse().ok().filter(|speed| *speed > 0.0 && *speed <= 1e6);
     speed.ok_or_else(|| "must be above 0 and at most 1000000".to_owned())
 }
@@ -325,6 +325,11 @@ impl Signals {
 /// Raises the limit of open files to what is allowed, and keeps connections so far below it that
 /// the journal and the keys always find a file of theirs.
 pub(crate) fn limit_connections(config: &mut GateConfig) {
+    config.connections_max = connections_within(config.connections_max);
+}
+
+/// The same for any number of connections: as many as wanted, or as are possible.
+pub(crate) fn connections_within(wanted: usize) -> usize {
     let limits = getrlimit(Resource::Nofile);
     let raised = Rlimit { current: limits.maximum, ..limits };
     if let Err(error) = setrlimit(Resource::Nofile, raised) {
@@ -332,14 +337,14 @@ pub(crate) fn limit_connections(config: &mut GateConfig) {
     }
     let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
     let most = usize::try_from(files.saturating_sub(FILES_RESERVED)).unwrap_or(usize::MAX).max(1);
-    if most < config.connections_max {
+    if most < wanted {
         tracing::warn!(
-            connections_max = config.connections_max,
+            connections_max = wanted,
             taken = most,
             "the limit of open files allows fewer connections than configured"
         );
-        config.connections_max = most;
     }
+    wanted.min(most)
 }
 
 /// Recovers what is there and starts to work.

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::strict::{Malformed, wrong};
+use crate::webhook::{PREFIX as WEBHOOK_PREFIX, WebhookSecret};
 
 /// Longest address in bytes.
 const URL_LEN_MAX: usize = 512;
@@ -47,6 +48,18 @@ impl Secret {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// What signatures are made with: `whsec_` and base64 as in Standard Webhooks, or else the
+    /// text's own bytes. `None` where that is shorter or longer than such a key may be.
+    #[must_use]
+    pub fn webhook(&self) -> Option<WebhookSecret> {
+        let key = if self.0.starts_with(WEBHOOK_PREFIX) {
+            WebhookSecret::from_text(&self.0)
+        } else {
+            WebhookSecret::from_bytes(self.0.as_bytes())
+        };
+        key.ok()
     }
 }
 
@@ -146,6 +159,26 @@ mod tests {
         check(r#"{"sandbox": false}"#, Some("pos.sandbox"));
         check(r#"{"sandbox": true, "url": "https://a"}"#, Some("pos.url"));
         check(r#"{"sandbox": true, "secret": "sixteen-bytes-16"}"#, Some("pos.secret"));
+    }
+
+    #[test]
+    fn a_secret_is_base64_or_its_own_bytes() {
+        let raw = "0123456789abcdefghijklmn";
+        for (text, is_key) in [
+            ("whsec_MDEyMzQ1Njc4OWFiY2RlZmdoaWprbG1u", true),
+            (raw, true),
+            ("sixteen-bytes-16", false),
+            // Not taken for bytes: whoever wrote it meant base64.
+            ("whsec_0123456789abcdefghijklmn!", false),
+        ] {
+            let secret = Secret::try_from(text.to_owned()).expect("long enough");
+            assert_eq!(secret.webhook().is_some(), is_key, "{text}");
+        }
+        let signs = |text: &str| {
+            let secret = Secret::try_from(text.to_owned()).expect("long enough");
+            secret.webhook().expect("a key").sign("msg_1", 1, b"body")
+        };
+        assert_eq!(signs(raw), signs("whsec_MDEyMzQ1Njc4OWFiY2RlZmdoaWprbG1u"));
     }
 
     #[test]

@@ -2,15 +2,13 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
-use hyper::header::HeaderValue;
 use levee_api::port::Failure;
 use levee_api::problem::Code;
 
 use crate::call::Call;
+use crate::handlers::follow::EVENTS;
 use crate::reply::{Answer, Reply};
 use crate::trouble::Trouble;
-
-const EVENTS: HeaderValue = HeaderValue::from_static("text/event-stream");
 
 /// `GET /v1/live`
 pub(crate) fn listen(call: &Call) -> Answer {

@@ -4,12 +4,17 @@ mod batch;
 mod campaigns;
 mod claims;
 mod export;
+mod follow;
 mod import;
 mod intake;
 mod live;
 mod near;
+pub(crate) mod orders;
 mod outlets;
+mod payments;
 mod redemptions;
+mod statement;
+mod tickets;
 mod vouchers;
 mod watching;
 
@@ -62,6 +67,24 @@ async fn other(handler: Handler, call: &mut Call) -> Answer {
         Handler::ListOutlets => near::list(call).await,
         Handler::SetStaffing => outlets::set_staffing(call).await,
         Handler::RecordWalkIns => outlets::record_walk_ins(call).await,
+        Handler::Quote => orders::quote(call).await,
+        Handler::PlaceOrder => orders::place(call).await,
+        Handler::GetOrder => orders::get(call).await,
+        Handler::ListOrders => orders::list(call).await,
+        Handler::FollowOrder => follow::order(call).await,
+        Handler::CancelOrder => orders::cancel(call).await,
+        Handler::RefundOrder => orders::refund(call).await,
+        Handler::SettleDispute => orders::settle_dispute(call).await,
+        Handler::GetPayment => orders::payment(call).await,
+        Handler::NotifyPayment => payments::notify(call).await,
+        Handler::AcceptTicket
+        | Handler::RejectTicket
+        | Handler::StartTicket
+        | Handler::FinishTicket
+        | Handler::CollectTicket => tickets::step(call, handler).await,
+        Handler::ListTickets => tickets::list(call).await,
+        Handler::FollowTickets => follow::tickets(call).await,
+        Handler::GetStatement => statement::get(call).await,
         Handler::Live => live::listen(call),
         Handler::AuditExport => export::export(call).await,
         Handler::Health => Ok(watching::health()),

@@ -69,11 +69,8 @@ async fn find(
     limit: usize,
     all: bool,
 ) -> Result<Vec<(Near, Option<u64>)>, Trouble> {
+    call.worker.check_outlets_filled()?;
     let outlets = call.worker.outlets();
-    if !outlets.is_filled() {
-        let detail = "This gate still learns which outlets there are.";
-        return Err(Trouble::new(Code::Unavailable).with_detail(detail));
-    }
     let now_ms = call.worker.journal_ms();
     // Some of those that are open may be paused, which only the engine knows.
     let spare = if all { 0 } else { limit / 2 + 5 };

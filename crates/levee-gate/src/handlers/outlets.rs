@@ -9,7 +9,8 @@ use levee_api::problem::Code;
 use levee_api::strict::parse;
 use levee_api::time::Instant;
 use levee_api::types::{
-    Command, Outcome, OutletId, PauseOutlet, RecordWalkIns, Refusal, ResumeOutlet, SetStaffing,
+    Command, Outcome, OutletId, OutletNo, PauseOutlet, RecordWalkIns, Refusal, ResumeOutlet,
+    SetStaffing,
 };
 use levee_api::wire::{
     OutletBody, OutletPauseBody, OutletPausedBody, OutletState, PauseRequest, PromisedBody,
@@ -141,7 +142,7 @@ async fn own_outlet(call: &Call) -> Result<OutletId, Trouble> {
 }
 
 /// As this gate knows it.
-async fn own_listing(call: &Call) -> Result<Arc<Listing>, Trouble> {
+pub(super) async fn own_listing(call: &Call) -> Result<Arc<Listing>, Trouble> {
     let listing = call.worker.outlet(&outlet_id(call)?).await?;
     check_brand(call, &listing.brand)?;
     Ok(listing)
@@ -152,7 +153,7 @@ fn brand_of_key(call: &Call) -> Option<&str> {
     call.key.as_ref()?.brand.as_deref()
 }
 
-fn check_brand(call: &Call, brand: &str) -> Result<(), Trouble> {
+pub(super) fn check_brand(call: &Call, brand: &str) -> Result<(), Trouble> {
     match brand_of_key(call) {
         Some(own) if own != brand => {
             let detail = format!("The key is for outlets of {own} alone.");
@@ -163,7 +164,7 @@ fn check_brand(call: &Call, brand: &str) -> Result<(), Trouble> {
 }
 
 /// As it was given.
-fn document_of(view: &OutletView) -> Result<OutletDocument, Trouble> {
+pub(super) fn document_of(view: &OutletView) -> Result<OutletDocument, Trouble> {
     parse(&view.document).map_err(|error| unexpected(&error))
 }
 
@@ -214,6 +215,15 @@ impl Worker {
         &self.hub.outlets
     }
 
+    /// Whether what is near can be said: a gate that has just started does not know all outlets.
+    pub(crate) fn check_outlets_filled(&self) -> Result<(), Trouble> {
+        if self.outlets().is_filled() {
+            return Ok(());
+        }
+        let detail = "This gate still learns which outlets there are.";
+        Err(Trouble::new(Code::Unavailable).with_detail(detail))
+    }
+
     /// An outlet as this gate knows it; one that it has not heard of yet is asked for.
     pub(crate) async fn outlet(&self, id: &OutletId) -> Result<Arc<Listing>, Trouble> {
         if let Some(listing) = self.outlets().by_id(id.as_str()) {
@@ -222,6 +232,32 @@ impl Worker {
         let view = self.outlet_view(id).await?;
         self.outlets().put(view.number, view.version, view.id.clone(), &document_of(&view)?)?;
         self.outlets().by_number(view.number).ok_or_else(|| Trouble::new(Code::OutletNotFound))
+    }
+
+    /// As [`Self::outlet`], by its number.
+    pub(crate) async fn outlet_numbered(
+        &self,
+        priority: Priority,
+        number: OutletNo,
+    ) -> Result<Arc<Listing>, Trouble> {
+        if let Some(listing) = self.outlets().by_number(number) {
+            return Ok(listing);
+        }
+        let view = self.outlet_view_numbered(priority, number).await?;
+        self.outlets().put(view.number, view.version, view.id.clone(), &document_of(&view)?)?;
+        self.outlets().by_number(number).ok_or_else(|| Trouble::new(Code::OutletNotFound))
+    }
+
+    /// All of an outlet by its number, as it is now.
+    pub(crate) async fn outlet_view_numbered(
+        &self,
+        priority: Priority,
+        number: OutletNo,
+    ) -> Result<Box<OutletView>, Trouble> {
+        match self.query(priority, Query::OutletNumbered(number)).await? {
+            EngineAnswer::Outlet(view) => view.ok_or_else(|| Trouble::new(Code::OutletNotFound)),
+            other => Err(unexpected(&other)),
+        }
     }
 
     /// All of an outlet, as it is now.

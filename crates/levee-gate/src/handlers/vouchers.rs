@@ -19,7 +19,7 @@ use crate::handlers::next_of_page;
 use crate::reply::{Answer, Reply};
 use crate::trouble::Trouble;
 
-pub(crate) const LEVEE_USER: HeaderName = HeaderName::from_static("levee-user");
+const LEVEE_USER: HeaderName = HeaderName::from_static("levee-user");
 
 const LOCK_MS_MIN: u64 = 1_000;
 /// A lock keeps a voucher from expiring, so it must not outlive what it is held for by much.
@@ -127,12 +127,7 @@ pub(crate) async fn revoke(call: &mut Call) -> Answer {
 
 /// `GET /v1/wallet`
 pub(crate) async fn wallet(call: &mut Call) -> Answer {
-    let missing = || Trouble::field("Levee-User", "the header must name the user");
-    let value = call.header(&LEVEE_USER)?.ok_or_else(missing)?;
-    let text = str::from_utf8(value).map_err(|_| Trouble::field("Levee-User", "must be UTF-8"))?;
-    let user =
-        UserId::try_from(text.to_owned()).map_err(|detail| Trouble::field("Levee-User", detail))?;
-    let user = pseudonym(call, &user);
+    let user = user_in_header(call)?;
     let (limit, after) = call.page()?;
     call.worker.admit_user(Priority::Browse, user)?;
     let cursor = |code: &str| {
@@ -203,6 +198,16 @@ fn voucher_in_path(call: &Call) -> Result<VoucherNo, Trouble> {
 pub(crate) fn forged(call: &Call, code: Code) -> Trouble {
     call.worker.lane().stats.forged_codes.add(1);
     Trouble::new(code)
+}
+
+/// Whom `Levee-User` names.
+pub(crate) fn user_in_header(call: &Call) -> Result<UserKey, Trouble> {
+    let missing = || Trouble::field("Levee-User", "the header must name the user");
+    let value = call.header(&LEVEE_USER)?.ok_or_else(missing)?;
+    let text = str::from_utf8(value).map_err(|_| Trouble::field("Levee-User", "must be UTF-8"))?;
+    let user =
+        UserId::try_from(text.to_owned()).map_err(|detail| Trouble::field("Levee-User", detail))?;
+    Ok(pseudonym(call, &user))
 }
 
 pub(crate) fn pseudonym(call: &Call, user: &UserId) -> UserKey {

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use levee_api::outlet::{Degrees, Fulfilment, ItemDocument, OutletDocument};
+use levee_api::outlet::{Degrees, Fulfilment, ItemDocument, OutletDocument, Secret};
 use levee_api::types::{NameHash, Opening, OutletId, OutletNo};
 
 /// One outlet, as of some version of its document.
@@ -35,6 +35,8 @@ pub struct Listing {
     pub ready_within_ms: u32,
     /// From the call for a courier to its arrival.
     pub courier_travel_ms: u32,
+    /// What its point-of-sale system signs with; none where the sandbox stands in for it.
+    pub secret: Option<Secret>,
 }
 
 impl Listing {
@@ -62,6 +64,7 @@ impl Listing {
             delivers: document.fulfilment.contains(&Fulfilment::Delivery),
             ready_within_ms: ms(document.ready_within).unwrap_or(u32::MAX),
             courier_travel_ms: ms(document.courier_travel).unwrap_or(u32::MAX),
+            secret: document.pos.secret.clone(),
         }
     }
 }

@@ -63,6 +63,24 @@ pub(crate) enum Handler {
     ListOutlets,
     SetStaffing,
     RecordWalkIns,
+    Quote,
+    PlaceOrder,
+    GetOrder,
+    ListOrders,
+    FollowOrder,
+    CancelOrder,
+    RefundOrder,
+    SettleDispute,
+    GetPayment,
+    NotifyPayment,
+    AcceptTicket,
+    RejectTicket,
+    StartTicket,
+    FinishTicket,
+    CollectTicket,
+    ListTickets,
+    FollowTickets,
+    GetStatement,
     Live,
     AuditExport,
 }
@@ -93,6 +111,28 @@ pub(crate) enum Idempotency {
     ByTerms,
 }
 
+/// Whether a request is signed by whoever sends it, after Standard Webhooks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Signature {
+    /// Nobody looks at a signature.
+    Unused,
+    /// It must be; it has no API key.
+    Needed,
+    /// It may be, in place of an API key.
+    InsteadOfKey,
+}
+
+/// Whether a request names a user in `Levee-User`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum UserHeader {
+    /// Nobody looks at it.
+    Unused,
+    /// It must.
+    Needed,
+    /// An app must.
+    NeededOfApps,
+}
+
 /// A parameter of the query.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Param {
@@ -116,8 +156,8 @@ pub(crate) struct Route {
     pub(crate) until: Level,
     /// Needs `If-Match`.
     pub(crate) if_match: bool,
-    /// Needs `Levee-User`.
-    pub(crate) user_header: bool,
+    pub(crate) user_header: UserHeader,
+    pub(crate) signature: Signature,
     pub(crate) summary: &'static str,
     /// Of a good answer; a repeated claim has 200.
     pub(crate) status: u16,
@@ -140,11 +180,17 @@ impl Route {
     /// All error codes that it may answer with.
     pub(crate) fn all_codes(&self) -> Vec<Code> {
         let mut codes = vec![Code::BadRequest];
-        if !self.query.is_empty() || self.input != Input::Nothing || self.user_header {
+        if !self.query.is_empty()
+            || self.input != Input::Nothing
+            || self.user_header != UserHeader::Unused
+        {
             codes.push(Code::InvalidField);
         }
         if !self.roles.is_empty() {
             codes.extend([Code::Unauthorized, Code::Forbidden]);
+        }
+        if self.signature != Signature::Unused {
+            codes.push(Code::SignatureInvalid);
         }
         if self.input != Input::Nothing {
             codes.extend([Code::RequestTimeout, Code::ContentTooLarge, Code::UnsupportedMediaType]);
@@ -155,7 +201,7 @@ impl Route {
         if self.idempotency == Idempotency::ByTerms {
             codes.extend([Code::IdempotencyKeyMissing, Code::IdempotencyKeyReused]);
         }
-        if !self.roles.is_empty() {
+        if !self.roles.is_empty() || self.signature != Signature::Unused {
             codes.extend([Code::InternalError, Code::Overloaded, Code::Unavailable]);
             if self.method != Method::GET {
                 codes.push(Code::StorageFull);

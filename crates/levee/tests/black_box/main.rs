@@ -8,3 +8,4 @@ mod gates;
 mod harness;
 mod races;
 mod rehearsal;
+mod sandbox;

@@ -6,6 +6,8 @@ mod life;
 mod profile;
 mod queue;
 mod stats;
+#[cfg(test)]
+mod tests;
 mod ticket;
 mod walk_ins;
 

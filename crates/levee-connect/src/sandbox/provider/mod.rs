@@ -6,6 +6,8 @@
 mod callbacks;
 mod record;
 mod stats;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 

@@ -1,0 +1,117 @@
+//! Quotes: where and when something can be made, and what it costs.
+
+use levee_api::port::{Answer as EngineAnswer, Priority, Query, Reply as Said};
+use levee_api::problem::Code;
+use levee_api::types::{
+    Bill, Candidate, Command, OfferNo, Outcome, OutletNo, QUOTE_OUTLETS_MAX, QuoteOrder, Quoted,
+    TRAVEL_MS_MAX,
+};
+use levee_api::wire::{OfferBody, QuoteBody, QuoteRequest};
+
+use super::cart::{Cart, fulfilment, walk_ms};
+use super::words::instant;
+use super::{outlet_named, voucher_named};
+use crate::call::{Call, unexpected};
+use crate::handlers::vouchers::pseudonym;
+use crate::outlets::{Listing, Place};
+use crate::reply::{Answer, Reply};
+use crate::trouble::Trouble;
+
+/// How long offers are held, in milliseconds: three minutes, in which a user looks at them and
+/// orders. What is held cannot be promised to others.
+const HOLD_MS: u64 = 3 * 60_000;
+
+/// `POST /v1/orders/quote`
+pub(crate) async fn quote(call: &mut Call) -> Answer {
+    let request = call.request_key()?;
+    let body: QuoteRequest = call.json().await?;
+    let listing = outlet_named(call, &body.outlet_id).await?;
+    let cart = Cart::of(&listing.menu, &body.items)?;
+    if let Some(user) = &body.user_id {
+        call.worker.admit_user(Priority::Redeem, pseudonym(call, user))?;
+    }
+    // Before anything is held: who cannot use the voucher is told so.
+    let discount_minor = discount_minor(call, &body, &listing, &cart).await?;
+    let from = body.near.map_or(listing.place, |near| Place { lat: near.lat, lng: near.lng });
+    let mut candidates = vec![candidate(listing.number, listing.place.distance_m(from))];
+    if body.allow_other_outlet {
+        call.worker.check_outlets_filled()?;
+        let way = fulfilment(&listing, None)?;
+        let outlets = call.worker.outlets();
+        let others = cart.others(outlets, &listing, from, way, QUOTE_OUTLETS_MAX - 1);
+        candidates
+            .extend(others.into_iter().map(|near| candidate(near.listing.number, near.distance_m)));
+    }
+    let quote = QuoteOrder {
+        request,
+        work: cart.work,
+        candidates,
+        ready_by_ms: body.pickup_by.map(|by| by.ms),
+        hold_ms: HOLD_MS,
+    };
+    match call.command(Priority::Redeem, Command::QuoteOrder(Box::new(quote))).await? {
+        Said::Done { seq, outcome: Outcome::Quoted(quoted), repeated, .. } => {
+            let offers = offers(call, &quoted, from, cart.total_minor, discount_minor).await?;
+            Ok(Reply::json(201, &QuoteBody { offers, seq }).repeated(repeated))
+        }
+        Said::Refused(refusal) => Err(refusal.into()),
+        other => Err(unexpected(&other)),
+    }
+}
+
+fn candidate(outlet: OutletNo, distance_m: u32) -> Candidate {
+    Candidate { outlet, travel_ms: walk_ms(distance_m).min(TRAVEL_MS_MAX) }
+}
+
+/// What the voucher would take off; 0 without one.
+async fn discount_minor(
+    call: &Call,
+    body: &QuoteRequest,
+    listing: &Listing,
+    cart: &Cart,
+) -> Result<u64, Trouble> {
+    let Some(code) = &body.voucher_code else { return Ok(0) };
+    let user = body.user_id.as_ref().ok_or_else(|| {
+        Trouble::field("user_id", "is needed with a voucher, which is good for its user alone")
+    })?;
+    let bill = Bill {
+        voucher: voucher_named(call, code)?,
+        user: pseudonym(call, user),
+        order_minor: cart.total_minor,
+        brand: Some(listing.brand_hash),
+        categories: cart.categories(true)?,
+    };
+    match call.query(Priority::Redeem, Query::Validate(bill)).await? {
+        EngineAnswer::Validated(Ok(discount_minor)) => Ok(discount_minor),
+        EngineAnswer::Validated(Err(refusal)) => Err(refusal.into()),
+        other => Err(unexpected(&other)),
+    }
+}
+
+async fn offers(
+    call: &Call,
+    quoted: &Quoted,
+    from: Place,
+    total_minor: u64,
+    discount_minor: u64,
+) -> Result<Vec<OfferBody>, Trouble> {
+    let codes = &call.worker.hub.ports.codes;
+    let mut bodies = Vec::new();
+    for (place, offer) in (0_u8..).zip(&quoted.offers) {
+        let listing = call.worker.outlet_numbered(Priority::Redeem, offer.outlet).await?;
+        bodies.push(OfferBody {
+            offer: codes.offer(OfferNo { quote: quoted.quote, place }),
+            outlet_id: listing.id.to_string(),
+            distance_m: listing.place.distance_m(from),
+            ready_at: instant(offer.ready_at_ms),
+            total_minor,
+            discount_minor,
+            payable_minor: total_minor.saturating_sub(discount_minor),
+            hold_until: instant(quoted.until_ms),
+        });
+    }
+    if bodies.is_empty() {
+        return Err(Trouble::new(Code::OfferExpired));
+    }
+    Ok(bodies)
+}

@@ -1,0 +1,45 @@
+//! Messages that are signed by whoever sends them, after Standard Webhooks, instead of coming with
+//! an API key: callbacks of payment providers, and what outlets' systems say of tickets.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use hyper::header::{AUTHORIZATION, HeaderName};
+use levee_api::problem::Code;
+use levee_api::webhook::{REPLAY_WINDOW_S, WebhookSecret};
+
+use crate::call::Call;
+use crate::trouble::Trouble;
+
+pub(crate) const WEBHOOK_ID: HeaderName = HeaderName::from_static(levee_api::webhook::ID);
+pub(crate) const WEBHOOK_TIMESTAMP: HeaderName =
+    HeaderName::from_static(levee_api::webhook::TIMESTAMP);
+pub(crate) const WEBHOOK_SIGNATURE: HeaderName =
+    HeaderName::from_static(levee_api::webhook::SIGNATURE);
+
+/// The outlet whose signature it is.
+pub(crate) const LEVEE_OUTLET: HeaderName = HeaderName::from_static("levee-outlet");
+
+/// Whether a request says that it is signed. With an API key beside it, the key counts.
+pub(crate) fn is_signed(call: &Call) -> bool {
+    let headers = &call.head.headers;
+    headers.contains_key(WEBHOOK_SIGNATURE) && !headers.contains_key(AUTHORIZATION)
+}
+
+/// Checks the signature over the body as it came. Whether a message was seen before is for the
+/// rules: what these messages say has one effect at most.
+pub(crate) fn check_signature(
+    call: &Call,
+    secret: &WebhookSecret,
+    body: &[u8],
+) -> Result<(), Trouble> {
+    let now_s = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    match secret.verify(&call.head.headers, body, now_s, REPLAY_WINDOW_S) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(unsigned(format!("It is not taken, since {error}."))),
+    }
+}
+
+/// 401, with the reason.
+pub(crate) fn unsigned(detail: impl Into<String>) -> Trouble {
+    Trouble::new(Code::SignatureInvalid).with_detail(detail)
+}
