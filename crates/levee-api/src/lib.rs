@@ -7,7 +7,7 @@
 //!   documents, and of errors.
 //! - [`code`], [`pseudonym`]: how numbers and user ids look outside and inside.
 //! - [`intake`], [`pass`]: who is let in, and places in the waiting room.
-//! - [`client`]: the typed client.
+//! - [`client`], [`import`]: the typed client, and its way to import a file of outlets.
 //! - [`scenario`]: how outlets and the payment provider behave in a rehearsal.
 //! - [`webhook`]: signatures of what travels between Levee, outlets and payment providers.
 //!
@@ -17,6 +17,7 @@ pub mod advice;
 pub mod client;
 pub mod code;
 pub mod document;
+pub mod import;
 pub mod intake;
 pub mod nice;
 pub mod outlet;

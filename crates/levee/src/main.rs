@@ -12,6 +12,7 @@ mod gate;
 mod gates;
 mod intake;
 mod key;
+mod outlets;
 mod outside;
 mod remote;
 mod sandbox;
@@ -49,6 +50,8 @@ enum Cmd {
     Key(key::Args),
     /// Check, apply and show campaign documents.
     Campaign(campaign::Args),
+    /// Import outlets from a file.
+    Outlets(outlets::Args),
     /// Show and change who is let in: brownout level, limit of claims.
     Intake(intake::Args),
 }
@@ -71,6 +74,7 @@ fn main() -> ExitCode {
         Cmd::Bench(args) => bench::run(&args),
         Cmd::Key(args) => key::run(&args),
         Cmd::Campaign(args) => campaign::run(&args),
+        Cmd::Outlets(args) => outlets::run(&args),
         Cmd::Intake(args) => intake::run(&args),
     };
     match result {

@@ -19,6 +19,15 @@ impl Server {
     pub(crate) async fn connect(&self) -> Result<Client, ClientError> {
         Client::connect(&self.server, &self.key).await
     }
+
+    /// `HOST:PORT`.
+    pub(crate) fn address(&self) -> &str {
+        &self.server
+    }
+
+    pub(crate) fn key(&self) -> &str {
+        &self.key
+    }
 }
 
 /// Runs what asks a server, to its end.

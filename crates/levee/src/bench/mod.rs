@@ -8,6 +8,7 @@ mod http;
 mod inbox;
 mod kitchens;
 mod load;
+mod outlets;
 mod overload;
 mod pace;
 mod recover;
@@ -46,6 +47,8 @@ enum Cmd {
     Overload(overload::Args),
     /// Outlets that promise only what they can make, beside outlets that promise everything.
     Kitchens(kitchens::Args),
+    /// An installation's outlets: imported, kept in a gate's directory, searched by place.
+    Outlets(outlets::Args),
     /// The load of `bench http` on any server, for comparisons.
     #[command(hide = true)]
     Against(against::Args),
@@ -62,6 +65,7 @@ pub(crate) fn run(args: &Args) -> Result<Ending> {
         Cmd::Http(args) => http::run(args),
         Cmd::Overload(args) => overload::run(args),
         Cmd::Kitchens(args) => kitchens::run(args),
+        Cmd::Outlets(args) => outlets::run(args),
         Cmd::Against(args) => against::run(args),
         Cmd::Hello => http::hello(),
     }

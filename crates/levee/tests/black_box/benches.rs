@@ -208,3 +208,18 @@ fn kitchens_promise_what_they_make_and_nothing_goes_to_a_paused_outlet() {
         assert_eq!(figures[play], again[play], "{play}");
     }
 }
+
+#[test]
+fn outlets_are_imported_and_found() {
+    let arguments = "outlets --outlets 2000 --searches 500 --seconds 0.2 --connections 4";
+    let figures = check(arguments, &["outlets"]);
+    for directory in ["shared_menus", "own_menus"] {
+        for name in ["puts_per_s", "bytes_per_outlet", "searches_per_s"] {
+            assert!(figures[directory][name].is_number(), "{directory}.{name} in {figures}");
+        }
+    }
+    for name in ["imports_per_s", "unchanged_per_s", "restart_s", "searches_per_s"] {
+        let figure = figures["http"][name].as_f64();
+        assert!(figure.is_some_and(|figure| figure > 0.0), "http.{name} in {figures}");
+    }
+}
