@@ -202,6 +202,15 @@ impl FestivalPlan {
         vouchers * u64::from(self.scenario.face_minor())
     }
 
+    /// What is set aside for compensation, in minor units: the document's sum, scaled with the crowd.
+    /// `None` where nobody orders, or there is no compensation.
+    #[must_use]
+    pub fn compensation_minor(&self) -> Option<u64> {
+        self.ordering()?;
+        let planned_minor = self.scenario.campaign.compensation?.budget_minor;
+        Some(whole(real(planned_minor) * self.scale).max(1))
+    }
+
     /// When a user comes, in real microseconds after the start.
     #[must_use]
     pub fn arrival_us(&self, user: u32) -> u32 {

@@ -87,6 +87,16 @@ pub enum CrowdError {
         /// When the day starts.
         starts: String,
     },
+    /// Not all outlets were taken.
+    #[error("of {count} outlets {taken} were taken: {first}")]
+    Outlets {
+        /// Taken.
+        taken: usize,
+        /// Sent.
+        count: usize,
+        /// What was said of the first that was not.
+        first: String,
+    },
     /// The system refused something.
     #[error("a generator could not run: {0}")]
     System(#[from] std::io::Error),
@@ -202,6 +212,8 @@ async fn run_async(
     progress: &mut dyn FnMut(&Progress),
 ) -> Result<CrowdResult, CrowdError> {
     let mut operator = stage::operator(access).await?;
+    // Before the campaign, which looks at the clock: whatever it takes, users come at their hour.
+    stage::import_outlets(access, plan).await?;
     let begin = stage::set(&mut operator, plan).await?;
     let shared = Arc::new(Shared::default());
     let parts = parts();
