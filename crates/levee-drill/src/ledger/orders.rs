@@ -187,8 +187,9 @@ impl<'a> OrderComparison<'a> {
             Found::AsTold => {}
             Found::Not => {
                 self.findings.lost += 1;
-                self.findings
-                    .say(format!("the journal has not at {seq} the {what} that user {user} was told"));
+                self.findings.say(format!(
+                    "the journal has not at {seq} the {what} that user {user} was told"
+                ));
             }
             Found::Otherwise => {
                 self.findings.wrong += 1;

@@ -48,8 +48,11 @@ impl Requests {
                 return &self.bytes;
             }
             Op::Cancel => {
-                write!(self.body, "{{\"user_id\":\"u{seed}-{user}\",\"reason\":\"changed my mind\"}}")
-                    .expect("memory");
+                write!(
+                    self.body,
+                    "{{\"user_id\":\"u{seed}-{user}\",\"reason\":\"changed my mind\"}}"
+                )
+                .expect("memory");
                 let path = format!("/v1/orders/ord_{order}/cancel");
                 self.finish(&path, Some(&format!("end-{seed}-{user}")));
             }

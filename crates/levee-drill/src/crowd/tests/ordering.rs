@@ -43,7 +43,8 @@ pub(super) struct Orders {
 impl StandIn {
     /// As many good lines as there are outlets.
     pub(super) fn imported(lines: usize) -> String {
-        let line = |number| json!({"line": number, "status": 201, "outcome": "created"}).to_string();
+        let line =
+            |number| json!({"line": number, "status": 201, "outcome": "created"}).to_string();
         (1..=lines).map(|number| line(number) + "\n").collect()
     }
 
