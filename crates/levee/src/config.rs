@@ -11,7 +11,7 @@ use levee_gate::{GateConfig, Rule, Signal, StewardConfig};
 use levee_journal::Options;
 use serde::Deserialize;
 
-use crate::outside::{OutletsSection, PaymentsSection};
+use crate::outside::SandboxSection;
 
 /// Everything may be left out.
 #[derive(Debug, Default, Deserialize)]
@@ -29,8 +29,7 @@ pub(crate) struct Config {
     pub(crate) brownout: BrownoutSection,
     pub(crate) scaler: ScalerSection,
     pub(crate) gates: GatesSection,
-    pub(crate) payments: PaymentsSection,
-    pub(crate) outlets: OutletsSection,
+    pub(crate) sandbox: Option<SandboxSection>,
 }
 
 /// For gates in processes of their own.

@@ -16,6 +16,7 @@ use levee_link::gate::Address;
 use crate::Ending;
 use crate::config::{Config, check_label};
 use crate::gates::read_shared_key;
+use crate::outside::Outside;
 use crate::serve::{LISTEN_DEFAULT, Signals, limit_connections, log};
 
 /// By how much a gate stands back behind an engine on the same machine: sockets are many, the
@@ -45,7 +46,7 @@ pub(crate) struct Args {
     /// A file with the key that gates and the engine share.
     #[arg(long, value_name = "FILE")]
     shared_key: Option<PathBuf>,
-    /// A TOML file, of which listen and the section gate count; flags go before it.
+    /// A TOML file, of which listen and the sections gate and sandbox count; flags go before it.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// What to log: error, warn, info, debug or trace.
@@ -81,7 +82,7 @@ impl Args {
 
 pub(crate) fn run(args: &Args) -> Result<Ending> {
     log(args.log);
-    let config = Config::load(args.config.as_deref())?;
+    let mut config = Config::load(args.config.as_deref())?;
     let mut gate_config = config.gate_config()?;
     for (flag, into) in [
         (&args.name, &mut gate_config.name),
@@ -93,7 +94,7 @@ pub(crate) fn run(args: &Args) -> Result<Ending> {
         }
     }
     let address = args.address()?;
-    let listen = args.listen.clone().or(config.listen);
+    let listen = args.listen.clone().or(config.listen.take());
     let listen = listen.unwrap_or_else(|| LISTEN_DEFAULT.to_owned());
     let listener =
         TcpListener::bind(&listen).with_context(|| format!("cannot listen on {listen}"))?;
@@ -124,6 +125,7 @@ pub(crate) fn run(args: &Args) -> Result<Ending> {
         "the engine runs with --dev and well-known keys: its gates listen on loopback only, not on \
          {listens_on}"
     );
+    gate_config.signers = Outside::load(config.sandbox.take(), installation.dev)?.signers();
     let engine = link.engine();
     let ports = Ports {
         submit: Arc::clone(&engine) as Arc<dyn Submit>,

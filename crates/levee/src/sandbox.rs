@@ -50,7 +50,8 @@ struct SecretFile {
     payments: String,
 }
 
-fn secrets(file: &Path) -> Result<Secrets> {
+/// Reads the secrets that a sandbox and its server share.
+pub(crate) fn secrets(file: &Path) -> Result<Secrets> {
     let text = fs::read_to_string(file);
     let text = text.with_context(|| format!("cannot read {}", file.display()))?;
     // The parser's own message would show the line, and with it the secret.

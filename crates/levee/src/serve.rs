@@ -1,7 +1,6 @@
 //! `levee serve`: engine, journal and a gate in one process, and gates in others.
 
 use std::io::{IsTerminal, stderr};
-use std::mem;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -75,8 +74,8 @@ pub(crate) struct Args {
     /// one [default: not at all].
     #[arg(long, value_name = "HOST:PORT")]
     scaler: Option<String>,
-    /// A TOML file with sections journal, engine, snapshots, gate, gates, admission, brownout, scaler,
-    /// payments and outlets; flags go before it.
+    /// A TOML file with sections journal, engine, snapshots, gate, gates, admission, brownout, scaler
+    /// and sandbox; flags go before it.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Let journal time run so many times faster than real time, for rehearsals.
@@ -212,12 +211,12 @@ pub(crate) fn run(args: &Args) -> Result<Ending> {
         pseudonyms: PseudonymKey::new(&secrets.pseudonym),
         keys: Arc::clone(&ring),
     };
-    let outside =
-        Outside::load(mem::take(&mut config.payments), mem::take(&mut config.outlets), args.dev)?;
+    let outside = Outside::load(config.sandbox.take(), args.dev)?;
     let connectors =
         outside.connectors(args.speed, listener.as_ref().map(|(_, address)| *address))?;
     let mut gate_config = config.gate_config()?;
     gate_config.nice = gate_nice;
+    gate_config.signers = outside.signers();
     limit_connections(&mut gate_config);
     let submit = Arc::clone(&engine) as Arc<dyn Submit>;
     let _steward = Steward::start(submit, &config.steward_config()?)?;

@@ -324,8 +324,9 @@ pub struct MoveTicket {
     pub order: OrderNo,
     /// Whose ticket it must be.
     pub outlet: OutletNo,
-    /// The ticket's version that this follows on. The same step on the same version is a repeat;
-    /// any other step on a version that is over is refused.
+    /// The ticket's version that this follows on. Every step but [`TicketStep::Send`] leads to the
+    /// next one. The same step on the same version is a repeat; any other step on a version that is
+    /// over is refused.
     pub version: u32,
     /// Which step.
     pub step: TicketStep,

@@ -45,7 +45,8 @@ impl State {
         }
         order.step(now_ms, ask.step)?;
 
-        Ok(changed(self.keep_order(now_ms, seq, ask.order, order, Some(ask.step))))
+        let kept = Some(ask.step).filter(|step| *step != TicketStep::Send);
+        Ok(changed(self.keep_order(now_ms, seq, ask.order, order, kept)))
     }
 
     /// Ends an order before it is collected. The table of who may, when, and what becomes of money
@@ -108,7 +109,11 @@ impl Order {
             _ => {}
         }
         self.set_state(to);
-        self.version += 1;
+        // That its system has the ticket changes nothing for the outlet: its steps name the version
+        // that it was sent.
+        if step != TicketStep::Send {
+            self.version += 1;
+        }
         self.reach_stage(step, now_ms);
         Ok(())
     }
