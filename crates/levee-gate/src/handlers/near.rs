@@ -47,8 +47,7 @@ pub(crate) async fn list(call: &mut Call) -> Answer {
         Some(_) => return Err(Trouble::field("all", "must be true or false")),
     };
     let limit = number_within("limit", limit.as_deref(), NEAR_DEFAULT, NEAR_MAX)?;
-    let brand = brand.as_deref().map(NameHash::of);
-    let found = find(call, place, brand, limit as usize, all).await?;
+    let found = find(call, place, brand.as_deref(), limit as usize, all).await?;
     let item = |(near, eta_ms): (Near, Option<u64>)| OutletItem::Near(near_body(&near, eta_ms));
     let items = found.into_iter().map(item).collect();
     Ok(Reply::json(200, &Page::<OutletItem> { items, next: None }))
@@ -65,7 +64,7 @@ fn place(text: &str) -> Option<Place> {
 async fn find(
     call: &Call,
     place: Place,
-    brand: Option<NameHash>,
+    brand: Option<&str>,
     limit: usize,
     all: bool,
 ) -> Result<Vec<(Near, Option<u64>)>, Trouble> {
@@ -74,8 +73,11 @@ async fn find(
     let now_ms = call.worker.journal_ms();
     // Some of those that are open may be paused, which only the engine knows.
     let spare = if all { 0 } else { limit / 2 + 5 };
-    let found = outlets.near_if(place, brand, limit + spare, |listing| {
-        all || is_open_at(&listing.opening, now_ms)
+    let hash = brand.map(NameHash::of);
+    let found = outlets.near_if(place, hash, limit + spare, |listing| {
+        // Two brands may be alike when hashed.
+        let is_theirs = brand.is_none_or(|brand| *listing.brand == *brand);
+        is_theirs && (all || is_open_at(&listing.opening, now_ms))
     });
     if found.is_empty() {
         return Ok(Vec::new());

@@ -37,10 +37,10 @@ pub(crate) async fn put(call: &mut Call) -> Answer {
     }
     let put = compile(&id, document.clone())?;
     let put = Command::PutOutlet(Box::new(put));
-    let seq = match call.command(Priority::Status, put).await? {
+    let written = match call.command(Priority::Status, put).await? {
         Said::Done { seq, outcome: Outcome::OutletPut { outlet, version }, .. } => {
             call.worker.outlets().put(outlet, version, id.clone(), &document)?;
-            Some(seq)
+            Some((seq, version))
         }
         // A PUT that is sent again is as good as one.
         Said::Refused(Refusal::Unchanged) => None,
@@ -48,9 +48,15 @@ pub(crate) async fn put(call: &mut Call) -> Answer {
         other => return Err(unexpected(&other)),
     };
     let view = call.worker.outlet_view(&id).await?;
-    let status = if seq.is_some() && view.version == 1 { 201 } else { 200 };
-    let body = OutletBody { seq, ..body(&call.worker, &view)? };
-    Ok(Reply::json(status, &body).with(ETAG, etag(view.version)))
+    let mut body = body(&call.worker, &view)?;
+    if let Some((seq, version)) = written {
+        // The kitchen is that of now; document and version are those of this write, whoever came
+        // after it.
+        let document = OutletDocument { id: Some(id.to_string()), ..document };
+        body = OutletBody { seq: Some(seq), version, document: document.without_secret(), ..body };
+    }
+    let status = if written.is_some() && body.version == 1 { 201 } else { 200 };
+    Ok(Reply::json(status, &body).with(ETAG, etag(body.version)))
 }
 
 /// `GET /v1/outlets/{id}`

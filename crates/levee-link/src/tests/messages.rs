@@ -43,8 +43,8 @@ fn to_engine() -> Vec<ToEngine> {
 }
 
 fn to_gate() -> Vec<ToGate> {
-    let key =
-        ApiKey { sha256: [1; 32], id: "key_1".to_owned(), role: "app".to_owned(), brand: None };
+    let (id, role) = ("key_1".to_owned(), "outlet".to_owned());
+    let key = ApiKey { sha256: [1; 32], id, role, brand: Some("heytea".to_owned()) };
     let installation =
         Installation { id: [1; 16], code_key: [2; 32], pseudonym_key: [3; 32], dev: false };
     let welcome = Welcome { proof: [9; 32], installation, token: [8; 16], keys: vec![key.clone()] };

@@ -100,6 +100,59 @@ fn a_gate_of_its_own_serves_what_a_server_does() {
     place.audit_is_clean();
 }
 
+/// Sends until the answer is as it should be: gates learn of each other's outlets in a moment.
+async fn until(address: &Address, key: &str, path: &str, is_so: impl Fn(&Value) -> bool) {
+    let mut client = address.client(key).await;
+    loop {
+        let raw = client.send(hyper::Method::GET, path, &[], Bytes::new()).await;
+        let raw = raw.expect("answered");
+        if raw.status == 200 && is_so(&raw.json().expect("JSON")) {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+}
+
+#[test]
+fn an_outlet_that_was_put_at_one_gate_is_found_at_the_other() {
+    let place = Place::new(SMALL_SEGMENTS);
+    let engine = place.start_engine();
+    let gates = [place.start_gate("east"), place.start_gate("west")];
+    let document = |brand: &str, lng: f64| {
+        let document = json!({
+            "brand": brand, "vendor": "v", "name": "N", "lat": 31.2, "lng": lng, "stations": 2,
+            "minutes_per_unit": 1.5, "pos": {"sandbox": true}, "menu": [],
+        });
+        Bytes::from(document.to_string())
+    };
+    run(async {
+        let put = async |id: &str, body: Bytes| {
+            let mut client = gates[0].client("dev-outlet").await;
+            let path = format!("/v1/outlets/{id}");
+            client.send(hyper::Method::PUT, &path, &[], body).await.expect("answered").status
+        };
+        // A gate in a process of its own knows whose a key is.
+        assert_eq!(put("a", document("heytea", 121.4)).await, 403);
+        assert_eq!(put("a", document("dev", 121.4)).await, 201);
+        assert_eq!(put("b", document("dev", 121.3)).await, 201);
+        let near = "/v1/outlets?near=31.2,121.41&limit=5";
+        let ids = |found: &Value, expected: &[&str]| {
+            let items = found["items"].as_array().expect("a list");
+            items.iter().map(|item| &item["id"]).eq(expected)
+        };
+        for gate in &gates {
+            until(gate, "dev-app", near, |found| ids(found, &["a", "b"])).await;
+        }
+        assert_eq!(put("a", document("dev", 121.2)).await, 200);
+        until(&gates[1], "dev-app", near, |found| ids(found, &["b", "a"])).await;
+    });
+    for gate in gates {
+        gate.stop();
+    }
+    engine.stop();
+    place.audit_is_clean();
+}
+
 #[test]
 fn a_user_who_claims_at_two_gates_at_once_gets_one_voucher() {
     let place = Place::new(SMALL_SEGMENTS);
