@@ -35,8 +35,10 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// the tick behind its end, a second later at the most.
 const LOOKS_AFTER_END: u32 = 4;
 
-/// Something is sent at least so often, so that nobody in between takes a connection for dead.
-const SILENCE_MAX: Duration = Duration::from_secs(15);
+/// Something is sent at least so often, so that nobody in between takes a connection for dead, and
+/// that one which is dead gives its place away: who has said all may still wait for the answer, so
+/// its end is only seen when something is sent.
+const SILENCE_MAX: Duration = Duration::from_secs(5);
 
 /// Most listeners of one worker: each takes a connection, and what it follows a question twice a
 /// second. Apps with more users than that ask for an order when its user looks at it.

@@ -71,9 +71,9 @@ impl Outlets {
             .map_err(|error| format!("the document of outlet {outlet_id}: {error}"))?;
         let (url, secret) = match (&document.pos.url, &document.pos.secret) {
             (Some(url), Some(secret)) => {
-                let secret = WebhookSecret::from_text(secret.as_str());
-                let secret =
-                    secret.map_err(|error| format!("pos.secret of outlet {outlet_id}: {error}"))?;
+                let secret = secret
+                    .webhook()
+                    .ok_or_else(|| format!("pos.secret of outlet {outlet_id} is no signing key"))?;
                 (url.trim_end_matches('/').to_owned(), secret)
             }
             _ => {

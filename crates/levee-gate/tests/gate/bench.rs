@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use levee_api::code::Codes;
 use levee_api::pseudonym::PseudonymKey;
-use levee_gate::{Gate, GateConfig, KeyRing, Ports, start};
+use levee_api::webhook::{DEV_OUTLETS_SECRET, DEV_PAYMENTS_SECRET, WebhookSecret};
+use levee_gate::{Gate, GateConfig, KeyRing, Ports, Provider, Signers, start};
 use serde_json::json;
 
 use crate::engine::{Engine, Journal};
@@ -34,7 +35,8 @@ impl Bench {
         Self::before(Engine::start(), config, keys)
     }
 
-    fn before(engine: Arc<Engine>, config: GateConfig, keys: KeyRing) -> Self {
+    fn before(engine: Arc<Engine>, mut config: GateConfig, keys: KeyRing) -> Self {
+        config.signers = signers();
         let journal = Arc::new(Journal::default());
         let codes = Arc::new(Codes::new(&[1; 32], 0));
         let ports = Ports {
@@ -102,6 +104,19 @@ impl Bench {
         let got = self.post(&format!("/v1/campaigns/{campaign}/claims"), "app", "", &body);
         assert_eq!(got.status, 201, "{got:?}");
         got.json()["voucher"]["code"].as_str().unwrap().to_owned()
+    }
+}
+
+/// The sandbox with its well-known secrets.
+fn signers() -> Signers {
+    let secret = |text| WebhookSecret::from_text(text).unwrap();
+    Signers {
+        providers: vec![Provider {
+            name: "sandbox".to_owned(),
+            url: "http://sandbox.example/pay".to_owned(),
+            secret: secret(DEV_PAYMENTS_SECRET),
+        }],
+        sandbox_outlets: Some(secret(DEV_OUTLETS_SECRET)),
     }
 }
 

@@ -11,7 +11,7 @@ use levee_api::intake::{Intake, Why};
 use levee_api::port::{
     Ask, AskBody, Deliver, Export, ExportChunks, Failure, Origin, Priority, Reply, Submit,
 };
-use levee_api::types::{Command, Operations};
+use levee_api::types::{Command, Operations, Tick};
 use levee_api::vitals::{Phase, Vitals};
 use levee_core::{RuleBook, State, Verdict};
 
@@ -108,6 +108,19 @@ impl Engine {
         self.intake.set_claims_per_s(claims_per_s);
     }
 
+    /// Lets so much time pass, with what ends in it.
+    pub(crate) fn pass_ms(&self, ms: u64) {
+        self.now_ms.fetch_add(ms, Relaxed);
+        let (told, told_of) = mpsc::channel();
+        let origin = self.register(Arc::new(Told(Mutex::new(told))));
+        // One for what ends, and one for what follows from that.
+        for ticket in [1, 2] {
+            let body = AskBody::Command(Command::Tick(Tick { limit: 1_000 }));
+            self.asks.send((origin, vec![Ask { ticket, within_ms: 1_000, body }])).unwrap();
+            told_of.recv().unwrap();
+        }
+    }
+
     /// Keeps replies back until [`Self::release`].
     pub(crate) fn hold(&self) {
         *self.held.lock().unwrap() = true;
@@ -124,6 +137,15 @@ impl Engine {
 
     pub(crate) fn set_phase(&self, phase: Phase) {
         self.vitals.set_phase(phase);
+    }
+}
+
+/// Says that the engine has replied.
+struct Told(Mutex<mpsc::Sender<()>>);
+
+impl Deliver for Told {
+    fn deliver(&self, _: Vec<(u64, Reply)>) {
+        self.0.lock().unwrap().send(()).unwrap();
     }
 }
 
