@@ -4,7 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use levee_drill::audit::{AuditError, AuditReport, audit};
+use levee_drill::audit::{
+    AuditError, AuditReport, CampaignReport, CompensationReport, OrdersReport, audit,
+};
 use levee_journal::OpenError;
 
 use crate::Ending;
@@ -57,31 +59,8 @@ fn print(report: &AuditReport) {
             torn.bytes, torn.offset, torn.file, torn.reason
         );
     }
-    for campaign in &report.campaigns {
-        let (money, counts) = (&campaign.money, &campaign.counts);
-        println!("campaign {} ({})", campaign.id, campaign.state.name());
-        println!(
-            "  money    funded {} = available {} + reserved {} + in flight {} + escrowed {} + owed \
-             {} + spent {} + returned {}",
-            money.funded_minor,
-            money.available_minor,
-            money.reserved_minor,
-            money.in_flight_minor,
-            money.escrowed_minor,
-            money.owed_minor,
-            money.spent_minor,
-            money.returned_minor
-        );
-        println!(
-            "  vouchers claimed {} = live {} + locked {} + redeemed {} + expired {} + revoked {}",
-            counts.claims,
-            counts.vouchers_live,
-            counts.vouchers_locked,
-            counts.vouchers_redeemed,
-            counts.vouchers_expired,
-            counts.vouchers_revoked
-        );
-    }
+    report.campaigns.iter().for_each(print_campaign);
+    print_orders(&report.orders);
     let operations = &report.operations;
     if operations.level_changes + operations.limit_changes > 0 {
         println!(
@@ -101,4 +80,80 @@ fn print(report: &AuditReport) {
         println!("... and {} more", report.difference_count - listed);
     }
     println!("{}", if report.ok { "audit: clean" } else { "audit: NOT clean" });
+}
+
+fn print_campaign(campaign: &CampaignReport) {
+    let (money, counts) = (&campaign.money, &campaign.counts);
+    println!("campaign {} ({})", campaign.id, campaign.state.name());
+    println!(
+        "  money    funded {} = available {} + reserved {} + in flight {} + escrowed {} + owed \
+         {} + spent {} + returned {}",
+        money.funded_minor,
+        money.available_minor,
+        money.reserved_minor,
+        money.in_flight_minor,
+        money.escrowed_minor,
+        money.owed_minor,
+        money.spent_minor,
+        money.returned_minor
+    );
+    println!(
+        "  vouchers claimed {} + apologies {} = live {} + locked {} + redeemed {} + expired {} + \
+         revoked {}",
+        counts.claims,
+        campaign.compensation.apologies,
+        counts.vouchers_live,
+        counts.vouchers_locked,
+        counts.vouchers_redeemed,
+        counts.vouchers_expired,
+        counts.vouchers_revoked
+    );
+    let given = &campaign.compensation;
+    if *given != CompensationReport::default() {
+        println!(
+            "  given    apologies {}, to outlets {}, unpaid {}",
+            given.apologies_minor, given.outlets_minor, given.unpaid_minor
+        );
+    }
+}
+
+fn print_orders(orders: &OrdersReport) {
+    if orders.outlets == 0 {
+        return;
+    }
+    let states = orders.states.named();
+    let states = states.iter().filter(|(_, count)| *count > 0);
+    let states = states.map(|(name, count)| format!("{name} {count}")).collect::<Vec<_>>();
+    println!(
+        "{} orders at {} outlets: {}",
+        orders.placed,
+        orders.outlets,
+        if states.is_empty() { "none".to_owned() } else { states.join(", ") }
+    );
+    println!(
+        "  promises made {}, late {} ({}.{:02}%); moved {}; {} quotes, {} offers, {} taken",
+        orders.made,
+        orders.late,
+        orders.late_share_ppm / 10_000,
+        orders.late_share_ppm % 10_000 / 100,
+        orders.moved,
+        orders.quotes,
+        orders.offers,
+        orders.offers_taken
+    );
+    println!(
+        "  money    paid {} orders, subsidy {}, captured {}, refunded {}, to be refunded {}",
+        orders.paid,
+        orders.subsidy_minor,
+        orders.captured_minor,
+        orders.refunded_minor,
+        orders.to_refund_minor
+    );
+    let disputes = &orders.disputes;
+    if disputes.recorded > 0 {
+        println!(
+            "  disputes {} of {} in all, {} orders still to be looked at",
+            disputes.recorded, disputes.recorded_minor, disputes.open_orders
+        );
+    }
 }

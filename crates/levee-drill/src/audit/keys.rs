@@ -1,7 +1,7 @@
 //! Which names were used: request keys for a while, references for good, and what each user got.
 
 use std::collections::hash_map::RandomState;
-use std::hash::BuildHasher;
+use std::hash::{BuildHasher, Hash};
 
 use levee_core::types::{Command, Reference, RequestKey, UserKey};
 
@@ -39,13 +39,20 @@ impl Requests {
     }
 }
 
-/// What a reference names; the same text may stand for one of each in one campaign.
+/// What a reference names; the same text may stand for one of each in one scope: a campaign, or an
+/// order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum ReferenceKind {
     Redemption,
     Lock,
     Funding,
     Withdrawal,
+    /// Of an order.
+    Refund,
+    /// What a provider said; in one scope for all, because a trade number is of one order.
+    Payment,
+    /// What a provider said, as put on record for somebody to look at; of an order.
+    Dispute,
 }
 
 /// 128 bits that stand for the text of a reference. Two texts that shared them would show as a
@@ -54,6 +61,13 @@ pub(super) enum ReferenceKind {
 pub(super) struct Fingerprint {
     head: u64,
     tail: u64,
+}
+
+impl Fingerprint {
+    /// Of the same name with an amount.
+    pub(super) fn with(self, amount_minor: u64) -> Self {
+        Self { tail: self.tail.wrapping_add(amount_minor), ..self }
+    }
 }
 
 /// Hashes of the names that a command carries; anything where it carries none.
@@ -91,6 +105,11 @@ impl Namer {
             Command::RedeemVoucher(ask) => names.reference = self.fingerprint(&ask.reference),
             Command::LockVoucher(ask) => names.reference = self.fingerprint(&ask.reference),
             Command::MoveBudget(ask) => names.reference = self.fingerprint(&ask.reference),
+            Command::RefundOrder(ask) => names.reference = self.fingerprint(&ask.reference),
+            Command::RecordPayment(ask) => {
+                let event = (ask.provider, ask.trade, ask.event.kind());
+                names.reference = self.fingerprint_of(&event);
+            }
             _ => {}
         }
         names
@@ -107,8 +126,11 @@ impl Namer {
     }
 
     fn fingerprint(&self, reference: &Reference) -> Fingerprint {
-        let text = reference.as_str();
-        Fingerprint { head: self.texts[0].hash_one(text), tail: self.texts[1].hash_one(text) }
+        self.fingerprint_of(reference.as_str())
+    }
+
+    fn fingerprint_of(&self, name: &(impl Hash + ?Sized)) -> Fingerprint {
+        Fingerprint { head: self.texts[0].hash_one(name), tail: self.texts[1].hash_one(name) }
     }
 }
 
@@ -118,20 +140,20 @@ pub(super) struct References(Keyed<()>);
 
 impl References {
     /// Remembers a reference; returns whether it is new.
-    pub(super) fn is_new(&mut self, kind: ReferenceKind, campaign: u32, text: Fingerprint) -> bool {
-        let (tag, key) = Self::key(kind, campaign, text);
+    pub(super) fn is_new(&mut self, kind: ReferenceKind, scope: u32, text: Fingerprint) -> bool {
+        let (tag, key) = Self::key(kind, scope, text);
         let (_, is_known) = self.0.entry(tag, key);
         !is_known
     }
 
     /// Brings near what [`Self::is_new`] will look at.
-    pub(super) fn glance(&self, kind: ReferenceKind, campaign: u32, text: Fingerprint) -> u64 {
-        self.0.glance(Self::key(kind, campaign, text).0)
+    pub(super) fn glance(&self, kind: ReferenceKind, scope: u32, text: Fingerprint) -> u64 {
+        self.0.glance(Self::key(kind, scope, text).0)
     }
 
-    /// One text gives another key for each kind and campaign.
-    fn key(kind: ReferenceKind, campaign: u32, text: Fingerprint) -> (Tag, [u8; 16]) {
-        let scope = u64::from(campaign) << 8 | kind as u64;
+    /// One text gives another key for each kind and scope.
+    fn key(kind: ReferenceKind, scope: u32, text: Fingerprint) -> (Tag, [u8; 16]) {
+        let scope = u64::from(scope) << 8 | kind as u64;
         // An odd factor keeps scopes apart and spreads them over the bits that become the tag.
         let head = text.head ^ scope.wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let tag = Tag(u32::try_from(head >> 32).expect("the upper half"));

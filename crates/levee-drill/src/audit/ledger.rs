@@ -6,7 +6,10 @@
 use levee_core::types::{CampaignId, CampaignState, Money, Purpose, Terms, VoucherState};
 
 use super::keys::Users;
-use super::report::{CampaignReport, CountsReport, MoneyReport, Notes, SetAsideReport};
+use super::orders::Order;
+use super::report::{
+    CampaignReport, CompensationReport, CountsReport, MoneyReport, Notes, SetAsideReport,
+};
 use super::tables::{Redemption, RedemptionState, Table, Voucher};
 
 /// One campaign.
@@ -20,24 +23,26 @@ pub(super) struct Campaign {
     pub(super) money: MoneyReport,
     pub(super) set_aside: SetAsideReport,
     pub(super) counts: CountsReport,
+    pub(super) compensation: CompensationReport,
     /// What each user got by claims.
     pub(super) users: Users,
-    /// Counted beside the buckets by what happens to vouchers and redemptions.
+    /// Counted beside the buckets by what happens to vouchers, redemptions and orders.
     pub(super) sums: Sums,
     /// What does not add up, as far as it has been told: one line each, not one a command.
     pub(super) told: [bool; FAULTS],
 }
 
-/// Sums over the vouchers and redemptions of a campaign, in minor units.
+/// Sums over the vouchers, redemptions and orders of a campaign, in minor units.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Sums {
     pub(super) live_faces: i128,
     pub(super) locked_faces: i128,
     pub(super) open_rests: i128,
     pub(super) discounts: i128,
+    pub(super) paid_to_outlets: i128,
 }
 
-const FAULTS: usize = 6;
+const FAULTS: usize = 8;
 
 impl Campaign {
     pub(super) fn new(id: CampaignId, terms: Terms) -> Self {
@@ -49,6 +54,7 @@ impl Campaign {
             money: MoneyReport::default(),
             set_aside: SetAsideReport::default(),
             counts: CountsReport::default(),
+            compensation: CompensationReport::default(),
             users: Users::default(),
             sums: Sums::default(),
             told: [false; FAULTS],
@@ -120,12 +126,34 @@ impl Campaign {
         *self.count(to) += 1;
     }
 
-    /// A voucher is issued.
+    /// A voucher is issued for a claim.
     pub(super) fn issue(&mut self, face_minor: u32) {
+        self.counts.claims += 1;
+        self.reserve(face_minor);
+    }
+
+    /// A voucher is issued for an order that ended, out of what is set aside.
+    pub(super) fn apologise(&mut self, face_minor: u32) {
+        self.compensation.apologies += 1;
+        self.compensation.apologies_minor += i128::from(face_minor);
+        self.set_aside.compensation_minor -= i128::from(face_minor);
+        self.reserve(face_minor);
+    }
+
+    fn reserve(&mut self, face_minor: u32) {
         self.money.available_minor -= i128::from(face_minor);
         self.put_face(VoucherState::Live, face_minor.into());
-        self.counts.claims += 1;
         self.counts.vouchers_live += 1;
+    }
+
+    /// An outlet is paid for an order that ended, out of what is set aside.
+    pub(super) fn pay_outlet(&mut self, amount_minor: u64) {
+        let amount = i128::from(amount_minor);
+        self.compensation.outlets_minor += amount;
+        self.set_aside.compensation_minor -= amount;
+        self.money.available_minor -= amount;
+        self.money.spent_minor += amount;
+        self.sums.paid_to_outlets += amount;
     }
 
     /// A voucher that is not redeemed, neither before nor after, changes its state.
@@ -211,13 +239,18 @@ impl Campaign {
             money.spent_minor,
             money.returned_minor,
         ];
+        let aside = &self.set_aside;
+        let aside = [aside.invites_minor, aside.envelopes_minor, aside.compensation_minor];
+        let issued = counts.claims + self.compensation.apologies;
         let holds = [
             parts.iter().sum::<i128>() == money.funded_minor,
             parts.iter().all(|part| *part >= 0),
             self.set_aside_minor() <= money.available_minor,
+            aside.iter().all(|part| *part >= 0),
             money.reserved_minor == sums.live_faces + sums.open_rests,
             money.in_flight_minor == sums.locked_faces,
-            counts.claims
+            money.spent_minor == sums.discounts + sums.paid_to_outlets,
+            issued
                 == counts.vouchers_live
                     + counts.vouchers_locked
                     + counts.vouchers_redeemed
@@ -232,9 +265,11 @@ impl Campaign {
             "the buckets do not sum up to what was funded",
             "a bucket is below zero",
             "more is set aside than is available",
+            "a part that is set aside is below zero",
             "reserved is not the face of live vouchers and the open rests",
             "in flight is not the face of locked vouchers",
-            "the vouchers in all states are not the vouchers claimed",
+            "spent is not the discounts and what outlets were paid",
+            "the vouchers in all states are not the vouchers issued",
         ];
         for (fault, what) in faults.iter().enumerate() {
             let is_new = !holds[fault] && !self.told[fault];
@@ -253,15 +288,18 @@ impl Campaign {
             money: self.money,
             counts: self.counts,
             set_aside: self.set_aside,
+            compensation: self.compensation,
         }
     }
 }
 
-/// Counts the tables through once more and compares with what was kept command by command.
-pub(super) fn recount_at_the_end(
+/// Counts the tables through once more and compares with what was kept command by command. `orders`:
+/// each with the place of the campaign whose terms of compensation hold for it.
+pub(super) fn recount_at_the_end<'a>(
     campaigns: &[Campaign],
     vouchers: &Table<Voucher>,
     redemptions: &Table<Redemption>,
+    orders: impl Iterator<Item = (u32, &'a Order)>,
     notes: &mut Notes,
 ) {
     let mut recounted: Vec<Campaign> = campaigns
@@ -271,11 +309,17 @@ pub(super) fn recount_at_the_end(
     let at = |campaign: u32| usize::try_from(campaign).expect("a place in the list of campaigns");
     for voucher in vouchers.iter() {
         let campaign = &mut recounted[at(voucher.campaign)];
-        campaign.counts.claims += 1;
+        let face = i128::from(voucher.face_minor);
+        if voucher.is_apology {
+            campaign.compensation.apologies += 1;
+            campaign.compensation.apologies_minor += face;
+        } else {
+            campaign.counts.claims += 1;
+        }
         *campaign.count(voucher.state) += 1;
         match voucher.state {
-            VoucherState::Live => campaign.sums.live_faces += i128::from(voucher.face_minor),
-            VoucherState::Locked => campaign.sums.locked_faces += i128::from(voucher.face_minor),
+            VoucherState::Live => campaign.sums.live_faces += face,
+            VoucherState::Locked => campaign.sums.locked_faces += face,
             VoucherState::Redeemed | VoucherState::Expired | VoucherState::Revoked => {}
         }
     }
@@ -289,20 +333,23 @@ pub(super) fn recount_at_the_end(
             sums.open_rests += i128::from(redemption.rest_minor);
         }
     }
+    for (campaign, order) in orders {
+        let campaign = &mut recounted[at(campaign)];
+        campaign.sums.paid_to_outlets += i128::from(order.outlet_paid_minor);
+        campaign.compensation.outlets_minor += i128::from(order.outlet_paid_minor);
+        campaign.compensation.unpaid_minor += i128::from(order.unpaid_minor);
+    }
     for (kept, counted) in campaigns.iter().zip(&recounted) {
         let id = &kept.id;
-        notes.check(kept.counts == counted.counts, || {
-            format!("campaign {id}: counted {:?}, kept {:?}", counted.counts, kept.counts)
+        let (was, is) = ((kept.counts, kept.compensation), (counted.counts, counted.compensation));
+        notes.check(was == is, || format!("campaign {id}: counted {is:?}, kept {was:?}"));
+        let spent = kept.money.spent_minor;
+        let expected = counted.sums.discounts + counted.sums.paid_to_outlets;
+        notes.check(kept.sums == counted.sums && spent == expected, || {
+            format!(
+                "campaign {id}: counted {:?}, kept {:?}, spent {spent}",
+                counted.sums, kept.sums
+            )
         });
-        notes.check(
-            kept.sums == counted.sums && kept.money.spent_minor == counted.sums.discounts,
-            || {
-                let spent = kept.money.spent_minor;
-                format!(
-                    "campaign {id}: counted {:?}, kept {:?}, spent {spent}",
-                    counted.sums, kept.sums
-                )
-            },
-        );
     }
 }

@@ -11,9 +11,9 @@
 //! | `vouchers.rs` | claims, locks, releases, revocations |
 //! | `redemptions.rs` | redemptions and their undoing |
 //! | `operations.rs` | the brownout level and the limit of claims |
-//! | `outlets.rs` | documents and pauses of outlets |
-//! | `orders.rs` | orders, payments, tickets, refunds |
-//! | `time.rs` | ticks, outages and grace |
+//! | `outlets.rs`, `hours.rs` | documents, pauses, staff of outlets; when they are open |
+//! | `orders/` | quotes, orders, payments, tickets, refunds, compensation |
+//! | `time.rs`, `line.rs` | ticks, outages and grace; what is due next |
 //! | `terms.rs` | what the terms say: discount, hours, what is frozen |
 //! | `ledger.rs` | the buckets of a campaign, and the recount at the end |
 //! | `tables.rs` | what was issued, by number |
@@ -23,11 +23,12 @@
 
 mod ahead;
 mod campaigns;
+mod hours;
 mod keyed;
 mod keys;
 mod ledger;
+mod line;
 mod operations;
-mod order;
 mod orders;
 mod outlets;
 mod recount;
@@ -47,10 +48,10 @@ use std::path::Path;
 use levee_core::types::{Command, Outcome};
 use levee_journal::Reader;
 
-pub use order::OrdersReport;
+pub use orders::{DisputesReport, OrdersReport, StatesReport};
 pub use report::{
-    AuditError, AuditReport, CampaignReport, CountsReport, Difference, MoneyReport,
-    OperationsReport, SetAsideReport, TornTailReport,
+    AuditError, AuditReport, CampaignReport, CompensationReport, CountsReport, Difference,
+    MoneyReport, OperationsReport, SetAsideReport, TornTailReport,
 };
 
 use ahead::LOOK_AHEAD_EVENTS;

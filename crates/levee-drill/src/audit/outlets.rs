@@ -1,24 +1,27 @@
-//! Outlets: their documents and pauses.
+//! Outlets: their documents, pauses, and who works there.
 
 use std::collections::BTreeMap;
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 
 use levee_core::types::{
-    ACCEPT_WITHIN_MS_MAX, DOCUMENT_LEN_MAX, DURATION_MS_MAX, NameHash, OutletId, OutletNo,
-    PauseOutlet, PutOutlet, ResumeOutlet, STATIONS_MAX,
+    ACCEPT_WITHIN_MS_MAX, DOCUMENT_LEN_MAX, DURATION_MS_MAX, NameHash, Opening, OutletId, OutletNo,
+    PauseOutlet, PutOutlet, READY_WITHIN_MS_MAX, RecordWalkIns, ResumeOutlet, STATIONS_MAX,
+    SetStaffing, Terms, UNIT_MS_MAX, WORK_MAX,
 };
 
+use super::hours::Hours;
 use super::recount::Recount;
 
 /// One outlet.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(super) struct Outlet {
     pub(super) brand: NameHash,
     pub(super) accept_within_ms: u64,
-    stations: u16,
+    pub(super) ready_within_ms: u64,
+    pub(super) hours: Hours,
     version: u32,
-    /// Of its document.
+    /// Of all that was put.
     hash: u64,
     /// `Some(None)`: until somebody resumes it.
     pause: Option<Option<u64>>,
@@ -47,38 +50,48 @@ impl Outlets {
     pub(super) fn len(&self) -> usize {
         self.list.len()
     }
+
+    fn number(&self, id: &OutletId) -> Option<OutletNo> {
+        self.by_id.get(id).copied().map(OutletNo)
+    }
+
+    /// Of all that a command puts, by keys that are drawn anew in every run.
+    fn hash(&self, put: &PutOutlet) -> u64 {
+        let hours = put.opening.hours.iter().map(|part| (part.from_minute, part.until_minute));
+        let offsets = put.opening.offsets.iter().map(|offset| (offset.from_ms, offset.minutes));
+        self.hasher.hash_one((
+            &put.document,
+            (put.brand, put.stations, put.unit_ms),
+            (put.accept_within_ms, put.ready_within_ms),
+            (hours.collect::<Vec<_>>(), offsets.collect::<Vec<_>>()),
+        ))
+    }
 }
 
 impl Recount {
     pub(super) fn put_outlet(&mut self, ask: &PutOutlet, number: OutletNo, version: u32) {
-        let (len, stations, within_ms) = (ask.document.len(), ask.stations, ask.accept_within_ms);
-        let notes = &mut self.notes;
-        notes.check(len <= DOCUMENT_LEN_MAX, || format!("a document of {len} bytes"));
-        notes.check((1..=STATIONS_MAX).contains(&stations), || format!("{stations} stations"));
-        notes.check((1..=ACCEPT_WITHIN_MS_MAX).contains(&within_ms), || {
-            format!("an outlet that accepts within {within_ms} ms")
-        });
-        let book = &mut self.outlets;
+        self.check_document(ask);
+        let (book, notes) = (&mut self.outlets, &mut self.notes);
         let known = book.by_id.get(&ask.id).copied();
         let expected = known.map_or(book.list.len(), |known| OutletNo(known).index());
         notes.check(number.index() == expected, || {
             format!("outlet {number} stands where {expected} follows")
         });
-        let before = known.and_then(|known| book.list.get(OutletNo(known).index())).copied();
+        let hash = book.hash(ask);
+        let before = known.and_then(|known| book.list.get(OutletNo(known).index()));
         let after = Outlet {
             brand: ask.brand,
-            accept_within_ms: within_ms,
-            stations,
+            accept_within_ms: ask.accept_within_ms,
+            ready_within_ms: ask.ready_within_ms,
+            hours: Hours::of(&ask.opening),
             version: before.map_or(0, |before| before.version) + 1,
-            hash: book.hasher.hash_one(&ask.document),
+            hash,
             pause: before.and_then(|before| before.pause),
         };
         notes.check(version == after.version, || {
             format!("version {version} of outlet {}, where {} follows", ask.id, after.version)
         });
-        let says =
-            |outlet: &Outlet| (outlet.brand, outlet.accept_within_ms, outlet.stations, outlet.hash);
-        notes.check(before.is_none_or(|before| says(&before) != says(&after)), || {
+        notes.check(before.is_none_or(|before| before.hash != hash), || {
             format!("outlet {} is put as it is already", ask.id)
         });
         match book.list.get_mut(expected) {
@@ -89,6 +102,40 @@ impl Recount {
                 book.list.push(after);
             }
         }
+    }
+
+    fn check_document(&mut self, ask: &PutOutlet) {
+        let (len, stations, unit_ms) = (ask.document.len(), ask.stations, ask.unit_ms);
+        let (accept_ms, ready_ms) = (ask.accept_within_ms, ask.ready_within_ms);
+        let notes = &mut self.notes;
+        notes.check(len <= DOCUMENT_LEN_MAX, || format!("a document of {len} bytes"));
+        notes.check((1..=STATIONS_MAX).contains(&stations), || format!("{stations} stations"));
+        notes.check((1..=UNIT_MS_MAX).contains(&unit_ms), || format!("{unit_ms} ms for a unit"));
+        notes.check((1..=ACCEPT_WITHIN_MS_MAX).contains(&accept_ms), || {
+            format!("an outlet that accepts within {accept_ms} ms")
+        });
+        notes.check((1..=READY_WITHIN_MS_MAX).contains(&ready_ms), || {
+            format!("an outlet that is ready within {ready_ms} ms")
+        });
+        notes.check(can_be_read(&ask.opening), || format!("opening hours {:?}", ask.opening));
+    }
+
+    pub(super) fn set_staffing(&mut self, ask: SetStaffing) {
+        let SetStaffing { outlet, stations, .. } = ask;
+        let notes = &mut self.notes;
+        notes.check((1..=STATIONS_MAX).contains(&stations), || format!("{stations} stations"));
+        let is_known = self.outlets.get(outlet).is_some();
+        notes.check(is_known, || format!("there is no outlet {outlet}"));
+        self.tally.staffing_changes += 1;
+    }
+
+    pub(super) fn walk_ins(&mut self, ask: RecordWalkIns) {
+        let RecordWalkIns { outlet, work, .. } = ask;
+        let notes = &mut self.notes;
+        notes.check((1..=WORK_MAX).contains(&work), || format!("walk-ins with work {work}"));
+        let is_known = self.outlets.get(outlet).is_some();
+        notes.check(is_known, || format!("there is no outlet {outlet}"));
+        self.tally.walk_in_work += u64::from(work);
     }
 
     /// The outlet that a command names; a difference when there is none.
@@ -108,6 +155,9 @@ impl Recount {
         let Some(outlet) = self.outlet_named(&ask.outlet) else { return };
         let is_same = outlet.is_paused_at(now_ms) && outlet.pause == Some(ask.until_ms);
         outlet.pause = Some(ask.until_ms);
+        if let (Some(until_ms), Some(number)) = (ask.until_ms, self.outlets.number(&ask.outlet)) {
+            self.pauses.push(number.0, until_ms);
+        }
         self.notes.check(!is_same, || format!("outlet {} is paused as it is already", ask.outlet));
     }
 
@@ -119,6 +169,11 @@ impl Recount {
         outlet.pause = None;
         self.notes
             .check(was_paused, || format!("outlet {} is resumed, and was not paused", ask.outlet));
+    }
+
+    /// When a pause ends by itself, if there is one that does.
+    pub(super) fn pause_ends_ms(&self, number: OutletNo) -> Option<u64> {
+        self.outlets.get(number)?.pause.flatten()
     }
 
     /// A tick says that a pause is over.
@@ -135,4 +190,18 @@ impl Recount {
             )),
         }
     }
+}
+
+/// Whether opening hours are such that they mean something: offsets in order and of at most a day,
+/// parts of the day that are not empty, and lists of bounded length.
+fn can_be_read(opening: &Opening) -> bool {
+    let Opening { offsets, hours } = opening;
+    offsets.len() <= Terms::LIST_MAX
+        && hours.len() <= Terms::LIST_MAX
+        && offsets.is_sorted_by(|one, next| one.from_ms < next.from_ms)
+        && offsets.iter().all(|offset| offset.minutes.unsigned_abs() <= 24 * 60)
+        && hours.iter().all(|part| {
+            let (from, until) = (part.from_minute, part.until_minute);
+            from < 24 * 60 && until <= 24 * 60 && from != until
+        })
 }

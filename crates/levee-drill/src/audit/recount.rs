@@ -1,14 +1,15 @@
 //! The recount's state, and what holds for every record and every command, whatever its kind.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 use levee_core::types::{CampaignId, CampaignNo, Command, Outcome, SweptOrders};
 
 use super::Fact;
 use super::keys::{Names, References, Requests};
 use super::ledger::{Campaign, recount_at_the_end};
+use super::line::Line;
 use super::operations::Operations;
-use super::order::Order;
+use super::orders::{Order, Quote, Tally};
 use super::outlets::Outlets;
 use super::report::{AuditReport, Notes};
 use super::stream::{Ending, Entry, Event};
@@ -33,8 +34,14 @@ pub(super) struct Recount {
     pub(super) operations: Operations,
     pub(super) outlets: Outlets,
     pub(super) orders: Table<Order>,
-    /// Provider, trade number and kind of all events of payments that had an effect.
-    pub(super) payment_events: HashSet<(u32, [u8; 16], u8)>,
+    pub(super) quotes: Table<Quote>,
+    /// What ends by the clock: orders under way, quotes that hold offers, pauses of outlets.
+    pub(super) due_orders: Line,
+    pub(super) held_quotes: Line,
+    pub(super) pauses: Line,
+    /// Orders for which something is to be given, by number.
+    pub(super) owed: BTreeSet<u32>,
+    pub(super) tally: Tally,
     /// Time of the record that is being looked at.
     pub(super) now_ms: u64,
     /// Times of the last record before it, and of the last with commands.
@@ -67,7 +74,12 @@ impl Default for Recount {
             operations: Operations::default(),
             outlets: Outlets::default(),
             orders: Table::new("order"),
-            payment_events: HashSet::new(),
+            quotes: Table::new("quote"),
+            due_orders: Line::default(),
+            held_quotes: Line::default(),
+            pauses: Line::default(),
+            owed: BTreeSet::new(),
+            tally: Tally::default(),
             now_ms: 0,
             record_before_ms: 0,
             commands_before_ms: 0,
@@ -212,16 +224,34 @@ impl Recount {
             }
             (Command::PauseOutlet(ask), Outcome::OutletPaused) => self.pause_outlet(ask),
             (Command::ResumeOutlet(ask), Outcome::OutletResumed) => self.resume_outlet(ask),
+            (Command::SetStaffing(ask), Outcome::StaffingSet) => self.set_staffing(*ask),
+            (Command::RecordWalkIns(ask), Outcome::WalkInsRecorded) => self.walk_ins(*ask),
+            _ => self.of_orders(entry),
+        }
+    }
+
+    fn of_orders(&mut self, entry: &Entry) {
+        let Entry { command, outcome, names } = entry;
+        let names = *names;
+        match (command, outcome) {
+            (Command::QuoteOrder(ask), Outcome::Quoted(quoted)) => self.quote(ask, quoted),
             (Command::PlaceOrder(ask), Outcome::OrderPlaced { .. }) => self.place(ask, outcome),
             (Command::RecordPayment(ask), Outcome::OrderChanged(change)) => {
-                self.payment(ask, change);
+                self.payment(ask, names, change);
             }
+            (Command::RecordPayment(ask), Outcome::PaymentDisputed) => self.dispute(ask, names),
+            (Command::SettleDispute(ask), Outcome::DisputeSettled) => self.settle_dispute(ask),
             (Command::RecordRefund(ask), Outcome::OrderChanged(change)) => {
                 self.refund_result(*ask, change);
             }
             (Command::MoveTicket(ask), Outcome::OrderChanged(change)) => self.ticket(*ask, change),
+            (Command::MoveTicket(ask), Outcome::OrderMoved(moved)) => {
+                self.reject_and_move(*ask, *moved);
+            }
             (Command::CancelOrder(ask), Outcome::OrderChanged(change)) => self.cancel(ask, change),
-            (Command::RefundOrder(ask), Outcome::OrderChanged(change)) => self.refund(ask, change),
+            (Command::RefundOrder(ask), Outcome::OrderChanged(change)) => {
+                self.refund(ask, names, change);
+            }
             _ => self.notes.note(format!("{outcome:?} cannot come of {command:?}")),
         }
     }
@@ -261,9 +291,14 @@ impl Recount {
         self.campaigns.get(number.index())
     }
 
+    /// Whether the command that is looked at has a difference already, which explains others.
+    pub(super) fn is_explained(&self) -> bool {
+        self.notes.count > self.noted_before
+    }
+
     /// What must add up in a campaign that a fact has touched.
     pub(super) fn check_sums(&mut self, campaign: u32) {
-        let explained = self.notes.count > self.noted_before;
+        let explained = self.is_explained();
         if let Some(campaign) = self.campaigns.get_mut(CampaignNo(campaign).index()) {
             campaign.check_sums(&mut self.notes, explained);
         }
@@ -273,12 +308,16 @@ impl Recount {
         let last_seq = self.next_seq.saturating_sub(1);
         self.notes.seq = last_seq;
         let orders = self.orders_report();
-        recount_at_the_end(&self.campaigns, &self.vouchers, &self.redemptions, &mut self.notes);
+        let mut notes = std::mem::take(&mut self.notes);
+        let by_campaign = self.orders.iter();
+        let by_campaign = by_campaign.filter_map(|order| Some((self.campaign_of(order)?.0, order)));
+        let (vouchers, redemptions) = (&self.vouchers, &self.redemptions);
+        recount_at_the_end(&self.campaigns, vouchers, redemptions, by_campaign, &mut notes);
         AuditReport {
-            ok: self.notes.count == 0,
+            ok: notes.count == 0,
             commands: self.commands,
-            differences: self.notes.kept,
-            difference_count: self.notes.count,
+            differences: notes.kept,
+            difference_count: notes.count,
             from: "genesis",
             campaigns: self.campaigns.iter().map(|campaign| campaign.report(self.now_ms)).collect(),
             operations: self.operations.report(),

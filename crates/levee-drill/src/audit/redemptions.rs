@@ -1,7 +1,8 @@
 //! Redemptions, and their undoing.
 
 use levee_core::types::{
-    BILL_MINOR_MAX, Bill, CampaignNo, LockNo, Outcome, RedeemVoucher, RedemptionNo, VoucherState,
+    BILL_MINOR_MAX, Bill, CampaignNo, LockNo, Outcome, RedeemVoucher, RedemptionNo, VoucherKind,
+    VoucherState,
 };
 
 use super::keys::{Names, ReferenceKind};
@@ -105,12 +106,17 @@ impl Recount {
             notes.note(format!("the voucher is not for this {what}"));
         }
         notes.check(is_in_hours(terms, self.now_ms), || "the voucher is not for this hour".into());
-        let least = terms.voucher.min_spend_minor;
+        let least = if voucher.is_apology { 0 } else { terms.voucher.min_spend_minor };
         notes.check(bill >= least, || format!("a bill of {bill}, where {least} is the least"));
         let stated = u64::from(stated_minor);
         notes.check(stated > 0 && stated <= bill, || format!("{stated} off a bill of {bill}"));
         if knows_rules && stated > 0 && stated <= bill {
-            let expected = discount_minor(terms.voucher.kind, bill);
+            let kind = if voucher.is_apology {
+                VoucherKind::AmountOff { face_minor: voucher.face_minor }
+            } else {
+                terms.voucher.kind
+            };
+            let expected = discount_minor(kind, bill);
             notes.check(stated == expected, || {
                 format!("{stated} off a bill of {bill}, where the terms give {expected}")
             });

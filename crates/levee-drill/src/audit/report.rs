@@ -4,7 +4,7 @@ use levee_core::types::{CampaignState, DecodeError, Level};
 use levee_journal::{OpenError, TornTail};
 use serde::Serialize;
 
-use super::order::OrdersReport;
+use super::orders::OrdersReport;
 
 /// Differences that are kept in full; all are counted. One slip can echo through a whole journal.
 pub(super) const DIFFERENCES_MAX: usize = 100;
@@ -92,6 +92,21 @@ pub struct CampaignReport {
     pub counts: CountsReport,
     /// Parts of what is available.
     pub set_aside: SetAsideReport,
+    /// What was given for orders that ended.
+    pub compensation: CompensationReport,
+}
+
+/// What one campaign has given for orders that ended without the fault of those who get it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct CompensationReport {
+    /// Vouchers given to users; they are no claims.
+    pub apologies: u64,
+    /// Their faces, in minor units.
+    pub apologies_minor: i128,
+    /// Paid to outlets, in minor units.
+    pub outlets_minor: i128,
+    /// What the terms promise and what was set aside did not cover, in minor units.
+    pub unpaid_minor: i128,
 }
 
 /// The buckets of one campaign in minor units. Signed and wide, so that an overspent budget can be
@@ -137,7 +152,7 @@ pub struct CountsReport {
     pub envelope_openings: u64,
     /// None yet.
     pub invites_accepted: u64,
-    /// None yet.
+    /// None: orders are counted for the whole installation.
     pub orders: u64,
 }
 

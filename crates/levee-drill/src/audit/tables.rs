@@ -16,6 +16,8 @@ pub(super) struct Voucher {
     /// Place of its campaign, which exists.
     pub(super) campaign: u32,
     pub(super) face_minor: u32,
+    /// Given for an order that ended, not for a claim.
+    pub(super) is_apology: bool,
     /// The lock that holds it, while it is locked.
     pub(super) lock: Option<LockNo>,
     /// As the journal has recorded it.

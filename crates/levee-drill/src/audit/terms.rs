@@ -1,7 +1,7 @@
 //! What terms say, read independently: who meets them, when and where a voucher may be used, what
 //! it takes off a bill, and what may no longer change.
 
-use levee_core::types::{Bill, NameHash, Terms, VoucherKind, VoucherTerms};
+use levee_core::types::{Bill, NameHash, Terms, VoucherKind, VoucherTerms, ZoneOffset};
 
 const MINUTES_A_DAY: i64 = 24 * 60;
 
@@ -32,7 +32,7 @@ pub(super) fn is_in_hours(terms: &Terms, at_ms: u64) -> bool {
         return true;
     }
     let Ok(utc) = i64::try_from(at_ms / 60_000) else { return false };
-    let minute = (utc + minutes_ahead(terms, at_ms)).rem_euclid(MINUTES_A_DAY);
+    let minute = (utc + minutes_ahead(&terms.offsets, at_ms)).rem_euclid(MINUTES_A_DAY);
     terms.voucher.hours.iter().any(|part| {
         let (from, until) = (i64::from(part.from_minute), i64::from(part.until_minute));
         let passes_midnight = until <= from;
@@ -45,8 +45,8 @@ pub(super) fn is_in_hours(terms: &Terms, at_ms: u64) -> bool {
 }
 
 /// How far local time is ahead of UTC: by the last offset that has begun.
-fn minutes_ahead(terms: &Terms, at_ms: u64) -> i64 {
-    let begun = terms.offsets.iter().rev().find(|offset| offset.from_ms <= at_ms);
+pub(super) fn minutes_ahead(offsets: &[ZoneOffset], at_ms: u64) -> i64 {
+    let begun = offsets.iter().rev().find(|offset| offset.from_ms <= at_ms);
     begun.map_or(0, |offset| i64::from(offset.minutes))
 }
 
@@ -57,7 +57,7 @@ fn is_same_zone(was: &Terms, is: &Terms) -> bool {
     let changes = was.offsets.iter().chain(&is.offsets).map(|offset| offset.from_ms);
     let changes = changes.filter(|at_ms| (was.opens_at_ms..over_ms).contains(at_ms));
     let mut instants = changes.chain([was.opens_at_ms]);
-    instants.all(|at_ms| minutes_ahead(was, at_ms) == minutes_ahead(is, at_ms))
+    instants.all(|at_ms| minutes_ahead(&was.offsets, at_ms) == minutes_ahead(&is.offsets, at_ms))
 }
 
 /// What a voucher takes off a bill by rules 1: the face or the bill, whichever is less; of a

@@ -67,20 +67,19 @@ impl Recount {
     }
 
     /// Every listed thing was still there and its time was over. That nothing which is due stays
-    /// unlisted is not counted: the limit may end a tick anywhere, and every use of a thing is
-    /// checked by the clock.
+    /// unlisted is counted of orders, quotes and pauses alone: a limit of steps may end the sweep of
+    /// vouchers and redemptions anywhere, and every use of a thing is checked by the clock.
     pub(super) fn tick(&mut self, tick: Tick, swept: &Swept, orders: &SweptOrders) {
         let limit = usize::try_from(tick.limit).unwrap_or(usize::MAX);
         self.notes.check(orders.len() <= limit, || {
-            format!("{} orders and pauses ended at a limit of {limit}", orders.len())
+            format!("{} orders, quotes and pauses ended at a limit of {limit}", orders.len())
         });
         let others = swept.vouchers.len().saturating_add(swept.redemptions.len());
         self.notes.check(swept.locks.len() <= limit && others <= limit, || {
             format!("{} things expired at a limit of {limit}", swept.len())
         });
         swept.locks.iter().for_each(|lock| self.sweep_lock(*lock));
-        orders.expired.iter().for_each(|order| self.sweep_order(*order));
-        orders.resumed.iter().for_each(|outlet| self.sweep_pause(*outlet));
+        self.sweep_orders(limit, orders);
         swept.vouchers.iter().for_each(|voucher| self.sweep_voucher(*voucher));
         swept.redemptions.iter().for_each(|redemption| self.sweep_redemption(*redemption));
     }

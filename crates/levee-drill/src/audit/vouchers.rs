@@ -74,6 +74,7 @@ impl Recount {
             valid_until_ms: now_ms.saturating_add(terms.voucher.valid_for_ms),
             campaign: ask.campaign.0,
             face_minor,
+            is_apology: false,
             lock: None,
             state: VoucherState::Live,
         };
@@ -120,11 +121,11 @@ impl Recount {
     pub(super) fn reference(
         &mut self,
         kind: ReferenceKind,
-        campaign: u32,
+        scope: u32,
         reference: &Reference,
         text: Fingerprint,
     ) {
-        let is_new = self.references.is_new(kind, campaign, text);
+        let is_new = self.references.is_new(kind, scope, text);
         self.notes.check(is_new, || format!("{kind:?} reference {reference:?} was used already"));
     }
 

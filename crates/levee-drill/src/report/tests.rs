@@ -1,7 +1,7 @@
 //! The page, from a synthetic drill. With `LEVEE_REPORT=FILE` it is written there, to be looked at.
 
 use super::html;
-use crate::audit::{CampaignReport, CountsReport, MoneyReport, SetAsideReport};
+use crate::audit::{CampaignReport, CompensationReport, CountsReport, MoneyReport, SetAsideReport};
 use crate::curve::Curve;
 use crate::festival::*;
 use crate::numbers::{narrow, real, whole};
@@ -98,6 +98,7 @@ fn synthetic() -> Summary {
             money,
             counts,
             set_aside: SetAsideReport::default(),
+            compensation: CompensationReport::default(),
         }],
         audit: AuditSummary { ok: true, commands: acked + used, ..AuditSummary::default() },
         latency_ms: LatenciesSummary {

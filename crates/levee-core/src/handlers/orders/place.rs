@@ -44,16 +44,21 @@ impl State {
 
         let work = Work(place.work);
         let ready_at_ms = match offer {
-            Some(ticket) => ticket.ready_at_ms,
+            // No order is promised for before it was placed.
+            Some(ticket) => ticket.ready_at_ms.max(now_ms),
             None => self
                 .ready_in_time(now_ms, place.outlet, work, place.ready_by_ms)
                 .ok_or(Refusal::OutletBusy)?,
         };
 
         let ticket = match (offer, place.offer) {
-            (Some(ticket), Some(offer)) => {
+            (Some(ticket), Some(offer)) if ticket.ready_at_ms == ready_at_ms => {
                 self.end_quote(now_ms, offer.quote, Some(offer.place));
                 ticket
+            }
+            (_, Some(offer)) => {
+                self.end_quote(now_ms, offer.quote, None);
+                self.promise(now_ms, place.outlet, work, ready_at_ms)
             }
             _ => self.promise(now_ms, place.outlet, work, ready_at_ms),
         };

@@ -1,6 +1,8 @@
 //! Journals without a fault: what is allowed must not be called a difference.
 
-use super::super::{CampaignReport, CountsReport, MoneyReport, SetAsideReport, audit_until};
+use super::super::{
+    CampaignReport, CompensationReport, CountsReport, MoneyReport, SetAsideReport, audit_until,
+};
 use super::*;
 
 #[test]
@@ -31,6 +33,7 @@ fn a_clean_story_has_these_buckets() {
             ..CountsReport::default()
         },
         set_aside: SetAsideReport { invites_minor: 1_000, ..SetAsideReport::default() },
+        compensation: CompensationReport::default(),
     };
     assert_eq!(report.differences, []);
     assert!(report.ok);

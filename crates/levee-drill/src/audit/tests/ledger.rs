@@ -21,6 +21,7 @@ fn voucher() -> Voucher {
         valid_until_ms: 11_000,
         campaign: 0,
         face_minor: 2_500,
+        is_apology: false,
         lock: None,
         state: VoucherState::Live,
     }
@@ -33,8 +34,8 @@ fn whats(notes: &Notes) -> Vec<&str> {
 #[test]
 fn sums_that_do_not_add_up() {
     type Case = (fn(&mut Campaign), &'static str);
-    let cases: [Case; 7] = [
-        (|c| c.money.spent_minor += 1, "the buckets do not sum up to what was funded"),
+    let cases: [Case; 9] = [
+        (|c| c.money.funded_minor += 1, "the buckets do not sum up to what was funded"),
         (
             |c| {
                 c.money.owed_minor -= 1;
@@ -44,6 +45,10 @@ fn sums_that_do_not_add_up() {
         ),
         (|c| c.set_aside.envelopes_minor = 7_501, "more is set aside than is available"),
         (
+            |c| (c.set_aside.compensation_minor, c.set_aside.invites_minor) = (-1, 1),
+            "a part that is set aside is below zero",
+        ),
+        (
             |c| c.sums.live_faces -= 1,
             "reserved is not the face of live vouchers and the open rests",
         ),
@@ -52,9 +57,10 @@ fn sums_that_do_not_add_up() {
             "reserved is not the face of live vouchers and the open rests",
         ),
         (|c| c.sums.locked_faces += 1, "in flight is not the face of locked vouchers"),
+        (|c| c.sums.paid_to_outlets += 1, "spent is not the discounts and what outlets were paid"),
         (
             |c| c.counts.vouchers_expired += 1,
-            "the vouchers in all states are not the vouchers claimed",
+            "the vouchers in all states are not the vouchers issued",
         ),
     ];
     for (break_it, expected) in cases {
@@ -84,8 +90,11 @@ fn the_tables_are_counted_again_at_the_end() {
     vouchers.put(0, Some(voucher()));
     let redemptions = Table::new("redemption");
     type Case = (fn(&mut Campaign), u64);
-    let cases: [Case; 6] = [
+    let cases: [Case; 9] = [
         (|_| {}, 0),
+        (|c| c.compensation.apologies += 1, 1),
+        (|c| c.compensation.unpaid_minor += 1, 1),
+        (|c| c.sums.paid_to_outlets += 1, 1),
         (|c| c.counts.claims += 1, 1),
         (|c| c.counts.vouchers_locked += 1, 1),
         (|c| c.sums.live_faces += 1, 1),
@@ -95,7 +104,8 @@ fn the_tables_are_counted_again_at_the_end() {
     for (place, (break_it, expected)) in cases.into_iter().enumerate() {
         let (mut campaign, mut notes) = (campaign(), Notes::default());
         break_it(&mut campaign);
-        recount_at_the_end(&[campaign], &vouchers, &redemptions, &mut notes);
+        let no_orders = std::iter::empty();
+        recount_at_the_end(&[campaign], &vouchers, &redemptions, no_orders, &mut notes);
         assert_eq!(notes.count, expected, "case {place}: {:?}", notes.kept);
     }
 }

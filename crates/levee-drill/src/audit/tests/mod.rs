@@ -1,13 +1,15 @@
 //! Journals written by hand: a clean story, and the same story doctored in one place at a time.
 
 mod clean;
+mod crowd;
 mod doctored;
 mod doctored_campaigns;
 mod doctored_operations;
-mod doctored_orders;
+
 mod doctored_uses;
 mod keyed;
 mod ledger;
+mod orders;
 mod rules;
 mod unreadable;
 
@@ -150,6 +152,7 @@ fn terms() -> Terms {
         envelopes: None,
         prize_max_minor: None,
         per_user_total_minor: None,
+        compensation: None,
     }
 }
 

@@ -1,0 +1,140 @@
+//! What providers say of payments and refunds, refunds that somebody asks for, and disputes.
+
+use levee_core::types::{
+    OrderChange, OrderEnd, OrderState, Party, PaymentEvent, PaymentState, RecordPayment,
+    RecordRefund, RefundOrder, RefundResult, SettleDispute,
+};
+
+use super::order::comes_after;
+use crate::audit::keys::{Names, ReferenceKind};
+use crate::audit::recount::Recount;
+
+impl Recount {
+    pub(in crate::audit) fn payment(
+        &mut self,
+        ask: &RecordPayment,
+        names: Names,
+        said: &OrderChange,
+    ) {
+        let is_new = self.references.is_new(ReferenceKind::Payment, 0, names.reference);
+        self.notes.check(is_new, || format!("{:?} of this trade was taken already", ask.event));
+        let Some((before, mut order)) = self.order_now(ask.order) else { return };
+        let payable_minor = order.payable_minor;
+        self.notes.check(payable_minor > 0, || {
+            format!("a payment of order {}, where nothing is to be paid", ask.order)
+        });
+        let trade = (ask.provider, ask.trade);
+        let is_first = order.trade.is_none();
+        self.notes.check(is_first || order.trade == Some(trade), || {
+            format!("order {} is paid under another trade number", ask.order)
+        });
+        order.trade.get_or_insert(trade);
+        let was = order.said;
+        match ask.event {
+            PaymentEvent::Succeeded { captured_minor } => {
+                self.notes.check(captured_minor == payable_minor, || {
+                    format!("{captured_minor} were captured of {payable_minor}")
+                });
+                self.notes.check(!order.captured, || format!("order {} is paid twice", ask.order));
+                order.captured = true;
+                if order.end.is_some() {
+                    order.give_back(payable_minor.saturating_sub(order.asked_minor));
+                } else if order.reached == OrderState::AwaitingPayment {
+                    let outlet = self.outlets.get(order.outlet);
+                    let within_ms = outlet.map_or(0, |outlet| outlet.accept_within_ms);
+                    order.pay(self.now_ms, within_ms);
+                }
+            }
+            PaymentEvent::Created => {
+                self.notes.check(is_first, || format!("order {} had a payment", ask.order));
+            }
+            PaymentEvent::Pending | PaymentEvent::Failed | PaymentEvent::Closed => {
+                let to = match ask.event {
+                    PaymentEvent::Pending => PaymentState::Pending,
+                    PaymentEvent::Failed => PaymentState::Failed,
+                    _ => PaymentState::Closed,
+                };
+                let follows = !order.captured && comes_after(was, to);
+                if follows {
+                    order.said = to;
+                }
+                // Nobody waits for what can no longer be paid.
+                if follows && to == PaymentState::Closed && order.end.is_none() {
+                    order.finish(OrderEnd::NotPaid);
+                }
+                self.notes.check(follows || is_first, || {
+                    format!("{to:?} says nothing new of a payment that is {was:?}")
+                });
+            }
+        }
+        self.follow(ask.order, &before, order, Some(said));
+    }
+
+    /// A provider took what it should not have: another amount than was to be paid, or under another
+    /// trade number. The order goes on as if it had not been said.
+    pub(in crate::audit) fn dispute(&mut self, ask: &RecordPayment, names: Names) {
+        let PaymentEvent::Succeeded { captured_minor } = ask.event else {
+            self.notes.note(format!("{:?} of a payment is disputed", ask.event));
+            return;
+        };
+        let event = names.reference.with(captured_minor);
+        let is_new = self.references.is_new(ReferenceKind::Dispute, ask.order.0, event);
+        self.notes.check(is_new, || {
+            format!("{:?} of this trade for order {} was on record", ask.event, ask.order)
+        });
+        let Some((before, mut order)) = self.order_now(ask.order) else { return };
+        let payable_minor = order.payable_minor;
+        self.notes.check(payable_minor > 0, || {
+            format!("a payment of order {}, where nothing is to be paid", ask.order)
+        });
+        let trade = (ask.provider, ask.trade);
+        let known = *order.trade.get_or_insert(trade);
+        self.notes.check(known != trade || captured_minor != payable_minor, || {
+            format!("{captured_minor} are disputed, and were to be paid under this trade number")
+        });
+        order.disputed = true;
+        self.tally.disputes += 1;
+        self.tally.disputed_minor += i128::from(captured_minor);
+        self.follow(ask.order, &before, order, None);
+    }
+
+    pub(in crate::audit) fn settle_dispute(&mut self, ask: &SettleDispute) {
+        self.check_reason(&ask.reason);
+        let Some((before, mut order)) = self.order_now(ask.order) else { return };
+        self.notes.check(order.disputed, || format!("order {} is not disputed", ask.order));
+        order.disputed = false;
+        self.follow(ask.order, &before, order, None);
+    }
+
+    pub(in crate::audit) fn refund_result(&mut self, ask: RecordRefund, said: &OrderChange) {
+        let Some((before, mut order)) = self.order_now(ask.order) else { return };
+        let (refund, under_way_minor) = (ask.refund, before.under_way_minor);
+        self.notes.check(under_way_minor > 0 && before.refunds == refund, || {
+            format!("refund {refund} of order {} was not under way", ask.order)
+        });
+        if ask.result == RefundResult::Done {
+            order.refunded_minor += order.under_way_minor;
+        }
+        order.under_way_minor = 0;
+        order.next_refund();
+        self.follow(ask.order, &before, order, Some(said));
+    }
+
+    pub(in crate::audit) fn refund(&mut self, ask: &RefundOrder, names: Names, said: &OrderChange) {
+        self.check_reason(&ask.reason);
+        let kind = ReferenceKind::Refund;
+        self.reference(kind, ask.order.0, &ask.reference, names.reference);
+        let Some((before, mut order)) = self.order_now(ask.order) else { return };
+        self.check_party(ask.order, &order, ask.by);
+        self.notes.check(!matches!(ask.by, Party::User(_)), || {
+            format!("a user gives {} back", ask.amount_minor)
+        });
+        let amount_minor = ask.amount_minor;
+        let left_minor = order.captured_minor().saturating_sub(order.asked_minor);
+        self.notes.check(amount_minor > 0 && amount_minor <= left_minor, || {
+            format!("{amount_minor} are given back of {left_minor} that are left")
+        });
+        order.give_back(amount_minor);
+        self.follow(ask.order, &before, order, Some(said));
+    }
+}

@@ -1,0 +1,195 @@
+//! Quotes: what may be offered, which offer an order takes, and when the others are free again.
+
+use levee_core::types::{
+    Candidate, HOLD_MS_MAX, OFFERS_MAX, Offer, OfferNo, PROMISED_AHEAD_MS_MAX, PlaceOrder,
+    QUOTE_OUTLETS_MAX, QuoteNo, QuoteOrder, Quoted, TRAVEL_MS_MAX, WORK_MAX,
+};
+
+use crate::audit::recount::Recount;
+
+/// One quote.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::audit) struct Quote {
+    offers: [Option<Offer>; OFFERS_MAX],
+    work: u32,
+    at_ms: u64,
+    /// Without grace.
+    until_ms: u64,
+    /// Taken by an order, or released by a tick.
+    is_over: bool,
+}
+
+impl Recount {
+    pub(in crate::audit) fn quote(&mut self, ask: &QuoteOrder, quoted: &Quoted) {
+        let Quoted { quote: number, until_ms, offers } = quoted;
+        if let Some(what) = self.quotes.misnumbered(number.0) {
+            self.notes.note(what);
+        }
+        self.check_quote(ask);
+        let expected_ms = self.now_ms.saturating_add(ask.hold_ms);
+        self.notes.check(*until_ms == expected_ms, || {
+            format!("offers are held until {until_ms}, asked for was {expected_ms}")
+        });
+        let count = offers.len();
+        self.notes.check((1..=OFFERS_MAX).contains(&count), || format!("{count} offers"));
+        self.check_offers(ask, offers);
+        let mut kept = [None; OFFERS_MAX];
+        kept.iter_mut().zip(offers).for_each(|(place, offer)| *place = Some(*offer));
+        let quote = Quote {
+            offers: kept,
+            work: ask.work,
+            at_ms: self.now_ms,
+            until_ms: *until_ms,
+            is_over: false,
+        };
+        self.tally.offers += count as u64;
+        self.held_quotes.push(number.0, self.quote_end_ms(&quote));
+        self.quotes.put(number.0, Some(quote));
+    }
+
+    fn check_quote(&mut self, ask: &QuoteOrder) {
+        let (count, now_ms) = (ask.candidates.len(), self.now_ms);
+        let near = ask.candidates.iter().all(|candidate| candidate.travel_ms <= TRAVEL_MS_MAX);
+        let ahead = now_ms..=now_ms.saturating_add(PROMISED_AHEAD_MS_MAX);
+        for (holds, what) in [
+            ((1..=WORK_MAX).contains(&ask.work), "work"),
+            ((1..=QUOTE_OUTLETS_MAX).contains(&count) && near, "candidates"),
+            (ask.ready_by_ms.is_none_or(|by_ms| ahead.contains(&by_ms)), "a wanted time"),
+            ((1..=HOLD_MS_MAX).contains(&ask.hold_ms), "a time to hold"),
+        ] {
+            self.notes.check(holds, || format!("a quote with {what} out of bounds"));
+        }
+        let mut outlets = ask.candidates.iter().map(|candidate| candidate.outlet);
+        while let Some(outlet) = outlets.next() {
+            let is_known = self.outlets.get(outlet).is_some();
+            self.notes.check(is_known, || format!("there is no outlet {outlet}"));
+            let is_once = outlets.clone().all(|other| other != outlet);
+            self.notes.check(is_once, || format!("outlet {outlet} is asked twice"));
+        }
+    }
+
+    /// The wanted outlet alone, where it is in time. Else its first free slot in these opening hours
+    /// or the next, and other outlets that are in time, the soonest at hand first. What a kitchen
+    /// could have had ready is not recomputed; see `place.rs`.
+    fn check_offers(&mut self, ask: &QuoteOrder, offers: &[Offer]) {
+        let Some((wanted, others)) = ask.candidates.split_first() else { return };
+        let now_ms = self.now_ms;
+        for offer in offers {
+            let is_paused =
+                self.outlets.get(offer.outlet).is_some_and(|outlet| outlet.is_paused_at(now_ms));
+            self.notes.check(!is_paused, || {
+                format!("an offer of outlet {}, which is paused", offer.outlet)
+            });
+        }
+        let mut elsewhere = offers;
+        if let Some((first, rest)) =
+            offers.split_first().filter(|(first, _)| first.outlet == wanted.outlet)
+        {
+            elsewhere = rest;
+            let is_alone = rest.is_empty();
+            if self.is_in_time(ask, first) {
+                self.notes.check(is_alone, || "offers besides one that is as wanted".into());
+            } else {
+                self.check_slot(first);
+            }
+        }
+        let mut before = None;
+        for (place, offer) in elsewhere.iter().enumerate() {
+            let candidate = others.iter().find(|candidate| candidate.outlet == offer.outlet);
+            let Some(Candidate { travel_ms, .. }) = candidate else {
+                self.notes.note(format!("an offer of outlet {}, which nobody asked", offer.outlet));
+                continue;
+            };
+            let is_once = elsewhere[..place].iter().all(|other| other.outlet != offer.outlet);
+            let is_in_time = self.is_in_time(ask, offer);
+            self.notes.check(is_once && is_in_time, || {
+                format!("an offer of outlet {} for {}", offer.outlet, offer.ready_at_ms)
+            });
+            let there = (offer.ready_at_ms.saturating_add((*travel_ms).into()), offer.outlet);
+            self.notes.check(before.is_none_or(|before| before < there), || {
+                format!("the offer of outlet {} is not the next best", offer.outlet)
+            });
+            before = Some(there);
+        }
+    }
+
+    /// Whether an offer is as wanted: by the wanted time, or else within the outlet's own, and
+    /// without a break in its opening hours before.
+    fn is_in_time(&self, ask: &QuoteOrder, offer: &Offer) -> bool {
+        let Some(outlet) = self.outlets.get(offer.outlet) else { return false };
+        let own_ms = self.now_ms.saturating_add(outlet.ready_within_ms);
+        let by_ms = ask.ready_by_ms.unwrap_or(own_ms);
+        let (from_ms, until_ms) = outlet.hours.stretch_from(self.now_ms);
+        let latest_ms = until_ms.map_or(by_ms, |until_ms| by_ms.min(until_ms));
+        (from_ms..=latest_ms).contains(&offer.ready_at_ms)
+    }
+
+    fn check_slot(&mut self, offer: &Offer) {
+        let (number, ready_ms, now_ms) = (offer.outlet, offer.ready_at_ms, self.now_ms);
+        let most_ms = now_ms.saturating_add(PROMISED_AHEAD_MS_MAX);
+        self.notes.check(ready_ms <= most_ms, || format!("an offer for {ready_ms}"));
+        let Some(outlet) = self.outlets.get(number) else { return };
+        let (from_ms, until_ms) = outlet.hours.stretch_from(now_ms);
+        let is_open = ready_ms >= from_ms
+            && until_ms.is_none_or(|closes_ms| {
+                let (from_ms, until_ms) = outlet.hours.stretch_from(closes_ms);
+                let is_next = until_ms.is_none_or(|until_ms| ready_ms <= until_ms);
+                ready_ms <= closes_ms || (ready_ms >= from_ms && is_next)
+            });
+        self.notes.check(is_open, || {
+            format!("an offer for {ready_ms}, when outlet {number} is closed or has been")
+        });
+    }
+
+    /// An order takes an offer: one that is still held, of its outlet and for its work, and it is
+    /// promised what was offered. With that the quote is over.
+    pub(super) fn take_offer(&mut self, ask: &PlaceOrder, taken: OfferNo, promised_ms: u64) {
+        let OfferNo { quote: number, place } = taken;
+        let Some(quote) = self.quotes.get(number.0).copied() else {
+            self.notes.note(format!("there is no quote {number}"));
+            return;
+        };
+        let is_held = !quote.is_over && self.quote_end_ms(&quote) > self.now_ms;
+        self.notes.check(is_held, || format!("quote {number} holds nothing any more"));
+        let Some(offer) = quote.offers.get(usize::from(place)).copied().flatten() else {
+            self.notes.note(format!("quote {number} has no offer {place}"));
+            return;
+        };
+        let is_theirs = (offer.outlet, quote.work) == (ask.outlet, ask.work);
+        self.notes.check(is_theirs, || {
+            format!("offer {place} of quote {number} is for {:?} and {}", offer.outlet, quote.work)
+        });
+        // Held offers may become older than their time; nothing is promised for before.
+        let offered_ms = offer.ready_at_ms.max(self.now_ms);
+        self.notes.check(promised_ms == offered_ms, || {
+            format!("{promised_ms} is promised where {offered_ms} was offered")
+        });
+        self.tally.offers_taken += 1;
+        if let Some(quote) = self.quotes.get_mut(number.0) {
+            quote.is_over = true;
+        }
+    }
+
+    /// A tick says that a quote's offers are held no longer.
+    pub(super) fn release_quote(&mut self, number: QuoteNo) {
+        let Some(quote) = self.quotes.get(number.0).copied() else {
+            self.notes.note(format!("there is no quote {number}"));
+            return;
+        };
+        self.notes.check(!quote.is_over, || format!("quote {number} held nothing any more"));
+        self.check_due("quote", number.0, self.quote_end_ms(&quote));
+        if let Some(quote) = self.quotes.get_mut(number.0) {
+            quote.is_over = true;
+        }
+    }
+
+    /// When the offers of a quote are no longer held by the clock; `None` once they are not.
+    pub(super) fn quote_ends_ms(&self, number: u32) -> Option<u64> {
+        let quote = self.quotes.get(number).filter(|quote| !quote.is_over)?;
+        Some(self.quote_end_ms(quote))
+    }
+
+    fn quote_end_ms(&self, quote: &Quote) -> u64 {
+        self.graced_ms(quote.at_ms, quote.until_ms)
+    }
+}

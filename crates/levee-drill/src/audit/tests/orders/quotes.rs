@@ -1,0 +1,307 @@
+//! Quotes, and orders that take an offer.
+
+use super::*;
+
+/// Candidates are outlet and way.
+fn quote(
+    request: u8,
+    candidates: &[(u32, u32)],
+    number: u32,
+    until_ms: u64,
+    offers: &[(u32, u64)],
+) -> (Command, Outcome) {
+    let candidate = |(outlet, travel_ms)| Candidate { outlet: OutletNo(outlet), travel_ms };
+    let offer = |(outlet, ready_at_ms)| Offer { outlet: OutletNo(outlet), ready_at_ms };
+    let ask = QuoteOrder {
+        request: key(request),
+        work: 1_000,
+        candidates: candidates.iter().copied().map(candidate).collect(),
+        ready_by_ms: None,
+        hold_ms: 400,
+    };
+    let offers = offers.iter().copied().map(offer).collect();
+    let quoted = Quoted { quote: QuoteNo(number), until_ms, offers };
+    (Command::QuoteOrder(Box::new(ask)), Outcome::Quoted(Box::new(quoted)))
+}
+
+fn taking(
+    quote: u32,
+    place: u8,
+    (mut command, mut outcome): (Command, Outcome),
+) -> (Command, Outcome) {
+    let (Command::PlaceOrder(ask), Outcome::OrderPlaced { promised_at_ms, .. }) =
+        (&mut command, &mut outcome)
+    else {
+        panic!("no order")
+    };
+    ask.offer = Some(OfferNo { quote: QuoteNo(quote), place });
+    *promised_at_ms = 9_000;
+    (command, outcome)
+}
+
+fn released(quotes: &[u32]) -> (Command, Outcome) {
+    let released = quotes.iter().copied().map(QuoteNo).collect();
+    ticked(SweptOrders { released, ..SweptOrders::default() })
+}
+
+/// Three outlets; one offer as wanted, which an order takes, and one quote that ends by the clock.
+fn quoted() -> Story {
+    after_claims([
+        (1_100, outlet("tea", 0, 1)), // 8
+        (1_101, outlet("cake", 1, 1)),
+        (1_102, outlet("ice", 2, 1)), // 10
+        (1_110, quote(30, &[(0, 0), (1, 100)], 0, 1_510, &[(0, 9_000)])),
+        (1_120, taking(0, 0, place(31, 3, None, 0, (None, 1_620)))),
+        // The wanted one has a slot alone, the others are in time.
+        (
+            1_130,
+            quote(
+                32,
+                &[(0, 0), (1, 100), (2, 0)],
+                1,
+                1_530,
+                &[(0, 10_000), (2, 8_000), (1, 7_950)],
+            ),
+        ),
+        (1_530, released(&[1])),
+    ])
+}
+
+#[track_caller]
+fn check(name: &str, doctor: impl FnOnce(&mut Story), expected: &[(u64, &str)]) {
+    let mut story = quoted();
+    doctor(&mut story);
+    check_story(name, &story, expected);
+}
+
+#[track_caller]
+fn ends_with(end: usize, at_ms: u64, then: (Command, Outcome), expected: &str) {
+    story_ends_with(quoted(), end, at_ms, then, expected);
+}
+
+fn asked(story: &mut Story, seq: usize) -> &mut QuoteOrder {
+    let Command::QuoteOrder(ask) = &mut story.step(seq).command else { panic!("no quote") };
+    ask
+}
+
+fn answered(story: &mut Story, seq: usize) -> &mut Quoted {
+    let Outcome::Quoted(quoted) = &mut story.step(seq).outcome else { panic!("no quote") };
+    quoted
+}
+
+#[test]
+fn clean_quotes_are_reported() {
+    let report = quoted().audit();
+    assert_eq!(report.differences, []);
+    let orders = report.orders;
+    assert_eq!((orders.quotes, orders.offers, orders.offers_taken), (2, 4, 1));
+}
+
+#[test]
+fn what_is_asked() {
+    type Doctor = fn(&mut QuoteOrder);
+    let cases: [(Doctor, &str); 8] = [
+        (|ask| ask.work = 0, "a quote with work out of bounds"),
+        (|ask| ask.work = WORK_MAX + 1, "a quote with work out of bounds"),
+        (|ask| ask.candidates[1].travel_ms = TRAVEL_MS_MAX + 1, "a quote with candidates out of"),
+        (|ask| ask.ready_by_ms = Some(1_109), "a quote with a wanted time out of bounds"),
+        (|ask| ask.hold_ms = 0, "a quote with a time to hold out of bounds"),
+        (|ask| ask.hold_ms = HOLD_MS_MAX + 1, "a quote with a time to hold out of bounds"),
+        (|ask| ask.candidates[1].outlet = OutletNo(9), "there is no outlet 9"),
+        (|ask| ask.candidates[1].outlet = OutletNo(0), "outlet 0 is asked twice"),
+    ];
+    for (doctor, expected) in cases {
+        let mut story = quoted();
+        story.end(11);
+        doctor(asked(&mut story, 11));
+        let found = story.audit().differences;
+        assert!(
+            found.iter().any(|found| found.seq == 11 && found.what.starts_with(expected)),
+            "{expected}: {found:#?}"
+        );
+    }
+    ends_with(
+        10,
+        1_110,
+        quote(30, &[(0, 0)], 1, 1_510, &[(0, 9_000)]),
+        "quote 1 stands where 0 follows",
+    );
+    ends_with(
+        10,
+        1_110,
+        quote(30, &[(0, 0)], 0, 1_511, &[(0, 9_000)]),
+        "offers are held until 1511, asked for was 1510",
+    );
+}
+
+#[test]
+fn what_is_offered() {
+    let all = [(0, 0), (1, 100), (2, 0)];
+    let one = |offers: &[(u32, u64)]| quote(90, &all, 0, 1_510, offers);
+    ends_with(10, 1_110, one(&[]), "0 offers");
+    ends_with(10, 1_110, one(&[(0, 9_000), (2, 9_000)]), "offers besides one that is as wanted");
+    ends_with(10, 1_110, one(&[(1, 8_000), (2, 8_099)]), "the offer of outlet 2 is not the next");
+    ends_with(10, 1_110, one(&[(1, 8_000), (1, 8_001)]), "an offer of outlet 1 for 8001");
+    ends_with(10, 1_110, one(&[(1, 9_111)]), "an offer of outlet 1 for 9111");
+    ends_with(10, 1_110, one(&[(1, 1_109)]), "an offer of outlet 1 for 1109");
+    ends_with(
+        10,
+        1_110,
+        one(&[(0, 1_109)]),
+        "an offer for 1109, when outlet 0 is closed or has been",
+    );
+    ends_with(10, 1_110, one(&[(0, 1_110 + PROMISED_AHEAD_MS_MAX + 1)]), "an offer for 2592001111");
+    ends_with(
+        10,
+        1_110,
+        quote(90, &[(0, 0), (1, 0)], 0, 1_510, &[(2, 8_000)]),
+        "an offer of outlet 2, which nobody asked",
+    );
+    check(
+        "a paused outlet",
+        |s| {
+            let (command, outcome) = pause(91, None);
+            s.end(10);
+            s.add(1_105, command, outcome);
+            let (command, outcome) = one(&[(0, 9_000)]);
+            s.add(1_110, command, outcome);
+        },
+        &[(12, "an offer of outlet 0, which is paused")],
+    );
+}
+
+#[test]
+fn slots_within_opening_hours() {
+    // 08:00 to 08:01 and 09:00 to 09:01 by local time; the story plays just after 08:00.
+    let hours = [(480, 481), (540, 541)];
+    let slot_at = |ready_at_ms| {
+        let mut story = quoted();
+        story.end(10);
+        let Command::PutOutlet(put) = &mut story.step(8).command else { panic!("no outlet") };
+        put.opening.offsets = vec![ZoneOffset { from_ms: 0, minutes: 480 }];
+        let part = |(from_minute, until_minute)| DayPart { from_minute, until_minute };
+        put.opening.hours = hours.map(part).to_vec();
+        let (command, outcome) = quote(90, &[(0, 0)], 0, 1_510, &[(0, ready_at_ms)]);
+        story.add(1_110, command, outcome);
+        story
+    };
+    for ready_at_ms in [10_000, 60_000, 3_600_000, 3_660_000] {
+        check_story("open", &slot_at(ready_at_ms), &[]);
+    }
+    // Closed, and open again only after the next hours.
+    for ready_at_ms in [60_001, 3_599_999, 3_660_001, 86_400_000] {
+        let expected = format!("an offer for {ready_at_ms}, when outlet 0 is closed or has been");
+        check_story("closed", &slot_at(ready_at_ms), &[(11, &expected)]);
+    }
+}
+
+#[test]
+fn orders_take_what_is_held() {
+    type Doctor = fn(&mut PlaceOrder);
+    let cases: [(Doctor, &str); 4] = [
+        (|ask| ask.offer = Some(OfferNo { quote: QuoteNo(9), place: 0 }), "there is no quote 9"),
+        (|ask| ask.offer = Some(OfferNo { quote: QuoteNo(0), place: 1 }), "quote 0 has no offer 1"),
+        (|ask| ask.outlet = OutletNo(1), "offer 0 of quote 0 is for OutletNo(0) and 1000"),
+        (|ask| ask.work = 1_001, "offer 0 of quote 0 is for OutletNo(0) and 1000"),
+    ];
+    for (doctor, expected) in cases {
+        check(
+            expected,
+            |s| {
+                s.end(12);
+                doctor(placed(s, 12));
+            },
+            &[(12, expected)],
+        );
+    }
+    check(
+        "another promise",
+        |s| {
+            s.end(12);
+            *promised(s, 12) = 8_999;
+        },
+        &[(12, "8999 is promised where 9000 was offered")],
+    );
+    check(
+        "too late",
+        |s| {
+            s.end(11);
+            let (command, outcome) = taking(0, 0, place(31, 3, None, 0, (None, 2_010)));
+            s.add(1_510, command, outcome);
+        },
+        &[(12, "quote 0 holds nothing any more")],
+    );
+    ends_with(
+        12,
+        1_130,
+        taking(0, 0, place(90, 2, None, 1, (None, 1_630))),
+        "quote 0 holds nothing any more",
+    );
+    check(
+        "an offer that is older than its time",
+        |s| {
+            s.end(11);
+            answered(s, 11).offers[0].ready_at_ms = 1_115;
+            let (command, outcome) = taking(0, 0, place(31, 3, None, 0, (None, 1_620)));
+            s.add(1_120, command, outcome);
+            *promised(s, 12) = 1_120;
+        },
+        &[],
+    );
+}
+
+#[test]
+fn what_is_not_taken_is_released_by_the_clock() {
+    ends_with(12, 1_530, released(&[0]), "quote 0 held nothing any more");
+    ends_with(13, 1_529, released(&[1]), "quote 1 ended 1 ms early");
+    ends_with(13, 1_529, released(&[9]), "there is no quote 9");
+    check(
+        "left out",
+        |s| {
+            s.end(13);
+            let (command, outcome) = tick(&[], &[], &[]);
+            s.add(1_530, command, outcome);
+        },
+        &[(14, "a tick leaves out quote 1, which is due")],
+    );
+    check(
+        "beyond the limit",
+        |s| {
+            s.end(13);
+            let (_, outcome) = tick(&[], &[], &[]);
+            s.add(1_530, Command::Tick(Tick { limit: 0 }), outcome);
+        },
+        &[],
+    );
+    check(
+        "twice",
+        |s| swept_by(s, 14).released.push(QuoteNo(1)),
+        &[(14, "a tick lists quote 1 twice"), (14, "quote 1 held nothing any more")],
+    );
+    check(
+        "in another order",
+        |s| {
+            s.end(13);
+            // Asked for later, and held for a shorter time.
+            let (command, outcome) = quote(90, &[(1, 0)], 2, 1_525, &[(1, 8_000)]);
+            s.add(1_131, command, outcome);
+            asked(s, 14).hold_ms = 394;
+            let (command, outcome) = released(&[1, 2]);
+            s.add(1_600, command, outcome);
+        },
+        &[(15, "a tick lists what is over in another order: quote [1, 2]")],
+    );
+    check(
+        "an outage of ours gives grace",
+        |s| {
+            s.end(13);
+            let (command, outcome) = resume(1_130, 1_000);
+            s.add(2_130, command, outcome);
+            let (command, outcome) = taking(1, 1, place(90, 2, None, 1, (None, 3_629)));
+            s.add(3_129, command, outcome);
+            placed(s, 15).outlet = OutletNo(2);
+            *promised(s, 15) = 8_000;
+        },
+        &[],
+    );
+}
