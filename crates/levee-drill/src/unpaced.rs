@@ -62,9 +62,9 @@ pub struct Unpaced {
     pub given_up: u64,
     /// Not begun two hours after the promise.
     pub not_made: u64,
-    /// How late each of the others was, in milliseconds, in no order; those that ended after their
-    /// promise count as late until then.
-    pub late_ms: Vec<u64>,
+    /// How long after its promise each was made, in milliseconds, below 0 for earlier, in no order;
+    /// those that ended after their promise count as late until then.
+    pub late_ms: Vec<i64>,
     /// When stations worked for orders.
     pub made: Load,
 }
@@ -122,7 +122,7 @@ fn play_outlet(kitchen: Kitchen, wishes: &[Wish], terms: Terms<'_>, day: &mut Un
                 Leaves::NotMade => day.not_made += 1,
             }
             if leaves_ms > wish.promised_ms {
-                day.late_ms.push(leaves_ms - wish.promised_ms);
+                day.late_ms.push(after(leaves_ms, wish.promised_ms));
             }
             continue;
         }
@@ -131,8 +131,13 @@ fn play_outlet(kitchen: Kitchen, wishes: &[Wish], terms: Terms<'_>, day: &mut Un
         let making_ms = spread_ms(mean_ms, terms.kitchens.making_sigma, &mut random);
         let start_ms = stations.take(from_ms, making_ms);
         day.made.add(outlet, start_ms, start_ms + making_ms);
-        day.late_ms.push((start_ms + making_ms).saturating_sub(wish.promised_ms));
+        day.late_ms.push(after(start_ms + making_ms, wish.promised_ms));
     }
+}
+
+/// How long after another moment this one is, in milliseconds; below 0 if it is before.
+pub(crate) fn after(this_ms: u64, other_ms: u64) -> i64 {
+    this_ms.cast_signed().saturating_sub(other_ms.cast_signed())
 }
 
 /// A log-normal draw around a median, in milliseconds.
@@ -237,7 +242,8 @@ mod tests {
         let kitchens = kitchens(0.0);
         let kitchen = Kitchen { stations, unit_ms: 10 * MINUTE_MS };
         let day = play(&[kitchen], wishes, Terms { kitchens: &kitchens, hours: 9.0, seed: 1 });
-        let found: Vec<u64> = day.late_ms.iter().map(|late_ms| late_ms / MINUTE_MS).collect();
+        let minutes = |late_ms: &i64| u64::try_from(*late_ms).unwrap_or(0) / MINUTE_MS;
+        let found: Vec<u64> = day.late_ms.iter().map(minutes).collect();
         assert_eq!(found, late);
         assert_eq!([day.cancelled, day.given_up, day.not_made], ended);
     }
@@ -280,7 +286,10 @@ mod tests {
             wishes.iter().for_each(|w| wanted.add_at(0, w.from_ms, real(2 * MINUTE_MS)));
             let day = play(&[kitchen], wishes, Terms { kitchens: &kitchens, hours: 9.0, seed: 1 });
             let found = Utilisation::of(&[kitchen], &kitchens.walk_ins, &wanted, &day.made);
-            (day.late_ms.iter().sum::<u64>() / 400, found.all.utilisation())
+            (
+                day.late_ms.iter().map(|ms| (*ms).max(0).unsigned_abs()).sum::<u64>() / 400,
+                found.all.utilisation(),
+            )
         };
         let ((none, half), (some, most)) = (mean_late(0.0), mean_late(18.0));
         assert_eq!(none, 0);

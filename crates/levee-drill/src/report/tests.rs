@@ -36,6 +36,7 @@ fn synthetic() -> Summary {
             requests: arrivals * 2,
             claims_acked,
             redemptions_acked,
+            orders_acked: redemptions_acked / 2,
             refused: arrivals - claims_acked,
             p50_ms,
             p99_ms,
@@ -104,6 +105,7 @@ fn synthetic() -> Summary {
         latency_ms: LatenciesSummary {
             claim: LatencySummary { p50: 0.62, p99: 4.31, p999: 11.8, max: 38.2 },
             redeem: LatencySummary { p50: 0.58, p99: 4.02, p999: 10.9, max: 35.5 },
+            ..LatenciesSummary::default()
         },
         peak_claims_per_s: 42_318,
         peak_requests_per_s: 88_120,

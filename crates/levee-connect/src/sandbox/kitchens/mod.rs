@@ -14,6 +14,7 @@ mod walk_ins;
 use std::collections::HashMap;
 
 use levee_api::scenario::Kitchens as Terms;
+use levee_api::time::Instant;
 
 pub(super) use life::{Heard, Receipt};
 pub(super) use profile::Conduct;
@@ -108,6 +109,7 @@ impl Kitchens {
                 state: record.state,
                 begun_count: record.begun_count,
                 made_count: record.made_count,
+                courier_at: record.courier_at_ms.map(|ms| Instant { ms }),
             }
         })
     }
