@@ -265,7 +265,7 @@ fn start_with(plan: &Arc<FestivalPlan>, outlets_max: usize) -> ServerAccess {
 fn a_crowd_keeps_its_books() {
     let plan = Arc::new(FestivalPlan::new(Scenario::reference(), 1, 3, 1e-4));
     let mut lines = 0;
-    let result = run(&plan, &start(&plan), &mut |_| lines += 1).unwrap();
+    let result = run(&plan, &start(&plan), &mut Nobody, &mut |_| lines += 1).unwrap();
     let tally = &result.tally;
     for (op, counted) in Op::ALL.iter().zip(&tally.ops) {
         let answered = counted.acked + counted.replayed + counted.refused + counted.unknown;
@@ -322,6 +322,6 @@ fn nobody_at_home_is_an_error() {
     drop(listener);
     let access =
         ServerAccess { address, gates: Vec::new(), operator_key: "o".into(), app_key: "a".into() };
-    let error = run(&plan, &access, &mut |_| {}).expect_err("nobody listens");
+    let error = run(&plan, &access, &mut Nobody, &mut |_| {}).expect_err("nobody listens");
     assert!(error.to_string().contains("connecting as operator"), "{error}");
 }

@@ -96,6 +96,11 @@ impl Kitchens {
         (self.stats, self.classes.to_vec())
     }
 
+    /// Tickets to which something will still happen.
+    pub(super) fn open_count(&self) -> u64 {
+        self.tickets.iter().filter(|record| !record.is_over()).count() as u64
+    }
+
     /// The tickets from a number on, in order of arrival.
     pub(super) fn lines(&self, from: usize) -> impl Iterator<Item = TicketLine<'_>> {
         self.tickets.iter().skip(from).map(|record| {

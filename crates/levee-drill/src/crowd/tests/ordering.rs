@@ -105,7 +105,7 @@ impl StandIn {
 fn users_who_order_are_patient_or_not() {
     let plan = FestivalPlan::new(Scenario::reference(), 2, 5, 2e-4).with_outlets(&any_kitchen);
     let plan = Arc::new(plan);
-    let result = run(&plan, &start(&plan), &mut |_| ()).unwrap();
+    let result = run(&plan, &start(&plan), &mut Nobody, &mut |_| ()).unwrap();
     let (tally, orders) = (&result.tally, &result.ledger.orders);
     let unexpected = tally.oddities.iter().find(|odd| odd.contains("unexpected answer"));
     assert_eq!(unexpected, None);
@@ -156,7 +156,7 @@ fn an_outlet_that_is_not_taken_ends_the_drill() {
     let plan = FestivalPlan::new(Scenario::reference(), 1, 5, 1e-4).with_outlets(&any_kitchen);
     let plan = Arc::new(plan);
     let access = start_with(&plan, 7);
-    let error = run(&plan, &access, &mut |_| {}).expect_err("seven are taken");
+    let error = run(&plan, &access, &mut Nobody, &mut |_| {}).expect_err("seven are taken");
     assert_eq!(
         error.to_string(),
         "of 60 outlets 7 were taken: there is no answer to the last lines"
