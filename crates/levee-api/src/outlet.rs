@@ -245,7 +245,7 @@ mod tests {
                 {"sku": "grape", "name": "Grape", "category": "milk-tea", "price_minor": 1900},
                 {"sku": "oat", "name": "Oat", "category": "coffee", "price_minor": 2100, "work": 1.25},
             ],
-            "pos": {"url": "https://pos.example", "secret": "whsec_MfKQ9r8GKYqrTwjU"},
+            "pos": {"url": "https://pos.example", "secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"},
             "hours": ["09:00-22:00"], "time_zone": "Asia/Shanghai",
             "fulfilment": ["pickup", "delivery"],
         })
@@ -315,6 +315,7 @@ mod tests {
         check("/menu/0/colour", "\"red\"", "menu[0].colour");
         check("/pos", "{}", "pos.url");
         check("/pos/secret", "\"short\"", "pos.secret");
+        check("/pos/secret", "\"whsec_c2hvcnQ=\"", "pos.secret");
         check("/pos/sandbox", "true", "pos.url");
         check("/hours", "[\"9-22\"]", "hours");
         check("/hours", "[\"09:00-09:00\"]", "hours");

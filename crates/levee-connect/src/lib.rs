@@ -7,5 +7,6 @@
 //! What must not live here: rules about money, vouchers and orders, and anything of the engine's.
 
 pub mod connectors;
+mod http;
 pub mod sandbox;
 pub mod wire;

@@ -345,7 +345,7 @@ impl State {
             Command::SetStaffing(staffing) => self.set_staffing(*staffing),
             Command::RecordWalkIns(record) => self.record_walk_ins(now_ms, *record),
             Command::QuoteOrder(quote) => self.quote_order(now_ms, quote),
-            Command::SettleDispute(settle) => self.settle_dispute(now_ms, seq, settle),
+            Command::SettleDispute(settle) => self.settle_dispute(settle),
         }
     }
 

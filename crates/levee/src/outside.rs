@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, bail, ensure};
 use levee_connect::connectors::{ConnectorsConfig, OutletsConfig, PaymentsConfig};
 use levee_connect::sandbox::{LISTEN_DEFAULT, Secrets};
 use levee_gate::{Provider, Signers};
@@ -39,6 +39,8 @@ struct Sandbox {
     secrets: Secrets,
     notify_url: Option<String>,
     currency: String,
+    /// Nobody named it: it is there because of --dev.
+    by_default: bool,
 }
 
 impl Outside {
@@ -51,6 +53,7 @@ impl Outside {
             notify_url: None,
             currency: None,
         };
+        let is_named = section.is_some();
         let Some(section) = section.or_else(|| dev.then(by_default)) else {
             return Ok(Self(None));
         };
@@ -69,7 +72,8 @@ impl Outside {
             "sandbox.currency is {currency:?}, and must be three capital letters"
         );
         let url = section.url.trim_end_matches('/').to_owned();
-        Ok(Self(Some(Sandbox { url, secrets, notify_url: section.notify_url, currency })))
+        let (notify_url, by_default) = (section.notify_url, !is_named);
+        Ok(Self(Some(Sandbox { url, secrets, notify_url, currency, by_default })))
     }
 
     /// Whose messages gates take.
@@ -95,16 +99,20 @@ impl Outside {
             return Ok(ConnectorsConfig { speed, payments: None, outlets: None });
         };
         let own = address.map(|address| format!("http://{address}/v1/payments/{PROVIDER}/notify"));
-        let notify_url = sandbox.notify_url.clone().or(own);
-        Ok(ConnectorsConfig {
-            speed,
-            payments: Some(PaymentsConfig {
+        let payments = match sandbox.notify_url.clone().or(own) {
+            Some(notify_url) => Some(PaymentsConfig {
                 name: PROVIDER.to_owned(),
                 url: format!("{}/pay", sandbox.url),
-                notify_url: notify_url
-                    .context("sandbox.notify_url is needed where no gate listens here")?,
+                notify_url,
                 currency: sandbox.currency.clone(),
             }),
+            // Nobody has asked for payments, and where callbacks would go is not known.
+            None if sandbox.by_default => None,
+            None => bail!("sandbox.notify_url is needed where no gate listens here"),
+        };
+        Ok(ConnectorsConfig {
+            speed,
+            payments,
             outlets: Some(OutletsConfig {
                 url: format!("{}/pos", sandbox.url),
                 secret: sandbox.secrets.outlets.clone(),

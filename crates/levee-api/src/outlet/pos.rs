@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::strict::{Malformed, wrong};
-use crate::webhook::{PREFIX as WEBHOOK_PREFIX, WebhookSecret};
+use crate::webhook::{PREFIX, SECRET_LEN, SecretError, WebhookSecret};
 
 /// Longest address in bytes.
 const URL_LEN_MAX: usize = 512;
@@ -29,7 +29,8 @@ pub struct PosDocument {
     pub sandbox: Option<bool>,
 }
 
-/// What both ends of a signature know. It does not show itself in messages and logs.
+/// What both ends of a signature know: `whsec_` and the base64 of 24 to 64 bytes, as in Standard
+/// Webhooks, or 24 to 64 bytes of text. It does not show itself in messages and logs.
 #[derive(Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
 #[schemars(
@@ -40,9 +41,9 @@ pub struct Secret(String);
 
 impl Secret {
     /// Shorter ones can be guessed.
-    pub const LEN_MIN: usize = 16;
-    /// Longest in bytes.
-    pub const LEN_MAX: usize = 256;
+    pub const LEN_MIN: usize = *SECRET_LEN.start();
+    /// Longest in bytes: the longest key in base64.
+    pub const LEN_MAX: usize = PREFIX.len() + SECRET_LEN.end().div_ceil(3) * 4;
 
     /// As given.
     #[must_use]
@@ -50,16 +51,19 @@ impl Secret {
         &self.0
     }
 
-    /// What signatures are made with: `whsec_` and base64 as in Standard Webhooks, or else the
-    /// text's own bytes. `None` where that is shorter or longer than such a key may be.
+    /// What signatures are made with.
     #[must_use]
-    pub fn webhook(&self) -> Option<WebhookSecret> {
-        let key = if self.0.starts_with(WEBHOOK_PREFIX) {
-            WebhookSecret::from_text(&self.0)
-        } else {
-            WebhookSecret::from_bytes(self.0.as_bytes())
-        };
-        key.ok()
+    pub fn webhook(&self) -> WebhookSecret {
+        key(&self.0).expect("checked when it was made")
+    }
+}
+
+/// Whoever begins with `whsec_` means base64, also where it is none.
+fn key(text: &str) -> Result<WebhookSecret, SecretError> {
+    if text.starts_with(PREFIX) {
+        WebhookSecret::from_text(text)
+    } else {
+        WebhookSecret::from_bytes(text.as_bytes())
     }
 }
 
@@ -73,10 +77,13 @@ impl TryFrom<String> for Secret {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        if (Self::LEN_MIN..=Self::LEN_MAX).contains(&text.len()) {
-            Ok(Self(text))
-        } else {
-            Err(format!("must have {} to {} bytes", Self::LEN_MIN, Self::LEN_MAX))
+        match key(&text) {
+            Ok(_) => Ok(Self(text)),
+            // Says nothing of the text itself.
+            Err(_) => {
+                Err("must be whsec_ and the base64 of 24 to 64 bytes, or 24 to 64 bytes of text"
+                    .to_owned())
+            }
         }
     }
 }
@@ -137,7 +144,8 @@ mod tests {
 
     #[test]
     fn it_is_a_url_with_a_secret_or_the_sandbox() {
-        let with = |url: &str| format!(r#"{{"url": "{url}", "secret": "sixteen-bytes-16"}}"#);
+        let with =
+            |url: &str| format!(r#"{{"url": "{url}", "secret": "four-and-twenty-bytes-24"}}"#);
         check(&with("https://pos.example/levee"), None);
         check(&with("http://127.0.0.1:8480"), None);
         for wrong in [
@@ -153,38 +161,41 @@ mod tests {
         }
         check(&with(&format!("http://a/{}", "b".repeat(512))), Some("pos.url"));
         check(r#"{"url": "https://a"}"#, Some("pos.secret"));
-        check(r#"{"secret": "sixteen-bytes-16"}"#, Some("pos.url"));
+        check(r#"{"secret": "four-and-twenty-bytes-24"}"#, Some("pos.url"));
         check("{}", Some("pos.url"));
         check(r#"{"sandbox": true}"#, None);
         check(r#"{"sandbox": false}"#, Some("pos.sandbox"));
         check(r#"{"sandbox": true, "url": "https://a"}"#, Some("pos.url"));
-        check(r#"{"sandbox": true, "secret": "sixteen-bytes-16"}"#, Some("pos.secret"));
+        check(r#"{"sandbox": true, "secret": "four-and-twenty-bytes-24"}"#, Some("pos.secret"));
     }
 
     #[test]
     fn a_secret_is_base64_or_its_own_bytes() {
         let raw = "0123456789abcdefghijklmn";
-        for (text, is_key) in [
-            ("whsec_MDEyMzQ1Njc4OWFiY2RlZmdoaWprbG1u", true),
+        let base64 = "whsec_MDEyMzQ1Njc4OWFiY2RlZmdoaWprbG1u";
+        for (text, is_good) in [
+            (base64, true),
             (raw, true),
-            ("sixteen-bytes-16", false),
-            // Not taken for bytes: whoever wrote it meant base64.
+            (&"x".repeat(64), true),
+            ("too-short-for-a-key", false),
+            (&"x".repeat(65), false),
             ("whsec_0123456789abcdefghijklmn!", false),
+            ("whsec_MfKQ9r8GKYqrTwjU", false),
         ] {
-            let secret = Secret::try_from(text.to_owned()).expect("long enough");
-            assert_eq!(secret.webhook().is_some(), is_key, "{text}");
+            assert_eq!(Secret::try_from(text.to_owned()).is_ok(), is_good, "{text}");
         }
         let signs = |text: &str| {
-            let secret = Secret::try_from(text.to_owned()).expect("long enough");
-            secret.webhook().expect("a key").sign("msg_1", 1, b"body")
+            let secret = Secret::try_from(text.to_owned()).expect("good");
+            secret.webhook().sign("msg_1", 1, b"body")
         };
-        assert_eq!(signs(raw), signs("whsec_MDEyMzQ1Njc4OWFiY2RlZmdoaWprbG1u"));
+        assert_eq!(signs(raw), signs(base64));
     }
 
     #[test]
     fn secrets_are_not_shown_in_messages() {
-        let secret = Secret::try_from("sixteen-bytes-16".to_owned()).expect("long enough");
-        assert!(!format!("{secret:?}").contains("sixteen"));
+        let text = "four-and-twenty-bytes-24";
+        let secret = Secret::try_from(text.to_owned()).expect("long enough");
+        assert!(!format!("{secret:?}").contains("twenty"));
         for wrong in ["short", &"x".repeat(257)] {
             let message = Secret::try_from(wrong.to_owned()).expect_err("out of bounds");
             assert!(!message.contains(wrong));

@@ -15,9 +15,9 @@ use tokio::time::sleep;
 
 use super::ConnectorsConfig;
 use super::engine::Engine;
-use super::http::{Http, Trouble};
 use super::payments::Provider;
 use super::tickets::{Ids, Outlets};
+use crate::http::{Http, Trouble};
 
 /// Between two looks at what is undone, while nothing is.
 const LOOK: Duration = Duration::from_millis(10);

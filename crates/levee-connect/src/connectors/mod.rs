@@ -11,11 +11,9 @@
 //! | `engine.rs` | asking the engine |
 //! | `payments.rs` | the payment provider |
 //! | `tickets.rs` | outlets' point-of-sale systems |
-//! | `http.rs` | calls over connections that are kept |
 
 mod carrier;
 mod engine;
-mod http;
 mod payments;
 mod tickets;
 

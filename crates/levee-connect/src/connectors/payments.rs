@@ -7,7 +7,7 @@ use levee_api::types::{
 };
 
 use super::PaymentsConfig;
-use super::http::{Http, Trouble};
+use crate::http::{Http, Trouble};
 use crate::wire::pay::{
     CreatePayment, PaymentCreated, PaymentNow, PaymentState, RefundReply, RefundRequest,
     RefundState,

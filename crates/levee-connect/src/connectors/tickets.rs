@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use super::OutletsConfig;
 use super::engine::Engine;
-use super::http::{Http, Trouble};
+use crate::http::{Http, Trouble};
 use crate::wire::pos::{Cancel, Item, Ticket};
 
 /// What was read of an outlet is read again after this time.
@@ -70,12 +70,7 @@ impl Outlets {
         let document: OutletDocument = serde_json::from_slice(&view.document)
             .map_err(|error| format!("the document of outlet {outlet_id}: {error}"))?;
         let (url, secret) = match (&document.pos.url, &document.pos.secret) {
-            (Some(url), Some(secret)) => {
-                let secret = secret
-                    .webhook()
-                    .ok_or_else(|| format!("pos.secret of outlet {outlet_id} is no signing key"))?;
-                (url.trim_end_matches('/').to_owned(), secret)
-            }
+            (Some(url), Some(secret)) => (url.trim_end_matches('/').to_owned(), secret.webhook()),
             _ => {
                 let sandbox = self.sandbox.as_ref();
                 let sandbox = sandbox.ok_or_else(|| {

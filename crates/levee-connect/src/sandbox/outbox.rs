@@ -6,59 +6,23 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http_body_util::{BodyExt, Full, Limited};
-use hyper::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
-use hyper::{Method, Request};
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
+use hyper::Method;
 use levee_api::webhook::WebhookSecret;
 
 use super::effects::Life;
 use super::kitchens::{Heard, Telling};
 use super::provider::Sending;
 use super::world::{Shared, unix_now};
+use crate::http::{Answer, Http};
 use crate::wire::pay::ACKNOWLEDGED;
 use crate::wire::pos::{OUTLET_HEADER, StepReply, StepRequest};
 
 /// Calls of one kind that are under way at once.
 pub(super) const CALLS_MAX: usize = 64;
 
-/// Longest call, in real time.
-const CALL_MAX: Duration = Duration::from_secs(10);
-
-/// Longest wait for a connection, in real time.
-const CONNECT_MAX: Duration = Duration::from_secs(3);
-
-/// Longest answer that is read.
-const ANSWER_LEN_MAX: usize = 64 * 1024;
-
 /// The pause before a step is said again is about this in real time, and doubles with each.
 const PAUSE_FIRST: Duration = Duration::from_millis(100);
 const PAUSE_MAX: Duration = Duration::from_secs(10);
-
-/// Whoever asks for a longer pause is asked again all the same.
-const PAUSE_ASKED_S_MAX: u64 = 60;
-
-type Http = Client<HttpConnector, Full<Bytes>>;
-
-/// What came back.
-struct Answer {
-    status: u16,
-    retry_after: Duration,
-    body: Bytes,
-}
-
-pub(super) fn client() -> Http {
-    let mut connector = HttpConnector::new();
-    connector.set_nodelay(true);
-    connector.set_connect_timeout(Some(CONNECT_MAX));
-    Client::builder(TokioExecutor::new())
-        .pool_timer(TokioTimer::new())
-        .pool_max_idle_per_host(CALLS_MAX)
-        .build(connector)
-}
 
 /// Says steps, one after the other, for as long as the sandbox runs.
 pub(super) async fn say_steps(shared: Arc<Shared>, http: Http) {
@@ -162,24 +126,9 @@ async fn call(
     further: &[(&'static str, String)],
     body: Vec<u8>,
 ) -> Option<Answer> {
-    let mut request = Request::builder()
-        .method(Method::POST)
-        .uri(url)
-        .header(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    let signed = secret.headers(message, unix_now().as_secs(), &body);
-    for (name, value) in signed.iter().chain(further) {
-        request = request.header(*name, value);
-    }
-    let request = request.body(Full::new(Bytes::from(body))).ok()?;
-    let exchange = async {
-        let (head, body) = http.request(request).await.ok()?.into_parts();
-        let body = Limited::new(body, ANSWER_LEN_MAX).collect().await.ok()?.to_bytes();
-        let asked = head.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok());
-        let asked_s = asked.and_then(|text| text.parse().ok()).unwrap_or(0_u64);
-        let retry_after = Duration::from_secs(asked_s.min(PAUSE_ASKED_S_MAX));
-        Some(Answer { status: head.status.as_u16(), retry_after, body })
-    };
-    tokio::time::timeout(CALL_MAX, exchange).await.ok()?
+    let mut headers = secret.headers(message, unix_now().as_secs(), &body).to_vec();
+    headers.extend_from_slice(further);
+    http.exchange(Method::POST, url, &headers, body.into()).await.ok()
 }
 
 fn json(body: &impl serde::Serialize) -> Vec<u8> {

@@ -32,6 +32,7 @@ enum EventKind {
     Payment = 5,
     Refund = 6,
     RefundAsk = 7,
+    Dispute = 8,
 }
 
 /// Key of an event: as a reference's, of what tells one event from all others. The kind keeps both

@@ -43,9 +43,11 @@ impl State {
         let number = match known {
             Some(number) => {
                 book.set(number, outlet);
-                // What was learned stays, as long as the figures that it began with do.
+                // What was learned or told stays, as long as the figures that it began with do.
                 book.with_kitchen(number, |kitchen| {
-                    kitchen.set_stations(put.stations);
+                    if before.is_some_and(|before| before.stations != put.stations) {
+                        kitchen.set_stations(put.stations);
+                    }
                     if before.is_some_and(|before| before.unit_ms != put.unit_ms) {
                         kitchen.set_unit_ms(put.unit_ms);
                     }

@@ -2,6 +2,7 @@
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+use core::ops::RangeInclusive;
 
 use crate::pacing::{Ticket, Work};
 use crate::state::{Effect, State};
@@ -22,14 +23,16 @@ impl State {
         let work = Work(ask.work);
         let (wanted, others) = ask.candidates.split_first().expect("checked: one at least");
         let mut offers = Vec::new();
-        if let Some(ready_at_ms) = self.ready_in_time(now_ms, wanted.outlet, work, ask.ready_by_ms)
-        {
+        // Who takes one at the last moment still gets what was offered.
+        let until_ms = now_ms.saturating_add(ask.hold_ms);
+        let in_time = |outlet| self.ready_in_time(now_ms, outlet, work, ask.ready_by_ms, until_ms);
+        if let Some(ready_at_ms) = in_time(wanted.outlet) {
             offers.push(Offer { outlet: wanted.outlet, ready_at_ms });
         } else {
-            let slot_ms = self.slot_at(now_ms, wanted.outlet, work);
+            let slot_ms = self.slot_at(now_ms, wanted.outlet, work, until_ms);
             offers.extend(slot_ms.map(|ready_at_ms| Offer { outlet: wanted.outlet, ready_at_ms }));
             let elsewhere = others.iter().filter_map(|Candidate { outlet, travel_ms }| {
-                let ready_at_ms = self.ready_in_time(now_ms, *outlet, work, ask.ready_by_ms)?;
+                let ready_at_ms = in_time(*outlet)?;
                 let there_ms = ready_at_ms + u64::from(*travel_ms);
                 Some((there_ms, Offer { outlet: *outlet, ready_at_ms }))
             });
@@ -41,11 +44,8 @@ impl State {
             return Err(Refusal::NoOffers);
         }
 
-        let until_ms = now_ms.saturating_add(ask.hold_ms);
         let mut tickets = Vec::new();
-        for Offer { outlet, ready_at_ms } in &mut offers {
-            // Who takes it at the last moment still gets what was offered.
-            *ready_at_ms = until_ms.max(*ready_at_ms);
+        for Offer { outlet, ready_at_ms } in &offers {
             let promise = self.promise(now_ms, *outlet, work, *ready_at_ms);
             tickets.push((*outlet, promise));
         }
@@ -76,48 +76,64 @@ impl State {
         if ask.candidates.iter().all(known) { Ok(()) } else { Err(Refusal::OutletNotFound) }
     }
 
-    /// When an order can be ready at an outlet that takes orders now, if that is by the wanted time,
-    /// or, without one, within the outlet's own.
+    /// When an order can be ready at an outlet that takes orders now, and not before a time, if that is
+    /// by the wanted time, or, without one, within the outlet's own.
     pub(super) fn ready_in_time(
         &self,
         now_ms: u64,
         number: OutletNo,
         work: Work,
         by_ms: Option<u64>,
+        not_before_ms: u64,
     ) -> Option<u64> {
         let outlet = self.outlets.get(number).filter(|outlet| !outlet.is_paused_at(now_ms))?;
         let by_ms = by_ms.unwrap_or_else(|| now_ms.saturating_add(outlet.ready_within_ms));
-        self.ready_by(now_ms, number, work, by_ms)
+        self.ready_by(now_ms, number, work, not_before_ms..=by_ms)
     }
 
-    /// When an order can be ready at an outlet, by a wanted time and within opening hours. A kitchen
+    /// When an order can be ready at an outlet, in a range of time and within opening hours. A kitchen
     /// that is closed begins when it opens.
     pub(crate) fn ready_by(
         &self,
         now_ms: u64,
         number: OutletNo,
         work: Work,
-        by_ms: u64,
+        range: RangeInclusive<u64>,
     ) -> Option<u64> {
         let outlet = self.outlets.get(number)?;
         let opening = outlet.opening(&self.outlets.texts);
         let from_ms = opening.open_from_ms(now_ms);
-        let within_ms = by_ms.checked_sub(from_ms)?;
+        let within_ms = range.end().checked_sub(from_ms)?;
         let kitchen = self.outlets.kitchen(number);
         let eta_ms = kitchen.eta_within(from_ms, work, within_ms, &self.rules.pace)?;
-        let ready_at_ms = from_ms + eta_ms;
+        let ready_at_ms = (from_ms + eta_ms).max(*range.start());
         let closes_ms = opening.open_until_ms(from_ms);
-        closes_ms.is_none_or(|closes_ms| ready_at_ms <= closes_ms).then_some(ready_at_ms)
+        let is_open = closes_ms.is_none_or(|closes_ms| ready_at_ms <= closes_ms);
+        (is_open && ready_at_ms <= *range.end()).then_some(ready_at_ms)
     }
 
-    /// The first free slot of an outlet that takes orders now, in these opening hours or the next.
-    fn slot_at(&self, now_ms: u64, number: OutletNo, work: Work) -> Option<u64> {
+    /// Whether an outlet is open then.
+    pub(super) fn is_open_at(&self, number: OutletNo, at_ms: u64) -> bool {
+        let outlet = self.outlets.get(number);
+        outlet
+            .is_some_and(|outlet| outlet.opening(&self.outlets.texts).open_from_ms(at_ms) == at_ms)
+    }
+
+    /// The first free slot, not before a time, of an outlet that takes orders now, in these opening
+    /// hours or the next.
+    fn slot_at(
+        &self,
+        now_ms: u64,
+        number: OutletNo,
+        work: Work,
+        not_before_ms: u64,
+    ) -> Option<u64> {
         let outlet = self.outlets.get(number).filter(|outlet| !outlet.is_paused_at(now_ms))?;
         let opening = outlet.opening(&self.outlets.texts);
         let kitchen = self.outlets.kitchen(number);
         let mut from_ms = opening.open_from_ms(now_ms);
         for _ in 0..2 {
-            let slot_ms = kitchen.slot_at(from_ms, work, from_ms, &self.rules.pace);
+            let slot_ms = kitchen.slot_at(from_ms, work, not_before_ms, &self.rules.pace);
             let Some(closes_ms) = opening.open_until_ms(from_ms) else { return slot_ms };
             if slot_ms.is_some_and(|slot_ms| slot_ms <= closes_ms) {
                 return slot_ms;
@@ -155,8 +171,12 @@ impl State {
         if !quote.is_held() || quote.until_ms <= now_ms {
             return Err(Refusal::OfferExpired);
         }
-        let (outlet, ticket) =
-            quote.tickets().nth(offer.place.into()).ok_or(Refusal::OfferExpired)?;
+        let ticket = quote.tickets().nth(offer.place.into());
+        // After an outage of ours it may be held for longer than it promises; it is promised for now.
+        let ticket = ticket.filter(|(outlet, ticket)| {
+            ticket.ready_at_ms >= now_ms || self.is_open_at(*outlet, now_ms)
+        });
+        let (outlet, ticket) = ticket.ok_or(Refusal::OfferExpired)?;
         if outlet != place.outlet || ticket.work != Work(place.work) {
             return Err(Refusal::OfferOfAnotherOrder);
         }

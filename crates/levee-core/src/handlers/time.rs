@@ -14,11 +14,10 @@ const REQUESTS_REMEMBERED_MS: u64 = 72 * 3_600_000;
 const OUTAGE_MS_MIN: u64 = 1_000;
 
 impl State {
-    /// Lets expire what is due: at most `limit` locks by their end, then at most `limit` orders, quotes
-    /// and pauses of outlets by theirs, then at most `limit` vouchers and rests together, campaign by
-    /// campaign in the order of their making. One that ended in
-    /// another way takes a step as well, so a tick that swept nothing may still have work left;
-    /// [`Self::next_due_ms`] knows.
+    /// Lets expire what is due: at most `limit` locks by their end, then at most `limit` orders,
+    /// compensations, quotes and pauses of outlets, then at most `limit` vouchers and rests together,
+    /// campaign by campaign in the order of their making. One that ended in another way takes a step
+    /// as well, so a tick that swept nothing may still have work left; [`Self::next_due_ms`] knows.
     pub(crate) fn tick(&mut self, now_ms: u64, seq: u64, tick: Tick) -> Effect {
         let limit = tick.limit as usize;
         let mut swept = Swept::default();
@@ -94,7 +93,8 @@ impl State {
         let order = self.orders.awaiting().next().map(|(due_ms, _)| due_ms);
         let quote = self.quotes.held().next().map(|(until_ms, _)| until_ms);
         let pause = self.outlets.pauses().next().map(|(ends_ms, _)| ends_ms);
-        others.chain([lock, order, quote, pause]).flatten().min()
+        let owed = self.orders.owed().next().map(|_| self.last_ms());
+        others.chain([lock, order, quote, pause, owed]).flatten().min()
     }
 
     pub(crate) fn resume_service(&mut self, now_ms: u64, resume: ResumeService) -> Effect {

@@ -126,7 +126,8 @@ impl State {
     pub(super) fn eta_ms(&self, now_ms: u64, number: OutletNo, work: u32) -> Option<u64> {
         let outlet = self.outlets.get(number).filter(|outlet| !outlet.is_paused_at(now_ms))?;
         let most_ms = self.rules.pace.horizon_ms.max(outlet.ready_within_ms);
-        let ready_at_ms = self.ready_by(now_ms, number, Work(work), now_ms + most_ms)?;
+        let until_ms = now_ms.saturating_add(most_ms);
+        let ready_at_ms = self.ready_by(now_ms, number, Work(work), now_ms..=until_ms)?;
         Some(ready_at_ms - now_ms)
     }
 

@@ -227,6 +227,11 @@ impl Order {
         self.flags & flag != 0
     }
 
+    /// Whether its record can hold such a promise: one that is less than 49 days after the placing.
+    pub(crate) fn can_be_promised_at(&self, at_ms: u64) -> bool {
+        self.placed_at_ms + u64::from(after_ms(self.placed_at_ms, at_ms)) == at_ms
+    }
+
     /// What its kitchen needs to know of it.
     pub(crate) fn ticket(&self) -> Ticket {
         let (work, ready_at_ms) = (Work(self.work), self.promised_at_ms());

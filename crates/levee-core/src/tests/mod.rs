@@ -19,6 +19,7 @@ mod property;
 mod queries;
 mod redemptions;
 mod repeats;
+mod restore;
 mod rules;
 mod script;
 mod terms;
@@ -55,6 +56,7 @@ pub(crate) fn terms() -> Terms {
         envelopes: None,
         prize_max_minor: None,
         per_user_total_minor: None,
+        compensation: None,
     }
 }
 

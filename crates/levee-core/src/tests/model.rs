@@ -3,12 +3,15 @@
 //! the types.
 
 mod commands;
+mod compensation;
 mod orders;
+mod outlets;
+mod payments;
 
 use std::collections::BTreeMap;
 
 pub(crate) use self::orders::Order;
-use self::orders::{Outlet, event};
+use self::outlets::{Outlet, Promised, Quote};
 use crate::types::*;
 use crate::{SetAside, Verdict};
 
@@ -21,6 +24,7 @@ pub(crate) struct Campaign {
     funded: u64,
     returned: u64,
     pub aside: SetAside,
+    pub compensated: Compensated,
 }
 
 pub(crate) struct Voucher {
@@ -29,6 +33,7 @@ pub(crate) struct Voucher {
     pub seq: u64,
     pub at_ms: u64,
     pub face: u64,
+    pub apology: bool,
     until_ms: u64,
     /// As the last effective command left it; a live one may be overdue.
     state: VoucherState,
@@ -79,9 +84,12 @@ pub(crate) struct Model {
     pub redemptions: BTreeMap<u32, Redemption>,
     requests: BTreeMap<RequestKey, Said>,
     references: BTreeMap<(&'static str, usize, String), Said>,
-    /// By kind, and what else tells an event from all others.
-    events: BTreeMap<(u8, u32, [u8; 16]), Said>,
+    /// By what tells an event from all others.
+    events: BTreeMap<String, Said>,
     pub outlets: Vec<Outlet>,
+    /// Which order or offer has which kitchen's capacity.
+    pub promised: Vec<Promised>,
+    pub quotes: BTreeMap<u32, Quote>,
     pub orders: BTreeMap<u32, Order>,
     pub operations: Operations,
     /// From when until when; never forgotten.
@@ -111,7 +119,7 @@ impl Model {
         };
         let body = body(command);
         let came = match key.and_then(|key| self.requests.get(&key)) {
-            Some(said) if said.body == body => Ok(Err(said.clone())),
+            Some(said) if said.body == body => self.said_again(said).map(Err),
             Some(_) => Err(Refusal::IdempotencyKeyReused),
             None => self.decide(now, command),
         };
@@ -125,7 +133,7 @@ impl Model {
                 if let Some(key) = key {
                     self.requests.insert(key, said.clone());
                 }
-                if let Some(name) = event(command) {
+                if let Some(name) = payments::event(command, &outcome) {
                     self.events.insert(name, Said { body: command.clone(), ..said.clone() });
                 }
                 if let Some(name) = self.reference(command) {
@@ -156,6 +164,7 @@ impl Model {
                     funded: 0,
                     returned: 0,
                     aside: SetAside::default(),
+                    compensated: Compensated::default(),
                 });
                 let campaign = CampaignNo(count(self.campaigns.len() - 1));
                 Ok(Ok(Outcome::CampaignCreated { campaign }))
@@ -235,7 +244,11 @@ impl Model {
             Command::RecordRefund(ask) => self.refund_result(now, *ask, command),
             Command::MoveTicket(ask) => self.ticket(now, *ask),
             Command::CancelOrder(ask) => self.cancel(now, ask),
-            Command::RefundOrder(ask) => self.refund(now, ask),
+            Command::RefundOrder(ask) => self.refund(now, ask, command),
+            Command::SetStaffing(ask) => self.staff(*ask),
+            Command::RecordWalkIns(ask) => self.walk_ins(now, *ask),
+            Command::QuoteOrder(ask) => self.quote(now, ask),
+            Command::SettleDispute(ask) => self.settle(ask),
         }
     }
 
@@ -319,6 +332,8 @@ impl Model {
         ends.extend(lasting.map(|redemption| self.undo_end(redemption)));
         ends.extend(self.orders.values().filter_map(|order| self.due(order)));
         ends.extend(self.outlets.iter().filter_map(|outlet| outlet.pause.as_ref()?.0));
+        let held = self.quotes.values().filter(|quote| !quote.over);
+        ends.extend(held.map(|quote| self.quote_end(quote)));
         ends.extend(self.requests.values().map(|said| said.at_ms + THREE_DAYS_MS));
         ends.retain(|end| *end > now);
         ends.sort_unstable();
@@ -380,6 +395,7 @@ impl Model {
         for (_, key) in old.into_iter().take(limit) {
             self.requests.remove(&key);
         }
+        self.forget_quotes(limit);
         let swept = Box::new(swept);
         match orders.is_empty() {
             true => Outcome::Ticked(swept),
@@ -399,7 +415,7 @@ impl Model {
         let lasting = self.redemptions.values().filter(|redemption| {
             redemption.undone.is_none() && self.vouchers[&redemption.voucher].campaign == number
         });
-        let (mut spent, mut rests) = (0, 0);
+        let (mut spent, mut rests) = (campaign.compensated.outlets_minor, 0);
         for redemption in lasting {
             spent += redemption.discount;
             if !redemption.settled {
@@ -425,7 +441,7 @@ impl Model {
             self.vouchers.values().filter(|v| v.campaign == number).map(|v| v.state).collect();
         let in_state = |state| of.iter().filter(|is| **is == state).count() as u64;
         Counts {
-            claims: of.len() as u64,
+            claims: of.len() as u64 - self.campaigns[number].compensated.apologies,
             live: in_state(VoucherState::Live),
             locked: in_state(VoucherState::Locked),
             redeemed: in_state(VoucherState::Redeemed),
@@ -462,9 +478,20 @@ fn body(command: &Command) -> Command {
         Command::ChangeLimit(change) => change.request = none,
         Command::PauseOutlet(pause) => pause.request = none,
         Command::ResumeOutlet(resume) => resume.request = none,
-        Command::PlaceOrder(place) => place.request = none,
+        Command::PlaceOrder(place) => {
+            place.request = none;
+            (place.total_minor, place.merchant_discount_minor, place.work) = (0, 0, 0);
+            place.others = Vec::new();
+        }
         Command::CancelOrder(cancel) => cancel.request = none,
         Command::RefundOrder(refund) => refund.request = none,
+        Command::SetStaffing(staffing) => staffing.request = none,
+        Command::RecordWalkIns(record) => record.request = none,
+        Command::QuoteOrder(quote) => {
+            quote.request = none;
+            quote.candidates.truncate(1);
+        }
+        Command::SettleDispute(settle) => settle.request = none,
         _ => {}
     }
     body

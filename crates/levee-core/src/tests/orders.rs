@@ -28,7 +28,7 @@ fn an_order_is_paid_made_and_collected() {
         5s   ticket o0 send 1             -> sent succeeded 2
         5s   todo o0                      -> nothing
         6s   ticket o0 accept 2           -> accepted succeeded 3
-        6s   show o0                      -> accepted succeeded 3: payable 300 captured 300
+        6s   show o0                      -> accepted succeeded 3 until 2h+1m+39s+447: payable 300 captured 300
         7s   ticket o0 start 3            -> making succeeded 4
         8s   ticket o0 ready 4            -> ready succeeded 5
         9s   ticket o0 collect 5          -> collected succeeded 6
@@ -88,8 +88,13 @@ fn what_an_order_may_not_be() {
             1h   order s0 7 0                          -> invalid_field(total_minor)
             1h   order s0 7 281474976710657            -> invalid_field(total_minor)
             1h   order s0 7 3000 off=3001              -> invalid_field(merchant_discount_minor)
-            1h   order s0 7 3000 promised=59m          -> invalid_field(promised_at)
-            1h   order s0 7 3000 promised=31d          -> invalid_field(promised_at)
+            1h   order s0 7 3000 by=59m                -> invalid_field(pickup_by)
+            1h   order s0 7 3000 by=31d                -> invalid_field(pickup_by)
+            1h   order s0 7 3000 courier=1d+1          -> invalid_field(fulfilment)
+            1h   order s0 7 3000 others=s1,s0          -> invalid_field(allow_other_outlet)
+            1h   order s0 7 3000 others=s1,s1,s1       -> invalid_field(allow_other_outlet)
+            1h   order s0 7 3000 others=s9             -> outlet_not_found
+            1h   order s0 7 3000 of=c1                 -> campaign_not_found
             1h   order s0 7 3000 work=0                -> invalid_field(work)
             1h   order s0 7 3000 work=1000001          -> invalid_field(work)
             1h   order s0 7 3000 pay=0                 -> invalid_field(pay_within)
@@ -189,22 +194,23 @@ fn payments_settle_to_the_same_whatever_comes_late_doubled_or_reordered() {
         1    payment o0 pending           -> again awaiting_payment pending 0
         1    payment o0 failed            -> awaiting_payment failed 0
         1    payment o0 failed            -> again awaiting_payment failed 0
-        2    pay o0 499                   -> captured_amount_wrong
-        2    pay o0 500 trade=99          -> trade_conflict
-        2    pay o0 500 provider=other    -> trade_conflict
+        2    payment o0 failed trade=99   -> trade_conflict
+        2    payment o0 created provider=other -> trade_conflict
         2    pay o0 500                   -> paid succeeded 1
         3    pay o0 500                   -> again paid succeeded 1
-        3    pay o0 400                   -> reference_reused
         3    payment o0 closed            -> unchanged
         3    order s0 8 500               -> o1 0 off until 15m+3
-        4    pay o1 500 trade=0           -> reference_reused
-        4    payment o1 closed            -> awaiting_payment closed 0
+        4    payment o1 failed trade=0    -> reference_reused
+        4    payment o1 closed            -> expired closed 0
+        4    show o1                      -> expired closed 0 not_paid: payable 500
         4    todo o1                      -> nothing
-        5    pay o1 500                   -> paid succeeded 1
+        5    pay o1 500                   -> refunding refunding 0
+        5    todo o1                      -> o1 refund 1 of 500
         6    order s0 9 500               -> o2 0 off until 15m+6
-        7    payment o2 closed            -> awaiting_payment closed 0
-        8    cancel o2 by=9               -> cancelled closed 0
-        8    todo o2                      -> nothing
+        7    cancel o2 by=9               -> cancelled unknown 0
+        8    payment o2 failed            -> cancelled unknown 0
+        8    todo o2                      -> o2 close payment
+        8    payment o2 failed            -> again cancelled unknown 0
         9    order s0 9 500               -> o3 0 off until 15m+9
         10   cancel o3 by=9               -> cancelled unknown 0
         10   todo o3                      -> o3 close payment
@@ -285,8 +291,11 @@ fn refunds_come_one_after_another_and_never_above_what_was_paid() {
         2    refund o0 100 by=s1          -> order_of_another_outlet
         2    refund o9 100                -> order_not_found
         2    refund o0 901                -> refund_too_large
-        3    refund o0 100 by=s0 key=1    -> paid refunding 1
-        3    refund o0 100 by=s0 key=1    -> again paid refunding 1
+        3    refund o0 100 by=s0 key=1 ref=R1 -> paid refunding 1
+        3    refund o0 100 by=s0 key=1 ref=R1 -> again paid refunding 1
+        3    refund o0 100 by=s0 ref=R1   -> again paid refunding 1
+        3    refund o0 101 by=s0 ref=R1   -> reference_reused
+        3    refund o0 100 by=s0 key=1 ref=R2 -> idempotency_key_reused
         3    todo o0                      -> o0 send ticket 1 to s0, o0 refund 1 of 100
         4    refund o0 200                -> paid refunding 1
         4    todo o0                      -> o0 send ticket 1 to s0, o0 refund 1 of 100
@@ -411,10 +420,6 @@ fn ticks_end_orders_in_bounded_batches() {
         1m   tick 1                       -> o1
         2m   tick 2                       -> o2 o3
         2m   tick 2                       -> s0
-        2m   undone                       -> o0 close payment, o1 close payment, o2 cancel ticket 2 at s0, o2 refund 1 of 400, o3 close payment
-        2m   undone 2                     -> o0 close payment, o1 close payment
-        2m   undone 1 after=o1            -> o2 cancel ticket 2 at s0, o2 refund 1 of 400
-        2m   undone after=o3              -> nothing
         2m   counts c                     -> claims 2 live 2
         2m   tick                         -> nothing
         ",

@@ -2,7 +2,7 @@
 
 use super::script::check;
 use super::terms;
-use crate::types::{Command, NameHash, OutletId, PutOutlet, Reader, Tick, Wire};
+use crate::types::{Command, NameHash, Opening, OutletId, PutOutlet, Reader, Tick, Wire};
 use crate::{PAGE_BYTES, Restore, RuleBook, State, Verdict};
 
 #[test]
@@ -119,7 +119,7 @@ fn tables(rest: &[u8]) -> usize {
 
 /// Builds that know no outlets read what has none, and what they wrote is read.
 #[test]
-fn a_snapshot_without_outlets_has_five_tables_and_one_with_outlets_eight() {
+fn a_snapshot_without_outlets_has_five_tables_and_one_with_outlets_nine() {
     let mut state = State::new(RuleBook::RELEASED);
     apply(&mut state, &Command::Tick(Tick { limit: 1 }));
     let rest = state.begin_snapshot().encode();
@@ -130,12 +130,21 @@ fn a_snapshot_without_outlets_has_five_tables_and_one_with_outlets_eight() {
 
     let document = vec![b'm'; 1_000];
     let (id, brand) = (OutletId::new("tea").expect("an id"), NameHash::of("tea"));
-    let put = PutOutlet { id, document, brand, stations: 1, accept_within_ms: 1 };
+    let put = PutOutlet {
+        id,
+        document,
+        brand,
+        stations: 1,
+        unit_ms: 1,
+        accept_within_ms: 1,
+        ready_within_ms: 1,
+        opening: Opening::default(),
+    };
     apply(&mut state, &Command::PutOutlet(Box::new(put)));
     let rest = state.begin_snapshot();
     let bytes = rest.pages() * PAGE_BYTES as u64;
     let rest = rest.encode();
-    assert_eq!(tables(&rest), 8);
+    assert_eq!(tables(&rest), 9);
     let mut pages = Vec::new();
     while !state.sweep(8) {}
     state.take_pages(&mut pages);

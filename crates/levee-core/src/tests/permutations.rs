@@ -1,10 +1,10 @@
-//! Payments in every order of events: all sequences without repetition of up to six of eight, once
+//! Payments in every order of events: all sequences without repetition of up to six of ten, once
 //! where the outlet begins to make what was paid at once, and once where it does nothing.
 //!
 //! What is expected is worked out from the sequence alone: what counts is which came first, the
-//! payment's success or the order's end.
+//! payment's success or the order's end; and whose trade number was heard of first.
 
-use super::{SECOND, definition, request, with};
+use super::{DAY, SECOND, definition, request, with};
 use crate::query::{Answer, OrderView, Query};
 use crate::types::*;
 use crate::{RuleBook, State, Verdict};
@@ -15,11 +15,15 @@ enum Event {
     Created,
     /// The provider calls back: it was paid.
     Success,
-    /// It calls back once more.
-    DuplicateSuccess,
-    /// A callback was lost, and the provider is asked.
-    LateSuccess,
+    /// It calls back once more, or was asked because a callback was lost.
+    SuccessAgain,
+    /// It took another amount.
+    WrongAmount,
+    /// It was paid under another trade number.
+    OtherTrade,
     Failure,
+    /// It can no longer be paid.
+    Closed,
     UserCancels,
     /// The time to pay, or to accept, is over.
     Timeout,
@@ -27,12 +31,14 @@ enum Event {
     Refunded,
 }
 
-const EVENTS: [Event; 8] = [
+const EVENTS: [Event; 10] = [
     Event::Created,
     Event::Success,
-    Event::DuplicateSuccess,
-    Event::LateSuccess,
+    Event::SuccessAgain,
+    Event::WrongAmount,
+    Event::OtherTrade,
     Event::Failure,
+    Event::Closed,
     Event::UserCancels,
     Event::Timeout,
     Event::Refunded,
@@ -43,16 +49,6 @@ const LENGTH_MAX: usize = 6;
 const FACE_MINOR: u64 = 2_500;
 const PAYABLE_MINOR: u64 = 500;
 
-impl Event {
-    fn is_success(self) -> bool {
-        matches!(self, Self::Success | Self::DuplicateSuccess | Self::LateSuccess)
-    }
-
-    fn is_end(self) -> bool {
-        matches!(self, Self::UserCancels | Self::Timeout)
-    }
-}
-
 /// What should have become of an order, by the events so far.
 #[derive(Debug, PartialEq, Eq)]
 struct Expected {
@@ -61,19 +57,37 @@ struct Expected {
     end: Option<OrderEnd>,
     voucher: VoucherState,
     refunds_asked: u32,
+    disputed: bool,
 }
 
 fn expected(events: &[Event], eager: bool) -> Expected {
-    let first = |what: fn(Event) -> bool| events.iter().position(|event| what(*event));
-    let paid = first(Event::is_success);
-    // What is being made is ended by neither users nor time.
-    let end = first(Event::is_end).filter(|end| !eager || paid.is_none_or(|paid| *end < paid));
+    use Event::{
+        Closed, Created, Failure, OtherTrade, Success, SuccessAgain, Timeout, UserCancels,
+    };
+    let first = |what: &[Event]| events.iter().position(|event| what.contains(event));
+    // The number that is heard of first is the payment's.
+    let own = [Created, Success, SuccessAgain, Event::WrongAmount, Failure, Closed];
+    let is_other =
+        first(&[OtherTrade]).is_some_and(|other| first(&own).is_none_or(|own| other < own));
+    let (payers, odd): (&[Event], &[Event]) = if is_other {
+        (&[OtherTrade], &[Success, SuccessAgain, Event::WrongAmount])
+    } else {
+        (&[Success, SuccessAgain], &[OtherTrade, Event::WrongAmount])
+    };
+    let paid = first(payers);
+    let closed = first(&[Closed]).filter(|_| !is_other);
+    let unpaid_at = |place: usize| paid.is_none_or(|paid| place < paid);
+    // What is being made is ended by neither users nor time, and what is paid by no `Closed`.
+    let end = (0..events.len()).find(|place| match events[*place] {
+        UserCancels | Timeout => !eager || unpaid_at(*place),
+        Closed => !is_other && unpaid_at(*place),
+        _ => false,
+    });
     let refund = paid.zip(end).map(|(paid, end)| paid.max(end));
     let refunded = refund.is_some_and(|refund| events[refund..].contains(&Event::Refunded));
-    let failed = events.iter().position(|event| *event == Event::Failure);
     let reason = end.map(|end| match events[end] {
-        Event::UserCancels => OrderEnd::ByUser,
-        _ if paid.is_some_and(|paid| paid < end) => OrderEnd::NotAccepted,
+        UserCancels => OrderEnd::ByUser,
+        Timeout if !unpaid_at(end) => OrderEnd::NotAccepted,
         _ => OrderEnd::NotPaid,
     });
     let state = match (paid, reason) {
@@ -85,22 +99,29 @@ fn expected(events: &[Event], eager: bool) -> Expected {
         (Some(_), None) => OrderState::Paid,
         (None, None) => OrderState::AwaitingPayment,
     };
-    let payment = match (paid, end, failed) {
+    let payment = match (paid, end) {
         _ if refunded => PaymentState::Refunded,
         _ if refund.is_some() => PaymentState::Refunding,
-        (Some(_), ..) => PaymentState::Succeeded,
-        (None, None, Some(_)) => PaymentState::Failed,
-        (None, None, None) => PaymentState::Created,
-        (None, Some(end), Some(failed)) if failed > end => PaymentState::Failed,
-        (None, Some(_), _) => PaymentState::Unknown,
+        (Some(_), _) => PaymentState::Succeeded,
+        // After the end a failure says nothing: it may be tried again.
+        (None, Some(_)) if closed.is_some() => PaymentState::Closed,
+        (None, Some(_)) => PaymentState::Unknown,
+        (None, None) if first(&[Failure]).is_some() => PaymentState::Failed,
+        (None, None) => PaymentState::Created,
     };
     let voucher = match (paid, end) {
         (_, Some(_)) => VoucherState::Live,
         (Some(_), None) => VoucherState::Redeemed,
         (None, None) => VoucherState::Locked,
     };
-    let refunds_asked = u32::from(refund.is_some());
-    Expected { state, payment, end: reason, voucher, refunds_asked }
+    Expected {
+        state,
+        payment,
+        end: reason,
+        voucher,
+        refunds_asked: u32::from(refund.is_some()),
+        disputed: first(odd).is_some(),
+    }
 }
 
 struct World {
@@ -108,14 +129,12 @@ struct World {
     now_ms: u64,
     /// Numbers users, request keys and trades.
     made: u64,
-    /// What orders that will be collected have spent.
-    spent_minor: u64,
 }
 
 impl World {
     fn new() -> Self {
         let state = State::new(RuleBook::RELEASED);
-        let mut world = Self { state, now_ms: 0, made: 0, spent_minor: 0 };
+        let mut world = Self { state, now_ms: 0, made: 0 };
         let campaign = CampaignId::new("c").expect("an id");
         let terms = with(|terms| terms.voucher.kind = VoucherKind::AmountOff { face_minor: 2_500 });
         let (key, definition) = (world.key(), definition("c", terms));
@@ -138,7 +157,10 @@ impl World {
             document: Vec::new(),
             brand: NameHash::of("tea"),
             stations: 1,
+            unit_ms: 1,
             accept_within_ms: SECOND,
+            ready_within_ms: DAY,
+            opening: Opening::default(),
         })));
         world
     }
@@ -186,26 +208,34 @@ impl World {
             total_minor: 3_200,
             merchant_discount_minor: 200,
             voucher: Some(voucher),
-            promised_at_ms: self.now_ms,
+            offer: None,
+            ready_by_ms: None,
+            courier_ms: None,
             work: 1,
             pay_within_ms: SECOND,
-            allow_other_outlet: false,
+            others: Vec::new(),
+            campaign: None,
         })));
         let Outcome::OrderPlaced { order, .. } = placed else { panic!("another outcome") };
         (user, order, TradeKey(request.0))
     }
 
     fn happens(&mut self, event: Event, (user, order, trade): (UserKey, OrderNo, TradeKey)) {
-        let payment = |event| {
+        let payment_of = |trade, event| {
             let provider = NameHash::of("sandbox");
             Command::RecordPayment(RecordPayment { order, provider, trade, event })
         };
+        let payment = |event| payment_of(trade, event);
+        let succeeded = |captured_minor| PaymentEvent::Succeeded { captured_minor };
+        let mut other = trade;
+        other.0[15] ^= 1;
         let command = match event {
             Event::Created => payment(PaymentEvent::Created),
             Event::Failure => payment(PaymentEvent::Failed),
-            Event::Success | Event::DuplicateSuccess | Event::LateSuccess => {
-                payment(PaymentEvent::Succeeded { captured_minor: PAYABLE_MINOR })
-            }
+            Event::Closed => payment(PaymentEvent::Closed),
+            Event::Success | Event::SuccessAgain => payment(succeeded(PAYABLE_MINOR)),
+            Event::WrongAmount => payment(succeeded(PAYABLE_MINOR - 1)),
+            Event::OtherTrade => payment_of(other, succeeded(PAYABLE_MINOR)),
             Event::UserCancels => {
                 let (request, reason) = (self.key(), String::new());
                 Command::CancelOrder(CancelOrder { request, order, by: Party::User(user), reason })
@@ -241,33 +271,33 @@ impl World {
         let money = campaign.money;
         assert!(money.adds_up());
         let in_state = |state, minor: u64| if voucher.state == state { minor } else { 0 };
-        let spent_minor = self.spent_minor + in_state(VoucherState::Redeemed, FACE_MINOR);
-        assert_eq!(money.spent_minor, spent_minor, "subsidies of orders that go on");
+        let spent_minor = in_state(VoucherState::Redeemed, FACE_MINOR);
+        assert_eq!(money.spent_minor, spent_minor, "the subsidy of an order that goes on");
         assert_eq!(money.in_flight_minor, in_state(VoucherState::Locked, FACE_MINOR));
         voucher.state
     }
 }
 
-/// Runs one sequence on a new order, and looks at everything after every event.
+/// Runs one sequence on a new order, and looks at everything after its last event: after the others
+/// a shorter sequence has looked.
 #[track_caller]
 fn check(world: &mut World, events: &[Event], eager: bool) {
     let placed = world.place();
     let order = placed.1;
     let mut refunds = Vec::new();
-    for (place, event) in events.iter().enumerate() {
+    for event in events {
         world.happens(*event, placed);
-        let view = world.order(order);
-        if eager && view.state == OrderState::Paid {
+        let actions = world.state.actions_of(order);
+        let sends = |action: &Action| matches!(action, Action::SendTicket { .. });
+        if eager && actions.iter().any(sends) {
             world.does(&Command::MoveTicket(MoveTicket {
                 order,
                 outlet: OutletNo(0),
-                version: view.version,
+                version: 1,
                 step: TicketStep::Start,
             }));
         }
-        let view = world.order(order);
-        let voucher = world.check_money(&view);
-        let asked = view.actions.iter().filter(|action| matches!(action, Action::Refund { .. }));
+        let asked = actions.iter().filter(|action| matches!(action, Action::Refund { .. }));
         for refund in asked {
             let amount_minor = PAYABLE_MINOR;
             assert_eq!(*refund, Action::Refund { order, refund: 1, amount_minor });
@@ -275,24 +305,24 @@ fn check(world: &mut World, events: &[Event], eager: bool) {
                 refunds.push(*refund);
             }
         }
-        let found = Expected {
-            state: view.state,
-            payment: view.payment.expect("there is one"),
-            end: view.end,
-            voucher,
-            refunds_asked: u32::try_from(refunds.len()).expect("few"),
-        };
-        let so_far = &events[..=place];
-        assert_eq!(found, expected(so_far, eager), "eager {eager}, after {so_far:?}");
     }
-    // Nothing of this order is left to be counted with the next one.
-    if world.order(order).state == OrderState::Making {
-        world.spent_minor += FACE_MINOR;
-    } else {
+    let view = world.order(order);
+    let found = Expected {
+        state: view.state,
+        payment: view.payment.expect("there is one"),
+        end: view.end,
+        voucher: world.check_money(&view),
+        refunds_asked: u32::try_from(refunds.len()).expect("few"),
+        disputed: view.disputed,
+    };
+    assert_eq!(found, expected(events, eager), "eager {eager}, after {events:?}");
+    // Nothing of this order is left to be counted with the next one, and its kitchen is free again.
+    if view.end.is_none() {
         let (request, reason) = (world.key(), String::new());
         let by = Party::Operator;
-        world.apply(&Command::CancelOrder(CancelOrder { request, order, by, reason }));
+        world.does(&Command::CancelOrder(CancelOrder { request, order, by, reason }));
     }
+    assert_eq!(world.state.outlets.kitchen(OutletNo(0)).unfinished(world.now_ms), 0);
 }
 
 fn check_all(events: &mut Vec<Event>, eager: bool, world: &mut World) -> u32 {
@@ -315,8 +345,8 @@ fn check_all(events: &mut Vec<Event>, eager: bool, world: &mut World) -> u32 {
 fn what_counts_is_whether_the_success_or_the_end_came_first() {
     for eager in [true, false] {
         let mut world = World::new();
-        // 8!/8! + 8!/7! + ... + 8!/2!
-        assert_eq!(check_all(&mut Vec::new(), eager, &mut world), 28_961);
+        // 10!/10! + 10!/9! + ... + 10!/4!
+        assert_eq!(check_all(&mut Vec::new(), eager, &mut world), 187_301);
     }
 }
 
@@ -328,11 +358,16 @@ fn a_success_after_the_end_is_given_back_and_no_other() {
     for (events, state, refunds) in [
         (&[Success, UserCancels][..], OrderState::Making, 0),
         (&[UserCancels, Success], OrderState::Refunding, 1),
-        (&[Timeout, Failure, LateSuccess, DuplicateSuccess], OrderState::Refunding, 1),
+        (&[Timeout, Failure, Success, SuccessAgain], OrderState::Refunding, 1),
         (&[Failure, Success, Timeout, Refunded], OrderState::Making, 0),
-        (&[UserCancels, Success, Refunded, LateSuccess], OrderState::Refunded, 1),
+        (&[UserCancels, Success, Refunded, SuccessAgain], OrderState::Refunded, 1),
         (&[UserCancels, Refunded, Success], OrderState::Refunding, 1),
         (&[Created, Failure, UserCancels, Timeout], OrderState::Cancelled, 0),
+        (&[Closed, UserCancels], OrderState::Expired, 0),
+        (&[Closed, Success], OrderState::Refunding, 1),
+        (&[WrongAmount, OtherTrade], OrderState::AwaitingPayment, 0),
+        (&[OtherTrade, Success], OrderState::Making, 0),
+        (&[WrongAmount, Success], OrderState::Making, 0),
     ] {
         let expected = expected(events, true);
         assert_eq!((expected.state, expected.refunds_asked), (state, refunds), "{events:?}");

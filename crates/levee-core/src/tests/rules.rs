@@ -2,6 +2,7 @@
 
 use super::script::{check, check_with};
 use super::terms;
+use crate::pacing::Pace;
 use crate::types::VoucherTerms;
 use crate::{RuleBook, Rules};
 
@@ -13,8 +14,10 @@ fn half(terms: &VoucherTerms, bill_minor: u64) -> u64 {
     full(terms, bill_minor) / 2
 }
 
-static BOOK: [Rules; 2] =
-    [Rules { version: 1, discount_minor: full }, Rules { version: 3, discount_minor: half }];
+static BOOK: [Rules; 2] = [
+    Rules { version: 1, discount_minor: full, pace: Pace::DEFAULT },
+    Rules { version: 3, discount_minor: half, pace: Pace::DEFAULT },
+];
 
 #[test]
 fn rules_change_by_a_command() {

@@ -12,13 +12,19 @@
 //! happens at the time of the line before. `key=` and `ref=` name request keys and references;
 //! without them every line has its own. `again` before an answer says that it is a repeat. Every
 //! script also checks that repeats, refusals and questions change nothing, and that the accepted
-//! commands, applied anew, come to the same outcomes and the same state.
+//! commands, applied anew, come to the same outcomes and the same state. `restart` goes on with the
+//! state made anew from a snapshot.
 
 mod orders;
+mod outlets;
 mod questions;
+mod show;
 
 use std::collections::BTreeMap;
 
+pub(crate) use self::show::show_refusal;
+use self::show::{show_limit, show_ms, show_nonzero, show_outcome, show_setting};
+use super::restore::restored;
 use super::{DAY, HOUR, MINUTE, SECOND, definition, request, user};
 use crate::query::{Answer, Query};
 use crate::types::*;
@@ -120,90 +126,6 @@ fn ms(word: &str) -> u64 {
     word.split('+').map(part).sum()
 }
 
-fn show_ms(ms: u64) -> String {
-    let units = [(DAY, "d"), (HOUR, "h"), (MINUTE, "m"), (SECOND, "s"), (1, "")];
-    let mut rest = ms;
-    let mut parts = Vec::new();
-    for (unit, name) in units {
-        if rest >= unit {
-            parts.push(format!("{}{name}", rest / unit));
-            rest %= unit;
-        }
-    }
-    if parts.is_empty() { "0".into() } else { parts.join("+") }
-}
-
-/// The names of those that are not 0.
-fn show_nonzero<T: Copy + PartialEq + std::fmt::Display + Default>(parts: &[(&str, T)]) -> String {
-    let parts = parts.iter().filter(|(_, value)| *value != T::default());
-    let words: Vec<String> = parts.map(|(name, value)| format!("{name} {value}")).collect();
-    if words.is_empty() { "nothing".into() } else { words.join(" ") }
-}
-
-pub(crate) fn show_refusal(refusal: Refusal) -> String {
-    match refusal {
-        Refusal::VoucherNotLive(state) => format!("{refusal}({})", state.name()),
-        Refusal::CampaignStateConflict(state) => format!("{refusal}({})", state.name()),
-        Refusal::OrderStateConflict(state) => format!("{refusal}({})", state.name()),
-        Refusal::TermsFrozen(field) | Refusal::InvalidField(field) => format!("{refusal}({field})"),
-        _ => refusal.to_string(),
-    }
-}
-
-fn show_outcome(outcome: &Outcome) -> String {
-    match outcome {
-        Outcome::Claimed { voucher, face_minor } => format!("v{voucher} {face_minor}"),
-        Outcome::Locked { lock, until_ms } => format!("l{lock} until {}", show_ms(*until_ms)),
-        Outcome::Released { voucher_state } | Outcome::RolledBack { voucher_state } => {
-            voucher_state.name().into()
-        }
-        Outcome::Redeemed { redemption, discount_minor, rest_minor, rollback_until_ms } => {
-            let until = show_ms(*rollback_until_ms);
-            format!("r{redemption} {discount_minor}+{rest_minor} until {until}")
-        }
-        Outcome::Revoked { face_minor } => face_minor.to_string(),
-        Outcome::CampaignCreated { campaign } => format!("c{campaign}"),
-        Outcome::CampaignReplaced { version } => format!("version {version}"),
-        Outcome::BudgetMoved(money) => format!("available {}", money.available_minor),
-        Outcome::CampaignStateChanged { state } => state.name().into(),
-        Outcome::Ticked(swept) => show_swept(swept, &SweptOrders::default()),
-        Outcome::TickedWithOrders { swept, orders } => show_swept(swept, orders),
-        Outcome::ServiceResumed { outage_ms } => format!("gone {}", show_ms(*outage_ms)),
-        Outcome::RulesActivated => "activated".into(),
-        Outcome::LevelChanged { before, after } => {
-            format!("{}, {}", show_setting(*before), show_setting(*after))
-        }
-        Outcome::LimitChanged { before, after } => {
-            format!("{}, {}", show_limit(*before), show_limit(*after))
-        }
-        Outcome::OutletPut { outlet, version } => format!("s{outlet} version {version}"),
-        Outcome::OutletPaused => "paused".into(),
-        Outcome::OutletResumed => "resumed".into(),
-        Outcome::OrderPlaced { .. } => orders::show_placed(outcome),
-        Outcome::OrderChanged(change) => orders::show_change(change),
-    }
-}
-
-fn show_swept(swept: &Swept, orders: &SweptOrders) -> String {
-    let locks = swept.locks.iter().map(|lock| format!("l{lock}"));
-    let expired = orders.expired.iter().map(|order| format!("o{order}"));
-    let resumed = orders.resumed.iter().map(|outlet| format!("s{outlet}"));
-    let vouchers = swept.vouchers.iter().map(|voucher| format!("v{voucher}"));
-    let rests = swept.redemptions.iter().map(|redemption| format!("r{redemption}"));
-    let words = locks.chain(expired).chain(resumed).chain(vouchers).chain(rests);
-    let words: Vec<String> = words.collect();
-    if words.is_empty() { "nothing".into() } else { words.join(" ") }
-}
-
-fn show_setting(setting: LevelSetting) -> String {
-    let LevelSetting { level, by_hand } = setting;
-    format!("{} by {}", level.name(), if by_hand { "hand" } else { "rule" })
-}
-
-fn show_limit(claims_per_s: Option<u32>) -> String {
-    claims_per_s.map_or("limit none".into(), |claims| format!("limit {claims}"))
-}
-
 impl<'a> Run<'a> {
     fn new(book: RuleBook) -> Self {
         Self {
@@ -231,8 +153,13 @@ impl<'a> Run<'a> {
             assert_eq!(self.state.digest(), before, "a question changes nothing: {asked}");
             return said;
         }
-        if words.plain[0] == "ready" {
-            return self.ready(&words);
+        match words.plain[0] {
+            "ready" => return self.ready(&words),
+            "restart" => {
+                self.state = restored(&mut self.state);
+                return "as before".into();
+            }
+            _ => {}
         }
         let command = self.command(&words);
         match self.apply(&command) {
@@ -291,7 +218,7 @@ impl<'a> Run<'a> {
     fn command(&self, words: &Words<'_>) -> Command {
         let request = words.request();
         let named = |name: &str| words.named.get(name).copied();
-        if let Some(command) = orders::command(self.now_ms, words) {
+        if let Some(command) = orders::command(words).or_else(|| outlets::command(words)) {
             return command;
         }
         match words.plain[0] {
@@ -416,5 +343,6 @@ impl<'a> Run<'a> {
             assert_eq!(verdict, Verdict::Done(outcome.clone()), "replayed: {command:?}");
         }
         assert_eq!(anew.digest(), self.state.digest(), "the replayed state is the same");
+        restored(&mut anew);
     }
 }

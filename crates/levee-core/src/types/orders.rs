@@ -459,7 +459,7 @@ pub struct SweptOrders {
     pub moved: Vec<OrderMove>,
     /// Ready, and not collected in time: they count as collected.
     pub collected: Vec<OrderNo>,
-    /// What was given for orders that ended, before this tick.
+    /// What was given for orders that ended, before this tick or in it.
     pub compensated: Vec<Compensation>,
     /// Quotes whose offers are no longer held.
     pub released: Vec<QuoteNo>,

@@ -22,6 +22,11 @@ const DAY: u16 = 1_440;
 
 const MINUTE_MS: u64 = 60_000;
 
+/// So many minutes after the beginning of the minute that `at_ms` is in.
+fn start_of_minute_ms(at_ms: u64, later: u16) -> u64 {
+    (at_ms / MINUTE_MS + u64::from(later)).saturating_mul(MINUTE_MS)
+}
+
 /// When an outlet is open, every day.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
@@ -34,26 +39,51 @@ pub struct Opening {
 }
 
 impl Opening {
-    /// The earliest instant from `at_ms` on at which it is open. A change of the zone's offset in
-    /// between moves it by as much.
+    /// The earliest instant from `at_ms` on at which it is open.
     #[must_use]
     pub fn open_from_ms(&self, at_ms: u64) -> u64 {
-        if self.hours.is_empty() {
-            return at_ms;
+        let mut from_ms = at_ms;
+        loop {
+            let found_ms = self.opens_ms(from_ms);
+            // Clocks that change before that show another time then.
+            match self.next_change_ms(from_ms) {
+                Some(change_ms) if change_ms <= found_ms => from_ms = change_ms,
+                _ => return found_ms,
+            }
         }
+    }
+
+    /// The first instant from `at_ms` on at which it is closed; `None` where it always is open.
+    #[must_use]
+    pub fn open_until_ms(&self, at_ms: u64) -> Option<u64> {
+        let mut from_ms = at_ms;
+        loop {
+            let found_ms = self.closes_ms(from_ms)?;
+            match self.next_change_ms(from_ms) {
+                Some(change_ms) if change_ms <= found_ms => from_ms = change_ms,
+                _ => return Some(found_ms),
+            }
+        }
+    }
+
+    /// When its clocks change next.
+    fn next_change_ms(&self, at_ms: u64) -> Option<u64> {
+        let next = self.offsets.partition_point(|offset| offset.from_ms <= at_ms);
+        self.offsets.get(next).map(|offset| offset.from_ms)
+    }
+
+    /// As [`Self::open_from_ms`], by the clocks as they are then.
+    fn opens_ms(&self, at_ms: u64) -> u64 {
         let minute = minute_of_day(&self.offsets, at_ms);
-        if self.hours.iter().any(|part| part.holds(minute)) {
+        if self.hours.is_empty() || self.hours.iter().any(|part| part.holds(minute)) {
             return at_ms;
         }
         let waits = self.hours.iter().map(|part| (part.from_minute + DAY - minute) % DAY);
-        let wait = waits.min().expect("some hours");
-        (at_ms / MINUTE_MS + u64::from(wait)) * MINUTE_MS
+        start_of_minute_ms(at_ms, waits.min().expect("some hours"))
     }
 
-    /// The first instant from `at_ms` on, at most a day later, at which it is closed; `None` where
-    /// it is open for longer.
-    #[must_use]
-    pub fn open_until_ms(&self, at_ms: u64) -> Option<u64> {
+    /// As [`Self::open_until_ms`], by the clocks as they are then.
+    fn closes_ms(&self, at_ms: u64) -> Option<u64> {
         if self.hours.is_empty() {
             return None;
         }
@@ -69,7 +99,7 @@ impl Opening {
             });
             match left.max() {
                 Some(left) => gone += left,
-                None => return Some(at_ms.max((at_ms / MINUTE_MS + u64::from(gone)) * MINUTE_MS)),
+                None => return Some(at_ms.max(start_of_minute_ms(at_ms, gone))),
             }
         }
         None

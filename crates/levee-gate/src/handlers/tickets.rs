@@ -86,7 +86,7 @@ async fn signer(call: &Call, body: &[u8]) -> Result<Arc<Listing>, Trouble> {
     let unknown = || unsigned("It is not taken, since webhook-signature does not match.");
     let listing = listing.ok_or_else(unknown)?;
     let secret = match &listing.secret {
-        Some(secret) => secret.webhook(),
+        Some(secret) => Some(secret.webhook()),
         None => call.worker.hub.config.signers.sandbox_outlets.clone(),
     };
     check_signature(call, &secret.ok_or_else(unknown)?, body)?;

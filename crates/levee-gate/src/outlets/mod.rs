@@ -88,7 +88,7 @@ impl Outlets {
 
     /// How many outlets are known.
     #[must_use]
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.read().by_id.len()
     }
 

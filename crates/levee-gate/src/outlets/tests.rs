@@ -163,7 +163,7 @@ fn outlets_are_found_by_id_and_by_number_and_later_ones_stay() {
     }
     assert!(outlets.by_number(OutletNo(1)).is_none());
     assert!(outlets.by_number(OutletNo(9)).is_none());
-    assert_eq!(outlets.len(), 2);
+    assert_eq!(outlets.count(), 2);
     // It moved from one brand to another, and is found under one.
     let ids = |brand| outlets.near(at(place), Some(NameHash::of(brand)), 9).len();
     assert_eq!((ids("heytea"), ids("luckin"), ids("mixue")), (1, 1, 0));

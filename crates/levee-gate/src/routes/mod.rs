@@ -3,6 +3,8 @@
 //! The router, the checks of roles, types and sizes, the OpenAPI document and `/docs` are all made
 //! from it, so none of them can say what another does not do.
 
+mod kinds;
+mod ordering;
 mod table;
 
 use std::collections::HashMap;

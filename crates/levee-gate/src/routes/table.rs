@@ -3,185 +3,27 @@
 use hyper::Method;
 use levee_api::document::CampaignDocument;
 use levee_api::outlet::OutletDocument;
-use levee_api::port::LIST_MAX;
 use levee_api::problem::Code;
-use levee_api::types::Level;
 use levee_api::wire::{
-    BatchLineBody, BudgetBody, BudgetRequest, CampaignBody, CancelRequest, CancelledBody,
-    ClaimBody, ClaimRequest, DisputeBody, DrawBody, ImportLineBody, IntakeBody, LevelChangeBody,
-    LevelRequest, LimitChangeBody, LimitsRequest, LiveFrame, LockBody, LockRequest, OrderBody,
-    OrderPlacedBody, OrderRequest, OutletBody, OutletItem, OutletPausedBody, Page, PauseRequest,
-    PaymentBody, PaymentNotice, QuoteBody, QuoteRequest, ReadyBody, ReasonRequest, RedemptionBody,
-    RedemptionInfo, RedemptionRequest, RefundBody, RefundRequest, ReleaseBody, RevocationBody,
-    RollbackBody, StaffingBody, StaffingRequest, StateBody, StateRequest, StatementBody,
-    TicketBody, TicketStepBody, TicketStepRequest, TicketsFrame, ValidateBody, ValidateRequest,
-    VoucherBody, WaitBody, WalkInsBody, WalkInsRequest, WalletBody,
-};
-use schemars::{JsonSchema, Schema, SchemaGenerator};
-
-use super::{Handler, Idempotency, Input, Param, Route, Signature, UserHeader};
-use crate::keys::Role;
-
-const ANY: &[Role] = &Role::ALL;
-const OPERATOR: &[Role] = &[Role::Operator];
-const WATCHERS: &[Role] = &[Role::Operator, Role::Viewer];
-const APP: &[Role] = &[Role::App];
-const OUTLET: &[Role] = &[Role::Outlet];
-const APP_OUTLET_OR_OPERATOR: &[Role] = &[Role::App, Role::Operator, Role::Outlet];
-const OPERATOR_OR_OUTLET: &[Role] = &[Role::Operator, Role::Outlet];
-const WATCHERS_OR_OUTLET: &[Role] = &[Role::Operator, Role::Outlet, Role::Viewer];
-const APP_OR_WATCHERS: &[Role] = &[Role::App, Role::Operator, Role::Viewer];
-const APP_OR_OPERATOR: &[Role] = &[Role::App, Role::Operator];
-
-/// Far more than any request of the kind needs.
-const SMALL: Input = Input::Json { len_max: 16 * 1024 };
-/// A campaign document keeps at most half of it.
-const DOCUMENT: Input = Input::Json { len_max: 64 * 1024 };
-const REASON: Input = Input::OptionalJson { len_max: 16 * 1024 };
-
-const PAGE: &[Param] = &[
-    Param {
-        name: "limit",
-        about: "Most items of one page; 100 if absent.",
-        range: Some((1, LIST_MAX as u64)),
-    },
-    Param { name: "after", about: "The `next` of the page before.", range: None },
-];
-const OUTLETS: &[Param] = &[
-    Param {
-        name: "near",
-        about: "A place as `lat,lng` in degrees, such as `31.2304,121.4737`.",
-        range: None,
-    },
-    Param { name: "brand", about: "With `near`: only outlets of this brand.", range: None },
-    Param {
-        name: "all",
-        about: "With `near`: `true` for those as well that take no orders now.",
-        range: None,
-    },
-    Param {
-        name: "limit",
-        about: "With `near`: most outlets, up to 100; 20 if absent. Else most items of one page; 100 if absent.",
-        range: Some((1, LIST_MAX as u64)),
-    },
-    Param { name: "after", about: "Without `near`: the `next` of the page before.", range: None },
-];
-const STATEMENT: &[Param] = &[
-    Param {
-        name: "day",
-        about: "A day in the outlet's time zone, such as `2026-02-06`; needed.",
-        range: None,
-    },
-    PAGE[0],
-    PAGE[1],
-];
-const AFTER_SEQ: &[Param] = &[Param {
-    name: "after",
-    about: "Only what comes after this `seq`.",
-    range: Some((0, u64::MAX)),
-}];
-
-fn schema<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
-    generator.subschema_for::<T>()
-}
-
-/// A GET without a key, from which others differ.
-const OPEN: Route = Route {
-    method: Method::GET,
-    path: "",
-    roles: &[],
-    input: Input::Nothing,
-    query: &[],
-    idempotency: Idempotency::Unused,
-    until: Level::Essential,
-    if_match: false,
-    user_header: UserHeader::Unused,
-    signature: Signature::Unused,
-    summary: "",
-    status: 200,
-    request: None,
-    reply: None,
-    reply_type: "application/json",
-    codes: &[],
-    handler: Handler::Health,
+    BatchLineBody, CampaignBody, ClaimBody, ClaimRequest, DrawBody, ImportLineBody, IntakeBody,
+    LevelChangeBody, LevelRequest, LimitChangeBody, LimitsRequest, LiveFrame, LockBody,
+    LockRequest, OutletBody, OutletItem, OutletPausedBody, Page, PauseRequest, ReadyBody,
+    ReasonRequest, RedemptionBody, RedemptionInfo, RedemptionRequest, ReleaseBody, RevocationBody,
+    RollbackBody, StaffingBody, StaffingRequest, ValidateBody, ValidateRequest, VoucherBody,
+    WaitBody, WalkInsBody, WalkInsRequest, WalletBody,
 };
 
-/// A change under an idempotency key.
-const CHANGE: Route =
-    Route { method: Method::POST, input: SMALL, idempotency: Idempotency::Needed, ..OPEN };
-
-/// Lists are the first that is given up: each costs as much as hundreds of look-ups.
-const LIST: Level = Level::Normal;
-/// One user's or app's look at one thing goes on while anyone is let in at all.
-const LOOK_UP: Level = Level::Waiting;
-
-/// A change of who is let in.
-const INTAKE: Route = Route { roles: OPERATOR, codes: &[Code::Unchanged], ..CHANGE };
-
-/// A change of a campaign's state.
-const STATE: Route = Route {
-    roles: OPERATOR,
-    input: REASON,
-    request: Some(schema::<StateRequest>),
-    reply: Some(schema::<StateBody>),
-    codes: &[Code::CampaignNotFound, Code::CampaignStateConflict],
-    ..CHANGE
+use super::kinds::{
+    AFTER_SEQ, ANY, APP, APP_OR_OPERATOR, APP_OR_WATCHERS, BUDGET, CHANGE, CLAIM_CODES, DOCUMENT,
+    INTAKE, LIST, LOOK_UP, OPEN, OPERATOR, OPERATOR_OR_OUTLET, OUTLET_CHANGE, OUTLETS, PAGE, SMALL,
+    STATE, WATCHERS, WATCHERS_OR_OUTLET, schema,
 };
-
-const BUDGET: Route = Route {
-    roles: OPERATOR,
-    request: Some(schema::<BudgetRequest>),
-    reply: Some(schema::<BudgetBody>),
-    codes: &[
-        Code::CampaignNotFound,
-        Code::ReferenceReused,
-        Code::AmountTooLarge,
-        Code::BudgetExhausted,
-    ],
-    ..CHANGE
+use super::ordering::{
+    ACCEPT_TICKET, CANCEL_ORDER, COLLECT_TICKET, FINISH_TICKET, FOLLOW_ORDER, FOLLOW_TICKETS,
+    GET_ORDER, GET_PAYMENT, GET_STATEMENT, LIST_ORDERS, LIST_TICKETS, NOTIFY_PAYMENT, PLACE_ORDER,
+    QUOTE, REFUND_ORDER, REJECT_TICKET, SETTLE_DISPUTE, START_TICKET,
 };
-
-/// A change of whether an outlet takes orders.
-const OUTLET_CHANGE: Route =
-    Route { roles: OPERATOR_OR_OUTLET, codes: &[Code::OutletNotFound, Code::Unchanged], ..CHANGE };
-
-/// A user's look at an order of their own, or anybody's who may see all.
-const ORDER: Route = Route {
-    roles: APP_OR_WATCHERS,
-    until: LOOK_UP,
-    user_header: UserHeader::NeededOfApps,
-    codes: &[Code::OrderNotFound, Code::OrderOfAnotherUser],
-    ..OPEN
-};
-
-/// A step of a ticket: its version makes a repeat harmless.
-const TICKET_STEP: Route = Route {
-    roles: OUTLET,
-    input: SMALL,
-    method: Method::POST,
-    signature: Signature::InsteadOfKey,
-    request: Some(schema::<TicketStepRequest>),
-    reply: Some(schema::<TicketStepBody>),
-    codes: &[
-        Code::OutletNotFound,
-        Code::TicketNotFound,
-        Code::OrderOfAnotherOutlet,
-        Code::OrderStateConflict,
-        Code::TicketVersionConflict,
-    ],
-    ..OPEN
-};
-
-const CLAIM_CODES: &[Code] = &[
-    Code::CampaignNotFound,
-    Code::CampaignNotOpen,
-    Code::CampaignClosed,
-    Code::NotEligible,
-    Code::UserLimitReached,
-    Code::BudgetExhausted,
-    Code::Waiting,
-    Code::RateLimited,
-];
+use super::{Handler, Idempotency, Input, Route, UserHeader};
 
 /// All of them, in the order of the documentation.
 pub(crate) static ROUTES: &[Route] = &[
@@ -512,208 +354,24 @@ pub(crate) static ROUTES: &[Route] = &[
         handler: Handler::RecordWalkIns,
         ..OUTLET_CHANGE
     },
-    Route {
-        path: "/v1/outlets/{id}/statement",
-        roles: OPERATOR_OR_OUTLET,
-        query: STATEMENT,
-        until: LIST,
-        summary: "Shows what an outlet is due for one day: totals, and its orders in pages, newest first",
-        reply: Some(schema::<StatementBody>),
-        codes: &[Code::OutletNotFound],
-        handler: Handler::GetStatement,
-        ..OPEN
-    },
-    Route {
-        path: "/v1/orders/quote",
-        roles: APP,
-        until: LOOK_UP,
-        summary: "Asks where and when something can be made and what it costs, and holds what is offered for three minutes",
-        status: 201,
-        request: Some(schema::<QuoteRequest>),
-        reply: Some(schema::<QuoteBody>),
-        codes: &[
-            Code::OutletNotFound,
-            Code::NoOffers,
-            Code::OfferExpired,
-            Code::VoucherNotFound,
-            Code::VoucherOfAnotherUser,
-            Code::VoucherLocked,
-            Code::VoucherNotLive,
-            Code::VoucherNotApplicable,
-            Code::MinSpendNotMet,
-            Code::RateLimited,
-        ],
-        handler: Handler::Quote,
-        ..CHANGE
-    },
-    Route {
-        path: "/v1/orders",
-        roles: APP,
-        until: LOOK_UP,
-        summary: "Orders something: its kitchen keeps the time, and its voucher is locked, for the quarter of an hour in which it may be paid",
-        status: 201,
-        request: Some(schema::<OrderRequest>),
-        reply: Some(schema::<OrderPlacedBody>),
-        codes: &[
-            Code::CampaignNotFound,
-            Code::OutletNotFound,
-            Code::OutletPaused,
-            Code::OutletBusy,
-            Code::OfferExpired,
-            Code::OfferOfAnotherOrder,
-            Code::PriceChanged,
-            Code::VoucherNotFound,
-            Code::VoucherOfAnotherUser,
-            Code::VoucherLocked,
-            Code::VoucherNotLive,
-            Code::VoucherNotApplicable,
-            Code::MinSpendNotMet,
-            Code::RateLimited,
-        ],
-        handler: Handler::PlaceOrder,
-        ..CHANGE
-    },
-    Route {
-        path: "/v1/orders",
-        roles: APP,
-        query: PAGE,
-        user_header: UserHeader::Needed,
-        until: LOOK_UP,
-        summary: "Lists a user's orders, newest first",
-        reply: Some(schema::<Page<OrderBody>>),
-        codes: &[Code::RateLimited],
-        handler: Handler::ListOrders,
-        ..OPEN
-    },
-    Route {
-        path: "/v1/orders/{id}",
-        summary: "Shows an order with its payment and its ticket",
-        reply: Some(schema::<OrderBody>),
-        handler: Handler::GetOrder,
-        ..ORDER
-    },
-    Route {
-        path: "/v1/orders/{id}/events",
-        until: LIST,
-        summary: "Streams an order: an event `order` with the whole order as its data, now and after every change, and an event `closed` with a reason once it is over or the stream must end",
-        reply: Some(schema::<OrderBody>),
-        reply_type: "text/event-stream",
-        handler: Handler::FollowOrder,
-        ..ORDER
-    },
-    Route {
-        path: "/v1/orders/{id}/cancel",
-        roles: APP_OUTLET_OR_OPERATOR,
-        summary: "Ends an order before it is collected: what was paid is given back, and the voucher; users only until it is being made",
-        request: Some(schema::<CancelRequest>),
-        reply: Some(schema::<CancelledBody>),
-        codes: &[
-            Code::OrderNotFound,
-            Code::OrderOfAnotherUser,
-            Code::OrderOfAnotherOutlet,
-            Code::OrderStateConflict,
-            Code::RateLimited,
-        ],
-        handler: Handler::CancelOrder,
-        ..CHANGE
-    },
-    Route {
-        path: "/v1/orders/{id}/refunds",
-        roles: OPERATOR_OR_OUTLET,
-        summary: "Gives money back without ending the order, also after it was collected",
-        status: 201,
-        request: Some(schema::<RefundRequest>),
-        reply: Some(schema::<RefundBody>),
-        codes: &[
-            Code::OrderNotFound,
-            Code::OrderOfAnotherOutlet,
-            Code::RefundTooLarge,
-            Code::ReferenceReused,
-        ],
-        handler: Handler::RefundOrder,
-        ..CHANGE
-    },
-    Route {
-        path: "/v1/orders/{id}/settle-dispute",
-        roles: OPERATOR,
-        summary: "Says that somebody has seen to money which a provider took and should not have",
-        request: Some(schema::<ReasonRequest>),
-        reply: Some(schema::<DisputeBody>),
-        codes: &[Code::OrderNotFound, Code::Unchanged],
-        handler: Handler::SettleDispute,
-        ..CHANGE
-    },
-    Route {
-        path: "/v1/payments/{id}",
-        summary: "Shows a payment",
-        reply: Some(schema::<PaymentBody>),
-        codes: &[Code::PaymentNotFound, Code::OrderOfAnotherUser],
-        handler: Handler::GetPayment,
-        ..ORDER
-    },
-    Route {
-        method: Method::POST,
-        path: "/v1/payments/{provider}/notify",
-        input: SMALL,
-        signature: Signature::Needed,
-        summary: "Takes a provider's callback about a payment; answered `success`, also where it says nothing new",
-        request: Some(schema::<PaymentNotice>),
-        reply_type: "text/plain; charset=utf-8",
-        codes: &[Code::NotFound, Code::PaymentNotFound, Code::TradeConflict],
-        handler: Handler::NotifyPayment,
-        ..OPEN
-    },
-    Route {
-        path: "/v1/tickets/{id}/accept",
-        summary: "Says that the outlet will make it",
-        handler: Handler::AcceptTicket,
-        ..TICKET_STEP
-    },
-    Route {
-        path: "/v1/tickets/{id}/reject",
-        summary: "Says that the outlet will not make it: another outlet does where the order allows that, else it ends",
-        handler: Handler::RejectTicket,
-        ..TICKET_STEP
-    },
-    Route {
-        path: "/v1/tickets/{id}/start",
-        summary: "Says that the outlet begins to make it",
-        handler: Handler::StartTicket,
-        ..TICKET_STEP
-    },
-    Route {
-        path: "/v1/tickets/{id}/ready",
-        summary: "Says that it can be collected",
-        handler: Handler::FinishTicket,
-        ..TICKET_STEP
-    },
-    Route {
-        path: "/v1/tickets/{id}/collect",
-        summary: "Says that it was collected",
-        handler: Handler::CollectTicket,
-        ..TICKET_STEP
-    },
-    Route {
-        path: "/v1/outlets/{id}/tickets",
-        roles: WATCHERS_OR_OUTLET,
-        query: PAGE,
-        summary: "Lists what an outlet has to make, oldest first",
-        reply: Some(schema::<Page<TicketBody>>),
-        codes: &[Code::OutletNotFound],
-        handler: Handler::ListTickets,
-        ..OPEN
-    },
-    Route {
-        path: "/v1/outlets/{id}/tickets/events",
-        roles: WATCHERS_OR_OUTLET,
-        until: LIST,
-        summary: "Streams what an outlet has to make: an event `tickets` with all of it as its data, now and after every change, and an event `closed` with a reason where the stream must end",
-        reply: Some(schema::<TicketsFrame>),
-        reply_type: "text/event-stream",
-        codes: &[Code::OutletNotFound],
-        handler: Handler::FollowTickets,
-        ..OPEN
-    },
+    GET_STATEMENT,
+    QUOTE,
+    PLACE_ORDER,
+    LIST_ORDERS,
+    GET_ORDER,
+    FOLLOW_ORDER,
+    CANCEL_ORDER,
+    REFUND_ORDER,
+    SETTLE_DISPUTE,
+    GET_PAYMENT,
+    NOTIFY_PAYMENT,
+    ACCEPT_TICKET,
+    REJECT_TICKET,
+    START_TICKET,
+    FINISH_TICKET,
+    COLLECT_TICKET,
+    LIST_TICKETS,
+    FOLLOW_TICKETS,
     Route {
         path: "/v1/intake",
         roles: ANY,

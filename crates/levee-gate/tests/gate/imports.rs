@@ -78,7 +78,7 @@ fn a_spreadsheet_says_the_same_as_documents() {
     let row = |id: &str, name: &str, menu: &str| {
         format!(
             "{id},dev,keruyun,\"{name}\",31.2,121.4,2,1.5,{menu},https://pos.example,\
-             whsec_MfKQ9r8GKYqrTwjU"
+             whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
         )
     };
     let body = [

@@ -16,7 +16,7 @@ pub(crate) fn outlet(brand: &str, lat: f64, lng: f64) -> Value {
             {"sku": "grape", "name": "Grape", "category": "milk-tea", "price_minor": 1900},
             {"sku": "oat", "name": "Oat", "category": "coffee", "price_minor": 2100, "work": 1.25},
         ],
-        "pos": {"url": "https://pos.example", "secret": "whsec_MfKQ9r8GKYqrTwjU"},
+        "pos": {"url": "https://pos.example", "secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"},
     })
 }
 
@@ -45,7 +45,7 @@ fn an_outlet_is_put_shown_and_put_again() {
     assert_eq!((got.status, got.header("etag")), (200, Some("\"1\"")));
     assert_eq!(got.json().get("seq"), None);
     // Another secret is a change, though nobody sees it.
-    document["pos"]["secret"] = json!("whsec_another-secret");
+    document["pos"]["secret"] = json!("whsec_YW5vdGhlciBzZWNyZXQsIGxvbmcgZW5vdWdo");
     let got = put(&bench, "sh-1", "operator", &document);
     assert_eq!(
         (got.status, &got.json()["version"], &got.json()["seq"]),

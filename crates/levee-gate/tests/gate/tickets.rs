@@ -102,7 +102,6 @@ fn a_signature_is_that_of_its_outlet() {
         (POS_SECRET, "nowhere", "401 signature_invalid"),
         (DEV_OUTLETS_SECRET, "sh-1", "401 signature_invalid"),
         (DEV_PAYMENTS_SECRET, "sh-2", "401 signature_invalid"),
-        // Its secret is too short for a signature: it needs a key.
         (POS_SECRET, "x-1", "401 signature_invalid"),
         (DEV_OUTLETS_SECRET, "sh-2", "400 invalid_field outlet_id"),
     ] {

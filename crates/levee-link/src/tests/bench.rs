@@ -181,6 +181,7 @@ pub(super) fn terms() -> Terms {
         },
         invites: None,
         envelopes: None,
+        compensation: None,
         prize_max_minor: None,
         per_user_total_minor: None,
     }

@@ -6,6 +6,7 @@ mod crashes;
 mod disk;
 mod gates;
 mod harness;
+mod orders;
 mod outlets;
 mod races;
 mod rehearsal;

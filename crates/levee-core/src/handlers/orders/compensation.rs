@@ -60,7 +60,9 @@ impl State {
             let unpaid_minor = u64::from(apology_minor - given.apology_minor);
             given.unpaid_minor = unpaid_minor + (outlet_minor - given.outlet_minor);
             let campaign = &mut self.campaigns[campaign_no.index()];
-            campaign.compensated.unpaid_minor += given.unpaid_minor;
+            let unpaid_minor = &mut campaign.compensated.unpaid_minor;
+            // No budget bounds what is not paid.
+            *unpaid_minor = unpaid_minor.saturating_add(given.unpaid_minor);
             campaign.assert_sound();
         }
         self.orders.set(number, order);

@@ -127,10 +127,12 @@ impl State {
     ) -> Option<OrderMove> {
         let ticket = order.ticket();
         let ready = order.others().filter_map(|other| {
-            let by = |by_ms| self.ready_in_time(now_ms, other, ticket.work, by_ms);
+            let by = |by_ms| self.ready_in_time(now_ms, other, ticket.work, by_ms, now_ms);
             let ready_ms = by(None).or_else(|| by(Some(ticket.ready_at_ms)))?;
             // Nobody comes for it before the time that was promised first.
-            Some((ready_ms.max(ticket.ready_at_ms), other))
+            let promised_ms = ready_ms.max(ticket.ready_at_ms);
+            let is_there = ready_ms == promised_ms || self.is_open_at(other, promised_ms);
+            (is_there && order.can_be_promised_at(promised_ms)).then_some((promised_ms, other))
         });
         let (ready_at_ms, outlet) = ready.min()?;
         self.take_back(now_ms, order.outlet, ticket);

@@ -22,43 +22,29 @@ impl State {
         body: u64,
     ) -> Result<Effect, Refusal> {
         let RecordPayment { order: number, provider, trade, event } = *record;
-        let captured_minor = match event {
-            PaymentEvent::Succeeded { captured_minor } => captured_minor,
-            _ => 0,
-        };
-        let parts: [&[u8]; 5] = [
-            &number.0.to_le_bytes(),
-            &provider.0.to_le_bytes(),
-            &trade.0,
-            &[event.kind()],
-            &captured_minor.to_le_bytes(),
-        ];
+        let parts: [&[u8]; 3] = [&provider.0.to_le_bytes(), &trade.0, &[event.kind()]];
         let key = event_key(EventKind::Payment, &parts);
-        if let Some(repeat) = self.answered(key, body)? {
-            return Ok(repeat);
-        }
-        let mut order = self.order_at(now_ms, number)?;
-        let payment = order.payment().ok_or(Refusal::PaymentNotFound)?;
-        let is_other = order.trade().is_some_and(|known| known != (provider, trade));
-        let is_new = order.trade().is_none();
-        if !is_other {
-            order.set_trade(provider, trade);
-        }
+        let before = match (self.answered(key, body), event) {
+            (Ok(Some(repeat)), _) => return Ok(repeat),
+            // It has paid another order, or another amount.
+            (Err(_), PaymentEvent::Succeeded { captured_minor }) => {
+                return self.dispute(now_ms, seq, record, captured_minor, body);
+            }
+            (Err(refusal), _) => return Err(refusal),
+            (Ok(None), _) => self.order_at(now_ms, number)?,
+        };
+        let payment = before.payment().ok_or(Refusal::PaymentNotFound)?;
+        let is_other = before.trade().is_some_and(|known| known != (provider, trade));
+        let is_new = before.trade().is_none();
+        let mut order = before;
         match event {
-            // Money that should not be there: the order cannot count on it, and must not lose it.
-            PaymentEvent::Succeeded { .. }
+            PaymentEvent::Succeeded { captured_minor }
                 if is_other || captured_minor != order.payable_minor() =>
             {
-                order.set_disputed(true);
-                self.keep_order(now_ms, seq, number, order, None);
-                self.remember(key, body, (seq, now_ms), &Outcome::PaymentDisputed);
-                return Ok(Effect::Done(Outcome::PaymentDisputed));
+                return self.dispute(now_ms, seq, record, captured_minor, body);
             }
             _ if is_other => return Err(Refusal::TradeConflict),
             PaymentEvent::Succeeded { .. } => {
-                if order.captured_minor() > 0 {
-                    return Err(Refusal::Unchanged);
-                }
                 let accepts_until_ms = self.outlet_accepts_until_ms(now_ms, order.outlet);
                 order.succeed(accepts_until_ms);
             }
@@ -75,11 +61,45 @@ impl State {
                 None => return Err(Refusal::Unchanged),
             },
         }
+        order.set_trade(provider, trade);
 
         let change = self.keep_order(now_ms, seq, number, order, None);
         let outcome = Outcome::OrderChanged(change);
         self.remember(key, body, (seq, now_ms), &outcome);
         Ok(Effect::Done(outcome))
+    }
+
+    /// Puts money on record that should not be there: its order cannot count on it, and must not lose
+    /// it. Nothing else becomes of the order, even where its time is over: a tick ends it.
+    fn dispute(
+        &mut self,
+        now_ms: u64,
+        seq: u64,
+        record: &RecordPayment,
+        captured_minor: u64,
+        body: u64,
+    ) -> Result<Effect, Refusal> {
+        let RecordPayment { order: number, provider, trade, .. } = *record;
+        let parts: [&[u8]; 4] = [
+            &number.0.to_le_bytes(),
+            &provider.0.to_le_bytes(),
+            &trade.0,
+            &captured_minor.to_le_bytes(),
+        ];
+        let key = event_key(EventKind::Dispute, &parts);
+        if let Some(repeat) = self.answered(key, body)? {
+            return Ok(repeat);
+        }
+        let mut order = *self.orders.get(number).ok_or(Refusal::OrderNotFound)?;
+        order.payment().ok_or(Refusal::PaymentNotFound)?;
+        if order.trade().is_none() {
+            order.set_trade(provider, trade);
+        }
+        order.set_disputed(true);
+
+        self.orders.set(number, order);
+        self.remember(key, body, (seq, now_ms), &Outcome::PaymentDisputed);
+        Ok(Effect::Done(Outcome::PaymentDisputed))
     }
 
     /// Takes what came of the refund that is under way.
@@ -145,20 +165,15 @@ impl State {
     }
 
     /// Somebody has seen to what a provider took and should not have.
-    pub(crate) fn settle_dispute(
-        &mut self,
-        now_ms: u64,
-        seq: u64,
-        settle: &SettleDispute,
-    ) -> Result<Effect, Refusal> {
+    pub(crate) fn settle_dispute(&mut self, settle: &SettleDispute) -> Result<Effect, Refusal> {
         check_reason(&settle.reason)?;
-        let mut order = self.order_at(now_ms, settle.order)?;
+        let mut order = *self.orders.get(settle.order).ok_or(Refusal::OrderNotFound)?;
         if !order.is_disputed() {
             return Err(Refusal::Unchanged);
         }
         order.set_disputed(false);
 
-        self.keep_order(now_ms, seq, settle.order, order, None);
+        self.orders.set(settle.order, order);
         Ok(Effect::Done(Outcome::DisputeSettled))
     }
 }
@@ -179,6 +194,7 @@ impl Order {
     /// The provider has the money. An order that awaits it is paid; one that has ended gives it
     /// back.
     fn succeed(&mut self, accepts_until_ms: u64) {
+        assert_eq!(self.captured_minor(), 0, "one trade number succeeds, and once");
         self.set_captured();
         self.set_payment(Some(PaymentState::Succeeded));
         if self.state() == OrderState::AwaitingPayment {

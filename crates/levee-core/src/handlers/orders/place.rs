@@ -47,7 +47,7 @@ impl State {
             // No order is promised for before it was placed.
             Some(ticket) => ticket.ready_at_ms.max(now_ms),
             None => self
-                .ready_in_time(now_ms, place.outlet, work, place.ready_by_ms)
+                .ready_in_time(now_ms, place.outlet, work, place.ready_by_ms, now_ms)
                 .ok_or(Refusal::OutletBusy)?,
         };
 

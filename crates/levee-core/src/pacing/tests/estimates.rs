@@ -2,7 +2,6 @@
 
 use super::super::SLOT_MS;
 use super::*;
-use crate::types::{Reader, Wire};
 
 #[test]
 fn the_quantile_is_the_normal_one() {
@@ -150,37 +149,24 @@ fn walk_ins_drain_as_they_are_made() {
 
 #[test]
 fn a_kitchen_is_small() {
-    assert!(size_of::<Kitchen>() <= 80, "{}", size_of::<Kitchen>());
+    assert!(size_of::<Kitchen>() <= 96, "{}", size_of::<Kitchen>());
 }
 
+/// What stands in an outlet's record is all of a kitchen but its promises.
 #[test]
-fn wrong_bytes_are_refused_and_never_panic() {
+fn a_kitchen_comes_back_from_its_record_and_its_promises() {
     let mut kitchen = kitchen(3, 4);
-    promise(&mut kitchen, 2, 40);
-    promise(&mut kitchen, 1, 20);
+    let first = promise(&mut kitchen, 2, 40);
+    let second = promise(&mut kitchen, 1, 20);
     kitchen.walk_in(START_MS, Work(1_500));
-    let mut bytes = Vec::new();
-    kitchen.put(&mut bytes);
-    assert_eq!(Kitchen::get(&mut Reader::new(&bytes)), Ok(kitchen.clone()));
-    for len in 0..bytes.len() {
-        assert!(Kitchen::get(&mut Reader::new(&bytes[..len])).is_err(), "cut at {len}");
-    }
-    for place in 0..bytes.len() {
-        let mut flipped = bytes.clone();
-        flipped[place] ^= 0xff;
-        let _ = Kitchen::get(&mut Reader::new(&flipped));
-    }
-    let wrong: [fn(&mut Kitchen); 4] = [
-        |kitchen| kitchen.stations = 0,
-        |kitchen| kitchen.unit_ms = 0.0,
-        |kitchen| kitchen.drag = f64::NAN,
-        |kitchen| kitchen.walk_ins = -1.0,
-    ];
-    for (place, change) in wrong.into_iter().enumerate() {
-        let mut changed = kitchen.clone();
-        change(&mut changed);
-        let mut bytes = Vec::new();
-        changed.put(&mut bytes);
-        assert!(Kitchen::get(&mut Reader::new(&bytes)).is_err(), "{place}");
-    }
+    kitchen.begin(START_MS, second, &Pace::DEFAULT);
+    kitchen.finish(START_MS + 9 * MINUTE, second, START_MS, &Pace::DEFAULT);
+    let restored = Kitchen::restored(&kitchen.learned());
+    assert_eq!(restored.promised().count(), 0);
+    assert_eq!(restored.unfinished(START_MS) + 2_000, kitchen.unfinished(START_MS));
+    let mut whole = restored;
+    whole.restore_promise(first);
+    assert_eq!(whole, kitchen);
+    whole.take_back(START_MS, first, &Pace::DEFAULT);
+    assert_eq!(whole.promised().count(), 0);
 }

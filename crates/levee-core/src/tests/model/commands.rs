@@ -8,7 +8,7 @@ impl Model {
         found.ok_or(Refusal::CampaignNotFound)
     }
 
-    /// Kind of business, campaign and the app's own number.
+    /// Kind of business, campaign or order, and the app's own number.
     pub(super) fn reference(&self, command: &Command) -> Option<(&'static str, usize, String)> {
         let (kind, campaign, reference) = match command {
             Command::LockVoucher(lock) => {
@@ -25,6 +25,8 @@ impl Model {
                 };
                 (kind, self.by_id(&budget.campaign).ok()?, budget.reference)
             }
+            // Counted by orders, not by campaigns.
+            Command::RefundOrder(refund) => ("refund", refund.order.index(), refund.reference),
             _ => return None,
         };
         Some((kind, campaign, reference.as_str().into()))
@@ -109,8 +111,9 @@ impl Model {
         let campaign = self.campaigns.get(number).ok_or(Refusal::CampaignNotFound)?;
         let terms = campaign.definition.terms.clone();
         let mine = self.vouchers.iter();
-        let mine: Vec<(&u32, &Voucher)> =
-            mine.filter(|(_, v)| v.campaign == number && v.user == claim.user).collect();
+        let mine: Vec<(&u32, &Voucher)> = mine
+            .filter(|(_, v)| v.campaign == number && v.user == claim.user && !v.apology)
+            .collect();
         if let (1, [(voucher, had)]) = (terms.voucher.per_user, &mine[..]) {
             let outcome =
                 Outcome::Claimed { voucher: VoucherNo(**voucher), face_minor: face(had.face) };
@@ -151,6 +154,7 @@ impl Model {
                 seq: self.seq + 1,
                 at_ms: now,
                 face: amount,
+                apology: false,
                 until_ms: now + terms.voucher.valid_for_ms,
                 state: VoucherState::Live,
                 lock: None,
@@ -279,12 +283,14 @@ impl Model {
             return Err(Refusal::VoucherNotApplicable);
         }
         let discount = match rules.kind {
+            _ if voucher.apology => bill.order_minor.min(voucher.face),
             VoucherKind::AmountOff { face_minor } => bill.order_minor.min(u64::from(face_minor)),
             VoucherKind::PercentOff { percent, max_minor } => {
                 (bill.order_minor * u64::from(percent) / 100).min(u64::from(max_minor))
             }
         };
-        if bill.order_minor < rules.min_spend_minor || discount == 0 {
+        let least = if voucher.apology { 0 } else { rules.min_spend_minor };
+        if bill.order_minor < least || discount == 0 {
             return Err(Refusal::MinSpendNotMet);
         }
         Ok(discount)

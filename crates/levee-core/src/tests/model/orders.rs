@@ -1,14 +1,8 @@
-//! The model's opinion on outlets and orders. An order is what was said of it; where it stands is
-//! worked out anew at every question.
+//! The model's opinion on orders. An order is what was said of it; where it stands is worked out anew
+//! at every question.
 
+use super::outlets::{Holder, pace};
 use super::*;
-
-pub(crate) struct Outlet {
-    pub put: PutOutlet,
-    pub version: u32,
-    /// Until when, where that ends by itself, and why.
-    pub pause: Option<(Option<u64>, String)>,
-}
 
 /// A refund: how much, and whether it was done once its result is known.
 #[derive(Clone)]
@@ -22,20 +16,33 @@ pub(crate) struct Order {
     pub place: PlaceOrder,
     pub seq: u64,
     pub subsidy: u64,
-    placed_ms: u64,
-    lock: Option<u32>,
-    redemption: Option<u32>,
-    /// When it was paid; when it was placed, where nothing was to be paid.
-    paid_ms: Option<u64>,
-    /// The outlet's time to accept, as it was when the order was paid.
-    accept_within_ms: u64,
-    captured: bool,
+    /// Who makes it.
+    pub outlet: OutletNo,
+    /// Who had it before, from which of the ticket's versions on it is not theirs, and whether they
+    /// know.
+    pub left: Option<(OutletNo, u32, bool)>,
+    pub placed_ms: u64,
+    pub promised_ms: u64,
+    /// When it was accepted, begun, ready and collected.
+    pub stages: [Option<u64>; 4],
+    pub lock: Option<u32>,
+    pub redemption: Option<u32>,
+    /// It was, or nothing was to be paid.
+    pub paid: bool,
+    /// Since when it awaits something, and until when.
+    pub due: (u64, u64),
+    pub captured: bool,
+    pub disputed: bool,
     /// What the provider said last that still counts, while there is no money.
-    said: PaymentState,
-    trade: Option<(NameHash, TradeKey)>,
+    pub said: PaymentState,
+    pub trade: Option<(NameHash, TradeKey)>,
     /// How far the ticket has come.
-    reached: OrderState,
+    pub reached: OrderState,
     pub end: Option<OrderEnd>,
+    /// Somebody is to be compensated.
+    pub owed: bool,
+    /// The user's voucher and the outlet's money.
+    pub given: (Option<VoucherNo>, u64),
     withdrawn: bool,
     pub version: u32,
     last: Option<(TicketStep, u64, u64, OrderChange)>,
@@ -66,7 +73,7 @@ impl Order {
         count(self.refunds.len())
     }
 
-    fn under_way(&self) -> u64 {
+    pub(super) fn under_way(&self) -> u64 {
         let under_way = self.refunds.iter().filter(|refund| refund.done.is_none());
         under_way.map(|refund| refund.minor).sum()
     }
@@ -76,7 +83,7 @@ impl Order {
         match end {
             _ if self.refunded() < self.captured() => OrderState::Refunding,
             _ if self.captured => OrderState::Refunded,
-            OrderEnd::NotPaid | OrderEnd::NotAccepted => OrderState::Expired,
+            OrderEnd::NotPaid | OrderEnd::NotAccepted | OrderEnd::NotMade => OrderState::Expired,
             OrderEnd::Rejected => OrderState::Rejected,
             _ => OrderState::Cancelled,
         }
@@ -94,7 +101,7 @@ impl Order {
         })
     }
 
-    fn ask(&mut self, minor: u64) {
+    pub(super) fn ask(&mut self, minor: u64) {
         self.asked += minor;
         self.next_refund();
     }
@@ -106,7 +113,25 @@ impl Order {
         }
     }
 
-    fn finish(&mut self, end: OrderEnd) {
+    pub(super) fn refund_came(&mut self, done: bool) {
+        self.refunds.last_mut().expect("one is under way").done = Some(done);
+        self.next_refund();
+    }
+
+    /// Outlets that may make it instead: once.
+    pub(crate) fn others(&self) -> &[OutletNo] {
+        if self.left.is_some() { &[] } else { &self.place.others }
+    }
+
+    pub(super) fn check_party(&self, by: Party) -> Result<(), Refusal> {
+        match by {
+            Party::User(user) if user != self.place.user => Err(Refusal::OrderOfAnotherUser),
+            Party::Outlet(outlet) if outlet != self.outlet => Err(Refusal::OrderOfAnotherOutlet),
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn finish(&mut self, end: OrderEnd) {
         self.end = Some(end);
         self.last = None;
         self.version += u32::from(self.version > 0);
@@ -117,7 +142,7 @@ impl Order {
     }
 
     pub(crate) fn to_do(&self, order: OrderNo) -> Vec<Action> {
-        let (outlet, version) = (self.place.outlet, self.version);
+        let (outlet, version) = (self.outlet, self.version);
         let mut to_do = Vec::new();
         if self.payment() == Some(PaymentState::Created) && self.trade.is_none() {
             to_do.push(Action::CreatePayment { order, payable_minor: self.payable() });
@@ -129,89 +154,36 @@ impl Order {
             to_do.push(Action::SendTicket { order, outlet, version });
         }
         let known = self.end == Some(OrderEnd::Rejected) || self.withdrawn;
-        if self.end.is_some() && self.paid_ms.is_some() && !known {
+        if self.end.is_some() && self.paid && !known {
             to_do.push(Action::CancelTicket { order, outlet, version });
         }
         if self.under_way() > 0 {
             let refund = count(self.refunds.len());
             to_do.push(Action::Refund { order, refund, amount_minor: self.under_way() });
         }
+        if self.disputed {
+            to_do.push(Action::ReviewPayment { order });
+        }
+        if let Some((outlet, version, false)) = self.left {
+            to_do.push(Action::CancelTicket { order, outlet, version });
+        }
         to_do
     }
 }
 
 impl Model {
-    fn outlet(&self, id: &OutletId) -> Option<usize> {
-        self.outlets.iter().position(|outlet| outlet.put.id == *id)
-    }
-
-    pub(crate) fn pause_at(&self, now: u64, outlet: usize) -> Option<&(Option<u64>, String)> {
-        let pause = self.outlets[outlet].pause.as_ref();
-        pause.filter(|(until, _)| until.is_none_or(|until| until > now))
-    }
-
-    pub(super) fn put_outlet(&mut self, put: &PutOutlet) -> Came {
-        for (right, field) in [
-            (put.document.len() <= DOCUMENT_LEN_MAX, "document"),
-            (put.stations > 0 && put.stations <= STATIONS_MAX, "stations"),
-            (
-                put.accept_within_ms > 0 && put.accept_within_ms <= ACCEPT_WITHIN_MS_MAX,
-                "accept_within",
-            ),
-        ] {
-            if !right {
-                return Err(Refusal::InvalidField(field));
-            }
-        }
-        let number = self.outlet(&put.id).unwrap_or(self.outlets.len());
-        match self.outlets.get_mut(number) {
-            Some(outlet) if outlet.put == *put => return Err(Refusal::Unchanged),
-            Some(outlet) => {
-                outlet.put = put.clone();
-                outlet.version += 1;
-            }
-            None => self.outlets.push(Outlet { put: put.clone(), version: 1, pause: None }),
-        }
-        let version = self.outlets[number].version;
-        Ok(Ok(Outcome::OutletPut { outlet: OutletNo(count(number)), version }))
-    }
-
-    pub(super) fn pause(&mut self, now: u64, ask: &PauseOutlet) -> Came {
-        if ask.reason.is_empty() || ask.reason.len() > REASON_LEN_MAX {
-            return Err(Refusal::InvalidField("reason"));
-        }
-        if ask.until_ms.is_some_and(|until| until <= now || until - now > DURATION_MS_MAX) {
-            return Err(Refusal::InvalidField("until"));
-        }
-        let number = self.outlet(&ask.outlet).ok_or(Refusal::OutletNotFound)?;
-        if self.pause_at(now, number).is_some_and(|(until, _)| *until == ask.until_ms) {
-            return Err(Refusal::Unchanged);
-        }
-        self.outlets[number].pause = Some((ask.until_ms, ask.reason.clone()));
-        Ok(Ok(Outcome::OutletPaused))
-    }
-
-    pub(super) fn resume_outlet(&mut self, now: u64, ask: &ResumeOutlet) -> Came {
-        if ask.reason.is_empty() || ask.reason.len() > REASON_LEN_MAX {
-            return Err(Refusal::InvalidField("reason"));
-        }
-        let number = self.outlet(&ask.outlet).ok_or(Refusal::OutletNotFound)?;
-        if self.pause_at(now, number).is_none() {
-            return Err(Refusal::Unchanged);
-        }
-        self.outlets[number].pause = None;
-        Ok(Ok(Outcome::OutletResumed))
-    }
-
     pub(super) fn place(&mut self, now: u64, place: &PlaceOrder) -> Came {
         let lines = place.lines.len();
-        let promised = place.promised_at_ms;
+        let by = |by: u64| by < now || by > now + PROMISED_AHEAD_MS_MAX;
+        let others = &place.others;
         for (wrong, field) in [
             (lines == 0 || lines > LINES_MAX, "lines"),
             (place.lines.iter().any(|line| line.quantity == 0), "lines"),
             (place.total_minor == 0 || place.total_minor > BILL_MINOR_MAX, "total_minor"),
             (place.merchant_discount_minor > place.total_minor, "merchant_discount_minor"),
-            (promised < now || promised > now + PROMISED_AHEAD_MS_MAX, "promised_at"),
+            (place.ready_by_ms.is_some_and(by), "pickup_by"),
+            (place.courier_ms.is_some_and(|way| way > TRAVEL_MS_MAX), "fulfilment"),
+            (others.len() > 2 || others.contains(&place.outlet), "allow_other_outlet"),
             (place.work == 0 || place.work > WORK_MAX, "work"),
             (place.pay_within_ms == 0 || place.pay_within_ms > PAY_WITHIN_MS_MAX, "pay_within"),
         ] {
@@ -219,12 +191,18 @@ impl Model {
                 return Err(Refusal::InvalidField(field));
             }
         }
-        let number = place.outlet.index();
-        let outlet = self.outlets.get(number).ok_or(Refusal::OutletNotFound)?;
-        if self.pause_at(now, number).is_some() {
+        let at = place.outlet.index();
+        if others.iter().chain([&place.outlet]).any(|o| o.index() >= self.outlets.len()) {
+            return Err(Refusal::OutletNotFound);
+        }
+        if place.campaign.is_some_and(|campaign| campaign.index() >= self.campaigns.len()) {
+            return Err(Refusal::CampaignNotFound);
+        }
+        if self.pause_at(now, at).is_some() {
             return Err(Refusal::OutletPaused);
         }
-        let accept_within_ms = outlet.put.accept_within_ms;
+        let offer = self.offer(now, place)?;
+        let brand = self.outlets[at].put.brand;
         let left = place.total_minor - place.merchant_discount_minor;
         let mut subsidy = 0;
         if let Some(voucher) = place.voucher {
@@ -232,85 +210,137 @@ impl Model {
                 voucher,
                 user: place.user,
                 order_minor: left,
-                brand: Some(outlet.put.brand),
+                brand: Some(brand),
                 categories: place.categories,
             };
             subsidy = self.discount(now, &bill, None)?;
         }
+        let free = || self.ready(now, at, place.work, place.ready_by_ms);
+        let promised_ms = offer.map(|offer| offer.ready_at_ms).or_else(free);
+        let promised_ms = promised_ms.ok_or(Refusal::OutletBusy)?;
         let number = count(self.orders.len());
+        let holder = Holder::Order(number);
+        if let Some(OfferNo { quote, place }) = place.offer {
+            let taken = self.promised_to(Holder::Offer(quote.0, place)).expect("it is held");
+            self.promised[taken].holder = holder;
+            self.end_quote(now, quote.0, Some(place));
+        } else {
+            self.promise(now, holder, at, place.work, promised_ms);
+        }
         let mut order = Order {
             place: place.clone(),
             seq: self.seq + 1,
             subsidy,
+            outlet: place.outlet,
+            left: None,
             placed_ms: now,
+            promised_ms,
+            stages: [None; 4],
             lock: None,
             redemption: None,
-            paid_ms: None,
-            accept_within_ms,
+            paid: false,
+            due: (now, now + place.pay_within_ms),
             captured: false,
+            disputed: false,
             said: PaymentState::Created,
             trade: None,
             reached: OrderState::AwaitingPayment,
             end: None,
+            owed: false,
+            given: (None, 0),
             withdrawn: false,
             version: 0,
             last: None,
             asked: 0,
             refunds: Vec::new(),
         };
-        let mut due_ms = now + place.pay_within_ms;
+        let mut held = Held::Nothing;
         if left == subsidy {
-            (order.paid_ms, order.reached, order.version) = (Some(now), OrderState::Paid, 1);
-            due_ms = now + accept_within_ms;
+            (order.paid, order.reached, order.version) = (true, OrderState::Paid, 1);
+            order.due = (now, now + self.outlets[at].put.accept_within_ms);
             order.redemption = place.voucher.map(|v| self.use_up(now, v.0, left, subsidy, true));
         } else {
-            order.lock = place.voucher.map(|voucher| self.hold(now, voucher.0, due_ms));
+            order.lock = place.voucher.map(|voucher| self.hold(now, voucher.0, order.due.1));
         }
         if let Some(lock) = order.lock {
             self.locks.get_mut(&lock).expect("made just now").of_order = true;
+            held = Held::Lock(LockNo(lock));
         }
-        let (lock, redemption) = (order.lock.map(LockNo), order.redemption.map(RedemptionNo));
+        held = order.redemption.map_or(held, |used| Held::Redemption(RedemptionNo(used)));
+        let due_ms = order.due.1;
         self.orders.insert(number, order);
         Ok(Ok(Outcome::OrderPlaced {
             order: OrderNo(number),
+            promised_at_ms: promised_ms,
             subsidy_minor: face(subsidy),
-            lock,
-            redemption,
+            held,
             due_ms,
         }))
     }
 
+    /// Until when what it awaits must be.
     pub(crate) fn due(&self, order: &Order) -> Option<u64> {
-        match (order.state(), order.paid_ms) {
-            (OrderState::AwaitingPayment, _) => {
-                Some(self.graced(order.placed_ms, order.placed_ms + order.place.pay_within_ms))
-            }
-            (OrderState::Paid | OrderState::Sent, Some(paid_ms)) => {
-                Some(self.graced(paid_ms, paid_ms + order.accept_within_ms))
-            }
-            _ => None,
-        }
+        (order.state() <= OrderState::Ready).then(|| self.graced(order.due.0, order.due.1))
     }
 
     pub(crate) fn order_now(&self, now: u64, number: OrderNo) -> Result<Order, Refusal> {
         let mut order = self.orders.get(&number.0).ok_or(Refusal::OrderNotFound)?.clone();
         if self.due(&order).is_some_and(|due| due <= now) {
-            let paid = order.paid_ms.is_some();
-            order.finish(if paid { OrderEnd::NotAccepted } else { OrderEnd::NotPaid });
+            match order.state() {
+                OrderState::AwaitingPayment => order.finish(OrderEnd::NotPaid),
+                // Until somebody has asked the others.
+                OrderState::Paid | OrderState::Sent if !order.others().is_empty() => {}
+                OrderState::Paid | OrderState::Sent => order.finish(OrderEnd::NotAccepted),
+                OrderState::Ready => {
+                    order.reached = OrderState::Collected;
+                    order.version += 1;
+                    order.last = None;
+                }
+                _ => order.finish(OrderEnd::NotMade),
+            }
         }
         Ok(order)
     }
 
+    /// The kitchen has its capacity back once the order is being made no more.
+    fn follow_at_kitchen(&mut self, now: u64, number: u32, order: &Order) {
+        let Some(place) = self.promised_to(Holder::Order(number)) else { return };
+        let Promised { outlet, ticket, begun_ms, .. } = self.promised[place];
+        let kitchen = &mut self.outlets[outlet].kitchen;
+        match (order.state(), begun_ms) {
+            (state, _) if state < OrderState::Making => return,
+            (OrderState::Making, None) => {
+                kitchen.begin(now, ticket, &pace());
+                self.promised[place].begun_ms = Some(now);
+                return;
+            }
+            (OrderState::Making, Some(_)) => return,
+            (OrderState::Ready | OrderState::Collected, None) => {
+                kitchen.finish_unbegun(now, ticket, &pace());
+            }
+            (OrderState::Ready | OrderState::Collected, Some(begun_ms)) => {
+                kitchen.finish(now, ticket, begun_ms, &pace());
+            }
+            (_, None) => kitchen.take_back(now, ticket, &pace()),
+            (_, Some(_)) => kitchen.give_up(now, ticket),
+        }
+        self.promised.remove(place);
+    }
+
     /// The voucher follows the order.
-    fn keep(&mut self, now: u64, number: OrderNo, mut order: Order) -> OrderChange {
+    pub(super) fn keep(&mut self, now: u64, number: OrderNo, mut order: Order) -> OrderChange {
+        self.follow_at_kitchen(now, number.0, &order);
         let (mut redemption, mut voucher) = (None, None);
+        if order.end.is_some() && self.orders[&number.0].end.is_none() {
+            order.owed = self.is_owed_for(&order);
+        }
         if order.end.is_some() {
             let lock = order.lock.take().filter(|lock| self.locks[lock].held);
             voucher = lock.map(|lock| self.let_go(now, lock));
             if let Some(used) = order.redemption.take() {
                 voucher = Some(self.roll_back(now, used));
             }
-        } else if order.paid_ms.is_some() && order.lock.take().is_some() {
+        } else if order.paid && order.lock.take().is_some() {
             let bill = order.place.total_minor - order.place.merchant_discount_minor;
             let used = order.place.voucher.expect("was locked");
             redemption = Some(self.use_up(now, used.0, bill, order.subsidy, true));
@@ -323,7 +353,8 @@ impl Model {
             redemption: redemption.map(RedemptionNo),
             voucher,
         };
-        let collected = order.reached == OrderState::Collected;
+        let was_collected = self.orders[&number.0].reached == OrderState::Collected;
+        let collected = order.reached == OrderState::Collected && !was_collected;
         if let Some(used) = order.redemption.filter(|_| collected)
             && self.undo_end(&self.redemptions[&used]) <= now
         {
@@ -333,86 +364,16 @@ impl Model {
         change
     }
 
-    pub(super) fn said_before(&self, command: &Command) -> Result<Option<Said>, Refusal> {
-        let Some(said) = event(command).and_then(|name| self.events.get(&name)) else {
-            return Ok(None);
-        };
-        if said.body == *command { Ok(Some(said.clone())) } else { Err(Refusal::ReferenceReused) }
-    }
-
-    pub(super) fn payment(&mut self, now: u64, ask: &RecordPayment, command: &Command) -> Came {
-        if let Some(said) = self.said_before(command)? {
-            return Ok(Err(said));
-        }
-        let mut order = self.order_now(now, ask.order)?;
-        let Some(payment) = order.payment() else { return Err(Refusal::PaymentNotFound) };
-        let trade = (ask.provider, ask.trade);
-        if order.trade.is_some_and(|known| known != trade) {
-            return Err(Refusal::TradeConflict);
-        }
-        let is_news = order.trade.replace(trade).is_none();
-        if let PaymentEvent::Succeeded { captured_minor } = ask.event {
-            if order.captured {
-                return Err(Refusal::Unchanged);
-            }
-            if captured_minor != order.payable() {
-                return Err(Refusal::CapturedAmountWrong);
-            }
-            order.captured = true;
-            if order.end.is_some() {
-                order.ask(captured_minor);
-            } else {
-                (order.paid_ms, order.reached, order.version) = (Some(now), OrderState::Paid, 1);
-                let outlet = &self.outlets[order.place.outlet.index()];
-                order.accept_within_ms = outlet.put.accept_within_ms;
-            }
-        } else {
-            let (from, to): (&[PaymentState], _) = match ask.event {
-                PaymentEvent::Pending => {
-                    (&[PaymentState::Created, PaymentState::Failed], PaymentState::Pending)
-                }
-                PaymentEvent::Failed => (
-                    &[PaymentState::Created, PaymentState::Pending, PaymentState::Unknown],
-                    PaymentState::Failed,
-                ),
-                PaymentEvent::Closed => (
-                    &[
-                        PaymentState::Created,
-                        PaymentState::Pending,
-                        PaymentState::Failed,
-                        PaymentState::Unknown,
-                    ],
-                    PaymentState::Closed,
-                ),
-                _ => (&[], payment),
-            };
-            if from.contains(&payment) {
-                order.said = to;
-            } else if !is_news {
-                return Err(Refusal::Unchanged);
-            }
-        }
-        Ok(Ok(Outcome::OrderChanged(self.keep(now, ask.order, order))))
-    }
-
-    pub(super) fn refund_result(&mut self, now: u64, ask: RecordRefund, command: &Command) -> Came {
-        if let Some(said) = self.said_before(command)? {
-            return Ok(Err(said));
-        }
-        let begun = self.orders.get(&ask.order.0).map_or(0, |order| order.refunds.len());
-        let mut order = self.order_now(now, ask.order)?;
-        let latest = order.refunds.len();
-        if count(latest) != ask.refund || latest > begun || order.under_way() == 0 {
-            return Err(Refusal::RefundNotFound);
-        }
-        order.refunds[latest - 1].done = Some(ask.result == RefundResult::Done);
-        order.next_refund();
-        Ok(Ok(Outcome::OrderChanged(self.keep(now, ask.order, order))))
-    }
-
     pub(super) fn ticket(&mut self, now: u64, ask: MoveTicket) -> Came {
         let mut order = self.order_now(now, ask.order)?;
-        if order.place.outlet != ask.outlet {
+        if let Some((outlet, version, knows)) = &mut order.left
+            && !*knows
+            && (ask.step, ask.outlet, ask.version) == (TicketStep::Withdraw, *outlet, *version)
+        {
+            *knows = true;
+            return Ok(Ok(Outcome::OrderChanged(self.keep(now, ask.order, order))));
+        }
+        if order.outlet != ask.outlet {
             return Err(Refusal::OrderOfAnotherOutlet);
         }
         if let Some((step, seq, at_ms, change)) = order.last
@@ -431,14 +392,17 @@ impl Model {
         if order.version != ask.version {
             return Err(Refusal::TicketVersionConflict);
         }
-        let to_do = order.to_do(ask.order);
+        let MoveTicket { outlet, version, .. } = ask;
+        let cancelled = Action::CancelTicket { order: ask.order, outlet, version };
         match ask.step {
             TicketStep::Reject if state <= OrderState::Accepted => {
+                if let Some(moved) = self.move_order(now, ask.order, &mut order, true) {
+                    self.keep(now, ask.order, order);
+                    return Ok(Ok(Outcome::OrderMoved(moved)));
+                }
                 order.finish(OrderEnd::Rejected);
             }
-            TicketStep::Withdraw
-                if to_do.iter().any(|action| matches!(action, Action::CancelTicket { .. })) =>
-            {
+            TicketStep::Withdraw if order.to_do(ask.order).contains(&cancelled) => {
                 order.withdrawn = true;
                 order.version += 1;
             }
@@ -454,6 +418,16 @@ impl Model {
                 if order.end.is_some() || order.reached >= to {
                     return conflict;
                 }
+                if to == OrderState::Ready {
+                    order.due = (now, now + COLLECTED_WITHIN_MS);
+                } else if to >= OrderState::Accepted && order.reached < OrderState::Accepted {
+                    order.due = (now, order.promised_ms.max(now) + MADE_WITHIN_MS);
+                }
+                let stage = [TicketStep::Accept, TicketStep::Start, TicketStep::Ready];
+                let stage = stage.iter().position(|stage| *stage == step);
+                if let Some(stage) = stage.or((step == TicketStep::Collect).then_some(3)) {
+                    order.stages[stage] = Some(now);
+                }
                 order.reached = to;
                 order.version += 1;
             }
@@ -464,14 +438,39 @@ impl Model {
         Ok(Ok(Outcome::OrderChanged(change)))
     }
 
-    fn check_party(order: &Order, by: Party) -> Result<(), Refusal> {
-        match by {
-            Party::User(user) if user != order.place.user => Err(Refusal::OrderOfAnotherUser),
-            Party::Outlet(outlet) if outlet != order.place.outlet => {
-                Err(Refusal::OrderOfAnotherOutlet)
+    /// The first of the other outlets that can have it ready in time, with nobody at the counter
+    /// before the time that was promised first.
+    fn move_order(
+        &mut self,
+        now: u64,
+        number: OrderNo,
+        order: &mut Order,
+        knows: bool,
+    ) -> Option<OrderMove> {
+        let (work, first_ms) = (order.place.work, order.promised_ms);
+        let mut best: Option<(u64, OutletNo)> = None;
+        for other in order.others() {
+            let at = other.index();
+            let own = self.ready(now, at, work, None);
+            let Some(ready) = own.or_else(|| self.ready(now, at, work, Some(first_ms))) else {
+                continue;
+            };
+            let promised = ready.max(first_ms);
+            let is_there = ready >= first_ms || self.is_open_at(at, promised);
+            let is_there = is_there && promised - order.placed_ms <= u32::MAX.into();
+            if is_there && best.is_none_or(|best| (promised, *other) < best) {
+                best = Some((promised, *other));
             }
-            _ => Ok(()),
         }
+        let (promised_at_ms, outlet) = best?;
+        self.take_back(now, Holder::Order(number.0));
+        self.promise(now, Holder::Order(number.0), outlet.index(), work, promised_at_ms);
+        order.version += 1;
+        order.left = Some((order.outlet, order.version, knows));
+        (order.outlet, order.promised_ms) = (outlet, promised_at_ms);
+        (order.reached, order.stages, order.last) = (OrderState::Paid, [None; 4], None);
+        order.due = (now, now + self.outlets[outlet.index()].put.accept_within_ms);
+        Some(OrderMove { order: number, outlet, promised_at_ms, version: order.version })
     }
 
     pub(super) fn cancel(&mut self, now: u64, ask: &CancelOrder) -> Came {
@@ -479,7 +478,7 @@ impl Model {
             return Err(Refusal::InvalidField("reason"));
         }
         let mut order = self.order_now(now, ask.order)?;
-        Self::check_party(&order, ask.by)?;
+        order.check_party(ask.by)?;
         let is_made = matches!(order.reached, OrderState::Making | OrderState::Ready);
         let too_late =
             order.reached == OrderState::Collected || is_made && matches!(ask.by, Party::User(_));
@@ -491,25 +490,6 @@ impl Model {
             Party::Outlet(_) => OrderEnd::ByOutlet,
             Party::Operator => OrderEnd::ByOperator,
         });
-        Ok(Ok(Outcome::OrderChanged(self.keep(now, ask.order, order))))
-    }
-
-    pub(super) fn refund(&mut self, now: u64, ask: &RefundOrder) -> Came {
-        if ask.reason.is_empty() || ask.reason.len() > REASON_LEN_MAX {
-            return Err(Refusal::InvalidField("reason"));
-        }
-        if matches!(ask.by, Party::User(_)) {
-            return Err(Refusal::InvalidField("by"));
-        }
-        if ask.amount_minor == 0 {
-            return Err(Refusal::InvalidField("amount_minor"));
-        }
-        let mut order = self.order_now(now, ask.order)?;
-        Self::check_party(&order, ask.by)?;
-        if u128::from(ask.amount_minor) + u128::from(order.asked) > order.captured().into() {
-            return Err(Refusal::RefundTooLarge);
-        }
-        order.ask(ask.amount_minor);
         Ok(Ok(Outcome::OrderChanged(self.keep(now, ask.order, order))))
     }
 
@@ -527,40 +507,42 @@ impl Model {
         due.sort_unstable();
         for (_, number) in due.into_iter().take(limit) {
             let number = OrderNo(number);
-            let order = self.order_now(now, number).expect("known");
+            let mut order = self.order_now(now, number).expect("known");
+            let moved = match order.state() {
+                OrderState::Paid | OrderState::Sent => {
+                    self.move_order(now, number, &mut order, false)
+                }
+                _ => None,
+            };
+            match (moved, order.state()) {
+                (Some(moved), _) => swept.moved.push(moved),
+                (None, OrderState::Collected) => swept.collected.push(number),
+                (None, OrderState::Paid | OrderState::Sent) => {
+                    order.finish(OrderEnd::NotAccepted);
+                    swept.expired.push(number);
+                }
+                (None, _) => swept.expired.push(number),
+            }
             self.keep(now, number, order);
-            swept.expired.push(number);
+        }
+        let owed = self.orders.iter().filter(|(_, order)| order.owed).map(|(number, _)| *number);
+        let owed: Vec<u32> = owed.take(limit - swept.len()).collect();
+        for number in owed {
+            let given = self.compensate(now, number);
+            swept.compensated.push(given);
+        }
+        for number in self.quotes_due(now).into_iter().take(limit - swept.len()) {
+            self.end_quote(now, number, None);
+            swept.released.push(QuoteNo(number));
         }
         let pauses = self.outlets.iter().enumerate();
         let ends = pauses.filter_map(|(number, outlet)| Some((outlet.pause.as_ref()?.0?, number)));
         let mut over: Vec<(u64, usize)> = ends.filter(|(end, _)| *end <= now).collect();
         over.sort_unstable();
-        for (_, number) in over.into_iter().take(limit - swept.expired.len()) {
+        for (_, number) in over.into_iter().take(limit - swept.len()) {
             self.outlets[number].pause = None;
             swept.resumed.push(OutletNo(count(number)));
         }
         swept
-    }
-}
-
-/// What an event is known by.
-pub(super) fn event(command: &Command) -> Option<(u8, u32, [u8; 16])> {
-    match command {
-        Command::RecordPayment(ask) => {
-            let kind = match ask.event {
-                PaymentEvent::Created => 1,
-                PaymentEvent::Pending => 2,
-                PaymentEvent::Succeeded { .. } => 3,
-                PaymentEvent::Failed => 4,
-                PaymentEvent::Closed => 5,
-            };
-            Some((kind, ask.provider.0, ask.trade.0))
-        }
-        Command::RecordRefund(ask) => {
-            let mut order = [0; 16];
-            order[..4].copy_from_slice(&ask.order.0.to_be_bytes());
-            Some((6, ask.refund, order))
-        }
-        _ => None,
     }
 }

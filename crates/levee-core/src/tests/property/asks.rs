@@ -142,6 +142,47 @@ pub(super) fn gap() -> impl Strategy<Value = Gap> {
     ]
 }
 
+/// Short ones, in which orders are made and collected.
+pub(super) fn short_gap() -> impl Strategy<Value = Gap> {
+    let gap_ms = prop_oneof![
+        30 => Just(0),
+        40 => 1..90 * SECOND,
+        12 => MINUTE..20 * MINUTE,
+        1 => HOUR..14 * HOUR,
+    ];
+    prop_oneof![
+        20 => gap_ms.prop_map(Gap::Ms),
+        1 => (-1..2_i64).prop_map(|beside_ms| Gap::ToEnd { place: 0, beside_ms }),
+    ]
+}
+
+/// Asks of orders and outlets, and what else it takes for them to have vouchers and compensation.
+pub(super) fn order_ask() -> impl Strategy<Value = Ask> {
+    let claim = (prop_oneof![Just(0), Just(3)], 0..6_u8, any::<u64>());
+    let fund = (0..4_u8, any::<u64>(), 1..3_000_u64);
+    prop_oneof![
+        60 => super::orders::ask().prop_map(Ask::Order),
+        60 => super::orders::onward().prop_map(Ask::Order),
+        8 => claim.prop_map(|(campaign, user, key)| Ask::Claim {
+            campaign,
+            user,
+            key: Some(key),
+            met: 1,
+        }),
+        4 => fund.prop_map(|(campaign, key, amount_minor)| Ask::Budget {
+            campaign,
+            key,
+            reference: (key % 60_000) as u16,
+            fund: true,
+            purpose: 3,
+            amount_minor,
+        }),
+        10 => prop_oneof![Just(u32::MAX), 1..4_u32].prop_map(|limit| Ask::Tick { limit }),
+        2 => Just(Ask::Outage),
+        2 => (1..8_usize).prop_map(|back| Ask::Again { back, key: None }),
+    ]
+}
+
 pub(super) fn ask() -> impl Strategy<Value = Ask> {
     // Keys are rarely the same by chance; references are few.
     let key = || prop_oneof![20 => any::<u64>(), 1 => 0..6_u64];
@@ -244,6 +285,11 @@ pub(super) fn documents() -> [Definition; 4] {
                 one(terms);
                 terms.voucher.valid_for_ms = 2 * HOUR;
                 terms.voucher.rollback_within_ms = HOUR;
+                terms.compensation = Some(CompensationTerms {
+                    budget_minor: 3_000,
+                    apology_minor: 700,
+                    outlet_percent: 33,
+                });
             }),
         ),
         definition(
@@ -255,6 +301,11 @@ pub(super) fn documents() -> [Definition; 4] {
                 terms.voucher.per_user = 4;
                 terms.voucher.rollback_within_ms = 0;
                 terms.per_user_total_minor = Some(2_800);
+                terms.compensation = Some(CompensationTerms {
+                    budget_minor: 0,
+                    apology_minor: 0,
+                    outlet_percent: 100,
+                });
             }),
         ),
         definition(
@@ -277,6 +328,11 @@ pub(super) fn documents() -> [Definition; 4] {
                 terms.voucher.valid_for_ms = 3 * DAY;
                 terms.voucher.rollback_within_ms = MINUTE;
                 terms.voucher.per_user = 2;
+                terms.compensation = Some(CompensationTerms {
+                    budget_minor: 1,
+                    apology_minor: 1_000,
+                    outlet_percent: 0,
+                });
                 terms.voucher.brands = vec!["tea".into()];
                 terms.voucher.categories = vec!["milk".into(), "leaf".into()];
                 terms.voucher.hours = [hours(22, 6), hours(9, 15)].concat();

@@ -4,29 +4,33 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use super::asks::{Pick, pick};
+use super::outlets::OutletAsk;
 use super::{Both, request, user};
-use crate::query::{Answer, Query};
 use crate::tests::model::Order;
-use crate::tests::{DAY, HOUR, MINUTE, SECOND};
+use crate::tests::{DAY, HOUR, MINUTE};
 use crate::types::*;
 
-/// What is asked next of outlets and orders.
+/// Who makes an order, by when, and whose rules hold for it.
+#[derive(Clone, Debug)]
+pub(super) struct Way {
+    work: u32,
+    in_ms: Option<u64>,
+    courier_ms: Option<u32>,
+    others: u8,
+    campaign: Option<u32>,
+}
+
+/// What is asked next of quotes and orders.
 #[derive(Clone, Debug)]
 pub(super) enum OrderAsk {
-    Put {
-        outlet: u8,
-        accept_within_ms: u64,
-        stations: u16,
-    },
-    Pause {
+    Outlet(OutletAsk),
+    Quote {
         outlet: u8,
         key: u64,
-        for_ms: Option<u64>,
-        reason: usize,
-    },
-    Resume {
-        outlet: u8,
-        key: u64,
+        work: u32,
+        others: u8,
+        in_ms: Option<u64>,
+        hold_ms: u64,
     },
     Place {
         voucher: Option<Pick>,
@@ -37,6 +41,9 @@ pub(super) enum OrderAsk {
         off_minor: u64,
         pay_within_ms: u64,
         lines: usize,
+        /// Of the quotes that are held, or of this one among the newest.
+        offer: Option<(u32, u8)>,
+        way: Way,
     },
     Payment {
         order: Pick,
@@ -66,17 +73,49 @@ pub(super) enum OrderAsk {
         key: u64,
         by: u8,
         amount_minor: u64,
+        reference: u8,
+    },
+    Settle {
+        order: Pick,
+        key: u64,
+    },
+    /// What is likely to come next of an order.
+    Onward {
+        order: Pick,
+        turn: u8,
     },
 }
 
-pub(super) fn ask() -> impl Strategy<Value = OrderAsk> {
+/// Boxed, as is what it is made of: unoptimised, so many strategies do not fit a thread's stack.
+pub(super) fn ask() -> BoxedStrategy<OrderAsk> {
     let key = || any::<u64>();
-    let outlet = || prop_oneof![30 => 0..2_u8, 1 => Just(2)];
-    let accept = prop_oneof![3 => Just(10 * MINUTE), 1 => 1..SECOND, 1 => Just(DAY + 1)];
-    let put = (outlet(), accept, 0..4_u16).prop_map(|(outlet, accept_within_ms, stations)| {
-        OrderAsk::Put { outlet, accept_within_ms, stations }
+    let outlet = || prop_oneof![30 => 0..3_u8, 1 => Just(3)];
+    let work = || prop_oneof![20 => 500..6_000_u32, 4 => 6_000..90_000_u32, 1 => Just(0)];
+    let in_ms = || prop::option::weighted(0.2, prop_oneof![9 => 0..4 * HOUR, 1 => 0..40 * DAY]);
+    let hold = prop_oneof![8 => Just(2 * MINUTE), 3 => 1..MINUTE, 1 => Just(HOLD_MS_MAX + 1)];
+    let quote = (outlet(), key(), work(), 0..8_u8, in_ms(), hold).prop_map(
+        |(outlet, key, work, others, in_ms, hold_ms)| OrderAsk::Quote {
+            outlet,
+            key,
+            work,
+            others,
+            in_ms,
+            hold_ms,
+        },
+    );
+    let courier =
+        prop::option::weighted(0.1, prop_oneof![9 => 0..20 * 60_000_u32, 1 => any::<u32>()]);
+    let campaign = prop::option::weighted(0.5, prop_oneof![20 => 0..4_u32, 1 => Just(9)]);
+    let way = (work(), in_ms(), courier, prop_oneof![3 => Just(0), 5 => 1..8_u8], campaign);
+    let way = way.prop_map(|(work, in_ms, courier_ms, others, campaign)| Way {
+        work,
+        in_ms,
+        courier_ms,
+        others,
+        campaign,
     });
-    let pause = (outlet(), key(), prop::option::of(0..HOUR), 0..3_usize);
+    let place = prop_oneof![8 => Just(1), 4 => 2..4_u8, 2 => Just(0)];
+    let offer = prop::option::weighted(0.4, (0..3_u32, place));
     let total = prop_oneof![
         20 => 1..6_000_u64,
         10 => 1..900_u64,
@@ -85,9 +124,18 @@ pub(super) fn ask() -> impl Strategy<Value = OrderAsk> {
     ];
     let off = prop_oneof![4 => Just(0), 2 => 0..500_u64, 1 => 0..6_000_u64];
     let pay = prop_oneof![6 => Just(15 * MINUTE), 2 => 1..MINUTE, 1 => Just(0)];
-    let who = (prop::option::weighted(0.8, pick()), 0..6_u8, outlet(), key());
-    let place = (who, total, off, pay, prop_oneof![20 => 1..4_usize, 1 => 0..18_usize]).prop_map(
-        |((voucher, user, outlet, key), total_minor, off_minor, pay_within_ms, lines)| {
+    let who = (prop::option::weighted(0.5, pick()), 0..6_u8, outlet(), key());
+    let lines = prop_oneof![20 => 1..4_usize, 1 => 0..18_usize];
+    let place = (who, total, off, pay, lines, offer, way).prop_map(
+        |(
+            (voucher, user, outlet, key),
+            total_minor,
+            off_minor,
+            pay_within_ms,
+            lines,
+            offer,
+            way,
+        )| {
             OrderAsk::Place {
                 voucher,
                 user,
@@ -97,6 +145,8 @@ pub(super) fn ask() -> impl Strategy<Value = OrderAsk> {
                 off_minor,
                 pay_within_ms,
                 lines,
+                offer,
+                way,
             }
         },
     );
@@ -129,54 +179,54 @@ pub(super) fn ask() -> impl Strategy<Value = OrderAsk> {
     let by = || prop_oneof![8 => 0..3_u8, 1 => 3..5_u8];
     let amount = prop_oneof![8 => 1..2_000_u64, 2 => 0..5_u64, 1 => Just(u64::MAX)];
     prop_oneof![
-        2 => put,
-        1 => pause.prop_map(|(outlet, key, for_ms, reason)| OrderAsk::Pause {
-            outlet, key, for_ms, reason,
-        }),
-        2 => (outlet(), key()).prop_map(|(outlet, key)| OrderAsk::Resume { outlet, key }),
-        24 => place,
-        20 => payment,
+        10 => super::outlets::ask().prop_map(OrderAsk::Outlet).boxed(),
+        10 => quote.boxed(),
+        26 => place.boxed(),
+        20 => payment.boxed(),
         8 => refunded,
         24 => ticket,
         5 => (pick(), key(), by()).prop_map(|(order, key, by)| OrderAsk::Cancel { order, key, by }),
-        5 => (pick(), key(), by(), amount)
-            .prop_map(|(order, key, by, amount_minor)| OrderAsk::Refund {
-                order, key, by, amount_minor,
+        5 => (pick(), key(), by(), amount, 0..4_u8)
+            .prop_map(|(order, key, by, amount_minor, reference)| OrderAsk::Refund {
+                order, key, by, amount_minor, reference,
             }),
+        2 => (pick(), key()).prop_map(|(order, key)| OrderAsk::Settle { order, key }),
     ]
+    .boxed()
 }
 
-fn outlet_id(number: u8) -> OutletId {
-    OutletId::new(["north", "south", "nowhere"][usize::from(number)]).expect("an id")
+/// An order goes on as orders do: nearly always well.
+pub(super) fn onward() -> impl Strategy<Value = OrderAsk> {
+    (pick(), 0..20_u8).prop_map(|(order, turn)| OrderAsk::Onward { order, turn })
+}
+
+/// Of the three outlets those whose bit is set, in some order.
+fn some_of(bits: u8) -> impl Iterator<Item = OutletNo> {
+    [2, 0, 1].into_iter().filter(move |outlet| bits & (1 << outlet) != 0).map(OutletNo)
 }
 
 impl Both {
-    /// An outlet of a brand that some vouchers are for, and one of another.
-    pub(super) fn open_outlets(&mut self) {
-        for outlet in 0..2 {
-            self.give(put(outlet, 10 * MINUTE, 1));
-        }
-    }
-
     pub(super) fn order_command(&mut self, ask: &OrderAsk) -> Command {
         let orders = self.model.orders.len();
         let now_ms = self.now_ms;
         let number = |pick: &Pick| OrderNo(pick.of(orders));
         match ask {
-            OrderAsk::Put { outlet, accept_within_ms, stations } => {
-                put((*outlet).min(1), *accept_within_ms, *stations)
+            OrderAsk::Outlet(ask) => self.outlet_command(ask),
+            OrderAsk::Quote { outlet, key, work, others, in_ms, hold_ms } => {
+                let wanted = OutletNo(u32::from(*outlet));
+                let others = some_of(*others).filter(|other| *other != wanted || *hold_ms < 99);
+                let travel_ms = |outlet: OutletNo| outlet.0 * 3 * 60_000;
+                let candidates = [wanted].into_iter().chain(others);
+                let candidates =
+                    candidates.map(|outlet| Candidate { outlet, travel_ms: travel_ms(outlet) });
+                Command::QuoteOrder(Box::new(QuoteOrder {
+                    request: request(*key),
+                    work: *work,
+                    candidates: candidates.collect(),
+                    ready_by_ms: in_ms.map(|in_ms| now_ms + in_ms),
+                    hold_ms: *hold_ms,
+                }))
             }
-            OrderAsk::Pause { outlet, key, for_ms, reason } => Command::PauseOutlet(PauseOutlet {
-                request: request(*key),
-                outlet: outlet_id(*outlet),
-                until_ms: for_ms.map(|for_ms| now_ms + for_ms),
-                reason: "r".repeat(*reason),
-            }),
-            OrderAsk::Resume { outlet, key } => Command::ResumeOutlet(ResumeOutlet {
-                request: request(*key),
-                outlet: outlet_id(*outlet),
-                reason: "again".into(),
-            }),
             OrderAsk::Place {
                 voucher,
                 user: orderer,
@@ -186,24 +236,42 @@ impl Both {
                 off_minor,
                 pay_within_ms,
                 lines,
+                offer,
+                way,
             } => {
                 let vouchers = self.model.vouchers.len();
                 let voucher = voucher.map(|pick| (pick.of(vouchers), pick.wrong_user));
                 let owner = voucher.map(|(number, wrong)| self.owner(number, wrong));
                 let milk = [NameHash::of("milk")];
+                let offer = offer.and_then(|(back, place)| {
+                    let quotes = self.model.quotes.iter().rev();
+                    // The first offer of one that is held, or any of one that may be over.
+                    let held = quotes.clone().find(|(_, quote)| place > 0 && !quote.over);
+                    let any = quotes.clone().nth(back as usize);
+                    let quote = QuoteNo(*held.or(any)?.0);
+                    Some(OfferNo { quote, place: if held.is_some() { place - 1 } else { place } })
+                });
+                // Nearly always for what was quoted, where it was.
+                let quoted =
+                    offer.and_then(|offer| self.model.quoted(offer)).filter(|_| *lines < 9);
+                let (outlet, work) = quoted.unwrap_or((OutletNo(u32::from(*outlet)), way.work));
+                let others = some_of(way.others).filter(|other| *other != outlet || *lines > 9);
                 Command::PlaceOrder(Box::new(PlaceOrder {
                     request: request(*key),
                     user: owner.unwrap_or(user(*orderer)),
-                    outlet: OutletNo(u32::from(*outlet)),
+                    outlet,
                     lines: vec![OrderLine { item: 1, quantity: 2 }; *lines],
                     categories: Categories::new(&milk).expect("one"),
                     total_minor: *total_minor,
                     merchant_discount_minor: *off_minor,
                     voucher: voucher.map(|(number, _)| VoucherNo(number)),
-                    promised_at_ms: now_ms + 20 * MINUTE,
-                    work: 1_000,
+                    offer,
+                    ready_by_ms: way.in_ms.map(|in_ms| now_ms + in_ms),
+                    courier_ms: way.courier_ms,
+                    work,
                     pay_within_ms: *pay_within_ms,
-                    allow_other_outlet: *lines > 1,
+                    others: others.collect(),
+                    campaign: way.campaign.map(CampaignNo),
                 }))
             }
             OrderAsk::Payment { order, trade, event, wrong_amount } => {
@@ -232,10 +300,18 @@ impl Both {
                 let refund = begun.saturating_sub(*back);
                 Command::RecordRefund(RecordRefund { order, refund, result })
             }
+            OrderAsk::Ticket { order, step: TicketStep::Withdraw, wrong_outlet: false, .. }
+                if self.left(number(order)).is_some() =>
+            {
+                let order = number(order);
+                let (outlet, version) = self.left(order).expect("looked just now");
+                let step = TicketStep::Withdraw;
+                Command::MoveTicket(MoveTicket { order, outlet, version, step })
+            }
             OrderAsk::Ticket { order, step, back, wrong_outlet } => {
                 let order = number(order);
                 let known = self.model.orders.get(&order.0);
-                let outlet = known.map_or(0, |order| order.place.outlet.0);
+                let outlet = known.map_or(0, |order| order.outlet.0);
                 Command::MoveTicket(MoveTicket {
                     order,
                     outlet: OutletNo(outlet + u32::from(*wrong_outlet)),
@@ -243,17 +319,24 @@ impl Both {
                     step: *step,
                 })
             }
+            OrderAsk::Onward { order, turn } => self.onward(number(order), *turn),
             OrderAsk::Cancel { order, key, by } => Command::CancelOrder(CancelOrder {
                 request: request(*key),
                 order: number(order),
                 by: self.party(number(order), *by),
                 reason: String::new(),
             }),
-            OrderAsk::Refund { order, key, by, amount_minor } => {
+            OrderAsk::Settle { order, key } => Command::SettleDispute(SettleDispute {
+                request: request(*key),
+                order: number(order),
+                reason: "given back by hand".into(),
+            }),
+            OrderAsk::Refund { order, key, by, amount_minor, reference } => {
                 Command::RefundOrder(RefundOrder {
                     request: request(*key),
                     order: number(order),
                     by: self.party(number(order), *by),
+                    reference: Reference::new(&reference.to_string()).expect("fits"),
                     amount_minor: *amount_minor,
                     reason: "spilt".into(),
                 })
@@ -261,77 +344,55 @@ impl Both {
         }
     }
 
-    fn party(&self, order: OrderNo, by: u8) -> Party {
-        let place = self.model.orders.get(&order.0).map(|order| &order.place);
-        match (by, place) {
-            (0, _) | (_, None) => Party::Operator,
-            (1, Some(place)) => Party::Outlet(place.outlet),
-            (2, Some(place)) => Party::User(place.user),
-            (3, _) => Party::Outlet(OutletNo(9)),
-            _ => Party::User(user(99)),
+    /// The next step of an order's life; `turn` says where it takes another turn.
+    fn onward(&self, order: OrderNo, turn: u8) -> Command {
+        let Some(known) = self.model.orders.get(&order.0) else {
+            return Command::Tick(Tick { limit: 2 });
+        };
+        let (outlet, version) = (known.outlet, known.version);
+        let step = |step| Command::MoveTicket(MoveTicket { order, outlet, version, step });
+        match (known.state(), turn) {
+            (OrderState::AwaitingPayment, _) => Command::RecordPayment(RecordPayment {
+                order,
+                provider: NameHash::of("sandbox"),
+                trade: TradeKey(request(1_000 + u64::from(order.0)).0),
+                event: PaymentEvent::Succeeded { captured_minor: known.payable() },
+            }),
+            (OrderState::Paid, 0..8) => step(TicketStep::Send),
+            (OrderState::Paid | OrderState::Sent, 8..12) => step(TicketStep::Reject),
+            (OrderState::Paid | OrderState::Sent, _) => step(TicketStep::Accept),
+            (OrderState::Accepted, 0..2) => step(TicketStep::Reject),
+            (OrderState::Accepted, 2..5) => step(TicketStep::Ready),
+            (OrderState::Accepted, _) => step(TicketStep::Start),
+            (OrderState::Making, 0..15) => step(TicketStep::Ready),
+            (OrderState::Making | OrderState::Ready, 15..18) => {
+                let (by, reason) = (self.party(order, turn - 15), String::new());
+                let request = request(u64::from(order.0) << 8 | u64::from(turn));
+                Command::CancelOrder(CancelOrder { request, order, by, reason })
+            }
+            (OrderState::Making | OrderState::Ready, _) => step(TicketStep::Collect),
+            (OrderState::Refunding, _) => Command::RecordRefund(RecordRefund {
+                order,
+                refund: known.refunds(),
+                result: if turn < 4 { RefundResult::Failed } else { RefundResult::Done },
+            }),
+            _ => step(TicketStep::Withdraw),
         }
     }
 
-    /// Everything that can be seen of outlets and orders.
-    pub(super) fn compare_orders(&self) {
-        let now = self.now_ms;
-        for (number, outlet) in self.model.outlets.iter().enumerate() {
-            let query = Query::Outlet(outlet.put.id.clone());
-            let Answer::Outlet(Some(view)) = self.state.answer(now, &query) else {
-                panic!("an outlet is missing");
-            };
-            assert_eq!((view.number.index(), view.version), (number, outlet.version));
-            assert_eq!(view.document, outlet.put.document);
-            let pause = self.model.pause_at(now, number).cloned();
-            assert_eq!(view.pause.map(|pause| (pause.until_ms, pause.reason)), pause);
-        }
-        let mut undone = Vec::new();
-        for number in self.model.orders.keys().copied().map(OrderNo) {
-            let Answer::Order(Some(view)) = self.state.answer(now, &Query::Order(number)) else {
-                panic!("an order is missing");
-            };
-            let order = self.model.order_now(now, number).expect("known");
-            assert_eq!((view.state, view.payment), (order.state(), order.payment()), "{number}");
-            assert_eq!((view.end, view.version), (order.end, order.version));
-            assert_eq!((view.seq, view.due_ms), (order.seq, self.model.due(&order)));
-            assert_eq!(u64::from(view.subsidy_minor), order.subsidy);
-            let (total, off) = (order.place.total_minor, order.place.merchant_discount_minor);
-            assert_eq!(view.payable_minor + order.subsidy + off, total);
-            assert_eq!(view.payable_minor, order.payable());
-            assert_eq!(view.captured_minor, order.captured());
-            assert_eq!(view.refund_asked_minor, order.asked());
-            assert_eq!(view.refunded_minor, order.refunded());
-            assert_eq!((&view.lines, view.user), (&order.place.lines, order.place.user));
-            let to_do = self.model.orders[&number.0].to_do(number);
-            assert_eq!(self.state.actions_of(number), to_do);
-            undone.extend(to_do);
-        }
-        // By pages, as a connector asks.
-        let (mut paged, mut after) = (Vec::new(), None);
-        loop {
-            let answer = self.state.answer(now, &Query::Undone { after, limit: 3 });
-            let Answer::Undone(actions) = answer else { unreachable!() };
-            let Some(last) = actions.last() else { break };
-            after = Some(last.order());
-            paged.extend(actions);
-        }
-        assert_eq!(paged, undone);
-        for outlet in 0..2_u32 {
-            let query = Query::OpenOrders { outlet: OutletNo(outlet), after: None, limit: 1_000 };
-            let Answer::Orders(views) = self.state.answer(now, &query) else { unreachable!() };
-            let numbers = self.model.orders.keys().copied().map(OrderNo);
-            let open = numbers.filter(|number| {
-                let order = self.model.order_now(now, *number).expect("known");
-                order.place.outlet == OutletNo(outlet) && order.state().is_open()
-            });
-            assert!(views.iter().map(|view| view.number).eq(open));
-        }
-        for number in 0..6 {
-            let query = Query::Orders { user: user(number), before: None, limit: 1_000 };
-            let Answer::Orders(views) = self.state.answer(now, &query) else { unreachable!() };
-            let orders = self.model.orders.iter().rev();
-            let theirs = orders.filter(|(_, order)| order.place.user == user(number));
-            assert!(views.iter().map(|view| view.number.0).eq(theirs.map(|(number, _)| *number)));
+    /// The outlet that is to be told that an order was moved away from it.
+    fn left(&self, order: OrderNo) -> Option<(OutletNo, u32)> {
+        let left = self.model.orders.get(&order.0)?.left;
+        left.filter(|(.., knows)| !knows).map(|(outlet, version, _)| (outlet, version))
+    }
+
+    fn party(&self, order: OrderNo, by: u8) -> Party {
+        match (by, self.model.orders.get(&order.0)) {
+            (0, _) | (_, None) => Party::Operator,
+            (1, Some(order)) => Party::Outlet(order.outlet),
+            (2, Some(order)) => Party::User(order.place.user),
+            (3, _) => Party::Outlet(OutletNo(9)),
+            _ => Party::User(user(99)),
         }
     }
 
@@ -344,14 +405,4 @@ impl Both {
             self.give(Command::CancelOrder(CancelOrder { request, order, by, reason }));
         }
     }
-}
-
-fn put(outlet: u8, accept_within_ms: u64, stations: u16) -> Command {
-    Command::PutOutlet(Box::new(PutOutlet {
-        id: outlet_id(outlet),
-        document: vec![b' '; usize::from(stations) * 200],
-        brand: NameHash::of(["tea", "coffee", "none"][usize::from(outlet)]),
-        stations,
-        accept_within_ms,
-    }))
 }

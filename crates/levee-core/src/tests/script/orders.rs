@@ -1,7 +1,6 @@
-//! The words of outlets and orders.
+//! The words of orders.
 //!
 //! ```text
-//! 0   outlet tea 10m                       -> s0 version 1
 //! 1   order s0 7 3000 v0 off=200 pay=15m   -> o0 2500 off l0 until 15m+1
 //! 2   pay o0 300                           -> paid succeeded 1 r0
 //! 3   ticket o0 accept 1                   -> accepted succeeded 2
@@ -29,20 +28,22 @@ impl Words<'_> {
         OrderNo(self.no(1))
     }
 
-    fn named(&self, name: &str) -> Option<&str> {
+    pub(super) fn named(&self, name: &str) -> Option<&str> {
         self.named.get(name).copied()
     }
 
-    fn named_number(&self, name: &str, otherwise: u64) -> u64 {
+    pub(super) fn named_number(&self, name: &str, otherwise: u64) -> u64 {
         self.named(name).map_or(otherwise, number)
     }
 
-    fn reason(&self) -> String {
-        self.named("reason").unwrap_or("because").into()
+    /// `others=s1,s2` may make an order instead.
+    fn others(&self) -> Vec<OutletNo> {
+        let others = self.named("others").into_iter().flat_map(|list| list.split(','));
+        others.map(|outlet| OutletNo(no(outlet))).collect()
     }
 
-    fn outlet_id(&self) -> OutletId {
-        OutletId::new(self.plain[1]).expect("an outlet id")
+    pub(super) fn reason(&self) -> String {
+        self.named("reason").unwrap_or("because").into()
     }
 
     /// `7` is a user, `s0` an outlet, nothing an operator.
@@ -65,27 +66,9 @@ impl Words<'_> {
     }
 }
 
-pub(super) fn command(now_ms: u64, words: &Words<'_>) -> Option<Command> {
+pub(super) fn command(words: &Words<'_>) -> Option<Command> {
     let request = words.request();
     let made = match words.plain[0] {
-        "outlet" => Command::PutOutlet(Box::new(PutOutlet {
-            id: words.outlet_id(),
-            document: words.named("menu").unwrap_or("{}").into(),
-            brand: NameHash::of(words.named("brand").unwrap_or("tea")),
-            stations: u16::try_from(words.named_number("stations", 2)).expect("a small number"),
-            accept_within_ms: ms(words.plain[2]),
-        })),
-        "pause-outlet" => Command::PauseOutlet(PauseOutlet {
-            request,
-            outlet: words.outlet_id(),
-            until_ms: words.named("until").map(ms),
-            reason: words.reason(),
-        }),
-        "resume-outlet" => Command::ResumeOutlet(ResumeOutlet {
-            request,
-            outlet: words.outlet_id(),
-            reason: words.reason(),
-        }),
         "order" => {
             let names = words.named("cat").into_iter().flat_map(|names| names.split(','));
             let names: Vec<NameHash> = names.map(NameHash::of).collect();
@@ -100,10 +83,19 @@ pub(super) fn command(now_ms: u64, words: &Words<'_>) -> Option<Command> {
                 total_minor: words.number(3),
                 merchant_discount_minor: words.named_number("off", 0),
                 voucher: words.plain.get(4).map(|voucher| VoucherNo(no(voucher))),
-                promised_at_ms: words.named("promised").map_or(now_ms + 20 * MINUTE, ms),
-                work: u32::try_from(words.named_number("work", 1_000)).expect("small"),
+                offer: words.named("offer").map(|offer| {
+                    let (quote, place) = offer.split_once('.').expect("q0.1");
+                    let place = u8::try_from(number(place)).expect("small");
+                    OfferNo { quote: QuoteNo(no(quote)), place }
+                }),
+                ready_by_ms: words.named("by").map(ms),
+                courier_ms: words
+                    .named("courier")
+                    .map(|way| u32::try_from(ms(way)).expect("32 bits")),
+                work: words.work(),
                 pay_within_ms: words.named("pay").map_or(15 * MINUTE, ms),
-                allow_other_outlet: words.named("other") == Some("yes"),
+                others: words.others(),
+                campaign: words.named("of").map(|campaign| CampaignNo(no(campaign))),
             }))
         }
         "pay" => words.payment(PaymentEvent::Succeeded { captured_minor: words.number(2) }),
@@ -138,7 +130,13 @@ pub(super) fn command(now_ms: u64, words: &Words<'_>) -> Option<Command> {
             request,
             order: words.order(),
             by: words.party(),
+            reference: words.reference(),
             amount_minor: words.number(2),
+            reason: words.reason(),
+        }),
+        "settle" => Command::SettleDispute(SettleDispute {
+            request,
+            order: words.order(),
             reason: words.reason(),
         }),
         _ => return None,
@@ -155,12 +153,15 @@ pub(super) fn show_change(change: &OrderChange) -> String {
 }
 
 pub(super) fn show_placed(outcome: &Outcome) -> String {
-    let Outcome::OrderPlaced { order, subsidy_minor, lock, redemption, due_ms } = outcome else {
+    let Outcome::OrderPlaced { order, subsidy_minor, held, due_ms, .. } = outcome else {
         panic!("another outcome");
     };
-    let lock = lock.map(|lock| format!(" l{lock}")).unwrap_or_default();
-    let redemption = redemption.map(|used| format!(" r{used}")).unwrap_or_default();
-    format!("o{order} {subsidy_minor} off{lock}{redemption} until {}", show_ms(*due_ms))
+    let held = match held {
+        Held::Nothing => String::new(),
+        Held::Lock(lock) => format!(" l{lock}"),
+        Held::Redemption(used) => format!(" r{used}"),
+    };
+    format!("o{order} {subsidy_minor} off{held} until {}", show_ms(*due_ms))
 }
 
 fn show_action(action: Action) -> String {
@@ -178,6 +179,7 @@ fn show_action(action: Action) -> String {
         Action::Refund { order, refund, amount_minor } => {
             format!("o{order} refund {refund} of {amount_minor}")
         }
+        Action::ReviewPayment { order } => format!("o{order} review payment"),
     }
 }
 
@@ -212,19 +214,44 @@ impl Run<'_> {
             },
             "todo" => show_actions(&self.state.actions_of(words.order())),
             "undone" => {
-                let Answer::Undone(actions) = answer(Query::Undone { after, limit: limit(1) })
-                else {
-                    unreachable!()
-                };
-                show_actions(&actions)
+                let after_change = words.named_number("after", 0);
+                let query = Query::Undone { after_change, limit: limit(1) };
+                let Answer::Undone { actions, change } = answer(query) else { unreachable!() };
+                format!("{change}: {}", show_actions(&actions))
             }
-            list @ ("orders" | "open-orders") => {
-                let limit = limit(2);
+            "promised" => match answer(Query::Order(words.order())) {
+                Answer::Order(Some(view)) => {
+                    let courier = view.courier_at_ms;
+                    let courier = courier.map(|at_ms| format!(" courier at {}", show_ms(at_ms)));
+                    let promised = show_ms(view.promised_at_ms);
+                    format!("s{} at {promised}{}", view.outlet, courier.unwrap_or_default())
+                }
+                _ => "none".into(),
+            },
+            "made" => match answer(Query::Order(words.order())) {
+                Answer::Order(Some(view)) => {
+                    let stages = view.stages_at_ms.map(|at| at.map_or("-".into(), show_ms));
+                    let apology = view.apology.map(|voucher| format!(" v{voucher}"));
+                    let apology = apology.unwrap_or_default();
+                    let paid = show_nonzero(&[("outlet", view.outlet_paid_minor)]);
+                    let from = view.moved_from.map(|outlet| format!(" from s{outlet}"));
+                    let from = from.unwrap_or_default();
+                    format!("{}{from}{apology} {paid}", stages.join(" "))
+                }
+                _ => "none".into(),
+            },
+            list @ ("orders" | "open-orders" | "statement") => {
+                let limit = limit(if list == "statement" { 4 } else { 2 });
+                let before = words.named("before").map(|before| OrderNo(no(before)));
                 let query = match list {
-                    "orders" => {
-                        let before = words.named("before").map(|before| OrderNo(no(before)));
-                        Query::Orders { user: words.user(1), before, limit }
-                    }
+                    "statement" => Query::Statement {
+                        outlet: OutletNo(words.no(1)),
+                        from_ms: ms(words.plain[2]),
+                        until_ms: ms(words.plain[3]),
+                        before,
+                        limit,
+                    },
+                    "orders" => Query::Orders { user: words.user(1), before, limit },
                     _ => Query::OpenOrders { outlet: OutletNo(words.no(1)), after, limit },
                 };
                 let Answer::Orders(views) = answer(query) else { unreachable!() };
@@ -233,19 +260,7 @@ impl Run<'_> {
                     views.map(|view| format!("o{} {}", view.number, view.state.name())).collect();
                 if words.is_empty() { "none".into() } else { words.join(", ") }
             }
-            "outlet-now" => match answer(Query::Outlet(words.outlet_id())) {
-                Answer::Outlet(Some(view)) => {
-                    let document = String::from_utf8(view.document).expect("a text");
-                    let pause = view.pause.map(|pause| {
-                        let until = pause.until_ms.map_or("resumed".into(), show_ms);
-                        format!(" paused until {until}, {}", pause.reason)
-                    });
-                    let pause = pause.unwrap_or_default();
-                    format!("s{} version {} {document}{pause}", view.number, view.version)
-                }
-                _ => "none".into(),
-            },
-            _ => return None,
+            _ => return self.question_of_outlets(words),
         };
         Some(said)
     }

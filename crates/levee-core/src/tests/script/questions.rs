@@ -7,18 +7,24 @@ impl Run<'_> {
         let answer = |query: Query| self.state.answer(self.now_ms, &query);
         let said = match words.plain[0] {
             "due" => self.state.next_due_ms().map_or("never".into(), show_ms),
-            "money" | "counts" | "aside" | "campaign" => {
+            "money" | "counts" | "aside" | "campaign" | "compensated" => {
                 let Answer::Campaign(Some(view)) = answer(Query::Campaign(words.id())) else {
                     return Some("none".into());
                 };
                 let money = view.money;
-                assert!(money.adds_up() && view.counts.add_up());
+                assert!(money.adds_up() && view.counts.add_up(view.compensated.apologies));
                 match words.plain[0] {
                     "campaign" => format!("{} version {}", view.state.name(), view.version),
                     "aside" => show_nonzero(&[
                         ("invites", view.set_aside.invites_minor),
                         ("envelopes", view.set_aside.envelopes_minor),
                         ("compensation", view.set_aside.compensation_minor),
+                    ]),
+                    "compensated" => show_nonzero(&[
+                        ("apologies", view.compensated.apologies),
+                        ("of", view.compensated.apologies_minor),
+                        ("outlets", view.compensated.outlets_minor),
+                        ("unpaid", view.compensated.unpaid_minor),
                     ]),
                     "counts" => show_nonzero(&[
                         ("claims", view.counts.claims),

@@ -120,15 +120,27 @@ fn envelopes() -> impl Strategy<Value = EnvelopeTerms> {
     )
 }
 
-fn definition() -> impl Strategy<Value = Definition> {
+fn compensation() -> impl Strategy<Value = CompensationTerms> {
+    (any::<u64>(), any::<u32>(), any::<u8>()).prop_map(
+        |(budget_minor, apology_minor, outlet_percent)| CompensationTerms {
+            budget_minor,
+            apology_minor,
+            outlet_percent,
+        },
+    )
+}
+
+pub(super) fn definition() -> impl Strategy<Value = Definition> {
     let offset =
         (any::<u64>(), any::<i16>()).prop_map(|(from_ms, minutes)| ZoneOffset { from_ms, minutes });
     let limits = (option::of(any::<u64>()), option::of(any::<u64>()));
-    let extras = (option::of(invites()), option::of(envelopes()), limits);
+    let given = (option::of(invites()), option::of(envelopes()), option::of(compensation()));
+    let extras = (given, limits);
     let times = (any::<[u8; 3]>(), any::<u64>(), any::<u64>(), vec(offset, 0..3));
     let terms = (times, eligibility(), voucher_terms(), extras);
     (id(), vec(any::<u8>(), 0..40), terms).prop_map(|(id, document, terms)| {
-        let (times, eligibility, voucher, (invites, envelopes, limits)) = terms;
+        let (times, eligibility, voucher, (given, limits)) = terms;
+        let (invites, envelopes, compensation) = given;
         let (currency, opens_at_ms, closes_at_ms, offsets) = times;
         let (prize_max_minor, per_user_total_minor) = limits;
         let terms = Terms {
@@ -142,6 +154,7 @@ fn definition() -> impl Strategy<Value = Definition> {
             envelopes,
             prize_max_minor,
             per_user_total_minor,
+            compensation,
         };
         Definition { id, document, terms }
     })
@@ -324,7 +337,7 @@ pub(super) fn outcome() -> impl Strategy<Value = Outcome> {
 pub(super) fn refusal() -> impl Strategy<Value = Refusal> {
     use Refusal::*;
     let field = prop::sample::select(vec!["currency", "closes_at", "voucher.hours"]);
-    let wrong = prop::sample::select(vec!["reason", "document", "lines", "amount_minor"]);
+    let wrong = prop::sample::select(vec!["reason", "document", "lines", "amount_minor", "hold"]);
     let plain = prop::sample::select(vec![
         CampaignNotFound,
         CampaignExists,
@@ -361,10 +374,13 @@ pub(super) fn refusal() -> impl Strategy<Value = Refusal> {
         OrderOfAnotherOutlet,
         PaymentNotFound,
         TradeConflict,
-        CapturedAmountWrong,
         TicketVersionConflict,
         RefundTooLarge,
         RefundNotFound,
+        OutletBusy,
+        NoOffers,
+        OfferExpired,
+        OfferOfAnotherOrder,
     ]);
     prop_oneof![
         plain,
@@ -426,6 +442,12 @@ fn campaign_view(definition: Arc<Definition>, (_, long, short, forms): &Parts) -
             compensation_minor: long[3],
         },
         counts: Counts { claims: long[3], live: long[2], ..Counts::default() },
+        compensated: Compensated {
+            apologies: long[2],
+            apologies_minor: long[1],
+            outlets_minor: long[0],
+            unpaid_minor: long[3],
+        },
     }
 }
 
@@ -435,6 +457,7 @@ fn voucher_view(definition: Arc<Definition>, (_, long, short, forms): &Parts) ->
         user: UserKey(forms.3),
         definition,
         seq: long[0],
+        is_apology: forms.5,
         face_minor: short[1],
         state: forms.0,
         valid_from_ms: long[1],

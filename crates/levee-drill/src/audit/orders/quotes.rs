@@ -74,7 +74,12 @@ impl Recount {
     fn check_offers(&mut self, ask: &QuoteOrder, offers: &[Offer]) {
         let Some((wanted, others)) = ask.candidates.split_first() else { return };
         let now_ms = self.now_ms;
+        let until_ms = now_ms.saturating_add(ask.hold_ms);
         for offer in offers {
+            let ready_ms = offer.ready_at_ms;
+            self.notes.check(ready_ms >= until_ms, || {
+                format!("an offer for {ready_ms}, which is held until {until_ms}")
+            });
             let is_paused =
                 self.outlets.get(offer.outlet).is_some_and(|outlet| outlet.is_paused_at(now_ms));
             self.notes.check(!is_paused, || {

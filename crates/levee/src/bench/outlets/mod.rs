@@ -140,7 +140,7 @@ fn directory(args: &Args, menus: Menus) -> Result<Directory> {
         outlets.put(OutletNo(number), 1, id, &document)?;
         spent += began.elapsed();
     }
-    ensure!(outlets.len() == args.outlets as usize, "an outlet is missing");
+    ensure!(outlets.count() == args.outlets as usize, "an outlet is missing");
     let bytes = resident_bytes("self")?.saturating_sub(before);
 
     let mut search = |of_brand: bool| {

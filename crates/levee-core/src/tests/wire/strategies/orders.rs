@@ -5,7 +5,7 @@ use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use super::{key, request, text, user, voucher};
+use super::{key, reference, request, text, user, voucher};
 use crate::query::{Answer, OrderView, OutletView, PauseView, Query};
 use crate::types::*;
 
@@ -34,7 +34,7 @@ fn payment_state() -> impl Strategy<Value = PaymentState> {
 
 fn order_end() -> impl Strategy<Value = OrderEnd> {
     use OrderEnd::*;
-    select(vec![NotPaid, NotAccepted, Rejected, ByUser, ByOutlet, ByOperator])
+    select(vec![NotPaid, NotAccepted, Rejected, NotMade, ByUser, ByOutlet, ByOperator])
 }
 
 fn outlet_id() -> impl Strategy<Value = OutletId> {
@@ -65,14 +65,44 @@ fn party() -> impl Strategy<Value = Party> {
     ]
 }
 
+fn offer() -> impl Strategy<Value = OfferNo> {
+    let quote = any::<u32>().prop_map(QuoteNo);
+    (quote, any::<u8>()).prop_map(|(quote, place)| OfferNo { quote, place })
+}
+
+fn put() -> impl Strategy<Value = PutOutlet> {
+    let part = (any::<u16>(), any::<u16>());
+    let part = part.prop_map(|(from_minute, until_minute)| DayPart { from_minute, until_minute });
+    let offset = (any::<u64>(), any::<i16>());
+    let offset = offset.prop_map(|(from_ms, minutes)| ZoneOffset { from_ms, minutes });
+    let opening = (vec(offset, 0..3), vec(part, 0..3));
+    let opening = opening.prop_map(|(offsets, hours)| Opening { offsets, hours });
+    let numbers = (any::<[u32; 2]>(), any::<u16>(), any::<[u64; 2]>());
+    (outlet_id(), vec(any::<u8>(), 0..40), numbers, opening).prop_map(
+        |(id, document, ([brand, unit_ms], stations, within_ms), opening)| PutOutlet {
+            id,
+            document,
+            brand: NameHash(brand),
+            stations,
+            unit_ms,
+            accept_within_ms: within_ms[0],
+            ready_within_ms: within_ms[1],
+            opening,
+        },
+    )
+}
+
 fn place() -> impl Strategy<Value = PlaceOrder> {
     let names = vec(any::<u32>().prop_map(NameHash), 0..=Categories::MAX);
     let who = (request(), user(), outlet());
-    let what = (lines(), names, option::of(voucher()), any::<bool>());
-    (who, what, any::<[u64; 4]>(), any::<u32>()).prop_map(|(who, what, numbers, work)| {
+    let what = (lines(), names, option::of(voucher()), vec(outlet(), 0..=OTHER_OUTLETS_MAX));
+    let when = (option::of(offer()), option::of(any::<u64>()), option::of(any::<u32>()));
+    let numbers = (any::<[u64; 3]>(), any::<u32>(), option::of(any::<u32>()));
+    (who, what, when, numbers).prop_map(|(who, what, when, (minor, work, campaign))| {
         let (request, user, outlet) = who;
-        let (lines, names, voucher, allow_other_outlet) = what;
-        let [total_minor, merchant_discount_minor, promised_at_ms, pay_within_ms] = numbers;
+        let (lines, names, voucher, others) = what;
+        let (offer, ready_by_ms, courier_ms) = when;
+        let [total_minor, merchant_discount_minor, pay_within_ms] = minor;
         PlaceOrder {
             request,
             user,
@@ -82,10 +112,13 @@ fn place() -> impl Strategy<Value = PlaceOrder> {
             total_minor,
             merchant_discount_minor,
             voucher,
-            promised_at_ms,
+            offer,
+            ready_by_ms,
+            courier_ms,
             work,
             pay_within_ms,
-            allow_other_outlet,
+            others,
+            campaign: campaign.map(CampaignNo),
         }
     })
 }
@@ -103,20 +136,26 @@ fn step() -> impl Strategy<Value = TicketStep> {
     select(vec![Send, Accept, Reject, Start, Ready, Collect, Withdraw])
 }
 
-pub(super) fn command() -> impl Strategy<Value = Command> {
-    let put = (outlet_id(), vec(any::<u8>(), 0..40), any::<u32>(), any::<u16>(), any::<u64>());
-    let result = select(vec![RefundResult::Done, RefundResult::Failed]);
+/// Commands of outlets and quotes.
+fn outlet_command() -> impl Strategy<Value = Command> {
+    let candidate = (outlet(), any::<u32>());
+    let candidate = candidate.prop_map(|(outlet, travel_ms)| Candidate { outlet, travel_ms });
+    let times = (option::of(any::<u64>()), any::<u64>());
+    let quote = (request(), any::<u32>(), vec(candidate, 0..4), times).prop_map(
+        |(request, work, candidates, (ready_by_ms, hold_ms))| {
+            let quote = QuoteOrder { request, work, candidates, ready_by_ms, hold_ms };
+            Command::QuoteOrder(Box::new(quote))
+        },
+    );
     prop_oneof![
-        put.prop_map(|(id, document, brand, stations, accept_within_ms)| {
-            let brand = NameHash(brand);
-            Command::PutOutlet(Box::new(PutOutlet {
-                id,
-                document,
-                brand,
-                stations,
-                accept_within_ms,
-            }))
+        put().prop_map(|put| Command::PutOutlet(Box::new(put))),
+        (request(), outlet(), any::<u16>()).prop_map(|(request, outlet, stations)| {
+            Command::SetStaffing(SetStaffing { request, outlet, stations })
         }),
+        (request(), outlet(), any::<u32>()).prop_map(|(request, outlet, work)| {
+            Command::RecordWalkIns(RecordWalkIns { request, outlet, work })
+        }),
+        quote,
         (request(), outlet_id(), option::of(any::<u64>()), text()).prop_map(
             |(request, outlet, until_ms, reason)| {
                 Command::PauseOutlet(PauseOutlet { request, outlet, until_ms, reason })
@@ -125,6 +164,13 @@ pub(super) fn command() -> impl Strategy<Value = Command> {
         (request(), outlet_id(), text()).prop_map(|(request, outlet, reason)| {
             Command::ResumeOutlet(ResumeOutlet { request, outlet, reason })
         }),
+    ]
+}
+
+pub(super) fn command() -> impl Strategy<Value = Command> {
+    let result = select(vec![RefundResult::Done, RefundResult::Failed]);
+    prop_oneof![
+        outlet_command(),
         place().prop_map(|place| Command::PlaceOrder(Box::new(place))),
         (order(), any::<u32>(), key(), event()).prop_map(|(order, provider, trade, event)| {
             let (provider, trade) = (NameHash(provider), TradeKey(trade));
@@ -139,11 +185,15 @@ pub(super) fn command() -> impl Strategy<Value = Command> {
         (request(), order(), party(), text()).prop_map(|(request, order, by, reason)| {
             Command::CancelOrder(CancelOrder { request, order, by, reason })
         }),
-        (request(), order(), party(), any::<u64>(), text()).prop_map(
-            |(request, order, by, amount_minor, reason)| {
-                Command::RefundOrder(RefundOrder { request, order, by, amount_minor, reason })
+        (request(), order(), party(), (any::<u64>(), reference()), text()).prop_map(
+            |(request, order, by, (amount_minor, reference), reason)| {
+                let refund = RefundOrder { request, order, by, reference, amount_minor, reason };
+                Command::RefundOrder(refund)
             }
         ),
+        (request(), order(), text()).prop_map(|(request, order, reason)| {
+            Command::SettleDispute(SettleDispute { request, order, reason })
+        }),
     ]
 }
 
@@ -158,26 +208,85 @@ fn change() -> impl Strategy<Value = OrderChange> {
     )
 }
 
-pub(super) fn outcome(swept: impl Strategy<Value = Swept>) -> impl Strategy<Value = Outcome> {
+fn moved() -> impl Strategy<Value = OrderMove> {
+    (order(), outlet(), any::<u64>(), any::<u32>()).prop_map(
+        |(order, outlet, promised_at_ms, version)| OrderMove {
+            order,
+            outlet,
+            promised_at_ms,
+            version,
+        },
+    )
+}
+
+fn compensation() -> impl Strategy<Value = Compensation> {
+    (order(), option::of(voucher()), any::<u32>(), any::<[u64; 2]>()).prop_map(
+        |(order, apology, apology_minor, [outlet_minor, unpaid_minor])| Compensation {
+            order,
+            apology,
+            apology_minor,
+            outlet_minor,
+            unpaid_minor,
+        },
+    )
+}
+
+fn swept_orders() -> impl Strategy<Value = SweptOrders> {
     let numbers = || vec(any::<u32>(), 0..5);
-    let orders = (numbers(), numbers()).prop_map(|(expired, resumed)| SweptOrders {
-        expired: expired.into_iter().map(OrderNo).collect(),
-        resumed: resumed.into_iter().map(OutletNo).collect(),
-    });
-    let number = || option::of(any::<u32>());
+    let lists = (vec(moved(), 0..3), vec(compensation(), 0..3));
+    (numbers(), numbers(), numbers(), numbers(), lists).prop_map(
+        |(expired, collected, released, resumed, (moved, compensated))| SweptOrders {
+            expired: expired.into_iter().map(OrderNo).collect(),
+            moved,
+            collected: collected.into_iter().map(OrderNo).collect(),
+            compensated,
+            released: released.into_iter().map(QuoteNo).collect(),
+            resumed: resumed.into_iter().map(OutletNo).collect(),
+        },
+    )
+}
+
+fn held() -> impl Strategy<Value = Held> {
+    prop_oneof![
+        Just(Held::Nothing),
+        any::<u32>().prop_map(|lock| Held::Lock(LockNo(lock))),
+        any::<u32>().prop_map(|used| Held::Redemption(RedemptionNo(used))),
+    ]
+}
+
+fn quoted() -> impl Strategy<Value = Quoted> {
+    let offer = (outlet(), any::<u64>());
+    let offer = offer.prop_map(|(outlet, ready_at_ms)| Offer { outlet, ready_at_ms });
+    (any::<u32>(), any::<u64>(), vec(offer, 0..=OFFERS_MAX))
+        .prop_map(|(quote, until_ms, offers)| Quoted { quote: QuoteNo(quote), until_ms, offers })
+}
+
+pub(super) fn outcome(swept: impl Strategy<Value = Swept>) -> impl Strategy<Value = Outcome> {
+    let times = any::<[u64; 2]>();
     prop_oneof![
         (outlet(), any::<u32>())
             .prop_map(|(outlet, version)| Outcome::OutletPut { outlet, version }),
-        Just(Outcome::OutletPaused),
-        Just(Outcome::OutletResumed),
-        (order(), any::<u32>(), number(), number(), any::<u64>()).prop_map(
-            |(order, subsidy_minor, lock, redemption, due_ms)| {
-                let (lock, redemption) = (lock.map(LockNo), redemption.map(RedemptionNo));
-                Outcome::OrderPlaced { order, subsidy_minor, lock, redemption, due_ms }
+        select(vec![
+            Outcome::OutletPaused,
+            Outcome::OutletResumed,
+            Outcome::StaffingSet,
+            Outcome::WalkInsRecorded,
+            Outcome::PaymentDisputed,
+            Outcome::DisputeSettled,
+        ]),
+        (order(), any::<u32>(), held(), times).prop_map(
+            |(order, subsidy_minor, held, [promised_at_ms, due_ms])| Outcome::OrderPlaced {
+                order,
+                promised_at_ms,
+                subsidy_minor,
+                held,
+                due_ms,
             }
         ),
         change().prop_map(Outcome::OrderChanged),
-        (swept, orders).prop_map(|(swept, orders)| {
+        moved().prop_map(Outcome::OrderMoved),
+        quoted().prop_map(|quoted| Outcome::Quoted(Box::new(quoted))),
+        (swept, swept_orders()).prop_map(|(swept, orders)| {
             let (swept, orders) = (Box::new(swept), Box::new(orders));
             Outcome::TickedWithOrders { swept, orders }
         }),
@@ -199,17 +308,32 @@ pub(super) fn query() -> impl Strategy<Value = Query> {
             after,
             limit
         }),
-        (number(), any::<u32>()).prop_map(|(after, limit)| Query::Undone { after, limit }),
+        (any::<u64>(), any::<u32>())
+            .prop_map(|(after_change, limit)| Query::Undone { after_change, limit }),
+        (any::<u64>(), any::<u32>())
+            .prop_map(|(after_seq, limit)| Query::Outlets { after_seq, limit }),
+        (vec(outlet(), 0..5), any::<u32>())
+            .prop_map(|(outlets, work)| Query::Etas { outlets, work }),
+        (outlet(), any::<[u64; 2]>(), number(), any::<u32>()).prop_map(
+            |(outlet, [from_ms, until_ms], before, limit)| Query::Statement {
+                outlet,
+                from_ms,
+                until_ms,
+                before,
+                limit,
+            }
+        ),
     ]
 }
 
 fn action() -> impl Strategy<Value = Action> {
-    (order(), outlet(), any::<u32>(), any::<u64>(), 0..5_u8).prop_map(
+    (order(), outlet(), any::<u32>(), any::<u64>(), 0..6_u8).prop_map(
         |(order, outlet, number, minor, kind)| match kind {
             0 => Action::CreatePayment { order, payable_minor: minor },
             1 => Action::ClosePayment { order },
             2 => Action::SendTicket { order, outlet, version: number },
             3 => Action::CancelTicket { order, outlet, version: number },
+            4 => Action::ReviewPayment { order },
             _ => Action::Refund { order, refund: number, amount_minor: minor },
         },
     )
@@ -235,7 +359,12 @@ fn order_view() -> impl Strategy<Value = OrderView> {
             promised_at_ms: long[3],
             stages_at_ms: [Some(long[4]), None, Some(long[5]), None],
             work: short[2],
-            allow_other_outlet: short[2].is_multiple_of(2),
+            courier_at_ms: Some(long[5]).filter(|_| short[1].is_multiple_of(2)),
+            others: short[..usize::from(short[2].is_multiple_of(2))]
+                .iter()
+                .map(|n| OutletNo(*n))
+                .collect(),
+            moved_from: some(short[3]).map(OutletNo),
             version: short[3],
             total_minor: long[6],
             merchant_discount_minor: long[7],
@@ -244,6 +373,9 @@ fn order_view() -> impl Strategy<Value = OrderView> {
             captured_minor: long[9],
             refund_asked_minor: long[10],
             refunded_minor: long[11],
+            disputed: short[4].is_multiple_of(2),
+            apology: some(short[2]).map(VoucherNo),
+            outlet_paid_minor: long[10] ^ long[11],
             payment,
             trade: trade.map(|trade| (NameHash(short[5]), TradeKey(trade))),
             voucher: some(short[5]).map(VoucherNo),
@@ -257,11 +389,24 @@ fn order_view() -> impl Strategy<Value = OrderView> {
 fn outlet_view() -> impl Strategy<Value = OutletView> {
     let pause = (option::of(any::<u64>()), text());
     let pause = pause.prop_map(|(until_ms, reason)| PauseView { until_ms, reason });
-    let numbers = (any::<[u32; 3]>(), any::<u16>(), any::<u64>());
-    (outlet_id(), vec(any::<u8>(), 0..40), numbers, option::of(pause)).prop_map(
-        |(id, document, ([number, version, brand], stations, accept_within_ms), pause)| {
-            let (number, brand) = (OutletNo(number), NameHash(brand));
-            OutletView { number, id, document, version, brand, stations, accept_within_ms, pause }
+    let numbers = (any::<[u32; 3]>(), any::<u16>(), any::<[u64; 4]>());
+    let forms = (option::of(pause), vec(any::<(u64, u64)>(), 0..4));
+    (outlet_id(), vec(any::<u8>(), 0..40), numbers, forms).prop_map(
+        |(id, document, ([number, version, brand], stations, long), (pause, promised))| {
+            OutletView {
+                number: OutletNo(number),
+                id,
+                document,
+                version,
+                brand: NameHash(brand),
+                put_seq: long[0],
+                stations,
+                accept_within_ms: long[1],
+                eta_ms: Some(long[2]).filter(|_| pause.is_none()),
+                pause,
+                unfinished: long[3],
+                promised,
+            }
         },
     )
 }
@@ -271,6 +416,9 @@ pub(super) fn answer() -> impl Strategy<Value = Answer> {
         option::of(outlet_view().prop_map(Box::new)).prop_map(Answer::Outlet),
         option::of(order_view().prop_map(Box::new)).prop_map(Answer::Order),
         vec(order_view(), 0..4).prop_map(Answer::Orders),
-        vec(action(), 0..6).prop_map(Answer::Undone),
+        (vec(action(), 0..6), any::<u64>())
+            .prop_map(|(actions, change)| Answer::Undone { actions, change }),
+        vec(outlet_view(), 0..3).prop_map(Answer::Outlets),
+        vec(option::of(any::<u64>()), 0..5).prop_map(Answer::Etas),
     ]
 }

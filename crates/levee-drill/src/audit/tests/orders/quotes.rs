@@ -143,13 +143,7 @@ fn what_is_offered() {
     ends_with(10, 1_110, one(&[(1, 8_000), (2, 8_099)]), "the offer of outlet 2 is not the next");
     ends_with(10, 1_110, one(&[(1, 8_000), (1, 8_001)]), "an offer of outlet 1 for 8001");
     ends_with(10, 1_110, one(&[(1, 9_111)]), "an offer of outlet 1 for 9111");
-    ends_with(10, 1_110, one(&[(1, 1_109)]), "an offer of outlet 1 for 1109");
-    ends_with(
-        10,
-        1_110,
-        one(&[(0, 1_109)]),
-        "an offer for 1109, when outlet 0 is closed or has been",
-    );
+    ends_with(10, 1_110, one(&[(1, 1_509)]), "an offer for 1509, which is held until 1510");
     ends_with(10, 1_110, one(&[(0, 1_110 + PROMISED_AHEAD_MS_MAX + 1)]), "an offer for 2592001111");
     ends_with(
         10,
@@ -241,10 +235,13 @@ fn orders_take_what_is_held() {
         "an offer that is older than its time",
         |s| {
             s.end(11);
-            answered(s, 11).offers[0].ready_at_ms = 1_115;
-            let (command, outcome) = taking(0, 0, place(31, 3, None, 0, (None, 1_620)));
-            s.add(1_120, command, outcome);
-            *promised(s, 12) = 1_120;
+            answered(s, 11).offers[0].ready_at_ms = 1_600;
+            // Held for longer because of an outage of ours.
+            let (command, outcome) = resume(1_110, 2_000);
+            s.add(3_110, command, outcome);
+            let (command, outcome) = taking(0, 0, place(31, 3, None, 0, (None, 4_500)));
+            s.add(4_000, command, outcome);
+            *promised(s, 13) = 4_000;
         },
         &[],
     );

@@ -30,6 +30,21 @@ fn tickets() {
         "Withdraw of an order that is Refunded",
     );
     ends_with(21, 1_200, ticket(9, TicketStep::Accept, 1, accepted), "there is no order 9");
+    let sent =
+        |version| ticket(3, TicketStep::Send, 1, change(OrderState::Sent, Succeeded, version));
+    check(
+        "that it was sent changes no version",
+        |s| {
+            s.end(23);
+            let (command, outcome) = sent(1);
+            s.add(1_200, command, outcome);
+            let (command, outcome) =
+                ticket(3, TicketStep::Accept, 1, change(Accepted, Succeeded, 2));
+            s.add(1_201, command, outcome);
+        },
+        &[],
+    );
+    ends_with(23, 1_200, sent(2), "order 3 became OrderChange { state: Sent");
     check(
         "another outlet",
         |s| {

@@ -1,4 +1,4 @@
-//! Calls over connections that are kept.
+//! Calls over connections that are kept: of connectors, and of the sandbox.
 
 use std::time::Duration;
 
@@ -27,9 +27,20 @@ const IDLE_MAX: usize = 64;
 /// Whoever asks for a longer pause is asked again all the same.
 const PAUSE_ASKED_S_MAX: u64 = 60;
 
+/// What of a refusal is kept for the log, in bytes.
+const SAID_LEN_MAX: usize = 200;
+
+/// What came back.
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    /// How long the other side asks to be left alone.
+    pub(crate) retry_after: Duration,
+    pub(crate) body: Bytes,
+}
+
 /// Why there is no good answer.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Trouble {
+pub(crate) enum Trouble {
     /// No connection, or it broke.
     #[error("no answer: {0}")]
     Broken(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -53,7 +64,7 @@ pub(super) enum Trouble {
 
 impl Trouble {
     /// How long the other side asks to be left alone.
-    pub(super) fn retry_after(&self) -> Duration {
+    pub(crate) fn retry_after(&self) -> Duration {
         match self {
             Self::Status { retry_after, .. } => *retry_after,
             _ => Duration::ZERO,
@@ -62,10 +73,11 @@ impl Trouble {
 }
 
 /// A client that keeps its connections.
-pub(super) struct Http(Client<HttpConnector, Full<Bytes>>);
+#[derive(Clone)]
+pub(crate) struct Http(Client<HttpConnector, Full<Bytes>>);
 
 impl Http {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
         connector.set_connect_timeout(Some(CONNECT_MAX));
@@ -76,14 +88,14 @@ impl Http {
         Self(client)
     }
 
-    /// Sends bytes, with further headers, and reads what a status below 300 comes with.
-    pub(super) async fn send(
+    /// Sends bytes, with further headers, and reads whatever comes back.
+    pub(crate) async fn exchange(
         &self,
         method: Method,
         url: &str,
         headers: &[(&'static str, String)],
         body: Bytes,
-    ) -> Result<Bytes, Trouble> {
+    ) -> Result<Answer, Trouble> {
         let mut request = Request::builder().method(method).uri(url);
         if !body.is_empty() {
             request = request.header(CONTENT_TYPE, "application/json");
@@ -93,27 +105,38 @@ impl Http {
         }
         let request =
             request.body(Full::new(body)).map_err(|error| Trouble::Broken(error.into()))?;
-        let call = async {
+        let exchange = async {
             let broken = |error: hyper_util::client::legacy::Error| Trouble::Broken(error.into());
-            let answer = self.0.request(request).await.map_err(broken)?;
-            let status = answer.status().as_u16();
-            let retry_after_s = answer.headers().get(RETRY_AFTER);
-            let retry_after_s = retry_after_s.and_then(|value| value.to_str().ok()?.parse().ok());
-            let body = Limited::new(answer.into_body(), ANSWER_LEN_MAX).collect().await;
+            let (head, body) = self.0.request(request).await.map_err(broken)?.into_parts();
+            let asked = head.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+            let asked_s = asked.and_then(|text| text.parse().ok()).unwrap_or(0_u64);
+            let retry_after = Duration::from_secs(asked_s.min(PAUSE_ASKED_S_MAX));
+            let body = Limited::new(body, ANSWER_LEN_MAX).collect().await;
             let body = body.map_err(Trouble::Broken)?.to_bytes();
-            if status < 300 {
-                return Ok(body);
-            }
-            let said = String::from_utf8_lossy(&body[..body.len().min(200)]).into_owned();
-            let retry_after_s: u64 = retry_after_s.unwrap_or(0);
-            let retry_after = Duration::from_secs(retry_after_s.min(PAUSE_ASKED_S_MAX));
-            Err(Trouble::Status { status, said, retry_after })
+            Ok(Answer { status: head.status.as_u16(), retry_after, body })
         };
-        tokio::time::timeout(CALL_MAX, call).await.unwrap_or(Err(Trouble::Silent))
+        tokio::time::timeout(CALL_MAX, exchange).await.unwrap_or(Err(Trouble::Silent))
+    }
+
+    /// As [`Self::exchange`], where only a status below 300 is good.
+    pub(crate) async fn send(
+        &self,
+        method: Method,
+        url: &str,
+        headers: &[(&'static str, String)],
+        body: Bytes,
+    ) -> Result<Bytes, Trouble> {
+        let Answer { status, retry_after, body } =
+            self.exchange(method, url, headers, body).await?;
+        if status < 300 {
+            return Ok(body);
+        }
+        let said = String::from_utf8_lossy(&body[..body.len().min(SAID_LEN_MAX)]).into_owned();
+        Err(Trouble::Status { status, said, retry_after })
     }
 
     /// Sends JSON and reads JSON.
-    pub(super) async fn post<T: DeserializeOwned>(
+    pub(crate) async fn post<T: DeserializeOwned>(
         &self,
         url: &str,
         body: &impl Serialize,
@@ -123,7 +146,7 @@ impl Http {
     }
 
     /// Reads JSON.
-    pub(super) async fn get<T: DeserializeOwned>(&self, url: &str) -> Result<T, Trouble> {
+    pub(crate) async fn get<T: DeserializeOwned>(&self, url: &str) -> Result<T, Trouble> {
         read(&self.send(Method::GET, url, &[], Bytes::new()).await?)
     }
 }

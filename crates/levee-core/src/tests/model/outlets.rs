@@ -1,0 +1,365 @@
+//! The model's opinion on outlets and quotes. Kitchens estimate and learn as they do in the rules;
+//! who has their capacity is a list of its own.
+
+use super::*;
+use crate::RuleBook;
+use crate::pacing::{Kitchen, Pace, Ticket, Work};
+
+const MINUTE_MS: u64 = 60_000;
+
+pub(crate) struct Outlet {
+    pub put: PutOutlet,
+    pub version: u32,
+    pub put_seq: u64,
+    /// Until when, where that ends by itself, and why.
+    pub pause: Option<(Option<u64>, String)>,
+    pub kitchen: Kitchen,
+}
+
+/// Who has capacity of a kitchen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Holder {
+    Order(u32),
+    Offer(u32, u8),
+}
+
+/// Capacity of a kitchen: promised, and since when it is being made.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Promised {
+    pub holder: Holder,
+    pub outlet: usize,
+    pub ticket: Ticket,
+    pub begun_ms: Option<u64>,
+}
+
+pub(crate) struct Quote {
+    work: u32,
+    made_ms: u64,
+    until_ms: u64,
+    offers: Vec<Offer>,
+    pub over: bool,
+    /// Nobody knows it any more.
+    forgotten: bool,
+}
+
+pub(super) fn pace() -> Pace {
+    RuleBook::RELEASED.first().pace
+}
+
+/// By the clocks as they are then.
+fn is_open(opening: &Opening, at_ms: u64) -> bool {
+    let offset = opening.offsets.iter().rev().find(|offset| offset.from_ms <= at_ms);
+    let minutes = at_ms / MINUTE_MS + 1_440 * 2;
+    let local = minutes.saturating_add_signed(offset.map_or(0, |offset| offset.minutes.into()));
+    let minute = local % 1_440;
+    opening.hours.is_empty()
+        || opening.hours.iter().any(|part| {
+            let (from, until) = (u64::from(part.from_minute), u64::from(part.until_minute));
+            if from < until {
+                from <= minute && minute < until
+            } else {
+                minute >= from || minute < until
+            }
+        })
+}
+
+/// An instant and every tenth minute after it, for three days: hours and clocks of these outlets
+/// change at no others.
+fn minutes_from(at_ms: u64) -> impl Iterator<Item = u64> {
+    let later = (1..3 * 144).map(move |step| (at_ms / (10 * MINUTE_MS) + step) * 10 * MINUTE_MS);
+    [at_ms].into_iter().chain(later)
+}
+
+fn opens(opening: &Opening, at_ms: u64) -> u64 {
+    minutes_from(at_ms).find(|at_ms| is_open(opening, *at_ms)).expect("once a day")
+}
+
+fn closes(opening: &Opening, at_ms: u64) -> Option<u64> {
+    minutes_from(at_ms).find(|at_ms| !is_open(opening, *at_ms))
+}
+
+impl Model {
+    fn outlet(&self, id: &OutletId) -> Option<usize> {
+        self.outlets.iter().position(|outlet| outlet.put.id == *id)
+    }
+
+    pub(crate) fn pause_at(&self, now: u64, outlet: usize) -> Option<&(Option<u64>, String)> {
+        let pause = self.outlets[outlet].pause.as_ref();
+        pause.filter(|(until, _)| until.is_none_or(|until| until > now))
+    }
+
+    pub(super) fn put_outlet(&mut self, put: &PutOutlet) -> Came {
+        let accept = 1..=ACCEPT_WITHIN_MS_MAX;
+        for (right, field) in [
+            (put.document.len() <= DOCUMENT_LEN_MAX, "document"),
+            (put.stations > 0 && put.stations <= STATIONS_MAX, "stations"),
+            (put.unit_ms > 0 && put.unit_ms <= UNIT_MS_MAX, "minutes_per_unit"),
+            (accept.contains(&put.accept_within_ms), "accept_within"),
+            (put.ready_within_ms > 0 && put.ready_within_ms <= READY_WITHIN_MS_MAX, "ready_within"),
+        ] {
+            if !right {
+                return Err(Refusal::InvalidField(field));
+            }
+        }
+        let number = self.outlet(&put.id).unwrap_or(self.outlets.len());
+        let put_seq = self.seq + 1;
+        match self.outlets.get_mut(number) {
+            Some(outlet) if outlet.put == *put => return Err(Refusal::Unchanged),
+            Some(outlet) => {
+                // A figure that stays as it was says nothing new.
+                if outlet.put.stations != put.stations {
+                    outlet.kitchen.set_stations(put.stations);
+                }
+                if outlet.put.unit_ms != put.unit_ms {
+                    outlet.kitchen.set_unit_ms(put.unit_ms);
+                }
+                outlet.put = put.clone();
+                outlet.version += 1;
+                outlet.put_seq = put_seq;
+            }
+            None => self.outlets.push(Outlet {
+                put: put.clone(),
+                version: 1,
+                put_seq,
+                pause: None,
+                kitchen: Kitchen::new(put.stations, put.unit_ms),
+            }),
+        }
+        let version = self.outlets[number].version;
+        Ok(Ok(Outcome::OutletPut { outlet: OutletNo(count(number)), version }))
+    }
+
+    pub(super) fn pause(&mut self, now: u64, ask: &PauseOutlet) -> Came {
+        if ask.reason.is_empty() || ask.reason.len() > REASON_LEN_MAX {
+            return Err(Refusal::InvalidField("reason"));
+        }
+        if ask.until_ms.is_some_and(|until| until <= now || until - now > DURATION_MS_MAX) {
+            return Err(Refusal::InvalidField("until"));
+        }
+        let number = self.outlet(&ask.outlet).ok_or(Refusal::OutletNotFound)?;
+        if self.pause_at(now, number).is_some_and(|(until, _)| *until == ask.until_ms) {
+            return Err(Refusal::Unchanged);
+        }
+        self.outlets[number].pause = Some((ask.until_ms, ask.reason.clone()));
+        Ok(Ok(Outcome::OutletPaused))
+    }
+
+    pub(super) fn resume_outlet(&mut self, now: u64, ask: &ResumeOutlet) -> Came {
+        if ask.reason.is_empty() || ask.reason.len() > REASON_LEN_MAX {
+            return Err(Refusal::InvalidField("reason"));
+        }
+        let number = self.outlet(&ask.outlet).ok_or(Refusal::OutletNotFound)?;
+        if self.pause_at(now, number).is_none() {
+            return Err(Refusal::Unchanged);
+        }
+        self.outlets[number].pause = None;
+        Ok(Ok(Outcome::OutletResumed))
+    }
+
+    pub(super) fn staff(&mut self, ask: SetStaffing) -> Came {
+        if ask.stations == 0 || ask.stations > STATIONS_MAX {
+            return Err(Refusal::InvalidField("stations"));
+        }
+        let outlet = self.outlets.get_mut(ask.outlet.index()).ok_or(Refusal::OutletNotFound)?;
+        outlet.kitchen.set_stations(ask.stations);
+        Ok(Ok(Outcome::StaffingSet))
+    }
+
+    pub(super) fn walk_ins(&mut self, now: u64, ask: RecordWalkIns) -> Came {
+        if ask.work == 0 || ask.work > WORK_MAX {
+            return Err(Refusal::InvalidField("work"));
+        }
+        let outlet = self.outlets.get_mut(ask.outlet.index()).ok_or(Refusal::OutletNotFound)?;
+        outlet.kitchen.walk_in(now, Work(ask.work));
+        Ok(Ok(Outcome::WalkInsRecorded))
+    }
+
+    // Quotes.
+
+    /// When an outlet has so much work ready, by a time or by its own; none while it is paused.
+    pub(super) fn ready(&self, now: u64, number: usize, work: u32, by: Option<u64>) -> Option<u64> {
+        if self.pause_at(now, number).is_some() {
+            return None;
+        }
+        let Outlet { put, kitchen, .. } = &self.outlets[number];
+        let from = opens(&put.opening, now);
+        let by = by.unwrap_or(now + put.ready_within_ms);
+        let eta = kitchen.eta_within(from, Work(work), by.checked_sub(from)?, &pace())?;
+        let in_hours = closes(&put.opening, from).is_none_or(|closes| from + eta <= closes);
+        in_hours.then_some(from + eta)
+    }
+
+    /// When one unit that is ordered now is ready.
+    pub(crate) fn eta(&self, now: u64, number: usize, work: u32) -> Option<u64> {
+        let within = pace().horizon_ms.max(self.outlets[number].put.ready_within_ms);
+        self.ready(now, number, work, Some(now + within)).map(|at| at - now)
+    }
+
+    pub(super) fn is_open_at(&self, number: usize, at_ms: u64) -> bool {
+        is_open(&self.outlets[number].put.opening, at_ms)
+    }
+
+    fn slot(&self, now: u64, number: usize, work: u32) -> Option<u64> {
+        if self.pause_at(now, number).is_some() {
+            return None;
+        }
+        let Outlet { put, kitchen, .. } = &self.outlets[number];
+        let mut from = opens(&put.opening, now);
+        for _ in ["these hours", "the next"] {
+            let slot = kitchen.slot_at(from, Work(work), from, &pace());
+            let Some(closes) = closes(&put.opening, from) else { return slot };
+            if slot.is_some_and(|slot| slot <= closes) {
+                return slot;
+            }
+            from = opens(&put.opening, closes);
+        }
+        None
+    }
+
+    pub(super) fn promise(
+        &mut self,
+        now: u64,
+        holder: Holder,
+        outlet: usize,
+        work: u32,
+        ready_at_ms: u64,
+    ) {
+        let ticket = self.outlets[outlet].kitchen.promise(now, Work(work), ready_at_ms);
+        self.promised.push(Promised { holder, outlet, ticket, begun_ms: None });
+    }
+
+    pub(super) fn promised_to(&self, holder: Holder) -> Option<usize> {
+        self.promised.iter().position(|promised| promised.holder == holder)
+    }
+
+    pub(super) fn take_back(&mut self, now: u64, holder: Holder) {
+        let place = self.promised_to(holder).expect("it has capacity");
+        let Promised { outlet, ticket, begun_ms, .. } = self.promised.remove(place);
+        assert_eq!(begun_ms, None, "nobody has begun");
+        self.outlets[outlet].kitchen.take_back(now, ticket, &pace());
+    }
+
+    pub(super) fn quote(&mut self, now: u64, ask: &QuoteOrder) -> Came {
+        let outlets: Vec<usize> = ask.candidates.iter().map(|c| c.outlet.index()).collect();
+        let mut once = outlets.clone();
+        once.sort_unstable();
+        once.dedup();
+        let near = ask.candidates.iter().all(|candidate| candidate.travel_ms <= TRAVEL_MS_MAX);
+        let few = (1..=QUOTE_OUTLETS_MAX).contains(&outlets.len());
+        let by = |by: u64| by >= now && by <= now + PROMISED_AHEAD_MS_MAX;
+        for (right, field) in [
+            (ask.work > 0 && ask.work <= WORK_MAX, "work"),
+            (few && near && once.len() == outlets.len(), "candidates"),
+            (ask.ready_by_ms.is_none_or(by), "pickup_by"),
+            (ask.hold_ms > 0 && ask.hold_ms <= HOLD_MS_MAX, "hold"),
+        ] {
+            if !right {
+                return Err(Refusal::InvalidField(field));
+            }
+        }
+        if outlets.iter().any(|outlet| *outlet >= self.outlets.len()) {
+            return Err(Refusal::OutletNotFound);
+        }
+        let offer =
+            |outlet: usize, ready_at_ms| Offer { outlet: OutletNo(count(outlet)), ready_at_ms };
+        let ready = |outlet: usize| self.ready(now, outlet, ask.work, ask.ready_by_ms);
+        let mut offers = Vec::new();
+        if let Some(at) = ready(outlets[0]) {
+            offers.push(offer(outlets[0], at));
+        } else {
+            offers.extend(self.slot(now, outlets[0], ask.work).map(|at| offer(outlets[0], at)));
+            let others = ask.candidates[1..].iter();
+            let mut others: Vec<(u64, Offer)> = others
+                .filter_map(|candidate| {
+                    let number = candidate.outlet.index();
+                    let at = ready(number)?;
+                    Some((at + u64::from(candidate.travel_ms), offer(number, at)))
+                })
+                .collect();
+            others.sort_by_key(|(there, offer)| (*there, offer.outlet));
+            offers.extend(others.iter().take(2).map(|(_, offer)| *offer));
+        }
+        let Some(first) = offers.iter().map(|offer| offer.ready_at_ms).min() else {
+            return Err(Refusal::NoOffers);
+        };
+        let number = count(self.quotes.len());
+        for (place, offer) in (0..).zip(&offers) {
+            let holder = Holder::Offer(number, place);
+            self.promise(now, holder, offer.outlet.index(), ask.work, offer.ready_at_ms);
+        }
+        let until_ms = first.min(now + ask.hold_ms);
+        let (over, forgotten) = (false, false);
+        let made = Quote {
+            work: ask.work,
+            made_ms: now,
+            until_ms,
+            offers: offers.clone(),
+            over,
+            forgotten,
+        };
+        self.quotes.insert(number, made);
+        Ok(Ok(Outcome::Quoted(Box::new(Quoted { quote: QuoteNo(number), until_ms, offers }))))
+    }
+
+    /// A repeat of a quote that nobody knows any more is refused.
+    pub(super) fn said_again(&self, said: &Said) -> Result<Said, Refusal> {
+        match &said.outcome {
+            Outcome::Quoted(quoted) if self.quotes[&quoted.quote.0].forgotten => {
+                Err(Refusal::OfferExpired)
+            }
+            _ => Ok(said.clone()),
+        }
+    }
+
+    pub(super) fn quote_end(&self, quote: &Quote) -> u64 {
+        self.graced(quote.made_ms, quote.until_ms)
+    }
+
+    /// Where and when the offer that an order takes has it ready.
+    pub(super) fn offer(&self, now: u64, place: &PlaceOrder) -> Result<Option<Offer>, Refusal> {
+        let Some(taken) = place.offer else { return Ok(None) };
+        let quote = self.quotes.get(&taken.quote.0).filter(|quote| !quote.over);
+        let quote = quote.filter(|quote| self.quote_end(quote) > now);
+        let offer =
+            quote.and_then(|quote| Some((quote, quote.offers.get(usize::from(taken.place))?)));
+        let offer = offer.filter(|(_, offer)| offer.ready_at_ms >= now);
+        let (quote, offer) = offer.ok_or(Refusal::OfferExpired)?;
+        if offer.outlet != place.outlet || quote.work != place.work {
+            return Err(Refusal::OfferOfAnotherOrder);
+        }
+        Ok(Some(*offer))
+    }
+
+    /// What an offer is for: where, and how much work.
+    pub(crate) fn quoted(&self, offer: OfferNo) -> Option<(OutletNo, u32)> {
+        let quote = self.quotes.get(&offer.quote.0)?;
+        Some((quote.offers.get(usize::from(offer.place))?.outlet, quote.work))
+    }
+
+    /// All offers are let go, but for one that an order has.
+    pub(super) fn end_quote(&mut self, now: u64, number: u32, taken: Option<u8>) {
+        let quote = self.quotes.get_mut(&number).expect("known");
+        quote.over = true;
+        for place in (0..).take(quote.offers.len()) {
+            if Some(place) != taken {
+                self.take_back(now, Holder::Offer(number, place));
+            }
+        }
+    }
+
+    /// Held quotes whose time is over.
+    pub(super) fn quotes_due(&self, now: u64) -> Vec<u32> {
+        let held = self.quotes.iter().filter(|(_, quote)| !quote.over);
+        let mut due: Vec<(u64, u32)> =
+            held.map(|(number, quote)| (self.quote_end(quote), *number)).collect();
+        due.retain(|(end, _)| *end <= now);
+        due.sort_unstable();
+        due.into_iter().map(|(_, number)| number).collect()
+    }
+
+    pub(super) fn forget_quotes(&mut self, limit: usize) {
+        let known = self.quotes.values_mut().filter(|quote| !quote.forgotten);
+        let oldest = known.take(limit).take_while(|quote| quote.over);
+        oldest.for_each(|quote| quote.forgotten = true);
+    }
+}
