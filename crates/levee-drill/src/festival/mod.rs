@@ -19,6 +19,7 @@ use levee_api::wire::{CampaignBody, MoneyBody};
 pub use facts::*;
 pub use ordering::*;
 pub use overload::*;
+pub(crate) use text::acknowledged;
 pub use text::{grouped, money};
 
 use ordering::Sources;

@@ -16,8 +16,7 @@ use crate::load::{CLASSES, Load, Utilisation};
 use crate::numbers::{real, share};
 use crate::unpaced::{Terms, Unpaced, after, play};
 
-/// Width of a bin of lateness, and where the first and the last begin, in minutes.
-const BIN_MINUTES: i64 = 5;
+/// Where the first and the last bin of lateness begin, in minutes.
 const FIRST_BIN: i64 = -40;
 const LAST_BIN: i64 = 60;
 
@@ -28,6 +27,8 @@ pub struct Promises {
     pub judged: u64,
     /// Of these, not ready when it was promised.
     pub late_share: f64,
+    /// Of these, not ready five minutes later, either.
+    pub late_over_5_min_share: f64,
     /// Nine of ten are not later than this, in milliseconds of the day.
     pub late_p90_ms: u64,
 }
@@ -35,9 +36,14 @@ pub struct Promises {
 impl Promises {
     fn of(late_ms: &[i64]) -> Self {
         let judged = late_ms.len() as u64;
-        let late = late_ms.iter().filter(|ms| **ms > 0).count() as u64;
-        let late: (u64, Vec<u64>) = (late, late_ms.iter().map(|ms| clipped(*ms)).collect());
-        Self { judged, late_share: share(late.0, judged), late_p90_ms: quantile(late.1, 0.9) }
+        let above = |ms: i64| late_ms.iter().filter(|late_ms| **late_ms > ms).count() as u64;
+        let clipped = late_ms.iter().map(|ms| clipped(*ms)).collect();
+        Self {
+            judged,
+            late_share: share(above(0), judged),
+            late_over_5_min_share: share(above(5 * 60_000), judged),
+            late_p90_ms: quantile(clipped, 0.9),
+        }
     }
 }
 
@@ -50,6 +56,11 @@ pub struct LatenessBin {
     pub with_pacing: u64,
     /// In the same day without pacing.
     pub without_pacing: u64,
+}
+
+impl LatenessBin {
+    /// How wide it is.
+    pub const MINUTES: i64 = 5;
 }
 
 /// Orders under way at the end of a stretch of the day, and those that are over by then.
@@ -425,13 +436,14 @@ fn without_pacing(demand: &Demand, day: &Unpaced, used: &Utilisation) -> Without
 }
 
 fn lateness(with: &[i64], without: &[i64]) -> Vec<LatenessBin> {
-    let count = usize::try_from((LAST_BIN - FIRST_BIN) / BIN_MINUTES + 1).expect("a few");
+    let count = usize::try_from((LAST_BIN - FIRST_BIN) / LatenessBin::MINUTES + 1).expect("a few");
     let mut bins: Vec<LatenessBin> = (FIRST_BIN..=LAST_BIN)
-        .step_by(usize::try_from(BIN_MINUTES).expect("small"))
+        .step_by(usize::try_from(LatenessBin::MINUTES).expect("small"))
         .map(|from_minutes| LatenessBin { from_minutes, ..LatenessBin::default() })
         .collect();
     let bin_of = |late_ms: i64| {
-        let bin = late_ms.div_euclid(BIN_MINUTES * 60_000) - FIRST_BIN / BIN_MINUTES;
+        let bin =
+            late_ms.div_euclid(LatenessBin::MINUTES * 60_000) - FIRST_BIN / LatenessBin::MINUTES;
         usize::try_from(bin).unwrap_or(0).min(count - 1)
     };
     with.iter().for_each(|late_ms| bins[bin_of(*late_ms)].with_pacing += 1);
