@@ -1,11 +1,12 @@
 //! Outlets and orders with all that follows from their records: by name, by time, by outlet, and
 //! what is still to be done outside. None of that is in snapshots; it is made anew from the records.
 
+use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 use crate::pacing::{Kitchen, Ticket};
-use crate::tables::{Order, Outlet, Quote, Store, Table, Texts, UserIndex};
+use crate::tables::{Order, Outlet, Quote, Store, Table, Texts, UserIndex, prefetch};
 use crate::types::{
     Action, OrderEnd, OrderNo, OrderState, OutletId, OutletNo, PaymentState, QuoteNo, UserKey,
 };
@@ -51,6 +52,13 @@ impl OutletBook {
 
     pub(crate) fn kitchen(&self, number: OutletNo) -> &Kitchen {
         &self.kitchens[number.index()]
+    }
+
+    /// Begins to bring an outlet and its kitchen near.
+    #[inline]
+    pub(crate) fn prefetch(&self, number: OutletNo) {
+        self.rows.prefetch(number.0);
+        self.kitchens.get(number.index()).inspect(|kitchen| prefetch(*kitchen));
     }
 
     /// Changes a kitchen, and what the record has of it.
@@ -183,7 +191,7 @@ pub(crate) struct OrderBook {
     /// Counts such changes. Anew after a restart, as do those who ask.
     changes: u64,
     /// The change of each.
-    changed: BTreeMap<OrderNo, u64>,
+    changed: Changes,
     /// Those for which somebody is to be compensated.
     owed: BTreeSet<OrderNo>,
     /// Those that an outlet has from another one.
@@ -199,7 +207,7 @@ impl OrderBook {
             open: BTreeSet::new(),
             undone: BTreeSet::new(),
             changes: 0,
-            changed: BTreeMap::new(),
+            changed: Changes::default(),
             owed: BTreeSet::new(),
             moved: BTreeSet::new(),
         }
@@ -211,6 +219,12 @@ impl OrderBook {
 
     pub(crate) fn newest_of(&self, user: UserKey) -> Option<OrderNo> {
         self.users.newest(user, &self.rows).map(OrderNo)
+    }
+
+    /// Begins to bring near what [`Self::newest_of`] will look at first.
+    #[inline]
+    pub(crate) fn prefetch_user(&self, user: UserKey) {
+        self.users.prefetch(user);
     }
 
     pub(crate) fn push(&mut self, order: Order, store: &mut Store) {
@@ -232,11 +246,14 @@ impl OrderBook {
         let open = |order: &Order| order.state().is_open().then_some((order.outlet, number));
         relist(&mut self.open, before.and_then(open), open(order));
         if before.is_none_or(|before| !before.actions(number).eq(order.actions(number))) {
-            let change = self.changed.remove(&number);
-            change.map(|change| self.undone.remove(&(change, number)));
+            let change = self.changed.of(number);
+            if *change > 0 {
+                self.undone.remove(&(*change, number));
+            }
+            *change = 0;
             if order.actions(number).next().is_some() {
                 self.changes += 1;
-                self.changed.insert(number, self.changes);
+                *change = self.changes;
                 self.undone.insert((self.changes, number));
             }
         }
@@ -304,6 +321,23 @@ impl OrderBook {
             let order = self.rows[number.index()];
             self.list(number, None, &order);
         }
+    }
+}
+
+/// Which change of what is undone an order's last one was, counted from 1; 0 while nothing is. In
+/// pieces, because a list of all orders would be copied whenever it grows.
+#[derive(Debug, Default)]
+struct Changes(Vec<Box<[u64; Self::PIECE]>>);
+
+impl Changes {
+    const PIECE: usize = 4_096;
+
+    fn of(&mut self, number: OrderNo) -> &mut u64 {
+        let (piece, place) = (number.index() / Self::PIECE, number.index() % Self::PIECE);
+        while self.0.len() <= piece {
+            self.0.push(Box::new([0; Self::PIECE]));
+        }
+        &mut self.0[piece][place]
     }
 }
 

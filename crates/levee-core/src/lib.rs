@@ -11,6 +11,7 @@
 #![cfg_attr(not(test), no_std)]
 extern crate alloc;
 
+mod ahead;
 mod books;
 mod handlers;
 mod hash;

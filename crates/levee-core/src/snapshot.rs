@@ -11,7 +11,7 @@ use crate::handlers::USERS_PLANNED_MAX;
 use crate::state::{Campaign, Outage, SetAside, State};
 use crate::tables::{Budgets, Capture, Chunk, LAYOUT, LockState, Pages};
 use crate::types::{
-    CampaignNo, Command, Compensated, DecodeError, Definition, LockNo, Operations, Reader, Wire,
+    CampaignNo, Compensated, DecodeError, Definition, LockNo, Operations, Reader, Wire,
 };
 
 /// How many tables there are, and how many there were before there were outlets.
@@ -78,44 +78,6 @@ impl State {
     /// Makes chunks in this way where none waits.
     pub fn make_chunks_with(&mut self, make: fn() -> Chunk) {
         self.store.make_with(make);
-    }
-
-    /// Begins to bring near the index entries that a command will look at. A batch does this some
-    /// commands ahead, and [`Self::prefetch_records`] a few commands ahead.
-    #[inline]
-    pub fn prefetch(&self, command: &Command) {
-        match command {
-            Command::ClaimVoucher(claim) => self.users.prefetch(claim.user),
-            Command::RedeemVoucher(redeem) => {
-                self.vouchers.prefetch(redeem.bill.voucher.0);
-                self.requests.prefetch(redeem.request.0);
-            }
-            Command::LockVoucher(lock) => {
-                self.vouchers.prefetch(lock.voucher.0);
-                self.requests.prefetch(lock.request.0);
-            }
-            Command::PlaceOrder(place) => {
-                place.voucher.inspect(|voucher| self.vouchers.prefetch(voucher.0));
-                self.requests.prefetch(place.request.0);
-            }
-            Command::MoveTicket(step) => self.orders.rows.prefetch(step.order.0),
-            Command::RecordPayment(record) => self.orders.rows.prefetch(record.order.0),
-            _ => {}
-        }
-    }
-
-    /// Begins to bring near the records that a command will look at, as far as the index shows them.
-    #[inline]
-    pub fn prefetch_records(&self, command: &Command) {
-        match command {
-            Command::ClaimVoucher(claim) => {
-                self.users.prefetch_record(claim.user, &self.vouchers);
-            }
-            Command::RedeemVoucher(redeem) => self.requests.prefetch_row(redeem.request.0),
-            Command::LockVoucher(lock) => self.requests.prefetch_row(lock.request.0),
-            Command::PlaceOrder(place) => self.requests.prefetch_row(place.request.0),
-            _ => {}
-        }
     }
 
     /// Begins a snapshot of what is so now. Until it ends, [`Self::take_pages`] gives what it needs.

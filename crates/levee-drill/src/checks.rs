@@ -56,6 +56,25 @@ pub(crate) fn check(scenario: &Scenario) -> Result<(), FieldError> {
     if let Some(payments) = &scenario.payments {
         payments.check()?;
     }
+    check_ordering(scenario)
+}
+
+/// Who orders needs outlets, kitchens in them and somebody who takes the money.
+fn check_ordering(scenario: &Scenario) -> Result<(), FieldError> {
+    if let Some(outlets) = &scenario.outlets {
+        outlets.check(&scenario.definition.terms.voucher.brands)?;
+    }
+    let Some(orders) = &scenario.orders else { return Ok(()) };
+    orders.check()?;
+    for (table, is_there) in [
+        ("outlets", scenario.outlets.is_some()),
+        ("kitchens", scenario.kitchens.is_some()),
+        ("payments", scenario.payments.is_some()),
+    ] {
+        if !is_there {
+            return Err(wrong(table, "is needed, because users order: there is [orders]"));
+        }
+    }
     Ok(())
 }
 
@@ -236,6 +255,48 @@ mod tests {
         check("repeat_after_s = [15,", "repeat_after_s = [0,", "callbacks.repeat_after_s[0]");
         check("from_hour = 3\n", "from_hour = -3\n", "payments.outages[0].from_hour");
         check("api = true", "api = 1", "api");
+    }
+
+    #[test]
+    fn orders_and_outlets_are_checked_too() {
+        check("[orders]\n", "[orders]\nfog = 1\n", "fog");
+        check("drain_minutes = ", "drained_minutes = ", "drained_minutes");
+        check("quote_first = 0.3", "quote_first = 1.3", "orders.quote_first");
+        check("{ count = 3, share = 0.1 }", "{ count = 9, share = 0.1 }", "orders.drinks[2].count");
+        check("{ count = 3, share = 0.1 }", "{ count = 3, share = 0.3 }", "orders.drinks");
+        check("delivery = 0.35", "delivery = -1", "orders.delivery");
+        check("takes_offer = 0.7", "takes_offer = 7", "orders.patience.takes_offer");
+        check("gives_up_minutes = 20", "gives_up_minutes = 0", "orders.looks.gives_up_minutes");
+        check("count = 300_000", "count = 300_001", "outlets.count");
+        check("least = 60", "least = 300_001", "outlets.least");
+        check("popularity_sigma = 1.8", "popularity_sigma = nan", "outlets.popularity_sigma");
+        check("stated = { times = 0.85", "stated = { times = 0", "outlets.stated.times");
+        check("courier_minutes = 12", "courier_minutes = 0", "outlets.courier_minutes");
+        check("name = \"pos-b\"", "name = \"POS B\"", "outlets.vendors[1].name");
+        check("name = \"pos-b\", share = 0.3", "name = \"pos-b\", share = 3", "outlets.vendors[1]");
+        check("name = \"luckin\"", "name = \"nobody\"", "outlets.brands[1].name");
+        check("sku = \"grape\"", "sku = \"oolong\"", "outlets.brands[0].menu[1].sku");
+        check("price_minor = 2_200", "price_minor = 0", "outlets.brands[0].menu");
+        check("work = 1.5", "work = 0", "outlets.brands[0].menu");
+        check("lat = 31.2304", "lat = 91", "outlets.towns[0].lat");
+        check("radius_km = 9", "radius_km = 0", "outlets.towns[0].radius_km");
+    }
+
+    #[test]
+    fn orders_need_outlets_kitchens_and_payments() {
+        let without: [(fn(&mut Scenario), &str); 3] = [
+            (|scenario| scenario.outlets = None, "outlets"),
+            (|scenario| scenario.kitchens = None, "kitchens"),
+            (|scenario| scenario.payments = None, "payments"),
+        ];
+        for (remove, table) in without {
+            let mut scenario = Scenario::reference();
+            remove(&mut scenario);
+            let error = super::check(&scenario).expect_err(table);
+            assert!(error.to_string().contains(table), "{table} is not in: {error}");
+            scenario.orders = None;
+            super::check(&scenario).expect("nobody orders");
+        }
     }
 
     #[test]

@@ -3,6 +3,8 @@
 //! The crowd writes down every good answer it got. Afterwards each must be found in the journal at
 //! the place that the answer named, with the very effect that it named, and no effect twice.
 
+mod orders;
+
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 
@@ -10,6 +12,8 @@ use levee_api::code::Codes;
 use levee_api::pseudonym::PseudonymKey;
 use levee_api::types::{Command, Outcome, UserKey};
 use serde::Serialize;
+
+pub use orders::{OrderAck, OrderComparison, OrderFindings, OrderLedger};
 
 use crate::audit::Fact;
 
@@ -97,6 +101,8 @@ pub struct Ledger {
     pub claims_different: u64,
     /// Users who were told of two different redemptions, or rollbacks.
     pub redemptions_different: u64,
+    /// Orders.
+    pub orders: OrderLedger,
 }
 
 fn note<T: PartialEq>(
@@ -170,6 +176,7 @@ impl Ledger {
         self.rollbacks.extend(other.rollbacks);
         self.claims_different += other.claims_different;
         self.redemptions_different += other.redemptions_different;
+        self.orders.merge(other.orders);
     }
 }
 

@@ -1,14 +1,20 @@
 //! The plan of a drill: who arrives when, and does what. Drawn from a seed, so that the same
 //! scenario, seconds, seed and scale give the same crowd, to the microsecond.
 
+mod ordering;
+
+use std::sync::Arc;
 use std::time::Duration;
 
 use fastrand::Rng;
 use levee_api::time::Instant;
 
 use crate::curve::Curve;
+use crate::market::{Kitchen, Market};
 use crate::numbers::{narrow, real, whole};
 use crate::scenario::{Delay, Scenario};
+
+pub use ordering::{Line, OrderScript};
 
 /// Most users of one drill; their answers are kept in memory.
 const USERS_MAX: u64 = 50_000_000;
@@ -44,8 +50,10 @@ pub struct Script {
     pub repeats_after_us: Vec<u32>,
     /// Made-up codes that the user tries.
     pub guesses: u32,
-    /// What the user does with the voucher.
+    /// How the user spends the voucher where the app takes orders itself.
     pub redemption: Option<RedemptionScript>,
+    /// How the user orders through Levee. At most one of the two.
+    pub order: Option<OrderScript>,
 }
 
 /// How one user spends the voucher.
@@ -76,6 +84,8 @@ pub struct FestivalPlan {
     tier_bounds: Vec<f64>,
     version_bounds: Vec<f64>,
     gate_bounds: Vec<f64>,
+    /// Without it nobody orders.
+    market: Option<Arc<Market>>,
 }
 
 impl FestivalPlan {
@@ -101,6 +111,7 @@ impl FestivalPlan {
             version_bounds: bounds(scenario.app_versions.iter().map(|v| v.share).collect()),
             gate_bounds: bounds(scenario.gates.iter().map(|gate| gate.share).collect()),
             arrivals_us: arrivals(&curve, users, seconds, seed),
+            market: None,
             scenario,
             seconds,
             seed,
@@ -108,12 +119,34 @@ impl FestivalPlan {
         }
     }
 
+    /// The same crowd with outlets to order at. `kitchen` says how the one of this vendor and id
+    /// works.
+    #[must_use]
+    pub fn with_outlets(mut self, kitchen: &dyn Fn(&str, &str) -> Kitchen) -> Self {
+        self.market = Market::draw(&self.scenario, self.scale, self.seed, kitchen).map(Arc::new);
+        self
+    }
+
+    /// The outlets; `None` where nobody orders.
+    #[must_use]
+    pub fn market(&self) -> Option<&Market> {
+        self.ordering()?;
+        self.market.as_deref()
+    }
+
     /// The largest scale, up to the whole day, whose peak of all requests stays within
     /// [`AUTO_LOAD_SHARE`] of a capacity in requests a second.
     #[must_use]
-    pub fn scale_for(scenario: &Scenario, seconds: u32, seed: u64, capacity_per_s: f64) -> f64 {
+    pub fn scale_for(
+        scenario: &Scenario,
+        seconds: u32,
+        seed: u64,
+        capacity_per_s: f64,
+        kitchen: &dyn Fn(&str, &str) -> Kitchen,
+    ) -> f64 {
         let sample = (real(SAMPLE_USERS) / real(scenario.bookings())).min(1.0);
-        let peak = Self::new(scenario.clone(), seconds, seed, sample).peak_per_s();
+        let sampled = Self::new(scenario.clone(), seconds, seed, sample).with_outlets(kitchen);
+        let peak = sampled.peak_per_s();
         (sample * capacity_per_s * AUTO_LOAD_SHARE / peak).min(1.0)
     }
 
@@ -167,6 +200,15 @@ impl FestivalPlan {
         let eligible = real(u64::from(self.users())) * self.scenario.eligible_share();
         let vouchers = whole((eligible * self.scenario.budget.share).ceil()).max(1);
         vouchers * u64::from(self.scenario.face_minor())
+    }
+
+    /// What is set aside for compensation, in minor units: the document's sum, scaled with the crowd.
+    /// `None` where nobody orders, or there is no compensation.
+    #[must_use]
+    pub fn compensation_minor(&self) -> Option<u64> {
+        self.ordering()?;
+        let planned_minor = self.scenario.campaign.compensation?.budget_minor;
+        Some(whole(real(planned_minor) * self.scale).max(1))
     }
 
     /// When a user comes, in real microseconds after the start.
@@ -241,7 +283,9 @@ impl FestivalPlan {
         let guesses = if guesser { scenario.guesses.each } else { 0 };
         let redemption = (random.f64() < scenario.redemptions.share)
             .then(|| self.redemption_script(&mut random));
-        Script { tier, version, repeats_after_us, guesses, redemption }
+        let order = self.order_script(user);
+        let redemption = redemption.filter(|_| order.is_none());
+        Script { tier, version, repeats_after_us, guesses, redemption, order }
     }
 
     fn redemption_script(&self, random: &mut Rng) -> RedemptionScript {
@@ -314,6 +358,9 @@ impl FestivalPlan {
                 later(at_us.saturating_add(after_us));
             }
         }
+        if let Some(order) = script.order.filter(|_| eligible) {
+            instants.extend(self.intended_order_us(&order, arrival_us));
+        }
         instants
     }
 
@@ -344,7 +391,7 @@ fn arrivals(curve: &Curve, users: u64, seconds: u32, seed: u64) -> Vec<u32> {
 }
 
 /// A seed of a user's own (the finalizer of SplitMix64).
-fn mix(seed: u64, user: u32) -> u64 {
+pub(crate) fn mix(seed: u64, user: u32) -> u64 {
     let mut mixed = seed.wrapping_add(u64::from(user).wrapping_mul(0x9e37_79b9_7f4a_7c15));
     mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -352,102 +399,10 @@ fn mix(seed: u64, user: u32) -> u64 {
 }
 
 /// A standard normal draw (Box and Muller).
-fn normal(random: &mut Rng) -> f64 {
+pub(crate) fn normal(random: &mut Rng) -> f64 {
     let radius = (-2.0 * (1.0 - random.f64()).ln()).sqrt();
     radius * (std::f64::consts::TAU * random.f64()).cos()
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn plan(seed: u64) -> FestivalPlan {
-        FestivalPlan::new(Scenario::reference(), 60, seed, 0.005)
-    }
-
-    #[test]
-    fn the_plan_is_the_seeds() {
-        let (a, b, other) = (plan(1), plan(1), plan(2));
-        assert_eq!(a.arrivals_us, b.arrivals_us);
-        assert_ne!(a.arrivals_us, other.arrivals_us);
-        assert!((0..1_000).all(|user| a.script(user) == b.script(user)));
-        assert!((0..1_000).any(|user| a.script(user) != other.script(user)));
-        assert!(a.arrivals_us.is_sorted());
-        assert!(a.arrivals_us.last().is_some_and(|last| *last <= 60_000_000));
-    }
-
-    #[test]
-    fn the_crowd_is_the_scenarios() {
-        let plan = plan(3);
-        assert_eq!(plan.users(), 53_191);
-        assert!((plan.speed() - 540.0).abs() < 1e-9);
-        assert_eq!(plan.budget_minor(), 51_000 * 2_500);
-        // The scaled crowd passes the known totals too, within what chance allows.
-        for (hour, share) in [(3, 0.1), (5, 0.5)] {
-            let by_us = hour * 60_000_000 / 9;
-            let arrived = plan.arrivals_us.partition_point(|at_us| *at_us <= by_us);
-            let part = real(arrived as u64) / f64::from(plan.users());
-            assert!((part - share).abs() < 0.01, "{part} by hour {hour}");
-        }
-    }
-
-    #[track_caller]
-    fn check_share(plan: &FestivalPlan, expected: f64, has: impl Fn(&Script) -> bool) {
-        let users = plan.users();
-        let count = (0..users).filter(|user| has(&plan.script(*user))).count();
-        let share = real(count as u64) / f64::from(users);
-        assert!((share - expected).abs() < 0.01, "{share} instead of {expected}");
-    }
-
-    #[test]
-    fn shares_are_the_scenarios() {
-        let plan = plan(4);
-        check_share(&plan, 0.22, |script| script.tier == 0);
-        check_share(&plan, 0.14, |script| script.tier == 4);
-        check_share(&plan, 0.06, |script| !plan.is_eligible(script));
-        check_share(&plan, 0.12, |script| !script.repeats_after_us.is_empty());
-        check_share(&plan, 0.12 * 0.4, |script| script.repeats_after_us.first() == Some(&0));
-        check_share(&plan, 0.004, |script| script.guesses == 3);
-        let redeems = |test: fn(&RedemptionScript) -> bool| {
-            move |s: &Script| s.redemption.is_some_and(|r| test(&r))
-        };
-        check_share(&plan, 0.7, redeems(|_| true));
-        check_share(&plan, 0.7 * 0.25, redeems(|r| r.locked_for_us.is_some()));
-        check_share(&plan, 0.7 * 0.03, redeems(|r| r.rolled_back_after_us.is_some()));
-        // Half of the delays are below the median: 35 minutes at 540 times are 3.9 s.
-        check_share(&plan, 0.35, redeems(|r| r.after_us < 3_888_889));
-        check_share(&plan, 0.35, redeems(|r| r.bill_minor < 1_900));
-        check_share(&plan, 0.7, redeems(|r| (900..=6_800).contains(&r.bill_minor)));
-    }
-
-    #[test]
-    fn users_are_spread_over_gates_and_the_surge_exceeds_the_limit() {
-        let plan = plan(4);
-        let count = |gate| (0..plan.users()).filter(|user| plan.gate(*user) == gate).count();
-        for (gate, share) in [(0, 0.45), (1, 0.35), (2, 0.2)] {
-            let found = real(count(gate) as u64) / f64::from(plan.users());
-            assert!((found - share).abs() < 0.01, "{found} at gate {gate}");
-        }
-        let (limit, surge_us) = (plan.claims_limit_per_s().unwrap(), plan.surge_us().unwrap());
-        let arrived = plan.arrivals_us.partition_point(|at_us| *at_us < surge_us);
-        let per_s = real(arrived as u64) * 1e6 / f64::from(surge_us);
-        assert!(1.24 * per_s > 1.8 * f64::from(limit), "{per_s} and {limit}");
-        // All of the day's claims fit the limit with room to spare.
-        assert!(f64::from(plan.users()) * 1.24 < 0.8 * 60.0 * f64::from(limit), "{limit}");
-    }
-
-    #[test]
-    fn an_automatic_scale_keeps_the_peak_within_its_share() {
-        let scenario = Scenario::reference();
-        let scale = FestivalPlan::scale_for(&scenario, 60, 5, 10_000.0);
-        let peak = FestivalPlan::new(scenario.clone(), 60, 5, scale).peak_per_s();
-        assert!((0.45..0.65).contains(&(peak / 10_000.0)), "{peak}");
-        assert!(FestivalPlan::scale_for(&scenario, 60, 5, 1e12) <= 1.0);
-    }
-
-    #[test]
-    fn the_servers_clock_starts_before_the_day() {
-        let start = plan(1).clock_start(Duration::from_secs(2));
-        assert_eq!(start.to_string(), "2026-02-05T23:42:00.000Z");
-    }
-}
+mod tests;

@@ -1,12 +1,16 @@
 //! A scenario: what day a crowd lives through, as its TOML file says. Strict: what is unknown,
 //! missing or out of range is refused, and the error names the field.
 
+mod ordering;
+
 use std::path::{Path, PathBuf};
 
 use levee_api::document::{CampaignDocument, compile};
 use levee_api::scenario::{FieldError, Kitchens, Payments};
 use levee_api::types::{Definition, VoucherKind};
 use serde::Deserialize;
+
+pub use ordering::*;
 
 const REFERENCE: &str = include_str!("../../../examples/lunar-new-year-2026.toml");
 const REFERENCE_CAMPAIGN: &str =
@@ -227,6 +231,8 @@ struct File {
     repeats: Repeats,
     guesses: Guesses,
     redemptions: Redemptions,
+    orders: Option<Orders>,
+    outlets: Option<Outlets>,
     kitchens: Option<Kitchens>,
     payments: Option<Payments>,
 }
@@ -258,6 +264,10 @@ pub struct Scenario {
     pub guesses: Guesses,
     /// How vouchers are spent.
     pub redemptions: Redemptions,
+    /// Who orders through Levee; without it nobody does.
+    pub orders: Option<Orders>,
+    /// What outlets there are.
+    pub outlets: Option<Outlets>,
     /// How outlets behave; the sandbox plays them.
     pub kitchens: Option<Kitchens>,
     /// How the payment provider behaves; the sandbox plays it.
@@ -314,6 +324,8 @@ impl Scenario {
             repeats: file.repeats,
             guesses: file.guesses,
             redemptions: file.redemptions,
+            orders: file.orders,
+            outlets: file.outlets,
             kitchens: file.kitchens,
             payments: file.payments,
         };

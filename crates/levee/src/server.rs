@@ -25,8 +25,13 @@ impl Server {
     /// Starts this same binary with these arguments of `serve`, on a free port of loopback, and
     /// returns once it listens.
     pub(crate) fn start(data: &Path, arguments: &[&str]) -> Result<Self> {
+        Self::start_at("127.0.0.1:0", data, arguments)
+    }
+
+    /// The same at an address of one's choice.
+    pub(crate) fn start_at(listen: &str, data: &Path, arguments: &[&str]) -> Result<Self> {
         let mut command = Command::new(std::env::current_exe()?);
-        command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(data).args(arguments);
+        command.args(["serve", "--listen", listen, "--data"]).arg(data).args(arguments);
         Self::spawn(command)
     }
 

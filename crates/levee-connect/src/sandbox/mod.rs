@@ -33,7 +33,7 @@ use tokio::sync::Notify;
 pub use config::{CONNECTIONS_MAX_DEFAULT, LISTEN_DEFAULT, SandboxConfig, SandboxError, Secrets};
 pub use kitchens::{Class, ClassStats, Profile, TicketLine, TicketState, TicketStats};
 pub use provider::{CallbackStats, PaymentLine, PaymentStats};
-pub use stats::{RequestStats, Stats};
+pub use stats::{OpenStats, RequestStats, Stats};
 
 use world::Shared;
 

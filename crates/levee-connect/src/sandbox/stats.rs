@@ -17,6 +17,8 @@ pub struct Stats {
     pub speed: f64,
     /// What everything is drawn by.
     pub seed: u64,
+    /// What is still under way.
+    pub open: OpenStats,
     /// Tickets.
     pub tickets: TicketStats,
     /// What stations did, by how their outlet's system behaves; those with tickets only.
@@ -25,6 +27,15 @@ pub struct Stats {
     pub payments: PaymentStats,
     /// Requests that did not get a good answer, and why.
     pub requests: RequestStats,
+}
+
+/// What is still under way: whoever ends a rehearsal waits until there is nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct OpenStats {
+    /// Tickets to which something will still happen.
+    pub tickets: u64,
+    /// Payments that can still be paid.
+    pub payments: u64,
 }
 
 /// Counts of requests that did not get a good answer.

@@ -15,7 +15,7 @@ use super::draw::{Draw, whole};
 use super::effects::{Due, Effects};
 use super::kitchens::Kitchens;
 use super::provider::Provider;
-use super::stats::{RequestStats, Stats};
+use super::stats::{OpenStats, RequestStats, Stats};
 
 /// Things that are done in one turn before requests get theirs.
 const DUE_PER_TURN: usize = 1_000;
@@ -116,6 +116,10 @@ impl Shared {
                 elapsed_ms: now_ms - self.epoch_ms,
                 speed: self.speed,
                 seed: self.seed,
+                open: OpenStats {
+                    tickets: world.kitchens.open_count(),
+                    payments: world.provider.open_count(),
+                },
                 tickets,
                 kitchens,
                 payments: world.provider.stats(),

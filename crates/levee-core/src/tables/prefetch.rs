@@ -4,7 +4,7 @@
 /// that this build has no instruction for.
 #[inline(always)]
 #[allow(unsafe_code, reason = "the instruction has no safe form")]
-pub(super) fn prefetch<T>(place: &T) {
+pub(crate) fn prefetch<T>(place: &T) {
     #[cfg(target_arch = "x86_64")]
     {
         use core::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};

@@ -19,6 +19,9 @@ pub const PAGE_BYTES: usize = 1 << 12;
 
 const PAGES_PER_CHUNK: usize = CHUNK_BYTES / PAGE_BYTES;
 
+/// What a processor brings near at once.
+const LINE_BYTES: usize = 64;
+
 /// Most pages of one table in a row that one copy holds: 256 KiB, a piece of the snapshot's file.
 const RUN_PAGES_MAX: usize = 64;
 
@@ -107,11 +110,11 @@ impl<T: Pod> Table<T> {
         (place < self.len as usize && place >= self.first as usize).then(|| self.row(place))
     }
 
-    /// Begins to bring a record near.
+    /// Begins to bring a record near, all of its cache lines.
     #[inline]
     pub(crate) fn prefetch(&self, number: u32) {
         if let Some(row) = self.get(number as usize) {
-            prefetch(row);
+            bytemuck::bytes_of(row).chunks(LINE_BYTES).for_each(|line| prefetch(&line[0]));
         }
     }
 

@@ -6,9 +6,10 @@
 
 use std::hint::black_box;
 
-use levee_core::types::{Command, VoucherNo};
+use levee_core::types::{Command, OrderNo, VoucherNo};
 
 use super::keys::ReferenceKind;
+use super::orders::Order;
 use super::recount::Recount;
 use super::stream::{Entry, Event};
 
@@ -42,6 +43,11 @@ impl Recount {
                 Command::RedeemVoucher(ask) => self.glance_campaign(ask.bill.voucher),
                 Command::LockVoucher(ask) => self.glance_campaign(ask.voucher),
                 Command::RevokeVoucher(ask) => self.glance_campaign(ask.voucher),
+                Command::PlaceOrder(ask) => {
+                    ask.voucher.map_or(0, |voucher| self.glance_campaign(voucher))
+                }
+                Command::RecordPayment(ask) => self.glance_order(ask.order),
+                Command::MoveTicket(ask) => self.glance_order(ask.order),
                 _ => 0,
             }
     }
@@ -50,10 +56,20 @@ impl Recount {
         self.vouchers.get(number.0).map_or(0, |voucher| voucher.campaign.into())
     }
 
+    fn glance_order(&self, number: OrderNo) -> u64 {
+        self.orders.get(number.0).map_or(0, Order::glance)
+    }
+
     fn glance_reference(&self, entry: &Entry) -> u64 {
         let (kind, number) = match &entry.command {
             Command::RedeemVoucher(ask) => (ReferenceKind::Redemption, ask.bill.voucher),
             Command::LockVoucher(ask) => (ReferenceKind::Lock, ask.voucher),
+            Command::RecordPayment(ask) => {
+                let (text, order) = (entry.names.reference, self.orders.get(ask.order.0));
+                let voucher = order.and_then(Order::voucher);
+                return self.references.glance(ReferenceKind::Payment, 0, text)
+                    ^ voucher.map_or(0, |voucher| self.glance_campaign(voucher));
+            }
             _ => return 0,
         };
         let voucher = self.vouchers.get(number.0);

@@ -42,46 +42,53 @@ impl Hours {
     /// The stretch in which it is open at this instant, or else the next one: the first instant of it
     /// from this one on, and its end, if it has one.
     pub(super) fn stretch_from(&self, at_ms: u64) -> (u64, Option<u64>) {
-        let begins_ms = self.first_from(at_ms, Self::minutes_closed).unwrap_or(at_ms);
-        (begins_ms, self.first_from(begins_ms, Self::minutes_open))
+        let begins_ms = self.by_the_clocks(at_ms, |hours, at_ms| Some(hours.opens_ms(at_ms)));
+        let begins_ms = begins_ms.unwrap_or(at_ms);
+        (begins_ms, self.by_the_clocks(begins_ms, Self::closes_ms))
     }
 
-    /// The first instant that is so many minutes away, asked again whenever the clock is set before.
-    fn first_from(&self, at_ms: u64, wait: fn(&Self, u16) -> Option<u16>) -> Option<u64> {
+    /// Whether it is open at this instant.
+    pub(super) fn is_open_at(&self, at_ms: u64) -> bool {
+        self.stretches.is_empty() || self.holding(self.minute(at_ms)).is_some()
+    }
+
+    /// What `find` finds from an instant on as long as the clocks stay as they are; where they are set
+    /// before that, it is looked for again from there.
+    fn by_the_clocks(&self, at_ms: u64, find: impl Fn(&Self, u64) -> Option<u64>) -> Option<u64> {
+        let set_ms = self.offsets.iter().map(|offset| offset.from_ms);
         let mut from_ms = at_ms;
-        loop {
-            let found_ms = match wait(self, self.minute(from_ms))? {
-                0 => from_ms,
-                minutes => after(from_ms, minutes),
-            };
-            let mut later = self.offsets.iter().map(|offset| offset.from_ms);
-            match later.find(|set_ms| *set_ms > from_ms) {
-                Some(set_ms) if set_ms <= found_ms => from_ms = set_ms,
-                _ => return Some(found_ms),
+        for next_ms in set_ms.filter(|set_ms| *set_ms > at_ms) {
+            let found_ms = find(self, from_ms)?;
+            if found_ms < next_ms {
+                return Some(found_ms);
             }
+            from_ms = next_ms;
         }
+        find(self, from_ms)
     }
 
-    /// For how long it is closed from a minute of the day on; none where it is never closed at all.
-    fn minutes_closed(&self, minute: u16) -> Option<u16> {
-        let first = self.stretches.first()?;
-        if self.holding(minute).is_some() {
-            return Some(0);
-        }
+    fn opens_ms(&self, at_ms: u64) -> u64 {
+        let minute = self.minute(at_ms);
+        let Some(first) = self.stretches.first().filter(|_| !self.is_open_at(at_ms)) else {
+            return at_ms;
+        };
         let next = self.stretches.iter().find(|(from, _)| *from > minute);
-        Some(next.map_or(first.0 + DAY, |(from, _)| *from) - minute)
+        after(at_ms, next.map_or(first.0 + DAY, |(from, _)| *from) - minute)
     }
 
-    /// For how long it is open from a minute of the day on; none where it always is.
-    fn minutes_open(&self, minute: u16) -> Option<u16> {
+    /// `None` where it never closes.
+    fn closes_ms(&self, at_ms: u64) -> Option<u64> {
         let (first, last) = (self.stretches.first()?, self.stretches.last()?);
-        let Some((_, until)) = self.holding(minute) else { return Some(0) };
-        // A stretch that ends at midnight goes on in the one that begins there.
-        match until {
-            DAY if first.0 == 0 && first == last => None,
-            DAY if first.0 == 0 => Some(DAY - minute + first.1),
-            _ => Some(until - minute),
+        let minute = self.minute(at_ms);
+        let Some((_, until)) = self.holding(minute) else { return Some(at_ms) };
+        let mut left = until - minute;
+        if until == DAY && first.0 == 0 {
+            if first == last {
+                return None;
+            }
+            left += first.1;
         }
+        Some(after(at_ms, left))
     }
 
     fn minute(&self, at_ms: u64) -> u16 {

@@ -146,8 +146,8 @@ impl References {
         !is_known
     }
 
-    /// Whether a reference was used.
-    pub(super) fn knows(&self, kind: ReferenceKind, scope: u32, text: Fingerprint) -> bool {
+    /// Whether a reference is remembered.
+    pub(super) fn is_known(&self, kind: ReferenceKind, scope: u32, text: Fingerprint) -> bool {
         let (tag, key) = Self::key(kind, scope, text);
         self.0.get(tag, &key).is_some()
     }

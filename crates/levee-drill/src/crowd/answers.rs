@@ -1,5 +1,7 @@
 //! What an answer means: for the tally, for the ledger, and for what its user does next.
 
+mod ordering;
+
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
@@ -63,6 +65,7 @@ pub(crate) struct Answers {
     ledger: Ledger,
     locks: HashMap<u32, Code>,
     rooms: HashMap<u32, Room>,
+    orderings: HashMap<u32, ordering::Ordering>,
     random: Rng,
     window: super::progress::Window,
 }
@@ -75,6 +78,7 @@ impl Answers {
             ledger: Ledger::default(),
             locks: HashMap::new(),
             rooms: HashMap::new(),
+            orderings: HashMap::new(),
             random: Rng::with_seed(plan.seed() ^ 0x0067_7565_7373),
             window: super::progress::Window::default(),
             plan,
@@ -138,6 +142,13 @@ impl Answers {
                 };
                 requests.about(work.op, &self.plan, user, redemption, &held)
             }
+            Op::Quote | Op::Order | Op::Look | Op::Cancel => {
+                let Some(order) = &script.order else { return Built::Nothing };
+                let Some(bytes) = self.build_order(work, order, requests) else {
+                    return Built::Nothing;
+                };
+                bytes
+            }
         };
         out.clear();
         out.extend_from_slice(bytes);
@@ -196,6 +207,9 @@ impl Answers {
             .map_or(RETRY_AFTER_US, |ms| crate::numbers::narrow(ms.saturating_mul(1_000)));
         let after_us = after_us.min(RETRY_AFTER_US_MAX);
         let mut after = After { retry: retry.then_some(Retry { after_us }), ..After::default() };
+        if !retry && matches!(work.op, Op::Order | Op::Quote) {
+            after = self.order_refused(work, code, now_us);
+        }
         if !retry {
             let admitted = !overloaded;
             self.leave_room(work, &mut after, admitted.then_some(now_us));
@@ -280,11 +294,7 @@ impl Answers {
 
     fn measure(&mut self, work: &Work, latency_us: u64) {
         let bucket = self.bucket(u64::from(work.intended_us));
-        match work.op {
-            Op::Claim => self.tally.claim_latencies.record(latency_us),
-            Op::Redeem => self.tally.redeem_latencies.record(latency_us),
-            Op::Lock | Op::Rollback | Op::GuessLookUp | Op::GuessRedeem => {}
-        }
+        self.tally.latencies[work.op as usize].record(latency_us);
         if work.op == Op::Claim {
             let tier = self.plan.script(work.user).tier;
             self.tally.tiers[tier].latencies.record(latency_us);
@@ -306,6 +316,9 @@ impl Answers {
                 self.tally.guesses_found += 1;
                 self.tally.odd(|| "a made-up code was taken for a real one".to_owned());
                 Some((Noted::First, After::default()))
+            }
+            Op::Quote | Op::Order | Op::Look | Op::Cancel => {
+                self.order_succeeded(work, reply, now_us)
             }
         };
         let Some((noted, after)) = noted else { return self.odd(work, reply) };
@@ -361,6 +374,9 @@ impl Answers {
                 if first == Op::Redeem && redemption.repeated {
                     after.next.push((Op::Redeem, not_before(meant_us, now_us)));
                 }
+            }
+            if let Some(order) = &script.order {
+                after = self.will_order(work.user, order, now_us);
             }
         }
         Some((noted, after))

@@ -54,6 +54,8 @@ pub(crate) struct Work {
     pub(crate) retries: u8,
     /// Shows the pass of a user who waits.
     pub(crate) polls: bool,
+    /// What its user had asked for before, where it is about an order.
+    pub(crate) step: u8,
     /// In real microseconds after the start.
     pub(crate) intended_us: u32,
 }
@@ -217,7 +219,7 @@ impl Generator {
     fn arrive(self: &Rc<Self>, user: u32, intended_us: u32) {
         let script = self.plan.script(user);
         self.answers.borrow_mut().arrived(&script, intended_us);
-        self.hand_out(Work { op: Op::Claim, user, retries: 0, polls: false, intended_us });
+        self.hand_out(Work { op: Op::Claim, user, retries: 0, polls: false, step: 0, intended_us });
         for after_us in &script.repeats_after_us {
             self.schedule(Op::Claim, user, intended_us.saturating_add(*after_us));
         }
@@ -234,7 +236,8 @@ impl Generator {
         if intended_us > self.over_us().max(now_us) {
             return;
         }
-        self.put(Work { op, user, retries: 0, polls: false, intended_us }, intended_us);
+        let step = self.answers.borrow().step(user);
+        self.put(Work { op, user, retries: 0, polls: false, step, intended_us }, intended_us);
     }
 
     fn put(self: &Rc<Self>, work: Work, at_us: u32) {

@@ -28,7 +28,7 @@ use levee_api::wire::{CampaignBody, MoneyBody};
 
 pub use calibrate::calibrate;
 pub use progress::{Progress, progress_line};
-pub use tally::{Bucket, Counted, Latencies, Tally, TierTally};
+pub use tally::{Bucket, Counted, Latencies, OrderTally, Tally, TierTally};
 pub use watch::IntakeSample;
 
 use crate::ledger::Ledger;
@@ -87,6 +87,19 @@ pub enum CrowdError {
         /// When the day starts.
         starts: String,
     },
+    /// Not all outlets were taken.
+    #[error("of {count} outlets {taken} were taken: {first}")]
+    Outlets {
+        /// Taken.
+        taken: usize,
+        /// Sent.
+        count: usize,
+        /// What was said of the first that was not.
+        first: String,
+    },
+    /// What is to run beside the crowd does not.
+    #[error("what is to run beside the crowd does not: {0}")]
+    Beside(String),
     /// The system refused something.
     #[error("a generator could not run: {0}")]
     System(#[from] std::io::Error),
@@ -107,11 +120,19 @@ pub enum Op {
     GuessLookUp,
     /// A redemption of a made-up code.
     GuessRedeem,
+    /// An ask for offers.
+    Quote,
+    /// An order.
+    Order,
+    /// A look at an order.
+    Look,
+    /// The end of an order by its user.
+    Cancel,
 }
 
 impl Op {
     /// How many there are.
-    pub const COUNT: usize = 6;
+    pub const COUNT: usize = 10;
 
     /// All of them.
     pub const ALL: [Self; Self::COUNT] = [
@@ -121,6 +142,10 @@ impl Op {
         Self::Rollback,
         Self::GuessLookUp,
         Self::GuessRedeem,
+        Self::Quote,
+        Self::Order,
+        Self::Look,
+        Self::Cancel,
     ];
 
     /// For reports.
@@ -133,6 +158,10 @@ impl Op {
             Self::Rollback => "rollback",
             Self::GuessLookUp => "guess_look_up",
             Self::GuessRedeem => "guess_redemption",
+            Self::Quote => "quote",
+            Self::Order => "order",
+            Self::Look => "order_look",
+            Self::Cancel => "order_cancellation",
         }
     }
 }
@@ -165,8 +194,37 @@ pub struct CrowdResult {
     pub took_s: f64,
 }
 
-/// Makes, funds and opens the plan's campaign, sends the crowd, and waits for its last answer.
-/// Blocks; calls `progress` about four times a second.
+/// Whoever plays outlets and the payment provider beside a crowd. Both calls block.
+pub trait Beside {
+    /// The stage is set: at `begin` the server's clock shows the start of the day.
+    ///
+    /// # Errors
+    /// Nobody plays, in words.
+    fn begin(&mut self, begin: Instant) -> Result<(), String>;
+
+    /// The crowd is done: waits until what it began outside has come to its end.
+    ///
+    /// # Errors
+    /// Nobody plays any more, in words.
+    fn drain(&mut self) -> Result<(), String>;
+}
+
+/// Nobody does, because nobody orders.
+#[derive(Clone, Copy, Debug)]
+pub struct Nobody;
+
+impl Beside for Nobody {
+    fn begin(&mut self, _: Instant) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn drain(&mut self) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+/// Imports the plan's outlets, makes, funds and opens its campaign, sends the crowd, and waits for
+/// its last answer and for `beside`. Blocks; calls `progress` about four times a second.
 ///
 /// # Errors
 /// The server cannot be set up or asked. Failures of the crowd's own requests are no errors: they
@@ -174,19 +232,24 @@ pub struct CrowdResult {
 pub fn run(
     plan: &Arc<FestivalPlan>,
     access: &ServerAccess,
+    beside: &mut dyn Beside,
     progress: &mut dyn FnMut(&Progress),
 ) -> Result<CrowdResult, CrowdError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(run_async(plan, access, progress))
+    runtime.block_on(run_async(plan, access, beside, progress))
 }
 
 async fn run_async(
     plan: &Arc<FestivalPlan>,
     access: &ServerAccess,
+    beside: &mut dyn Beside,
     progress: &mut dyn FnMut(&Progress),
 ) -> Result<CrowdResult, CrowdError> {
     let mut operator = stage::operator(access).await?;
+    // Before the campaign, which looks at the clock: whatever it takes, users come at their hour.
+    stage::import_outlets(access, plan).await?;
     let begin = stage::set(&mut operator, plan).await?;
+    beside.begin(begin).map_err(CrowdError::Beside)?;
     let shared = Arc::new(Shared::default());
     let parts = parts();
     let threads: Vec<_> = (0..parts)
@@ -244,6 +307,7 @@ async fn run_async(
         tally.merge(&harvest.tally);
         ledger.merge(harvest.ledger);
     }
+    beside.drain().map_err(CrowdError::Beside)?;
     let campaign = stage::last_look(access, &plan.scenario().campaign.id).await?;
     money.push(MoneySample { hour: plan.scenario().day.hours, money: campaign.money.clone() });
     Ok(CrowdResult { plan: Arc::clone(plan), tally, ledger, money, intake, campaign, took_s })

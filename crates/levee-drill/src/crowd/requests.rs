@@ -1,5 +1,7 @@
 //! The bytes of a crowd's requests, and made-up codes.
 
+mod ordering;
+
 use std::io::Write as _;
 
 use fastrand::Rng;
@@ -7,6 +9,8 @@ use fastrand::Rng;
 use super::Op;
 use crate::ledger::Code;
 use crate::plan::{FestivalPlan, RedemptionScript, Script};
+
+pub(crate) use ordering::Wish;
 
 const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
@@ -96,7 +100,7 @@ impl Requests {
                 let path = format!("/v1/redemptions/red_{id}/rollback");
                 self.finish(&path, Some(&format!("undo-{order}")));
             }
-            Op::Redeem | Op::Claim | Op::GuessLookUp | Op::GuessRedeem => {
+            _ => {
                 self.redemption(code, user, seed, script, held.lock);
                 self.finish("/v1/redemptions", Some(&order));
             }

@@ -80,6 +80,28 @@ impl Counted {
     }
 }
 
+/// What users went through who order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OrderTally {
+    /// Offers that quotes made.
+    pub offers: u64,
+    /// Orders that took one.
+    pub offers_taken: u64,
+    /// Times that a user would not wait, or was offered nothing, and kept the voucher.
+    pub kept_voucher: u64,
+    /// Looks, from the promised time on, that found nothing ready.
+    pub looked_in_vain: u64,
+}
+
+impl OrderTally {
+    fn merge(&mut self, other: &Self) {
+        self.offers += other.offers;
+        self.offers_taken += other.offers_taken;
+        self.kept_voucher += other.kept_voucher;
+        self.looked_in_vain += other.looked_in_vain;
+    }
+}
+
 /// One stretch of the day.
 #[derive(Clone, Debug, Default)]
 pub struct Bucket {
@@ -91,6 +113,8 @@ pub struct Bucket {
     pub claims_acked: u64,
     /// Redemptions that were told of in it.
     pub redemptions_acked: u64,
+    /// Orders that were told of in it.
+    pub orders_acked: u64,
     /// Answers that turned something down in it.
     pub refused: u64,
     /// Of the requests that were meant for it, from the intended instant on.
@@ -119,10 +143,10 @@ pub struct Tally {
     pub ops: [Counted; Op::COUNT],
     /// By kind of request and code.
     pub refusals: BTreeMap<(Op, &'static str), u64>,
-    /// Of claims.
-    pub claim_latencies: Latencies,
-    /// Of redemptions.
-    pub redeem_latencies: Latencies,
+    /// By kind of request, in the order of [`Op::ALL`].
+    pub latencies: [Latencies; Op::COUNT],
+    /// What users went through who order.
+    pub orders: OrderTally,
     /// Stretches of the day.
     pub buckets: Vec<Bucket>,
     /// By city tier.
@@ -161,8 +185,8 @@ impl Tally {
         Self {
             ops: [Counted::default(); Op::COUNT],
             refusals: BTreeMap::new(),
-            claim_latencies: Latencies::default(),
-            redeem_latencies: Latencies::default(),
+            latencies: std::array::from_fn(|_| Latencies::default()),
+            orders: OrderTally::default(),
             buckets: vec![Bucket::default(); buckets],
             tiers: vec![TierTally::default(); tiers],
             acked_by_second: Vec::new(),
@@ -184,6 +208,12 @@ impl Tally {
     #[must_use]
     pub fn of(&self, op: Op) -> &Counted {
         &self.ops[op as usize]
+    }
+
+    /// Latencies of one kind of request.
+    #[must_use]
+    pub fn latencies_of(&self, op: Op) -> &Latencies {
+        &self.latencies[op as usize]
     }
 
     pub(crate) fn of_mut(&mut self, op: Op) -> &mut Counted {
@@ -224,13 +254,14 @@ impl Tally {
         for (key, count) in &other.refusals {
             *self.refusals.entry(*key).or_default() += count;
         }
-        self.claim_latencies.merge(&other.claim_latencies);
-        self.redeem_latencies.merge(&other.redeem_latencies);
+        self.latencies.iter_mut().zip(&other.latencies).for_each(|(mine, other)| mine.merge(other));
+        self.orders.merge(&other.orders);
         for (mine, other) in self.buckets.iter_mut().zip(&other.buckets) {
             mine.arrivals += other.arrivals;
             mine.requests += other.requests;
             mine.claims_acked += other.claims_acked;
             mine.redemptions_acked += other.redemptions_acked;
+            mine.orders_acked += other.orders_acked;
             mine.refused += other.refused;
             mine.latencies.merge(&other.latencies);
         }

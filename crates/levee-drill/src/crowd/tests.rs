@@ -1,5 +1,7 @@
 //! A small crowd against a stand-in server that sometimes breaks off, is overloaded, or lies.
 
+mod ordering;
+
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -53,6 +55,9 @@ struct StandIn {
     claims_seen: Mutex<HashMap<u32, u32>>,
     /// The newest pass of each user, by its number; 3 is let in.
     passes: Mutex<HashMap<u32, u32>>,
+    orders: ordering::Orders,
+    /// Lines of an import that are answered, at most.
+    outlets_max: usize,
 }
 
 struct Answer(u16, bool, Value);
@@ -85,6 +90,9 @@ impl StandIn {
         };
         if path.ends_with("/claims") {
             return self.claim(number("user_id"), pass, body);
+        }
+        if path.starts_with("/v1/orders") {
+            return self.order(path, body);
         }
         let code = path.split('/').nth(3).unwrap_or_default();
         Some(if path == "/v1/redemptions" {
@@ -179,7 +187,7 @@ impl StandIn {
             let mut first = String::new();
             lines.read_line(&mut first).ok().filter(|read| *read > 0)?;
             let path = first.split(' ').nth(1)?.to_owned();
-            let (mut len, mut pass) = (0, None);
+            let (mut len, mut pass, mut chunked) = (0, None, false);
             loop {
                 let mut line = String::new();
                 lines.read_line(&mut line).ok()?;
@@ -189,9 +197,16 @@ impl StandIn {
                 if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
                     len = value.trim().parse().ok()?;
                 }
+                chunked |= line.to_ascii_lowercase().starts_with("transfer-encoding: chunked");
                 if let Some(value) = line.strip_prefix("levee-pass:") {
                     pass = Some(value.trim().to_owned());
                 }
+            }
+            if chunked {
+                let body = Self::imported(read_chunks(&mut lines)?.min(self.outlets_max));
+                let head = format!("HTTP/1.1 200 X\r\ncontent-length: {}\r\n\r\n", body.len());
+                out.write_all((head + &body).as_bytes()).ok()?;
+                continue;
             }
             let mut body = vec![0; len];
             lines.read_exact(&mut body).ok()?;
@@ -205,13 +220,35 @@ impl StandIn {
     }
 }
 
+/// Reads a body in chunks; how many lines it has.
+fn read_chunks(lines: &mut BufReader<TcpStream>) -> Option<usize> {
+    let mut count = 0;
+    loop {
+        let mut size = String::new();
+        lines.read_line(&mut size).ok()?;
+        let size = usize::from_str_radix(size.trim(), 16).ok()?;
+        let mut chunk = vec![0; size + 2];
+        lines.read_exact(&mut chunk).ok()?;
+        if size == 0 {
+            return Some(count);
+        }
+        count += chunk[..size].iter().filter(|byte| **byte == b'\n').count();
+    }
+}
+
 /// Starts the stand-in; it lives as long as the test's process.
 fn start(plan: &Arc<FestivalPlan>) -> ServerAccess {
+    start_with(plan, usize::MAX)
+}
+
+fn start_with(plan: &Arc<FestivalPlan>, outlets_max: usize) -> ServerAccess {
     let stand_in = Arc::new(StandIn {
         plan: Arc::clone(plan),
         codes: Codes::new(&[1; 32], 0),
         claims_seen: Mutex::default(),
         passes: Mutex::default(),
+        orders: ordering::Orders::default(),
+        outlets_max,
     });
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
@@ -228,7 +265,7 @@ fn start(plan: &Arc<FestivalPlan>) -> ServerAccess {
 fn a_crowd_keeps_its_books() {
     let plan = Arc::new(FestivalPlan::new(Scenario::reference(), 1, 3, 1e-4));
     let mut lines = 0;
-    let result = run(&plan, &start(&plan), &mut |_| lines += 1).unwrap();
+    let result = run(&plan, &start(&plan), &mut Nobody, &mut |_| lines += 1).unwrap();
     let tally = &result.tally;
     for (op, counted) in Op::ALL.iter().zip(&tally.ops) {
         let answered = counted.acked + counted.replayed + counted.refused + counted.unknown;
@@ -285,6 +322,6 @@ fn nobody_at_home_is_an_error() {
     drop(listener);
     let access =
         ServerAccess { address, gates: Vec::new(), operator_key: "o".into(), app_key: "a".into() };
-    let error = run(&plan, &access, &mut |_| {}).expect_err("nobody listens");
+    let error = run(&plan, &access, &mut Nobody, &mut |_| {}).expect_err("nobody listens");
     assert!(error.to_string().contains("connecting as operator"), "{error}");
 }

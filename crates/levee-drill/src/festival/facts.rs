@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::OverloadSummary;
+use super::{OrderingSummary, OverloadSummary};
 use crate::audit::{CampaignReport, Difference};
 
 /// Claims of a drill: `attempted = acked + replayed + refused + unknown`.
@@ -106,6 +106,14 @@ pub struct LatenciesSummary {
     pub claim: LatencySummary,
     /// Of redemptions.
     pub redeem: LatencySummary,
+    /// Of quotes.
+    pub quote: LatencySummary,
+    /// Of orders.
+    pub order: LatencySummary,
+    /// Of looks at orders.
+    pub look: LatencySummary,
+    /// Of cancellations.
+    pub cancel: LatencySummary,
 }
 
 /// Users of one city tier.
@@ -140,6 +148,8 @@ pub struct TimelinePoint {
     pub claims_acked: u64,
     /// Redemptions that users were told of.
     pub redemptions_acked: u64,
+    /// Orders that users were told of.
+    pub orders_acked: u64,
     /// Requests turned down.
     pub refused: u64,
     /// Of its requests, in milliseconds; 0 without any.
@@ -206,6 +216,10 @@ pub struct Summary {
     pub locks: RequestsSummary,
     /// Rollbacks.
     pub rollbacks: RequestsSummary,
+    /// Orders, payments, outlets, couriers, compensation, and the same day without pacing; absent
+    /// where nobody orders.
+    #[serde(flatten)]
+    pub ordering: Option<OrderingSummary>,
     /// All campaigns of the journal, by the audit.
     pub campaigns: Vec<CampaignReport>,
     /// The audit.

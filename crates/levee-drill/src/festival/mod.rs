@@ -1,7 +1,11 @@
 //! Judges a drill: what the crowd was told, what the journal holds, and what the server says of
 //! itself must be one and the same.
 
+pub mod book;
+mod demand;
 mod facts;
+mod ordering;
+pub mod outside;
 mod overload;
 mod summary;
 mod text;
@@ -13,39 +17,87 @@ use levee_api::pseudonym::PseudonymKey;
 use levee_api::wire::{CampaignBody, MoneyBody};
 
 pub use facts::*;
+pub use ordering::*;
 pub use overload::*;
+pub(crate) use text::acknowledged;
 pub use text::{grouped, money};
 
-use crate::audit::{AuditError, AuditReport, CampaignReport, MoneyReport, audit};
-use crate::crowd::CrowdResult;
-use crate::ledger::{Comparison, Findings};
-use crate::plan::FestivalPlan;
+use ordering::Sources;
 
-/// Audits the journal of a stopped server, and compares every answer of the crowd with it. A
-/// journal that cannot be read is a failure like any other: what was acknowledged is not there.
+use crate::audit::{AuditError, AuditReport, CampaignReport, MoneyReport, audit};
+use crate::crowd::{CrowdResult, bucket_count, bucket_minutes};
+use crate::ledger::{Comparison, Findings, OrderComparison, OrderFindings};
+use crate::plan::FestivalPlan;
+use book::Book;
+use outside::{Differences, Outside};
+
+/// What a journal was found to hold beside what a crowd and those outside say.
+struct Found<'a> {
+    report: Result<AuditReport, AuditError>,
+    findings: Findings,
+    orders: OrderFindings,
+    differences: Differences,
+    /// `None` where nobody orders.
+    book: Option<Book<'a>>,
+}
+
+/// Audits the journal of a stopped server, and compares every answer of the crowd with it, and what
+/// outlets and the payment provider say, where there were any. A journal that cannot be read is a
+/// failure like any other: what was acknowledged is not there.
 #[must_use]
 pub fn judge(
     result: &CrowdResult,
     data_dir: &Path,
     codes: &Codes,
     pseudonyms: &PseudonymKey,
+    outside: Option<&Outside>,
 ) -> Summary {
     let plan = &result.plan;
-    let campaign_id = plan.scenario().campaign.id.as_str();
+    let scenario = plan.scenario();
     let user_id = |user| plan.user_id(user);
-    let mut comparison = Comparison::new(&result.ledger, campaign_id, user_id, codes, pseudonyms);
-    let report = audit(data_dir, &mut |fact| comparison.visit(fact));
-    let findings = comparison.finish();
-    let failures = failures(result, &report, &findings);
-    summary::summary(result, report, findings, failures)
+    let ledger = &result.ledger;
+    let mut comparison = Comparison::new(ledger, &scenario.campaign.id, user_id, codes, pseudonyms);
+    let mut orders = OrderComparison::new(&ledger.orders, user_id, codes, pseudonyms);
+    let bucket_ms = u64::from(bucket_minutes(plan)) * 60_000;
+    let mut book = plan
+        .market()
+        .map(|market| Book::new(market, scenario.starts_at_ms(), bucket_ms, bucket_count(plan)));
+    let report = audit(data_dir, &mut |fact| {
+        comparison.visit(fact);
+        orders.visit(fact);
+        if let Some(book) = &mut book {
+            book.visit(fact);
+        }
+    });
+    if let Some(book) = &mut book {
+        book.close();
+    }
+    let differences = match (&book, outside) {
+        (Some(book), Some(outside)) => outside::compare(book, outside, codes),
+        _ => Differences::default(),
+    };
+    let (findings, orders) = (comparison.finish(), orders.finish());
+    let found = Found { report, findings, orders, differences, book };
+    let failures = failures(result, &found);
+    let couriers = outside.map(|outside| outside::couriers(outside, codes)).unwrap_or_default();
+    let nobody = Outside::default();
+    let ordering = found.book.as_ref().and_then(|book| {
+        ordering(&Sources {
+            result,
+            book,
+            findings: &found.orders,
+            audited: found.report.as_ref().ok().map(|report| &report.orders),
+            outside: outside.unwrap_or(&nobody),
+            differences: &found.differences,
+            couriers: &couriers,
+        })
+    });
+    summary::summary(result, found, ordering, failures)
 }
 
 /// Everything that makes a drill fail, in words.
-fn failures(
-    result: &CrowdResult,
-    report: &Result<AuditReport, AuditError>,
-    findings: &Findings,
-) -> Vec<String> {
+fn failures(result: &CrowdResult, found: &Found<'_>) -> Vec<String> {
+    let findings = &found.findings;
     let mut failures = Vec::new();
     let mut fail = |count: u64, what: &str| {
         if count > 0 {
@@ -56,6 +108,12 @@ fn failures(
     fail(findings.claims_doubled, "claims had two effects");
     fail(findings.redemptions_lost, "acknowledged redemptions or rollbacks are not in the journal");
     fail(findings.redemptions_doubled, "redemptions or rollbacks had two effects");
+    fail(found.orders.lost, "acknowledged orders or cancellations are not in the journal");
+    fail(found.orders.wrong, "acknowledged orders are in the journal with other figures");
+    fail(found.orders.doubled, "orders or cancellations had two effects");
+    for (count, what) in found.differences.counts() {
+        fail(count, what);
+    }
     fail(result.tally.guesses_found, "made-up codes were taken for real ones");
     let tally = &result.tally;
     fail(tally.ops.iter().map(|counted| counted.unknown).sum(), "requests got no answer");
@@ -68,7 +126,7 @@ fn failures(
         due.saturating_sub(result.ledger.claimed_count()),
         "users who were to get a voucher got none",
     );
-    match report {
+    match &found.report {
         Err(error) => failures.push(format!("the journal could not be audited: {error}")),
         Ok(report) => {
             if report.difference_count > 0 {

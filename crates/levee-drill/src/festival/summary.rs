@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use super::Found;
 use super::facts::*;
-use crate::audit::{AuditError, AuditReport};
+use super::ordering::OrderingSummary;
 use crate::crowd::{Counted, CrowdResult, Latencies, Op, bucket_minutes};
-use crate::ledger::Findings;
 use crate::numbers::{narrow, real, whole};
 
 /// The processor's name, where the system tells it, and the number of cores.
@@ -37,10 +37,11 @@ fn requests(counted: &Counted) -> RequestsSummary {
 
 pub(super) fn summary(
     result: &CrowdResult,
-    report: Result<AuditReport, AuditError>,
-    findings: Findings,
+    found: Found<'_>,
+    ordering: Option<OrderingSummary>,
     failures: Vec<String>,
 ) -> Summary {
+    let Found { report, findings, orders: order_findings, differences, .. } = found;
     let (plan, tally) = (&result.plan, &result.tally);
     let scenario = plan.scenario();
     let (claims, redemptions) = (tally.of(Op::Claim), tally.of(Op::Redeem));
@@ -69,6 +70,8 @@ pub(super) fn summary(
     let bucket_s = f64::from(bucket_minutes(plan)) * 60.0 / plan.speed();
     let mut oddities = tally.oddities.clone();
     oddities.extend(findings.words);
+    oddities.extend(order_findings.words);
+    oddities.extend(differences.words);
     Summary {
         ok: failures.is_empty(),
         failures,
@@ -104,11 +107,16 @@ pub(super) fn summary(
         },
         locks: requests(tally.of(Op::Lock)),
         rollbacks: requests(tally.of(Op::Rollback)),
+        ordering,
         campaigns,
         audit,
         latency_ms: LatenciesSummary {
-            claim: latency(&tally.claim_latencies),
-            redeem: latency(&tally.redeem_latencies),
+            claim: latency(tally.latencies_of(Op::Claim)),
+            redeem: latency(tally.latencies_of(Op::Redeem)),
+            quote: latency(tally.latencies_of(Op::Quote)),
+            order: latency(tally.latencies_of(Op::Order)),
+            look: latency(tally.latencies_of(Op::Look)),
+            cancel: latency(tally.latencies_of(Op::Cancel)),
         },
         peak_claims_per_s: tally.acked_by_second.iter().copied().max().unwrap_or(0),
         peak_requests_per_s: whole(real(busiest) / bucket_s),
@@ -117,7 +125,7 @@ pub(super) fn summary(
             found: tally.guesses_found,
         },
         unknown: tally.ops.iter().map(|counted| counted.unknown).sum(),
-        unacknowledged: findings.unacknowledged,
+        unacknowledged: findings.unacknowledged + order_findings.unacknowledged,
         unsent: tally.unsent,
         refusals,
         tiers: tiers(result),
@@ -174,6 +182,7 @@ fn timeline(result: &CrowdResult) -> Vec<TimelinePoint> {
                 requests: bucket.requests,
                 claims_acked: bucket.claims_acked,
                 redemptions_acked: bucket.redemptions_acked,
+                orders_acked: bucket.orders_acked,
                 refused: bucket.refused,
                 p50_ms: bucket.latencies.ms_at(0.5),
                 p99_ms: bucket.latencies.ms_at(0.99),

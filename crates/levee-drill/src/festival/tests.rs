@@ -27,6 +27,35 @@ struct Drill {
     tally: Tally,
 }
 
+/// The campaign as the server tells of it after the drill.
+pub(crate) fn campaign(scenario: &Scenario) -> CampaignBody {
+    CampaignBody {
+        id: scenario.campaign.id.clone(),
+        state: "open".into(),
+        version: 1,
+        created_at: Instant { ms: 0 },
+        document: scenario.campaign.clone(),
+        money: MoneyBody {
+            funded_minor: 10_500,
+            available_minor: 500,
+            reserved_minor: 8_200,
+            in_flight_minor: 0,
+            escrowed_minor: 0,
+            owed_minor: 0,
+            spent_minor: 1_800,
+            returned_minor: 0,
+        },
+        set_aside: SetAsideBody { invites_minor: 0, envelopes_minor: 0, compensation_minor: 0 },
+        counts: CountsBody {
+            claims: 4,
+            vouchers_live: 3,
+            vouchers_redeemed: 1,
+            ..CountsBody::from(Counts::default())
+        },
+        seq: None,
+    }
+}
+
 fn request(number: u8) -> RequestKey {
     RequestKey([number; 16])
 }
@@ -84,31 +113,7 @@ impl Drill {
         }
         steps.push(roll_back(0));
         ledger.rollback(0, steps.len() as u64);
-        let campaign = CampaignBody {
-            id: scenario.campaign.id.clone(),
-            state: "open".into(),
-            version: 1,
-            created_at: Instant { ms: 0 },
-            document: scenario.campaign.clone(),
-            money: MoneyBody {
-                funded_minor: 10_500,
-                available_minor: 500,
-                reserved_minor: 8_200,
-                in_flight_minor: 0,
-                escrowed_minor: 0,
-                owed_minor: 0,
-                spent_minor: 1_800,
-                returned_minor: 0,
-            },
-            set_aside: SetAsideBody { invites_minor: 0, envelopes_minor: 0, compensation_minor: 0 },
-            counts: CountsBody {
-                claims: 4,
-                vouchers_live: 3,
-                vouchers_redeemed: 1,
-                ..CountsBody::from(Counts::default())
-            },
-            seq: None,
-        };
+        let campaign = campaign(scenario);
         let tally = Tally::new(18, 5);
         Self { plan, codes, pseudonyms, steps, ledger, campaign, tally }
     }
@@ -140,7 +145,7 @@ impl Drill {
             campaign: self.campaign,
             took_s: 10.0,
         };
-        judge(&result, dir.path(), &self.codes, &self.pseudonyms)
+        judge(&result, dir.path(), &self.codes, &self.pseudonyms, None)
     }
 }
 
@@ -329,7 +334,7 @@ fn a_journal_that_is_gone_is_a_failure() {
         took_s: 1.0,
     };
     let dir = tempfile::tempdir().unwrap();
-    let summary = judge(&result, dir.path(), &drill.codes, &drill.pseudonyms);
+    let summary = judge(&result, dir.path(), &drill.codes, &drill.pseudonyms, None);
     assert!(!summary.ok && !summary.audit.ok);
     assert_eq!(counts(&summary), [4, 0, 3, 0]);
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::Summary;
+use super::{OrderingSummary, Promises, Summary};
 
 /// A count with separators: `1,234,567`.
 #[must_use]
@@ -78,9 +78,12 @@ fn write_text(summary: &Summary, out: &mut String) -> std::fmt::Result {
         count(summary.guesses.attempted),
         count(summary.guesses.found)
     )?;
-    for (name, latency) in
-        [("claim", summary.latency_ms.claim), ("redemption", summary.latency_ms.redeem)]
-    {
+    let mut latencies =
+        vec![("claim", summary.latency_ms.claim), ("redemption", summary.latency_ms.redeem)];
+    if summary.ordering.is_some() {
+        latencies.push(("order", summary.latency_ms.order));
+    }
+    for (name, latency) in latencies {
         writeln!(
             out,
             "  {name:<12} p50 {:.1} ms, p99 {:.1} ms, p99.9 {:.1} ms, longest {:.1} ms",
@@ -93,6 +96,9 @@ fn write_text(summary: &Summary, out: &mut String) -> std::fmt::Result {
         count(summary.peak_claims_per_s),
         count(summary.peak_requests_per_s)
     )?;
+    if let Some(ordering) = &summary.ordering {
+        write_orders(ordering, &summary.currency, out)?;
+    }
     let overload = &summary.overload;
     if overload.waited > 0 {
         writeln!(
@@ -134,8 +140,8 @@ fn write_text(summary: &Summary, out: &mut String) -> std::fmt::Result {
     if summary.ok {
         writeln!(
             out,
-            "GOOD: every acknowledged claim and redemption was found exactly once, and the money \
-             adds up."
+            "GOOD: every acknowledged {} was found exactly once, and the money adds up.",
+            acknowledged(summary)
         )?;
     } else {
         writeln!(out, "FAILED:")?;
@@ -143,6 +149,75 @@ fn write_text(summary: &Summary, out: &mut String) -> std::fmt::Result {
         summary.oddities.iter().take(3).try_for_each(|oddity| writeln!(out, "    {oddity}"))?;
     }
     Ok(())
+}
+
+/// What was looked up in the journal.
+#[must_use]
+pub(crate) fn acknowledged(summary: &Summary) -> &'static str {
+    if summary.ordering.is_some() { "claim, redemption and order" } else { "claim and redemption" }
+}
+
+/// Orders in five lines.
+fn write_orders(ordering: &OrderingSummary, currency: &str, out: &mut String) -> std::fmt::Result {
+    let (orders, without) = (&ordering.orders, &ordering.without_pacing);
+    writeln!(
+        out,
+        "  orders       {} placed, {} collected, {} cancelled, {} rejected, {} expired, {} open; {} \
+         moved, {} given back; {} lost, {} doubled",
+        count(orders.placed),
+        count(orders.collected),
+        count(orders.cancelled),
+        count(orders.rejected),
+        count(orders.expired),
+        count(orders.open + orders.refunding),
+        count(orders.moved),
+        count(orders.refunded),
+        count(orders.lost + orders.wrong),
+        count(orders.doubled)
+    )?;
+    let late = |promises: &Promises| {
+        format!(
+            "{:.1}% late, {:.1}% by over 5 min",
+            promises.late_share * 100.0,
+            promises.late_over_5_min_share * 100.0
+        )
+    };
+    writeln!(
+        out,
+        "  promises     {}; without pacing {}; outlets were busy {} times, {} of {} offers taken",
+        late(&orders.promises),
+        late(&without.promises),
+        count(orders.refused_busy),
+        count(orders.offers_taken),
+        count(orders.offers)
+    )?;
+    let outlets = &ordering.outlets;
+    writeln!(
+        out,
+        "  kitchens     {} outlets, {} wanted beyond what they can make: {:.0}% used then (without \
+         pacing {:.0}%); {} orders made for nothing",
+        count(outlets.count),
+        count(outlets.busy),
+        outlets.utilisation_of_busy * 100.0,
+        without.utilisation_of_busy * 100.0,
+        count(outlets.made_for_nothing)
+    )?;
+    let payments = &ordering.payments;
+    writeln!(
+        out,
+        "  payments     {} paid, {} given back; the provider says {} and {}",
+        money(payments.captured_minor, currency),
+        money(payments.refunded_minor, currency),
+        money(payments.captured_outside_minor.into(), currency),
+        money(payments.refunded_outside_minor.into(), currency)
+    )?;
+    writeln!(
+        out,
+        "  couriers     {} called: waited {:.1} min on average, drinks waited {:.1} min",
+        count(ordering.couriers.called),
+        crate::numbers::real(ordering.couriers.waited_mean_ms) / 60_000.0,
+        crate::numbers::real(ordering.couriers.aged_mean_ms) / 60_000.0
+    )
 }
 
 /// The codes of one kind of request, the most frequent first.

@@ -12,7 +12,7 @@ const HEIGHT: f64 = 300.0;
 /// Takes one bucket of the budget out of a stretch of the day.
 type Bucket = fn(&TimelinePoint) -> u64;
 
-fn width_hours(summary: &Summary) -> f64 {
+pub(super) fn width_hours(summary: &Summary) -> f64 {
     f64::from(summary.bucket_minutes) / 60.0
 }
 
@@ -32,7 +32,11 @@ pub(super) fn key(entries: &[(&str, &str)]) -> String {
     format!("<ul class=\"key\">{}</ul>", entries.collect::<String>())
 }
 
-fn hints(frame: &mut Frame, summary: &Summary, text: impl Fn(&TimelinePoint) -> String) {
+pub(super) fn hints(
+    frame: &mut Frame,
+    summary: &Summary,
+    mut text: impl FnMut(&TimelinePoint) -> String,
+) {
     let width = width_hours(summary);
     for point in &summary.timeline {
         let clock = clock_time(&summary.starts_at, point.hour);

@@ -3,11 +3,12 @@
 mod charts;
 mod frame;
 mod opening;
+mod ordering;
 mod tables;
 
 use std::fmt::Write as _;
 
-use crate::festival::{Summary, grouped, money};
+use crate::festival::{Summary, acknowledged, grouped, money};
 use frame::{short, short_ms};
 
 const STYLE: &str = include_str!("style.css");
@@ -21,6 +22,14 @@ const CROSS: &str = "<svg class=\"mark\" viewBox=\"0 0 34 34\" aria-hidden=\"tru
     cy=\"17\" r=\"16\" fill=\"currentColor\" opacity=\".16\"/><path d=\"M11.5 11.5l11 11M22.5 \
     11.5l-11 11\" fill=\"none\" stroke=\"currentColor\" stroke-width=\"3\" \
     stroke-linecap=\"round\"/></svg>";
+
+/// How orders were played.
+const OUTSIDE: &str = "<p class=\"method\">Outlets' systems and the payment provider are played by \
+    another process, over HTTP in both directions, with slow and silent systems, lost, late and \
+    doubled callbacks and outages. When open orders have come to their end, what it says of every \
+    payment and ticket is compared with the journal. Without pacing is a simulation of the same \
+    kitchens and wishes, not a second drill. A hundredth of a second of real time is some seconds of \
+    this day, so what messages take counts for more than it would.</p>";
 
 /// The whole page.
 #[must_use]
@@ -47,6 +56,7 @@ pub fn html(summary: &Summary) -> String {
         &charts::arrivals(summary),
     );
     page += &opening::section(summary);
+    page += &ordering::section(summary);
     page += &card(
         "The day so far, beside the published totals",
         &format!(
@@ -141,10 +151,18 @@ fn head(summary: &Summary) -> String {
     );
     let (class, mark) = if summary.ok { ("good", CHECK) } else { ("bad", CROSS) };
     let words = if summary.ok {
+        let orders = summary.ordering.as_ref().map_or_else(String::new, |ordering| {
+            format!(
+                ", {} orders placed. The payment provider's account is the journal's, payment by \
+                 payment, and no order was made twice or forgotten",
+                grouped(ordering.orders.placed.into())
+            )
+        });
         format!(
-            "<b>Every acknowledged claim and redemption was found exactly once.</b>{} claims and \
-             {} redemptions were acknowledged; none was lost, none doubled, and the recounted \
-             money is the server's, to the fen.",
+            "<b>Every acknowledged {} was found exactly once.</b>{} claims and {} redemptions were \
+             acknowledged{orders}; none was lost, none doubled, and the recounted money is the \
+             server's, to the fen.",
+            acknowledged(summary),
             grouped(summary.claims.acked.into()),
             grouped(summary.redemptions.acked.into())
         )
@@ -168,7 +186,9 @@ fn tiles(summary: &Summary) -> String {
     let spent = campaign.map_or(0, |found| found.money.spent_minor);
     let count = |count: u64| grouped(count.into());
     let unit = unit(&summary.currency);
-    let tiles = [
+    let orders = summary.ordering.as_ref().map(|ordering| &ordering.orders);
+    let (lost, doubled) = orders.map_or((0, 0), |o| (o.lost + o.wrong, o.doubled));
+    let mut tiles = vec![
         (
             "Claims acknowledged",
             count(claims.acked),
@@ -183,8 +203,8 @@ fn tiles(summary: &Summary) -> String {
             "Lost and doubled",
             format!(
                 "{} and {}",
-                count(claims.lost + redemptions.lost),
-                count(claims.doubled + redemptions.doubled)
+                count(claims.lost + redemptions.lost + lost),
+                count(claims.doubled + redemptions.doubled + doubled)
             ),
             format!("{} commands recounted", count(summary.audit.commands)),
         ),
@@ -224,6 +244,9 @@ fn tiles(summary: &Summary) -> String {
             format!("of {} tried", count(summary.guesses.attempted)),
         ),
     ];
+    if let Some(ordering) = &summary.ordering {
+        tiles.extend(ordering::tiles(summary, ordering));
+    }
     let tiles = tiles.iter().map(|(title, figure, note)| {
         format!(
             "<div class=\"tile\"><span>{}</span><b>{}</b><span>{}</span></div>",
@@ -261,10 +284,11 @@ fn method(summary: &Summary) -> String {
          its effect is synced to disk. After the last answer the server is stopped, and everything \
          is recounted from its journal by code that shares no rule with it. Every answer that the \
          crowd holds is then looked up at the sequence number that it named: the same user, \
-         voucher and amount must be there, once.</p><dl>{}</dl></section>",
+         voucher and amount must be there, once.</p>{}<dl>{}</dl></section>",
         times(summary.speed),
         summary.hours,
         summary.seconds,
+        if summary.ordering.is_some() { OUTSIDE } else { "" },
         facts.collect::<String>()
     )
 }

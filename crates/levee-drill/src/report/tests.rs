@@ -36,6 +36,7 @@ fn synthetic() -> Summary {
             requests: arrivals * 2,
             claims_acked,
             redemptions_acked,
+            orders_acked: redemptions_acked / 2,
             refused: arrivals - claims_acked,
             p50_ms,
             p99_ms,
@@ -104,6 +105,7 @@ fn synthetic() -> Summary {
         latency_ms: LatenciesSummary {
             claim: LatencySummary { p50: 0.62, p99: 4.31, p999: 11.8, max: 38.2 },
             redeem: LatencySummary { p50: 0.58, p99: 4.02, p999: 10.9, max: 35.5 },
+            ..LatenciesSummary::default()
         },
         peak_claims_per_s: 42_318,
         peak_requests_per_s: 88_120,
@@ -123,10 +125,103 @@ fn synthetic() -> Summary {
         bucket_minutes: 5,
         timeline,
         overload: opening(),
+        ordering: Some(ordering()),
         machine: "AMD EPYC, 2 cores".into(),
         command: "levee festival --seconds 60 --scale 0.12".into(),
         version: "0.1.0".into(),
         ..Summary::default()
+    }
+}
+
+/// Orders of half of the users, and the same day without pacing.
+fn ordering() -> OrderingSummary {
+    let curve = Curve::new(&Scenario::reference().day, 7);
+    let total = 0.45 * USERS;
+    let point = |place: u64| {
+        let at =
+            |minutes: f64| whole(curve.arrived_by(real(place) / 12.0 - minutes / 60.0) * total);
+        let (placed, paid, begun) = (at(0.0), at(1.5), at(6.0));
+        let (made, gone) = (at(8.0), at(14.0));
+        OrdersPoint {
+            awaiting: placed - paid,
+            in_line: paid - begun,
+            making: begun - made,
+            ready: made - gone,
+            collected: gone * 96 / 100,
+            ended: gone * 4 / 100,
+        }
+    };
+    let promises = |late_share: f64, late_over_5_min_share: f64, late_p90_ms| Promises {
+        judged: 560_000,
+        late_share,
+        late_over_5_min_share,
+        late_p90_ms,
+    };
+    let bins = [1, 2, 9, 30, 110, 240, 320, 180, 60, 12, 5, 2, 1, 1, 0, 0, 0, 0, 0, 0, 1];
+    let others =
+        [0, 0, 300, 190, 80, 40, 30, 25, 22, 20, 19, 18, 18, 17, 17, 16, 16, 15, 15, 14, 90];
+    let lateness = bins.iter().zip(others).zip(-8..);
+    let class = |wanted_above, wanted_until, outlets, utilisation, without| OutletClass {
+        wanted_above,
+        wanted_until,
+        outlets,
+        utilisation,
+        utilisation_without_pacing: without,
+    };
+    let system = |class: &str, outlets| outside::ClassThere {
+        class: class.into(),
+        outlets,
+        stations: outlets * 2,
+        busy_ms: outlets * 9_000_000,
+    };
+    OrderingSummary {
+        orders: OrdersSummary {
+            wanted: 580_000,
+            placed: 566_012,
+            collected: 540_118,
+            refunded: 9_120,
+            ends: [("not_accepted", 6_012), ("by_user", 17_310), ("not_paid", 2_001)].into(),
+            promises: promises(0.11, 0.012, 120_000),
+            lateness: lateness
+                .map(|((with, without), place)| LatenessBin {
+                    from_minutes: place * LatenessBin::MINUTES,
+                    with_pacing: with * 560,
+                    without_pacing: without * 560,
+                })
+                .collect(),
+            timeline: (1..=108).map(point).collect(),
+            ..OrdersSummary::default()
+        },
+        payments: PaymentsSummary {
+            captured_minor: 431_118_100,
+            refunded_minor: 8_310_400,
+            captured_outside_minor: 431_118_100,
+            refunded_outside_minor: 8_310_400,
+            ..PaymentsSummary::default()
+        },
+        outlets: OutletsSummary {
+            count: 36_000,
+            busy: 1_210,
+            utilisation: 0.062,
+            utilisation_of_busy: 0.948,
+            made_for_nothing: 12,
+            classes: vec![
+                class(0.0, Some(0.25), 33_100, 0.03, 0.03),
+                class(0.25, Some(0.75), 2_004, 0.42, 0.41),
+                class(0.75, Some(1.0), 409, 0.81, 0.78),
+                class(1.0, None, 487, 0.96, 0.93),
+            ],
+            systems: vec![system("healthy", 30_000), system("black_hole", 0)],
+            ..OutletsSummary::default()
+        },
+        couriers: CouriersSummary { called: 160_000, waited_mean_ms: 50_000, ..Default::default() },
+        compensation: CompensationSummary { apologies: 6_012, ..Default::default() },
+        without_pacing: WithoutPacing {
+            orders: 580_000,
+            promises: promises(0.31, 0.27, 5_400_000),
+            given_up: 41_000,
+            ..WithoutPacing::default()
+        },
     }
 }
 
@@ -193,6 +288,13 @@ fn the_page_is_whole() {
     let page = check(&summary);
     assert!(page.contains("found exactly once") && page.contains("10M") && page.contains("08:00"));
     assert!(page.contains("<h2>The opening</h2>") && page.contains("tier 3, congested"));
+    for part in
+        ["Orders under way", "Orders that are over", "Ready, against the promise", "Kitchens"]
+    {
+        assert!(page.contains(&format!(">{part}<")), "{part}");
+    }
+    assert!(page.contains("above 100% wanted: 487 outlets") && page.contains("&lt; -35"));
+    assert!(page.contains("not accepted 6,012") && page.contains("black hole"));
     // A quarter of an hour is not enough for the clock's full hours.
     assert!(page.contains("08:05") && page.contains("&lt;rule&gt;"));
     if let Some(file) = std::env::var_os("LEVEE_REPORT") {
@@ -203,17 +305,21 @@ fn the_page_is_whole() {
 #[test]
 fn a_failed_drill_says_why() {
     let mut summary = synthetic();
+    // Nobody orders: then nothing is said of it.
+    summary.ordering = None;
     summary.ok = false;
     summary.failures = vec!["1 acknowledged claims are not in the journal".into()];
     summary.oddities = vec!["<b>odd</b>".into()];
     let page = check(&summary);
     assert!(page.contains("This drill failed") && page.contains("1 acknowledged claims"));
     assert!(page.contains("&lt;b&gt;odd") && !page.contains("<b>odd"));
+    assert!(!page.contains("Orders under way") && !page.contains("Without pacing"));
 }
 
 #[test]
 fn a_drill_without_anything_has_a_page_too() {
     check(&Summary::default());
+    check(&Summary { ordering: Some(OrderingSummary::default()), ..Summary::default() });
     let empty = vec![TimelinePoint::default(); 3];
     check(&Summary { timeline: empty, hours: 1.0, bucket_minutes: 20, ..Summary::default() });
 }

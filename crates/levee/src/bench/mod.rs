@@ -37,7 +37,7 @@ pub(crate) struct Args {
 enum Cmd {
     /// Durable claims a second through the engine in process, each user once.
     Claims(claims::Args),
-    /// Day one: everyone claims and redeems, with every retry, and the journal is audited.
+    /// Day one: everyone claims, orders, pays and collects, with retries; the journal is audited.
     Day(day::Args),
     /// A restart after so many claims: from the journal alone, and from a snapshot.
     Recover(recover::Args),

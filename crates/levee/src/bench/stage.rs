@@ -11,7 +11,7 @@ use levee_core::types::{
     CampaignId, CampaignNo, ChangeCampaignState, Command, CreateCampaign, Direction, MoveBudget,
     Outcome, Purpose, Reference, RequestKey, StateChange, UserKey,
 };
-use levee_engine::{Engine, EngineConfig, Keys, SnapshotPlan, SystemClock};
+use levee_engine::{Clock, Engine, EngineConfig, Keys, SnapshotPlan, SystemClock};
 
 use super::inbox::Inbox;
 
@@ -70,7 +70,15 @@ pub(super) struct Stage {
 
 impl Stage {
     pub(super) fn start(config: &EngineConfig) -> Result<Self> {
-        let engine = Engine::start(config, KEYS, |_| SystemClock)?;
+        Self::start_with(config, |_| SystemClock)
+    }
+
+    /// With a clock of the bench's own.
+    pub(super) fn start_with<C: Clock + 'static>(
+        config: &EngineConfig,
+        clock: impl FnOnce(u64) -> C,
+    ) -> Result<Self> {
+        let engine = Engine::start(config, KEYS, clock)?;
         let inbox = Arc::new(Inbox::default());
         let origin = engine.register(Arc::<Inbox>::clone(&inbox));
         Ok(Self { engine, origin, inbox })

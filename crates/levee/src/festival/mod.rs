@@ -1,6 +1,7 @@
 //! `levee festival`: the reference day against a real server, in minutes; then an audit, a verdict
 //! and a report.
 
+mod players;
 mod town;
 
 use std::fs;
@@ -12,8 +13,13 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use levee_api::code::Codes;
 use levee_api::pseudonym::PseudonymKey;
-use levee_drill::crowd::{self, CrowdResult, Progress, ServerAccess, calibrate, progress_line};
+use levee_connect::sandbox::Profile;
+use levee_drill::crowd::{
+    self, CrowdResult, Nobody, Progress, ServerAccess, calibrate, progress_line,
+};
+use levee_drill::festival::outside::Outside as Account;
 use levee_drill::festival::{Summary, judge};
+use levee_drill::market::Kitchen;
 use levee_drill::plan::FestivalPlan;
 use levee_drill::report;
 use levee_drill::scenario::Scenario;
@@ -23,10 +29,13 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::Ending;
 use crate::secrets::Secrets;
 use crate::server::Server;
-use town::Town;
+use players::Players;
+use town::{Outside, Town};
 
-/// Real time from the start of the server to the first arrival: enough to make a campaign.
+/// Real time from the start of the server to the first arrival: enough to make a campaign, and to
+/// import so many outlets a second and start what stands beside.
 const LEAD: Duration = Duration::from_millis(1_500);
+const IMPORTED_PER_S: f64 = 3_000.0;
 
 /// How long the machine is measured before the scale is chosen.
 const CALIBRATION_S: f64 = 2.0;
@@ -92,7 +101,9 @@ pub(crate) fn run(args: &Args) -> Result<Ending> {
         Scale::Auto => auto_scale(&scenario, args, temporary.path())?,
         Scale::Share(share) => share,
     };
-    let plan = Arc::new(FestivalPlan::new(scenario, args.seconds, args.seed, scale));
+    let kitchen = kitchens(&scenario, args.seed);
+    let plan = FestivalPlan::new(scenario, args.seconds, args.seed, scale);
+    let plan = Arc::new(plan.with_outlets(&kitchen));
     eprintln!(
         "{}: {} users, {:.3}% of the day, {:.0} times as fast, seed {}",
         plan.scenario().name,
@@ -103,15 +114,32 @@ pub(crate) fn run(args: &Args) -> Result<Ending> {
     );
 
     let speed = plan.speed().to_string();
-    let clock = plan.clock_start(LEAD).to_string();
+    let outlets = plan.market().map_or(0, |market| market.outlets().len());
+    let import_s = f64::from(u32::try_from(outlets)?) / IMPORTED_PER_S;
+    let clock = plan.clock_start(LEAD + Duration::from_secs_f64(import_s)).to_string();
     let flags = ["--dev", "--log", "warn", "--speed", &speed, "--clock", &clock];
-    let mut town = Town::start(&plan, temporary.path(), &data, &flags)?;
+    let outside = plan.market().map(|_| Outside::reserve()).transpose()?;
+    let mut town = Town::start(&plan, outside.as_ref(), temporary.path(), &data, &flags)?;
     town.congest(&plan)?;
-    let result = crowd::run(&plan, town.access(), &mut progress())?;
-    eprintln!();
-    town.stop()?;
+    let access = town.access();
+    let (result, account) = if let Some(outside) = outside {
+        let scenario = args.scenario.clone();
+        let mut players = Players::new(&plan, scenario, outside.sandbox, access.address.clone());
+        let result = crowd::run(&plan, access, &mut players, &mut progress())?;
+        eprintln!();
+        // First the server: from then on both sides stay as they are.
+        town.stop()?;
+        let account = players.account()?;
+        players.stop()?;
+        (result, Some(account))
+    } else {
+        let result = crowd::run(&plan, access, &mut Nobody, &mut progress())?;
+        eprintln!();
+        town.stop()?;
+        (result, None)
+    };
 
-    let summary = verdict(&result, &data)?;
+    let summary = verdict(&result, account.as_ref(), &data)?;
     if let Some(file) = &args.json {
         write(file, &serde_json::to_vec_pretty(&summary)?)?;
     }
@@ -125,6 +153,17 @@ pub(crate) fn run(args: &Args) -> Result<Ending> {
         stay(&data, &flags)?;
     }
     Ok(if summary.ok { Ending::Good } else { Ending::Failed })
+}
+
+/// How outlets' kitchens work, as the sandbox will play them.
+fn kitchens(scenario: &Scenario, seed: u64) -> impl Fn(&str, &str) -> Kitchen + use<> {
+    let kitchens = scenario.kitchens.clone();
+    move |vendor: &str, id: &str| {
+        // Where there are outlets and nobody says how they work, nobody orders, either.
+        let Some(kitchens) = &kitchens else { return Kitchen { stations: 1, unit_ms: 60_000 } };
+        let Profile { stations, unit_ms, .. } = Profile::of(kitchens, seed, vendor, id);
+        Kitchen { stations, unit_ms }
+    }
 }
 
 fn access(server: &Server) -> ServerAccess {
@@ -144,14 +183,16 @@ fn auto_scale(scenario: &Scenario, args: &Args, folder: &Path) -> Result<f64> {
     let capacity = calibrate(scenario, &access(&server), CALIBRATION_S)?;
     ensure!(server.stop()?.success(), "the server did not end well; what it said is above");
     eprintln!("it answers {capacity:.0} claims a second with the crowd beside it");
-    Ok(FestivalPlan::scale_for(scenario, args.seconds, args.seed, capacity))
+    let kitchen = kitchens(scenario, args.seed);
+    Ok(FestivalPlan::scale_for(scenario, args.seconds, args.seed, capacity, &kitchen))
 }
 
-/// Audits the journal and compares what the crowd holds with what is in it.
-fn verdict(result: &CrowdResult, data: &Path) -> Result<Summary> {
+/// Audits the journal and compares what the crowd and those outside hold with what is in it.
+fn verdict(result: &CrowdResult, account: Option<&Account>, data: &Path) -> Result<Summary> {
     let secrets = Secrets::load(data)?;
     let codes = Codes::new(&secrets.code, 0);
-    Ok(judge(result, data, &codes, &PseudonymKey::new(&secrets.pseudonym)))
+    let pseudonyms = PseudonymKey::new(&secrets.pseudonym);
+    Ok(judge(result, data, &codes, &pseudonyms, account))
 }
 
 /// On a terminal a line that moves, otherwise a line now and then.

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 use std::fs;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -34,6 +35,36 @@ const READY_LOOKS_MAX: u32 = 600;
 const RULES_S: f64 = 240.0;
 const RULES_SHARE_MIN: f64 = 0.1;
 
+/// Where outlets and the payment provider will be, and where they reach Levee.
+pub(super) struct Outside {
+    /// `host:port` of the sandbox.
+    pub(super) sandbox: String,
+    /// `host:port` of the gate that takes what they say.
+    gate: String,
+}
+
+impl Outside {
+    /// Of two ports that are free now.
+    pub(super) fn reserve() -> Result<Self> {
+        let [sandbox, gate] = [free_address()?, free_address()?];
+        Ok(Self { sandbox, gate })
+    }
+
+    /// The section of a configuration.
+    fn section(&self) -> String {
+        let Self { sandbox, gate } = self;
+        format!(
+            "[sandbox]\nurl = \"http://{sandbox}\"\n\
+             notify_url = \"http://{gate}/v1/payments/sandbox/notify\"\n"
+        )
+    }
+}
+
+/// An address of loopback that nobody listens on.
+fn free_address() -> Result<String> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string())
+}
+
 /// An engine with its gates, or a server with a gate of its own where the scenario names none.
 pub(super) struct Town {
     engine: Server,
@@ -53,16 +84,18 @@ impl Town {
     /// go to `levee serve`.
     pub(super) fn start(
         plan: &FestivalPlan,
+        outside: Option<&Outside>,
         folder: &Path,
         data: &Path,
         flags: &[&str],
     ) -> Result<Self> {
-        let config = write_config(plan, folder)?;
+        let config = write_config(plan, outside, folder)?;
         let config = config.to_str().context("a temporary folder's name is text")?;
         let flags: Vec<&str> = flags.iter().copied().chain(["--config", config]).collect();
         let planned = &plan.scenario().gates;
         if planned.is_empty() {
-            let engine = Server::start(data, &flags)?;
+            let listen = outside.map_or("127.0.0.1:0", |outside| &outside.gate);
+            let engine = Server::start_at(listen, data, &flags)?;
             let access = super::access(&engine);
             return Ok(Self { engine, gates: Vec::new(), access });
         }
@@ -72,13 +105,17 @@ impl Town {
         command.args(["serve", "--listen", "none", "--gates", &unix, "--data"]);
         command.arg(data).args(&flags);
         let engine = Server::spawn_behind(command, &socket)?;
-        let gates = planned.iter().map(|gate| Gate::start(gate, folder, &unix));
+        // Operator and those outside come through a gate that has time.
+        let calm = planned.iter().position(|gate| !gate.congested).unwrap_or(0);
+        let gates = planned.iter().enumerate().map(|(place, gate)| {
+            let own = outside.filter(|_| place == calm);
+            let listen = own.map_or("127.0.0.1:0", |outside| &outside.gate);
+            Gate::start(gate, listen, outside, folder, &unix)
+        });
         let gates = gates.collect::<Result<Vec<_>>>()?;
         let addresses: Vec<String> = gates.iter().map(|gate| gate.server.address.clone()).collect();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         addresses.iter().try_for_each(|address| runtime.block_on(ready(address)))?;
-        // The operator comes through a gate that has time.
-        let calm = planned.iter().position(|gate| !gate.congested).unwrap_or(0);
         let access = ServerAccess {
             address: addresses[calm].clone(),
             gates: addresses,
@@ -116,22 +153,31 @@ impl Town {
 }
 
 impl Gate {
-    fn start(gate: &GatePlan, folder: &Path, engine: &str) -> Result<Self> {
+    fn start(
+        gate: &GatePlan,
+        listen: &str,
+        outside: Option<&Outside>,
+        folder: &Path,
+        engine: &str,
+    ) -> Result<Self> {
         let mut command = Command::new(std::env::current_exe()?);
-        command.args(["gate", "--engine", engine, "--listen", "127.0.0.1:0", "--log", "warn"]);
+        command.args(["gate", "--engine", engine, "--listen", listen, "--log", "warn"]);
         command.args(["--name", &gate.name, "--region", &gate.region, "--tier", &gate.tier]);
+        let mut text = outside.map(Outside::section).unwrap_or_default();
         if gate.congested {
-            let config = folder.join(format!("{}.toml", gate.name));
-            fs::write(&config, "[gate]\nworkers = 1\n")?;
-            command.arg("--config").arg(config);
+            text += "[gate]\nworkers = 1\n";
         }
+        let config = folder.join(format!("{}.toml", gate.name));
+        fs::write(&config, text)?;
+        command.arg("--config").arg(config);
         Ok(Self { throttle: None, server: Server::spawn(command)? })
     }
 }
 
-/// The server's configuration for the run; where the scenario has no opening, it is empty.
-fn write_config(plan: &FestivalPlan, folder: &Path) -> Result<PathBuf> {
-    let mut text = String::new();
+/// The server's configuration for the run; where the scenario has neither an opening nor orders, it
+/// is empty.
+fn write_config(plan: &FestivalPlan, outside: Option<&Outside>, folder: &Path) -> Result<PathBuf> {
+    let mut text = outside.map(Outside::section).unwrap_or_default();
     if let Some(limit) = plan.claims_limit_per_s() {
         writeln!(text, "[engine]\nclaims_per_s = {limit}")?;
         // The crowd's day takes seconds, so what takes minutes elsewhere is over before the usual

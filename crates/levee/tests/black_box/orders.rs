@@ -289,7 +289,7 @@ fn nobody_acts_for_another() {
     place.audit_is_clean();
 }
 
-/// Lines of a stream of events that hold data, until it ends.
+/// What a stream of events says until it ends; its first event has come already.
 fn follow(address: &Address, path: &str) -> thread::JoinHandle<Vec<Value>> {
     let stream = TcpStream::connect(address.name()).expect("the server listens");
     stream.set_read_timeout(Some(Duration::from_secs(30))).expect("a time");
@@ -297,11 +297,14 @@ fn follow(address: &Address, path: &str) -> thread::JoinHandle<Vec<Value>> {
         "GET {path} HTTP/1.0\r\nHost: levee\r\nAuthorization: Bearer dev-app\r\nLevee-User: u1\r\n\r\n"
     );
     (&stream).write_all(request.as_bytes()).expect("sent");
-    thread::spawn(move || {
-        let lines = BufReader::new(stream).lines().map(|line| line.expect("a line"));
-        let data = lines.filter_map(|line| line.strip_prefix("data: ").map(str::to_owned));
-        data.map(|data| serde_json::from_str(&data).expect("JSON")).collect()
-    })
+    let lines = BufReader::new(stream).lines().map(|line| line.expect("a line"));
+    let mut data = lines.filter_map(|line| {
+        let data = line.strip_prefix("data: ")?;
+        Some(serde_json::from_str(data).expect("JSON"))
+    });
+    // Without it, what the test does next might come before the question.
+    let first: Value = data.next().expect("an event");
+    thread::spawn(move || std::iter::once(first).chain(data).collect())
 }
 
 #[test]

@@ -14,6 +14,7 @@ mod walk_ins;
 use std::collections::HashMap;
 
 use levee_api::scenario::Kitchens as Terms;
+use levee_api::time::Instant;
 
 pub(super) use life::{Heard, Receipt};
 pub(super) use profile::Conduct;
@@ -95,6 +96,11 @@ impl Kitchens {
         (self.stats, self.classes.to_vec())
     }
 
+    /// Tickets to which something will still happen.
+    pub(super) fn open_count(&self) -> u64 {
+        self.tickets.iter().filter(|record| !record.is_over()).count() as u64
+    }
+
     /// The tickets from a number on, in order of arrival.
     pub(super) fn lines(&self, from: usize) -> impl Iterator<Item = TicketLine<'_>> {
         self.tickets.iter().skip(from).map(|record| {
@@ -108,6 +114,7 @@ impl Kitchens {
                 state: record.state,
                 begun_count: record.begun_count,
                 made_count: record.made_count,
+                courier_at: record.courier_at_ms.map(|ms| Instant { ms }),
             }
         })
     }

@@ -1,5 +1,6 @@
 //! One ticket as its outlet knows it.
 
+use levee_api::time::Instant;
 use serde::Serialize;
 
 use crate::sandbox::effects::Life;
@@ -41,6 +42,7 @@ pub(super) struct Record {
     pub(super) kitchen: u32,
     pub(super) version: u32,
     pub(super) ready_at_ms: u64,
+    pub(super) courier_at_ms: Option<u64>,
     pub(super) work: u32,
     pub(super) state: TicketState,
     pub(super) life: u32,
@@ -68,6 +70,7 @@ impl Record {
         Self {
             order: ticket.order.as_str().into(),
             ready_at_ms: ticket.ready_at.ms,
+            courier_at_ms: ticket.courier_at.map(|at| at.ms),
             work: ticket.work,
             state: TicketState::Received,
             ..Self::cancelled(kitchen, &ticket.ticket, ticket.version)
@@ -82,6 +85,7 @@ impl Record {
             kitchen,
             version,
             ready_at_ms: 0,
+            courier_at_ms: None,
             work: 0,
             state: TicketState::Cancelled,
             life: 0,
@@ -103,6 +107,7 @@ impl Record {
         self.version = ticket.version;
         self.order = ticket.order.as_str().into();
         self.ready_at_ms = ticket.ready_at.ms;
+        self.courier_at_ms = ticket.courier_at.map(|at| at.ms);
         self.work = ticket.work;
         let over = self.is_over();
         if over {
@@ -168,4 +173,6 @@ pub struct TicketLine<'a> {
     pub begun_count: u32,
     /// How many times it was made.
     pub made_count: u32,
+    /// When its courier is called, as the last version says; null where none takes it.
+    pub courier_at: Option<Instant>,
 }

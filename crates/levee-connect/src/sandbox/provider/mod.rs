@@ -93,6 +93,11 @@ impl Provider {
         self.stats
     }
 
+    /// Payments that can still be paid.
+    pub(super) fn open_count(&self) -> u64 {
+        self.payments.iter().filter(|record| record.is_open()).count() as u64
+    }
+
     /// The payments from a number on, in the order in which they were made.
     pub(super) fn lines(&self, from: usize) -> impl Iterator<Item = PaymentLine<'_>> {
         self.payments.iter().skip(from).map(|record| {

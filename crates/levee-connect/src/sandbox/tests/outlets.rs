@@ -59,7 +59,8 @@ fn tickets_are_made_and_levee_is_told_each_step() {
                 json!({
                     "ticket": format!("tkt_{number}"), "order": format!("ord_tkt_{number}"),
                     "vendor": "pos-a", "outlet_id": format!("o-{}", number % 40),
-                    "version": 5, "state": "collected", "begun_count": 1, "made_count": 1
+                    "version": 5, "state": "collected", "begun_count": 1, "made_count": 1,
+                    "courier_at": null
                 })
             );
         }

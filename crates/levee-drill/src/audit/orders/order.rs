@@ -101,6 +101,16 @@ impl Order {
         }
     }
 
+    /// Some of it, from its first and last cache lines: reading them brings it near.
+    pub(in crate::audit) fn glance(&self) -> u64 {
+        let [first, ..] = self.user.0;
+        u64::from(first) ^ self.promised_at_ms ^ self.unpaid_minor ^ u64::from(self.version)
+    }
+
+    pub(in crate::audit) fn voucher(&self) -> Option<VoucherNo> {
+        self.voucher
+    }
+
     pub(super) fn captured_minor(&self) -> u64 {
         if self.captured { self.payable_minor } else { 0 }
     }

@@ -71,8 +71,8 @@ impl Recount {
     }
 
     /// A provider took what it should not have: another amount than was to be paid, or under another
-    /// trade number, or under one that has paid something else. The order goes on as if it had not
-    /// been said, even where its time is over.
+    /// trade number, or under one that has paid another order. Nothing else becomes of the order, even
+    /// where its time is over.
     pub(in crate::audit) fn dispute(&mut self, ask: &RecordPayment, names: Names) {
         let PaymentEvent::Succeeded { captured_minor } = ask.event else {
             self.notes.note(format!("{:?} of a payment is disputed", ask.event));
@@ -83,30 +83,34 @@ impl Recount {
         self.notes.check(is_new, || {
             format!("{:?} of this trade for order {} was on record", ask.event, ask.order)
         });
-        let has_paid = self.references.knows(ReferenceKind::Payment, 0, names.reference);
-        let Some(before) = self.order(ask.order) else { return };
-        let (mut order, payable_minor) = (before, before.payable_minor);
+        let has_paid = self.references.is_known(ReferenceKind::Payment, 0, names.reference);
+        let Some(order) = self.orders.get_mut(ask.order.0) else {
+            self.notes.note(format!("there is no order {}", ask.order));
+            return;
+        };
+        let payable_minor = order.payable_minor;
         self.notes.check(payable_minor > 0, || {
             format!("a payment of order {}, where nothing is to be paid", ask.order)
         });
         let trade = (ask.provider, ask.trade);
         let known = *order.trade.get_or_insert(trade);
-        self.notes.check(has_paid || known != trade || captured_minor != payable_minor, || {
+        let is_wrong = known != trade || captured_minor != payable_minor || has_paid;
+        self.notes.check(is_wrong, || {
             format!("{captured_minor} are disputed, and were to be paid under this trade number")
         });
         order.disputed = true;
         self.tally.disputes += 1;
         self.tally.disputed_minor += i128::from(captured_minor);
-        self.follow(ask.order, &before, order, None);
     }
 
     pub(in crate::audit) fn settle_dispute(&mut self, ask: &SettleDispute) {
         self.check_reason(&ask.reason);
-        let Some(before) = self.order(ask.order) else { return };
-        let mut order = before;
-        self.notes.check(order.disputed, || format!("order {} is not disputed", ask.order));
-        order.disputed = false;
-        self.follow(ask.order, &before, order, None);
+        let Some(order) = self.orders.get_mut(ask.order.0) else {
+            self.notes.note(format!("there is no order {}", ask.order));
+            return;
+        };
+        let was_disputed = std::mem::replace(&mut order.disputed, false);
+        self.notes.check(was_disputed, || format!("order {} is not disputed", ask.order));
     }
 
     pub(in crate::audit) fn refund_result(&mut self, ask: RecordRefund, said: &OrderChange) {

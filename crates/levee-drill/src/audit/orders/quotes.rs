@@ -164,8 +164,14 @@ impl Recount {
         self.notes.check(is_theirs, || {
             format!("offer {place} of quote {number} is for {:?} and {}", offer.outlet, quote.work)
         });
-        // Held offers may become older than their time; nothing is promised for before.
-        let offered_ms = offer.ready_at_ms.max(self.now_ms);
+        // After an outage of ours it may be held for longer than it promises, and is promised for now.
+        let now_ms = self.now_ms;
+        let is_open =
+            self.outlets.get(ask.outlet).is_none_or(|outlet| outlet.hours.is_open_at(now_ms));
+        self.notes.check(offer.ready_at_ms >= now_ms || is_open, || {
+            format!("a promise for {now_ms}, when outlet {} is closed or has been", ask.outlet)
+        });
+        let offered_ms = offer.ready_at_ms.max(now_ms);
         self.notes.check(promised_ms == offered_ms, || {
             format!("{promised_ms} is promised where {offered_ms} was offered")
         });

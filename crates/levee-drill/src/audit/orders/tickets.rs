@@ -89,15 +89,16 @@ impl Recount {
         let Some(outlet) = self.outlets.get(to) else { return };
         let (within_ms, accept_ms) = (outlet.ready_within_ms, outlet.accept_within_ms);
         let is_paused = outlet.is_paused_at(now_ms);
-        let (from_ms, _) = outlet.hours.stretch_from(now_ms);
+        let (from_ms, until_ms) = outlet.hours.stretch_from(now_ms);
+        // Where it is ready before that, of which nothing is said, it can be fetched then.
+        let can_be_fetched = outlet.hours.is_open_at(before_ms) || until_ms == Some(before_ms);
         self.notes
             .check(!is_paused, || format!("order {number} is moved to {to}, which is paused"));
         if promised_ms > before_ms {
             self.check_promise(to, promised_ms, now_ms.saturating_add(within_ms).max(before_ms));
         } else {
-            // It is ready there at some time before, of which nothing is said.
-            self.notes.check(from_ms <= before_ms, || {
-                format!("order {number} is moved to {to}, which is closed until then")
+            self.notes.check(from_ms <= before_ms && can_be_fetched, || {
+                format!("order {number} is moved to {to}, which is closed until or at {before_ms}")
             });
         }
         order.move_to(to, promised_ms, (now_ms, now_ms.saturating_add(accept_ms)));

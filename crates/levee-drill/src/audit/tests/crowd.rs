@@ -213,7 +213,9 @@ impl Crowd {
             _ => PaymentEvent::Succeeded { captured_minor },
         };
         let mut trade = [if self.rng.u8(0..24) == 0 { 8 } else { 9 }; 16];
-        trade[..4].copy_from_slice(&order.0.to_le_bytes());
+        // Now and then somebody mistakes one order's payment for another's.
+        let of = if self.rng.u8(0..24) == 0 { self.below(self.orders) } else { order.0 };
+        trade[..4].copy_from_slice(&of.to_le_bytes());
         let provider = NameHash::of("sandbox");
         Command::RecordPayment(RecordPayment { order, provider, trade: TradeKey(trade), event })
     }

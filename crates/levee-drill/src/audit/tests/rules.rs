@@ -23,7 +23,8 @@ fn seen(state: &State, now_ms: u64, order: OrderNo) -> Option<Seen> {
 fn outlets() -> impl Iterator<Item = Command> {
     // The second is closed at night, which begins ten minutes after the crowd does.
     let day = DayPart { from_minute: 360, until_minute: 490 };
-    let offsets = vec![ZoneOffset { from_ms: 0, minutes: 480 }];
+    let set = |from_ms, minutes| ZoneOffset { from_ms, minutes };
+    let offsets = vec![set(0, 480), set(90_000_000, 400), set(180_000_000, 500)];
     (0..OUTLETS).map(move |number| {
         let hours = if number == 1 { vec![day] } else { Vec::new() };
         Command::PutOutlet(Box::new(PutOutlet {

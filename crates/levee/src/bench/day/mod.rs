@@ -1,11 +1,17 @@
-//! `levee bench day`: day one of a campaign, from the first claim to a clean audit. Everyone claims
-//! and redeems, many ask again, every answer is compared with what must come, and in the end the
-//! journal is recounted and compared with the answers.
+//! `levee bench day`: day one of a campaign, from the first claim to a clean audit. Everyone claims and
+//! orders; orders are paid, accepted, made and collected, over hundreds of thousands of outlets and
+//! nine hours of journal time; many ask again, every answer is compared with what must come, and in
+//! the end the journal is recounted and compared with the answers.
 
+mod clock;
 mod expect;
+mod goes_on;
+mod lines;
 mod play;
 mod shape;
 mod tally;
+mod town;
+mod wheel;
 
 use std::path::PathBuf;
 use std::sync::atomic::Ordering::Relaxed;
@@ -13,26 +19,39 @@ use std::time::Instant;
 
 use anyhow::{Result, ensure};
 use levee_api::port::Submit;
-use levee_drill::audit::{AuditReport, CountsReport, audit};
+use levee_drill::audit::{AuditReport, CountsReport, OrdersReport, audit};
 use levee_engine::SnapshotPlan;
 use serde::Serialize;
 
+use self::clock::DayClock;
 use self::play::{Play, Seen};
-use self::shape::{FACE_MINOR, ROLLBACK_WITHIN};
+use self::shape::FACE_MINOR;
 use self::tally::{Tally, mark};
+use self::town::Town;
 use super::stage::{Campaign, Folder, Stage, config, no_snapshots};
 use super::{AckMs, each_of, latencies, per_s, report, resident_bytes};
 use crate::Ending;
 
+/// How long a use can be undone; longer than the day.
+const ROLLBACK_WITHIN: &str = "PT24H";
+
+/// At most this part of all users have an ask under way, and at least so many: two vectors.
+const UNDER_WAY_SHARE: u32 = 256;
+const IN_FLIGHT_MIN: u32 = 1_024;
+
 #[derive(clap::Args)]
 pub(super) struct Args {
-    /// Users, each of whom claims and redeems.
-    #[arg(long, default_value_t = 10_000_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000_000))]
+    /// Users, each of whom claims and orders.
+    #[arg(long, default_value_t = 10_000_000, value_parser = clap::value_parser!(u32).range(20_000..=1_000_000_000))]
     users: u32,
-    /// Draws who asks again, and the order of the redemptions.
+    /// Outlets that make the orders.
+    #[arg(long, default_value_t = 300_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    outlets: u32,
+    /// Draws who asks again, where and when users order, and what.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Asks under way at most.
+    /// Asks under way at most; fewer where there are few users, so that an order does not take hours
+    /// of the day from one step to the next.
     #[arg(long, default_value_t = 32_768, value_parser = clap::value_parser!(u32).range(1_024..=1_048_576))]
     in_flight: u32,
     /// Take snapshots as a server does.
@@ -51,18 +70,21 @@ struct Figures {
     /// From the first ask to the end of the audit.
     seconds: f64,
     users: u32,
+    outlets: u32,
     seed: u64,
+    /// Placed, paid, accepted, ready and collected.
+    orders: u64,
     /// Asked and answered.
     commands: u64,
     /// Of them, asks for what was answered before, which must be answered with the same.
     retries: u64,
+    /// Orders that an outlet was too busy for, and that went to another one.
+    outlet_busy: u64,
     wrong_answers: u64,
     /// The first of them in full.
     wrong: Vec<String>,
     audit: AuditFigures,
-    /// From the first ask to the last acknowledgement.
-    play_seconds: f64,
-    stop_seconds: f64,
+    stages: Stages,
     commands_per_s: f64,
     ack_ms: AckMs,
     /// Memory that the engine took from before the campaign was funded to the last answer. The
@@ -72,15 +94,25 @@ struct Figures {
     journal_bytes_per_user: f64,
 }
 
+/// Where the time went; the outlets' documents are put before the first claim.
+#[derive(Debug, Serialize)]
+struct Stages {
+    outlets_seconds: f64,
+    /// From the first ask to the last acknowledgement.
+    play_seconds: f64,
+    stop_seconds: f64,
+    audit_seconds: f64,
+}
+
 #[derive(Debug, Serialize)]
 struct AuditFigures {
     /// The recount finds nothing wrong, comes to the counts of this day, and the journal holds the
     /// answers that were given and no others.
     ok: bool,
-    seconds: f64,
     /// In the journal.
     commands: u64,
     counts: CountsReport,
+    orders: OrdersReport,
     spent_minor: i128,
     difference_count: u64,
     /// The journal holds what was answered.
@@ -90,7 +122,10 @@ struct AuditFigures {
 pub(super) fn run(args: &Args) -> Result<Ending> {
     let folder = Folder::new(args.data.as_ref())?;
     let plan = if args.snapshots { SnapshotPlan::default() } else { no_snapshots() };
-    let stage = Stage::start(&config(&folder.path, args.in_flight, plan))?;
+    let clock = DayClock::new();
+    let of_engine = clock.clone();
+    let config = config(&folder.path, args.in_flight, plan);
+    let stage = Stage::start_with(&config, |_| of_engine)?;
     let campaign = Campaign {
         id: "day-one",
         face_minor: FACE_MINOR,
@@ -99,7 +134,12 @@ pub(super) fn run(args: &Args) -> Result<Ending> {
         request: 1,
     };
     let number = stage.create_campaign(&campaign)?;
-    let play = Play::new(&stage, args.users, args.in_flight, args.seed);
+    let town = Town::new(args.seed, args.outlets);
+    let opening = Instant::now();
+    town.open(&stage)?;
+    let outlets_seconds = opening.elapsed().as_secs_f64();
+    let in_flight = args.in_flight.min(args.users / UNDER_WAY_SHARE).max(IN_FLIGHT_MIN);
+    let play = Play::new(&stage, (clock, town), args.users, in_flight, args.seed);
     let memory_before = resident_bytes("self")?;
     stage.fund_and_open(&campaign)?;
     let journal_before = stage.engine.vitals().journal_bytes.load(Relaxed);
@@ -120,20 +160,24 @@ pub(super) fn run(args: &Args) -> Result<Ending> {
             journaled.add(mark);
         }
     })?;
-    let audit = judge(&found, &seen, args.users, journaled, auditing.elapsed().as_secs_f64())?;
+    let audit_seconds = auditing.elapsed().as_secs_f64();
+    let audit = judge(&found, &seen, args.users, journaled)?;
     let latencies = std::mem::replace(&mut seen.latencies, latencies());
+    let play_seconds = seen.seconds;
     let figures = Figures {
-        seconds: started.elapsed().as_secs_f64(),
+        seconds: outlets_seconds + started.elapsed().as_secs_f64(),
         users: args.users,
+        outlets: args.outlets,
         seed: args.seed,
+        orders: seen.collected,
         commands: seen.asked,
         retries: seen.retries,
+        outlet_busy: seen.busy,
         wrong_answers: seen.wrong,
         wrong: seen.wrong_kept,
         audit,
-        play_seconds: seen.seconds,
-        stop_seconds,
-        commands_per_s: per_s(seen.asked, seen.seconds),
+        stages: Stages { outlets_seconds, play_seconds, stop_seconds, audit_seconds },
+        commands_per_s: per_s(seen.asked, play_seconds),
         ack_ms: AckMs::of(&latencies),
         bytes_per_user: each_of(memory, args.users),
         journal_bytes_per_user: each_of(journal, args.users),
@@ -143,32 +187,28 @@ pub(super) fn run(args: &Args) -> Result<Ending> {
 }
 
 /// Compares the recount with what this day must come to.
-fn judge(
-    found: &AuditReport,
-    seen: &Seen,
-    users: u32,
-    journaled: Tally,
-    seconds: f64,
-) -> Result<AuditFigures> {
+fn judge(found: &AuditReport, seen: &Seen, users: u32, journaled: Tally) -> Result<AuditFigures> {
     ensure!(found.campaigns.len() == 1, "the journal holds {} campaigns", found.campaigns.len());
-    let (counts, money) = (found.campaigns[0].counts, found.campaigns[0].money);
-    let expected = CountsReport {
-        claims: u64::from(users),
-        vouchers_live: seen.rolled_back,
-        vouchers_redeemed: u64::from(users) - seen.rolled_back,
-        ..CountsReport::default()
-    };
+    let (counts, money, orders) =
+        (found.campaigns[0].counts, found.campaigns[0].money, found.orders);
+    let users = u64::from(users);
+    let expected =
+        CountsReport { claims: users, vouchers_redeemed: users, ..CountsReport::default() };
     let answers_match = journaled == seen.acknowledged;
+    let subsidy_minor = i128::from(FACE_MINOR) * i128::from(users);
     let ok = found.ok
         && found.closed_cleanly
         && answers_match
         && counts == expected
-        && money.spent_minor == i128::from(seen.spent_minor);
+        && (seen.placed, seen.collected) == (users, users)
+        && (orders.placed, orders.states.collected) == (users, users)
+        && (money.spent_minor, orders.subsidy_minor) == (subsidy_minor, subsidy_minor)
+        && orders.captured_minor == i128::from(seen.captured_minor);
     Ok(AuditFigures {
         ok,
-        seconds,
         commands: found.commands,
         counts,
+        orders,
         spent_minor: money.spent_minor,
         difference_count: found.difference_count,
         answers_match,
@@ -176,14 +216,27 @@ fn judge(
 }
 
 fn print(figures: &Figures) {
-    let audit = &figures.audit;
+    let (audit, stages) = (&figures.audit, &figures.stages);
     println!(
-        "{} users in {:.2} s: played in {:.2} s, stopped in {:.2} s, audited in {:.2} s",
-        figures.users, figures.seconds, figures.play_seconds, figures.stop_seconds, audit.seconds
+        "{} users, {} orders at {} outlets in {:.2} s: outlets {:.2} s, played in {:.2} s, stopped \
+         in {:.2} s, audited in {:.2} s",
+        figures.users,
+        figures.orders,
+        figures.outlets,
+        figures.seconds,
+        stages.outlets_seconds,
+        stages.play_seconds,
+        stages.stop_seconds,
+        stages.audit_seconds
     );
     println!(
         "{} commands, {} of them retries: {:.0} durable answers/s",
         figures.commands, figures.retries, figures.commands_per_s
+    );
+    let orders = &audit.orders;
+    println!(
+        "outlets were too busy {} times; {} of {} orders later than promised",
+        figures.outlet_busy, orders.late, orders.made
     );
     println!("acknowledged after {}", figures.ack_ms);
     println!(
@@ -201,10 +254,11 @@ fn print(figures: &Figures) {
     );
     if !audit.ok {
         println!(
-            "  {} differences; the journal {} the answers; counts {:?}",
+            "  {} differences; the journal {} the answers; counts {:?}, orders {:?}",
             audit.difference_count,
             if audit.answers_match { "holds" } else { "does NOT hold" },
-            audit.counts
+            audit.counts,
+            orders
         );
     }
 }

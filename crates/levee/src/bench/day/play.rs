@@ -1,8 +1,9 @@
-//! Plays the day: many users at once, each of whom asks, waits for the answer and goes on from it.
+//! Plays the day: many users at once, each of whom asks, waits for the answer and goes on from it;
+//! and outlets and a payment provider that do the same for each order.
 //!
 //! One thread asks and looks. What it knows of an ask under way stands in a slot, and the ticket is
 //! the slot's number; what it knows of a user who is through with the claim are two numbers in a
-//! pool. So nothing is searched for, and nothing allocated for an ask or an answer.
+//! pool. So nothing is searched for, and nothing allocated for an answer.
 
 use std::time::Instant;
 
@@ -13,62 +14,50 @@ use levee_core::types::{CampaignNo, Command};
 
 use super::super::inbox::Delivery;
 use super::super::rush::claim;
-use super::super::stage::{Stage, micros, mix};
+use super::super::stage::{Stage, micros};
 use super::super::{latencies, narrow};
+use super::clock::DayClock;
 use super::expect::{Kind, Told, told};
-use super::shape::{Manner, Shape, Try, redeem, roll_back};
+use super::lines::{Draws, Line, Next};
+use super::shape::{Manner, Shape, Try, pay, place, step};
 use super::tally::Tally;
+use super::town::Town;
+use super::wheel::Wheel;
 
 /// Asks handed over at a time, as a gate thread does once a turn.
-const VECTOR: usize = 512;
+pub(super) const VECTOR: usize = 512;
 
-/// While users still claim, every third vector redeems: the rush is for claims, and vouchers are
-/// used from its first minute on.
+/// While users still claim, every third vector of users orders: the rush is for claims, and vouchers
+/// are used from its first minute on.
 const CLAIM_TURNS: u32 = 2;
 
-/// Of those who ask again much later, a sixteenth of a vector asks now. More than come, so that the
-/// line of those who wait stays at its least length.
-const LATER_PER_VECTOR: usize = VECTOR / 16;
+/// Orders are placed over so much time of the day: the reference day had ten million before its
+/// ninth hour.
+const DAY_MS: u64 = 9 * 3_600_000;
 
-/// The least length of that line, as a share of all users: on average they wait for as many others
-/// as there are in it, divided by the share of those who wait at all.
-const LATER_SHARE: usize = 500;
+/// When nobody asks any more, time goes on in such steps.
+const STEP_MS: u64 = 60_000;
+
+/// An order is fetched so long after it is ready.
+pub(super) const FETCHED_AFTER_MS: u64 = 3 * 60_000;
+
+/// Outlets that a user asks at most.
+const TRIES_MAX: u8 = 32;
 
 /// How many wrong answers are told in full.
-const WRONG_KEPT_MAX: usize = 5;
+pub(super) const WRONG_KEPT_MAX: usize = 5;
 
 /// No slot.
-const NONE: u32 = u32::MAX;
+pub(super) const NONE: u32 = u32::MAX;
 
 /// One ask under way.
 #[derive(Clone, Copy)]
-struct Slot {
-    kind: Kind,
-    user: u32,
-    /// The voucher, or the redemption that is rolled back.
-    number: u32,
+pub(super) struct Slot {
+    pub(super) next: Next,
     /// The slot of the same ask made a second time in this vector.
-    twin: u32,
+    pub(super) twin: u32,
     /// When its vector was handed over.
     asked_us: u64,
-    /// For what is asked again: the mark of the first answer.
-    first: u64,
-}
-
-/// An ask to be made.
-#[derive(Clone, Copy)]
-struct Next {
-    kind: Kind,
-    user: u32,
-    number: u32,
-    first: u64,
-}
-
-/// What asks again, by lane.
-#[derive(Default)]
-struct Line {
-    soon: Vec<Next>,
-    later: Vec<Next>,
 }
 
 /// What was seen of the day.
@@ -77,80 +66,97 @@ pub(super) struct Seen {
     pub(super) latencies: Histogram<u64>,
     /// All asks.
     pub(super) asked: u64,
-    /// Those of them that no new user and no new voucher made.
+    /// Those of them that nothing new made.
     pub(super) retries: u64,
+    /// Orders that went to another outlet, because one could not have them ready in time.
+    pub(super) busy: u64,
     pub(super) acknowledged: Tally,
-    pub(super) redeemed: u64,
-    pub(super) rolled_back: u64,
-    pub(super) spent_minor: u64,
+    pub(super) placed: u64,
+    pub(super) collected: u64,
+    pub(super) captured_minor: u64,
     pub(super) wrong: u64,
     pub(super) wrong_kept: Vec<String>,
 }
 
-/// Between two states of the generator of the drawings (splitmix64).
-const DRAW_STEP: u64 = 0x9e37_79b9_7f4a_7c15;
-
-/// A place below `len`, which is below 2^32 (Lemire 2019, without his last step: a bias of 2^-32 is
-/// none here).
-fn place_of(drawn: u64, len: usize) -> usize {
-    let place = ((mix(drawn) >> 32) * len as u64) >> 32;
-    usize::try_from(place).expect("below a length")
-}
-
-pub(super) struct Play<'a> {
-    stage: &'a Stage,
-    campaign: CampaignNo,
-    users: u32,
-    seed: u64,
-    started: Instant,
-    drawn: u64,
-    turn: u32,
-    next_user: u32,
-    slots: Vec<Slot>,
-    free: Vec<u32>,
-    /// Users with their vouchers, which they have not used.
-    through: Vec<(u32, u32)>,
-    claims: Line,
-    redemptions: Line,
-    asks: Vec<Ask>,
-    seen: Seen,
-}
-
-impl<'a> Play<'a> {
-    /// Its memory is there afterwards, so that what the engine takes can be told from it.
-    pub(super) fn new(stage: &'a Stage, users: u32, in_flight: u32, seed: u64) -> Self {
-        let slot =
-            Slot { kind: Kind::Claim, user: 0, number: 0, twin: NONE, asked_us: 0, first: 0 };
-        let mut through = vec![(NONE, NONE); users as usize];
-        through.clear();
-        let seen = Seen {
+impl Seen {
+    fn new() -> Self {
+        Self {
             seconds: 0.0,
             latencies: latencies(),
             asked: 0,
             retries: 0,
+            busy: 0,
             acknowledged: Tally::default(),
-            redeemed: 0,
-            rolled_back: 0,
-            spent_minor: 0,
+            placed: 0,
+            collected: 0,
+            captured_minor: 0,
             wrong: 0,
             wrong_kept: Vec::new(),
-        };
+        }
+    }
+}
+
+pub(super) struct Play<'a> {
+    stage: &'a Stage,
+    pub(super) clock: DayClock,
+    pub(super) town: Town,
+    campaign: CampaignNo,
+    users: u32,
+    pub(super) seed: u64,
+    started: Instant,
+    draws: Draws,
+    turn: u32,
+    next_user: u32,
+    pub(super) slots: Vec<Slot>,
+    free: Vec<u32>,
+    /// Users with their vouchers, who have not ordered.
+    pub(super) through: Vec<(u32, u32)>,
+    /// How many of them have, whether or not it is answered.
+    ordering: u32,
+    pub(super) claims: Line,
+    pub(super) orders: Line,
+    /// Payments and tickets.
+    pub(super) callbacks: Line,
+    /// What outlets and users do with orders at some time.
+    pub(super) wheel: Wheel<Next>,
+    asks: Vec<Ask>,
+    pub(super) seen: Seen,
+}
+
+impl<'a> Play<'a> {
+    /// Its memory is there afterwards, so that what the engine takes can be told from it.
+    pub(super) fn new(
+        stage: &'a Stage,
+        (clock, town): (DayClock, Town),
+        users: u32,
+        in_flight: u32,
+        seed: u64,
+    ) -> Self {
+        let next = Next { kind: Kind::Claim, user: 0, number: 0, tries: 0, first: 0 };
+        let slot = Slot { next, twin: NONE, asked_us: 0 };
+        let mut through = vec![(NONE, NONE); users as usize];
+        through.clear();
         Self {
             stage,
+            clock,
+            town,
             campaign: CampaignNo(0),
             users,
             seed,
             started: Instant::now(),
-            drawn: seed,
+            draws: Draws(seed),
             turn: 0,
             next_user: 0,
             slots: vec![slot; in_flight as usize],
             free: (0..in_flight).rev().collect(),
             through,
+            ordering: 0,
             claims: Line::default(),
-            redemptions: Line::default(),
+            orders: Line::default(),
+            callbacks: Line::default(),
+            wheel: Wheel::new(),
             asks: Vec::new(),
-            seen,
+            seen: Seen::new(),
         }
     }
 
@@ -184,110 +190,133 @@ impl<'a> Play<'a> {
     /// Asks as much as may be under way, and as there is to ask.
     fn ask(&mut self) -> Result<()> {
         while self.free.len() >= VECTOR {
-            let claims_left = self.next_user < self.users || !self.claims.soon.is_empty();
-            self.turn += 1;
-            let redeems = !claims_left
-                || self.turn.is_multiple_of(CLAIM_TURNS + 1) && self.through.len() >= VECTOR;
+            self.move_on();
             let asked_us = micros(Instant::now(), self.started);
             self.asks.reserve(VECTOR);
-            let priority = if redeems {
-                self.fill_redemptions(asked_us);
-                Priority::Redeem
-            } else {
-                self.fill_claims(asked_us);
-                Priority::Claim
+            let Some(priority) = self.fill(asked_us) else {
+                let waits = self.free.len() == self.slots.len();
+                let Some(next_ms) = self.wheel.next_ms().filter(|_| waits) else { return Ok(()) };
+                self.clock.move_to(next_ms + STEP_MS);
+                continue;
             };
-            if self.asks.is_empty() && redeems {
-                // Only those are left who come back to a claim of long ago.
-                self.fill_claims(asked_us);
-            }
-            if self.asks.is_empty() {
-                return Ok(());
-            }
             self.seen.asked += self.asks.len() as u64;
             self.stage.submit(priority, Instant::now(), &mut self.asks)?;
         }
         Ok(())
     }
 
-    fn fill_claims(&mut self, asked_us: u64) {
-        while self.asks.len() < VECTOR
-            && let Some(next) = self.claims.soon.pop()
-        {
-            self.put(next, asked_us);
+    /// It is as late as many orders have been placed; what is due by now comes into its line.
+    fn move_on(&mut self) {
+        let users = u64::from(self.users.max(1));
+        self.clock.move_to(u64::from(self.ordering) * DAY_MS / users);
+        let now_ms = self.clock.passed_ms();
+        while let Some(due) = self.wheel.pop(now_ms) {
+            self.callbacks.soon.extend(due);
         }
-        self.fill_later(asked_us, self.next_user == self.users, |play| &mut play.claims);
+    }
+
+    /// One vector of one lane, and which; `None` when there is nothing to ask.
+    fn fill(&mut self, asked_us: u64) -> Option<Priority> {
+        self.turn += 1;
+        let claims_left = self.next_user < self.users || !self.claims.soon.is_empty();
+        let orders = !claims_left
+            || self.turn.is_multiple_of(CLAIM_TURNS + 1) && self.through.len() >= VECTOR;
+        let users = if orders {
+            [Priority::Redeem, Priority::Claim]
+        } else {
+            [Priority::Claim, Priority::Redeem]
+        };
+        let all = if self.callbacks.soon.len() >= VECTOR {
+            [Priority::Callback, users[0], users[1]]
+        } else {
+            [users[0], users[1], Priority::Callback]
+        };
+        all.into_iter().find(|priority| {
+            match priority {
+                Priority::Claim => self.fill_claims(asked_us),
+                Priority::Redeem => self.fill_orders(asked_us),
+                _ => self.fill_callbacks(asked_us),
+            }
+            !self.asks.is_empty()
+        })
+    }
+
+    fn fill_claims(&mut self, asked_us: u64) {
+        let over = self.next_user == self.users;
+        self.fill_line(asked_us, over, |play| &mut play.claims);
         while self.asks.len() + 1 < VECTOR && self.next_user < self.users {
             let user = self.next_user;
             self.next_user += 1;
-            let next = Next { kind: Kind::Claim, user, number: 0, first: 0 };
-            let shape = Shape::of(self.seed, user);
-            self.put_first(next, shape.claim(), Kind::ClaimAgain, asked_us);
+            let next = Next { kind: Kind::Claim, user, number: 0, tries: 0, first: 0 };
+            let twice = Shape::of(self.seed, user).claim() == Manner::Twice;
+            self.put_first(next, twice.then_some(Kind::ClaimAgain), asked_us);
         }
     }
 
-    fn fill_redemptions(&mut self, asked_us: u64) {
-        while self.asks.len() < VECTOR
-            && let Some(next) = self.redemptions.soon.pop()
-        {
-            self.put(next, asked_us);
-        }
-        let over = self.next_user == self.users && self.through.is_empty();
-        self.fill_later(asked_us, over, |play| &mut play.redemptions);
+    fn fill_orders(&mut self, asked_us: u64) {
+        let over = self.ordering == self.users;
+        self.fill_line(asked_us, over, |play| &mut play.orders);
         // In no order that the claims had: any of those who may.
         self.look_ahead();
-        while self.asks.len() + 1 < VECTOR && !self.through.is_empty() {
-            let place = self.draw(self.through.len());
+        while self.asks.len() < VECTOR && !self.through.is_empty() {
+            let place = self.draws.below(self.through.len());
             let (user, number) = self.through.swap_remove(place);
-            let next = Next { kind: Kind::Redeem, user, number, first: 0 };
-            let shape = Shape::of(self.seed, user);
-            self.put_first(next, shape.redemption(), Kind::RedeemAgain, asked_us);
+            self.ordering += 1;
+            self.put(Next { kind: Kind::Place, user, number, tries: 0, first: 0 }, asked_us);
         }
     }
 
-    fn fill_later(&mut self, asked_us: u64, over: bool, line: fn(&mut Self) -> &mut Line) {
-        let least = if over { 0 } else { self.users as usize / LATER_SHARE };
-        let mut left = if over { VECTOR } else { LATER_PER_VECTOR };
-        while left > 0 && self.asks.len() < VECTOR && line(self).later.len() > least {
-            let len = line(self).later.len();
-            let place = self.draw(len);
-            let next = line(self).later.swap_remove(place);
+    fn fill_callbacks(&mut self, asked_us: u64) {
+        let over = self.ordering == self.users;
+        self.fill_line(asked_us, over, |play| &mut play.callbacks);
+    }
+
+    /// Those of a line who ask soon, then some of those who ask later.
+    fn fill_line(&mut self, asked_us: u64, over: bool, line: fn(&mut Self) -> &mut Line) {
+        while self.asks.len() + 1 < VECTOR
+            && let Some(next) = line(self).soon.pop_front()
+        {
+            let shape = Shape::of(self.seed, next.user);
+            let twin = match next.kind {
+                Kind::Pay if shape.payment() == Manner::Twice => Some(Kind::PayAgain),
+                Kind::Accept if shape.acceptance() == Manner::Twice => Some(Kind::AcceptAgain),
+                _ => None,
+            };
+            self.put_first(next, twin, asked_us);
+        }
+        let mut taken = 0;
+        let mut draws = self.draws;
+        let users = self.users;
+        while self.asks.len() < VECTOR
+            && let Some(next) = line(self).pop_later(taken, users, over, &mut draws)
+        {
             self.put(next, asked_us);
-            left -= 1;
+            taken += 1;
         }
-    }
-
-    fn draw(&mut self, len: usize) -> usize {
-        self.drawn = self.drawn.wrapping_add(DRAW_STEP);
-        place_of(self.drawn, len)
+        self.draws = draws;
     }
 
     /// Looks at those who will be drawn next: loads that wait for nothing go on at once, while each
     /// drawing would wait for its own.
     fn look_ahead(&self) {
         let len = self.through.len();
-        let mut drawn = self.drawn;
-        let users = (0..len.min(VECTOR)).map(|taken| {
-            drawn = drawn.wrapping_add(DRAW_STEP);
-            self.through[place_of(drawn, len - taken)].0
-        });
+        let mut draws = self.draws;
+        let users = (0..len.min(VECTOR)).map(|taken| self.through[draws.below(len - taken)].0);
         std::hint::black_box(users.fold(0, |all, user| all ^ user));
     }
 
-    /// An ask for the first time, and the same again if it is tapped twice.
-    fn put_first(&mut self, next: Next, manner: Manner, again: Kind, asked_us: u64) {
+    /// An ask for the first time, and the same again if it comes twice.
+    fn put_first(&mut self, next: Next, again: Option<Kind>, asked_us: u64) {
         let slot = self.put(next, asked_us);
-        if manner == Manner::TappedTwice {
-            let twin = self.put(Next { kind: again, ..next }, asked_us);
-            self.slots[slot as usize].twin = twin;
+        if let Some(kind) = again {
+            self.slots[slot as usize].twin = self.put(Next { kind, ..next }, asked_us);
         }
     }
 
     fn put(&mut self, next: Next, asked_us: u64) -> u32 {
-        let Next { kind, user, number, first } = next;
         let slot = self.free.pop().expect("a vector's worth was free");
-        self.slots[slot as usize] = Slot { kind, user, number, twin: NONE, asked_us, first };
-        self.seen.retries += u64::from(kind.is_retry());
+        self.slots[slot as usize] = Slot { next, twin: NONE, asked_us };
+        self.seen.retries += u64::from(next.kind.is_retry());
         let ask = Ask {
             ticket: u64::from(slot),
             within_ms: u32::MAX,
@@ -298,37 +327,37 @@ impl<'a> Play<'a> {
     }
 
     fn command(&self, next: Next) -> Command {
-        let Next { kind, user, number, .. } = next;
+        let Next { kind, user, number, tries, .. } = next;
         let shape = Shape::of(self.seed, user);
+        let outlet = self.town.outlet(user, tries);
+        if let Some((taken, version)) = kind.step() {
+            return step(number, outlet, taken, version);
+        }
         match kind {
             Kind::Claim | Kind::ClaimAgain => claim(self.campaign, user),
-            Kind::Redeem | Kind::RedeemAgain => redeem(shape, user, number, Try::First),
-            Kind::OtherKey => redeem(shape, user, number, Try::OtherKey),
-            Kind::OtherBill => redeem(shape, user, number, Try::OtherBill),
-            Kind::RollBack => roll_back(user, number),
+            Kind::Pay | Kind::PayAgain => pay(shape, user, number),
+            Kind::OtherOrder => place(shape, user, number, outlet, Try::Other),
+            _ => place(shape, user, number, outlet, Try::First),
         }
     }
 
-    /// Looks at answers, each against what must come, and lets its user go on from it.
+    /// Looks at answers, each against what must come, and goes on from it.
     fn look(&mut self, replies: impl Iterator<Item = (u64, Reply)>, now_us: u64) {
         let (mut run, mut run_asked_us) = (0, 0);
         for (ticket, reply) in replies {
             let place = narrow(ticket);
             let slot = self.slots[place as usize];
             self.free.push(place);
-            let shape = Shape::of(self.seed, slot.user);
-            match told(slot.kind, slot.first, shape, &reply) {
-                Some(Told::Claimed { voucher, mark }) => self.claimed(slot, shape, voucher, mark),
-                Some(Told::Redeemed { redemption, mark }) => {
-                    self.redeemed(slot, shape, redemption, mark);
-                }
-                Some(Told::RolledBack { mark }) => {
-                    self.seen.acknowledged.add(mark);
-                    self.seen.rolled_back += 1;
-                    self.seen.spent_minor -= u64::from(shape.discount_minor());
+            match told(slot.next.kind, slot.next.first, &reply) {
+                Some(Told::New { number, mark }) => self.new_number(slot, number, mark),
+                Some(Told::On { mark }) => self.on(slot, mark),
+                Some(Told::Busy) if slot.next.tries < TRIES_MAX => {
+                    self.seen.busy += 1;
+                    let tries = slot.next.tries + 1;
+                    self.orders.soon.push_back(Next { tries, ..slot.next });
                 }
                 Some(Told::Nothing) => {}
-                None => self.wrong(slot, &reply),
+                Some(Told::Busy) | None => self.wrong(slot.next, &reply),
             }
             // Most of a vector is answered in one batch: one place in the histogram for many.
             if slot.asked_us != run_asked_us && run > 0 {
@@ -343,55 +372,5 @@ impl<'a> Play<'a> {
     fn note(&mut self, now_us: u64, asked_us: u64, count: u64) {
         let us = now_us.saturating_sub(asked_us).max(1);
         self.seen.latencies.saturating_record_n(us, count);
-    }
-
-    fn claimed(&mut self, slot: Slot, shape: Shape, voucher: u32, mark: u64) {
-        self.seen.acknowledged.add(mark);
-        self.through.push((slot.user, voucher));
-        let again = Next { kind: Kind::ClaimAgain, user: slot.user, number: voucher, first: mark };
-        match shape.claim() {
-            Manner::TappedTwice => self.expect_of_twin(slot, mark),
-            Manner::Lost => self.claims.soon.push(again),
-            Manner::Reopened => self.claims.later.push(again),
-            _ => {}
-        }
-    }
-
-    fn redeemed(&mut self, slot: Slot, shape: Shape, redemption: u32, mark: u64) {
-        self.seen.acknowledged.add(mark);
-        self.seen.redeemed += 1;
-        self.seen.spent_minor += u64::from(shape.discount_minor());
-        let Slot { user, number, .. } = slot;
-        let again = |kind| Next { kind, user, number, first: mark };
-        let line = &mut self.redemptions;
-        match shape.redemption() {
-            Manner::Once => {}
-            Manner::TappedTwice => self.expect_of_twin(slot, mark),
-            Manner::Lost => line.soon.push(again(Kind::RedeemAgain)),
-            Manner::Reopened => line.later.push(again(Kind::RedeemAgain)),
-            Manner::OtherKey => line.later.push(again(Kind::OtherKey)),
-            Manner::OtherBill => line.later.push(again(Kind::OtherBill)),
-            Manner::RolledBack => {
-                line.soon.push(Next { number: redemption, ..again(Kind::RollBack) });
-            }
-        }
-    }
-
-    /// The second of two equal asks is answered after the first, with the same.
-    fn expect_of_twin(&mut self, slot: Slot, mark: u64) {
-        if slot.twin != NONE {
-            self.slots[slot.twin as usize].first = mark;
-        }
-    }
-
-    #[cold]
-    fn wrong(&mut self, slot: Slot, reply: &Reply) {
-        self.seen.wrong += 1;
-        if self.seen.wrong_kept.len() < WRONG_KEPT_MAX {
-            let Slot { kind, user, number, .. } = slot;
-            self.seen
-                .wrong_kept
-                .push(format!("user {user}, {kind:?} with number {number}: {reply:?}"));
-        }
     }
 }

@@ -1,56 +1,49 @@
-//! The shape of the day: who asks for the same thing again, and how. Drawn from the seed and the
-//! user's number alone, so that the same seed plays the same day.
+//! The shape of the day: what each user orders, who asks for the same thing again, and how. Drawn
+//! from the seed and the user's number alone, so that the same seed plays the same day.
 //!
 //! The shares are those of an app on crowded mobile networks, rather high than low: a retry is what
 //! finds out whether an answer holds.
 
 use levee_core::types::{
-    Bill, Categories, Command, RedeemVoucher, RedemptionNo, Reference, RequestKey,
-    RollBackRedemption, VoucherNo,
+    Categories, Command, MoveTicket, NameHash, OrderLine, OrderNo, OutletNo, PaymentEvent,
+    PlaceOrder, RecordPayment, RequestKey, TicketStep, TradeKey, VoucherNo,
 };
 
 use super::super::stage::{key_bytes, mix, pseudonym};
 
-/// Two taps on one button: the same ask twice in one vector, so mostly in one batch.
-const TAPPED_TWICE_PER_MILLE: u64 = 20;
+/// Two taps on one button, or a callback that comes twice: the same ask twice in one vector, so
+/// mostly in one batch. Orders are not tapped twice in one vector: the outlet may be busy for one and
+/// not for the other.
+const TWICE_PER_MILLE: u64 = 20;
 
-/// The answer was lost on its way, and the app asks again as soon as its connection is back.
+/// The answer was lost on its way, and whoever asked asks again as soon as the connection is back.
 const LOST_PER_MILLE: u64 = 20;
 
 /// The app was closed before the answer came, and asks when it is opened again, much later.
 const REOPENED_PER_MILLE: u64 = 20;
 
-/// The till lost its request key and asks with another one for the same bill.
-const OTHER_KEY_PER_MILLE: u64 = 5;
-
-/// Somebody shows a used voucher for another bill.
-const OTHER_BILL_PER_MILLE: u64 = 5;
-
-/// A bill is cancelled soon after it was paid.
-const ROLLED_BACK_PER_MILLE: u64 = 5;
+/// Somebody uses the voucher for another order, too.
+const OTHER_ORDER_PER_MILLE: u64 = 5;
 
 /// What a voucher is worth.
 pub(super) const FACE_MINOR: u32 = 2_500;
 
-/// How long a redemption can be undone; longer than any bench.
-pub(super) const ROLLBACK_WITHIN: &str = "PT24H";
-pub(super) const ROLLBACK_WITHIN_MS: u64 = 24 * 3_600_000;
+/// How long an order may be paid.
+pub(super) const PAY_WITHIN_MS: u64 = 15 * 60_000;
 
-/// Bills, so that some are below the face and leave a rest.
-const BILL_MINOR_MIN: u64 = 1_000;
-const BILL_MINOR_MAX: u64 = 9_999;
+/// Totals: something is always left to pay.
+const TOTAL_MINOR_MIN: u64 = 2_600;
+const TOTAL_MINOR_MAX: u64 = 9_999;
 
 /// How something is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Manner {
     Once,
-    TappedTwice,
+    Twice,
     Lost,
     Reopened,
-    /// Redemptions only, from here on.
-    OtherKey,
-    OtherBill,
-    RolledBack,
+    /// Orders only.
+    OtherOrder,
 }
 
 /// The day of one user.
@@ -65,35 +58,47 @@ impl Shape {
     }
 
     pub(super) fn claim(self) -> Manner {
-        manner(self.drawn & 0xffff, &MANNERS[..3])
+        use Manner::{Lost, Reopened, Twice};
+        let shares =
+            [(Twice, TWICE_PER_MILLE), (Lost, LOST_PER_MILLE), (Reopened, REOPENED_PER_MILLE)];
+        manner(self.drawn, &shares)
     }
 
-    pub(super) fn redemption(self) -> Manner {
-        manner(self.drawn >> 16 & 0xffff, &MANNERS)
+    pub(super) fn order(self) -> Manner {
+        use Manner::{Lost, OtherOrder, Reopened};
+        let other = (OtherOrder, OTHER_ORDER_PER_MILLE);
+        manner(self.drawn >> 12, &[(Lost, LOST_PER_MILLE), (Reopened, REOPENED_PER_MILLE), other])
     }
 
-    pub(super) fn order_minor(self) -> u64 {
-        BILL_MINOR_MIN + (self.drawn >> 32) % (BILL_MINOR_MAX - BILL_MINOR_MIN + 1)
+    pub(super) fn payment(self) -> Manner {
+        use Manner::{Lost, Reopened, Twice};
+        let shares =
+            [(Twice, TWICE_PER_MILLE), (Lost, LOST_PER_MILLE), (Reopened, REOPENED_PER_MILLE)];
+        manner(self.drawn >> 24, &shares)
     }
 
-    /// What the terms take off the bill.
-    pub(super) fn discount_minor(self) -> u32 {
-        u32::try_from(self.order_minor()).map_or(FACE_MINOR, |order| order.min(FACE_MINOR))
+    pub(super) fn acceptance(self) -> Manner {
+        manner(self.drawn >> 36, &[(Manner::Twice, TWICE_PER_MILLE)])
+    }
+
+    /// One to two.
+    pub(super) fn units(self) -> u32 {
+        1 + u32::from(self.drawn >> 48 & 3 == 0)
+    }
+
+    pub(super) fn total_minor(self) -> u64 {
+        TOTAL_MINOR_MIN + (self.drawn >> 50) % (TOTAL_MINOR_MAX - TOTAL_MINOR_MIN + 1)
+    }
+
+    /// What the voucher leaves to pay.
+    pub(super) fn payable_minor(self) -> u64 {
+        self.total_minor() - u64::from(FACE_MINOR)
     }
 }
 
-const MANNERS: [(Manner, u64); 6] = [
-    (Manner::TappedTwice, TAPPED_TWICE_PER_MILLE),
-    (Manner::Lost, LOST_PER_MILLE),
-    (Manner::Reopened, REOPENED_PER_MILLE),
-    (Manner::OtherKey, OTHER_KEY_PER_MILLE),
-    (Manner::OtherBill, OTHER_BILL_PER_MILLE),
-    (Manner::RolledBack, ROLLED_BACK_PER_MILLE),
-];
-
-/// The manner that 16 drawn bits choose.
+/// The manner that 12 drawn bits choose.
 fn manner(drawn: u64, among: &[(Manner, u64)]) -> Manner {
-    let mut place = (drawn * 1_000) >> 16;
+    let mut place = ((drawn & 0xfff) * 1_000) >> 12;
     for (manner, per_mille) in among {
         if place < *per_mille {
             return *manner;
@@ -103,53 +108,50 @@ fn manner(drawn: u64, among: &[(Manner, u64)]) -> Manner {
     Manner::Once
 }
 
-/// Which request and which bill of a user a redemption is; keys and references follow from it.
+/// Which of a user's orders; keys follow from it.
 #[derive(Clone, Copy)]
 pub(super) enum Try {
     First = 1,
-    /// For the bill of the first.
-    OtherKey = 2,
-    OtherBill = 3,
+    /// Another one with the same voucher.
+    Other = 2,
 }
 
-pub(super) fn redeem(shape: Shape, user: u32, voucher: u32, which: Try) -> Command {
-    let bill_of = if matches!(which, Try::OtherBill) { b'x' } else { b'b' };
-    Command::RedeemVoucher(RedeemVoucher {
-        request: request(user, which as u64),
-        bill: Bill {
-            voucher: VoucherNo(voucher),
-            user: pseudonym(user),
-            order_minor: shape.order_minor(),
-            brand: None,
-            categories: Categories::default(),
-        },
-        lock: None,
-        reference: reference(bill_of, user),
+pub(super) fn place(
+    shape: Shape,
+    user: u32,
+    voucher: u32,
+    outlet: OutletNo,
+    which: Try,
+) -> Command {
+    let quantity = u16::try_from(shape.units()).expect("a few");
+    Command::PlaceOrder(Box::new(PlaceOrder {
+        request: RequestKey(key_bytes((which as u64) << 32 | u64::from(user))),
+        user: pseudonym(user),
+        outlet,
+        lines: vec![OrderLine { item: 0, quantity }],
+        categories: Categories::default(),
+        total_minor: shape.total_minor(),
+        merchant_discount_minor: 0,
+        voucher: Some(VoucherNo(voucher)),
+        offer: None,
+        ready_by_ms: None,
+        courier_ms: None,
+        work: shape.units() * 1_000,
+        pay_within_ms: PAY_WITHIN_MS,
+        others: Vec::new(),
+        campaign: None,
+    }))
+}
+
+pub(super) fn pay(shape: Shape, user: u32, order: u32) -> Command {
+    Command::RecordPayment(RecordPayment {
+        order: OrderNo(order),
+        provider: NameHash(1),
+        trade: TradeKey(key_bytes(3 << 32 | u64::from(user))),
+        event: PaymentEvent::Succeeded { captured_minor: shape.payable_minor() },
     })
 }
 
-pub(super) fn roll_back(user: u32, redemption: u32) -> Command {
-    Command::RollBackRedemption(RollBackRedemption {
-        request: request(user, 4),
-        redemption: RedemptionNo(redemption),
-        reason: String::new(),
-    })
-}
-
-/// Keys of users have 32 bits; those of requests have more.
-fn request(user: u32, which: u64) -> RequestKey {
-    RequestKey(key_bytes(which << 32 | u64::from(user)))
-}
-
-/// `b-0123456789`: no formatting, which would cost more than the rest of the ask.
-fn reference(kind: u8, user: u32) -> Reference {
-    let mut text = *b"?-0000000000";
-    text[0] = kind;
-    let mut rest = user;
-    for digit in text[2..].iter_mut().rev() {
-        *digit += u8::try_from(rest % 10).expect("a digit");
-        rest /= 10;
-    }
-    let text = std::str::from_utf8(&text).expect("ASCII");
-    Reference::new(text).expect("short")
+pub(super) fn step(order: u32, outlet: OutletNo, step: TicketStep, version: u32) -> Command {
+    Command::MoveTicket(MoveTicket { order: OrderNo(order), outlet, version, step })
 }

@@ -2,7 +2,7 @@
 //! ends of the engine. They are equal when every first answer is in the journal as it was given, and
 //! nothing else is.
 
-use levee_core::types::Outcome;
+use levee_core::types::{Held, OrderChange, Outcome};
 
 use super::super::stage::mix;
 
@@ -23,12 +23,24 @@ impl Tally {
 /// An answer in 64 bits: its place in the journal, its time, and all it says. `None` for what no
 /// user asks for.
 pub(super) fn mark(seq: u64, at_ms: u64, outcome: &Outcome) -> Option<u64> {
-    let (kind, number, amounts, until_ms) = match *outcome {
-        Outcome::Claimed { voucher, face_minor } => (1, voucher.0, [face_minor, 0], 0),
-        Outcome::Redeemed { redemption, discount_minor, rest_minor, rollback_until_ms } => {
-            (2, redemption.0, [discount_minor, rest_minor], rollback_until_ms)
+    let (kind, number, amounts, until_ms) = match outcome {
+        Outcome::Claimed { voucher, face_minor } => (1, voucher.0, [*face_minor, 0], 0),
+        Outcome::OrderPlaced { order, promised_at_ms, subsidy_minor, held, due_ms } => {
+            let held = match held {
+                Held::Nothing => u32::MAX,
+                Held::Lock(lock) => lock.0,
+                Held::Redemption(redemption) => redemption.0,
+            };
+            (2, order.0, [*subsidy_minor, held], promised_at_ms ^ due_ms.rotate_left(32))
         }
-        Outcome::RolledBack { voucher_state } => (3, voucher_state as u32, [0, 0], 0),
+        Outcome::OrderChanged(change) => {
+            let OrderChange { state, payment, version, redemption, voucher } = change;
+            let used = redemption.map_or(u32::MAX, |redemption| redemption.0);
+            let payment = payment.map_or(u32::MAX, |payment| payment as u32);
+            let voucher = voucher.map_or(u32::MAX, |voucher| voucher as u32);
+            let states = u64::from(payment) << 32 | u64::from(voucher);
+            (3, used, [*state as u32, *version], states)
+        }
         _ => return None,
     };
     let amounts = u64::from(amounts[0]) << 32 | u64::from(amounts[1]);

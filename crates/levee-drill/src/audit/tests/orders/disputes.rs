@@ -77,6 +77,9 @@ fn one_trade_pays_one_order() {
     story.add(1_131, success, changed(change(Paid, Succeeded, 1)));
     let expected = "Succeeded { captured_minor: 2800 } of this trade was taken already";
     check_story("twice", &story, &[(16, expected)]);
+    // So the rules dispute it.
+    story.step(16).outcome = Outcome::PaymentDisputed;
+    check_story("disputed", &story, &[]);
     // What was said of the wrong order first is on record there, and taken for the right one.
     let mut story = disputed();
     let (command, outcome) = place(90, 2, None, 1, (None, 1_630));

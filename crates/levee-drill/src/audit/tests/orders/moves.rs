@@ -128,7 +128,7 @@ fn where_orders_may_go() {
             put.opening.hours = vec![DayPart { from_minute: 60, until_minute: 120 }];
             s.end(14);
         },
-        &[(14, "order 0 is moved to 1, which is closed until then")],
+        &[(14, "order 0 is moved to 1, which is closed until or at 9000")],
     );
 }
 
@@ -189,7 +189,7 @@ fn which_orders_may_go() {
             (15, "a tick leaves out order 1, which is due"),
             (15, "order 0 ended 1 ms early"),
             (15, "order 0 is moved, though it was Accepted"),
-            (15, "order 0 is moved to 1, which is closed until then"),
+            (15, "order 0 is moved to 1, which is closed until or at 9000"),
         ],
     );
 }

@@ -152,19 +152,24 @@ fn opening_hours() {
     check_hours(&night, 0, 120, (1_320, Some(1_560)));
     check_hours(&night, 480, 840, (840, Some(1_080)));
     check_hours(&night, -60, 0, (0, Some(180)));
-    // By local time 08:20 to 08:40, and then the clock is set an hour ahead: at 08:30 it is 09:30.
-    let offsets = vec![
-        ZoneOffset { from_ms: 0, minutes: 0 },
-        ZoneOffset { from_ms: 510 * 60_000, minutes: 60 },
-    ];
-    let hours = Hours::of(&Opening { offsets, hours: vec![part(512, 520)] });
-    assert_eq!(hours.stretch_from(509 * 60_000), (1_892 * 60_000, Some(1_900 * 60_000)));
-    // Set back at midnight, it is open for an hour longer in the night, and closed for longer.
-    let offsets = vec![
-        ZoneOffset { from_ms: 0, minutes: 0 },
-        ZoneOffset { from_ms: 1_440 * 60_000, minutes: -60 },
-    ];
-    let hours = Hours::of(&Opening { offsets, hours: vec![part(540, 60)] });
-    assert_eq!(hours.stretch_from(1_300 * 60_000), (1_300 * 60_000, Some(1_560 * 60_000)));
-    assert_eq!(hours.stretch_from(1_560 * 60_000), (2_040 * 60_000, Some(3_000 * 60_000)));
+    // Clocks that are set an hour ahead at 08:30.
+    let set = |hours: &[DayPart]| {
+        let offsets = vec![
+            ZoneOffset { from_ms: 0, minutes: 0 },
+            ZoneOffset { from_ms: 510 * 60_000, minutes: 60 },
+        ];
+        Hours::of(&Opening { offsets, hours: hours.to_vec() })
+    };
+    let minutes = |hours: &Hours, minute: u64| {
+        let (from_ms, until_ms) = hours.stretch_from(minute * 60_000);
+        (from_ms / 60_000, until_ms.map(|ms| ms / 60_000))
+    };
+    // From 08:32 to 08:40, which there is not on that day.
+    assert_eq!(minutes(&set(&[part(512, 520)]), 509), (1_892, Some(1_900)));
+    // From 08:20 to 10:00: open for half an hour less.
+    assert_eq!(minutes(&set(&[part(500, 600)]), 480), (500, Some(540)));
+    assert!(set(&[part(500, 600)]).is_open_at(539 * 60_000));
+    assert!(!set(&[part(500, 600)]).is_open_at(540 * 60_000));
+    // From 09:00, which it is at once.
+    assert_eq!(minutes(&set(&[part(540, 600)]), 505), (510, Some(540)));
 }

@@ -1,0 +1,59 @@
+//! What a batch will look at is brought near before its turn comes. Nothing is changed or decided.
+
+use crate::state::State;
+use crate::types::{Command, Held};
+
+impl State {
+    /// Begins to bring near the index entries that a command will look at. A batch does this some
+    /// commands ahead, and [`Self::prefetch_records`] a few commands ahead.
+    #[inline]
+    pub fn prefetch(&self, command: &Command) {
+        match command {
+            Command::ClaimVoucher(claim) => self.users.prefetch(claim.user),
+            Command::RedeemVoucher(redeem) => {
+                self.vouchers.prefetch(redeem.bill.voucher.0);
+                self.requests.prefetch(redeem.request.0);
+            }
+            Command::LockVoucher(lock) => {
+                self.vouchers.prefetch(lock.voucher.0);
+                self.requests.prefetch(lock.request.0);
+            }
+            Command::PlaceOrder(place) => {
+                place.voucher.inspect(|voucher| self.vouchers.prefetch(voucher.0));
+                self.requests.prefetch(place.request.0);
+                self.orders.prefetch_user(place.user);
+                self.outlets.prefetch(place.outlet);
+            }
+            Command::MoveTicket(step) => {
+                self.orders.rows.prefetch(step.order.0);
+                self.outlets.prefetch(step.outlet);
+            }
+            Command::RecordPayment(record) => self.orders.rows.prefetch(record.order.0),
+            _ => {}
+        }
+    }
+
+    /// Begins to bring near the records that a command will look at, as far as the index shows them.
+    #[inline]
+    pub fn prefetch_records(&self, command: &Command) {
+        match command {
+            Command::ClaimVoucher(claim) => {
+                self.users.prefetch_record(claim.user, &self.vouchers);
+            }
+            Command::RedeemVoucher(redeem) => self.requests.prefetch_row(redeem.request.0),
+            Command::LockVoucher(lock) => self.requests.prefetch_row(lock.request.0),
+            Command::PlaceOrder(place) => self.requests.prefetch_row(place.request.0),
+            Command::RecordPayment(record) => {
+                // A success uses the voucher, and its outlet has a time to accept.
+                if let Some(order) = self.orders.get(record.order) {
+                    order.voucher().inspect(|voucher| self.vouchers.prefetch(voucher.0));
+                    if let Held::Lock(lock) = order.holder() {
+                        self.locks.prefetch(lock.0);
+                    }
+                    self.outlets.prefetch(order.outlet);
+                }
+            }
+            _ => {}
+        }
+    }
+}
