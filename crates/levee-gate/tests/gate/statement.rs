@@ -37,7 +37,7 @@ fn a_day_adds_up() {
     assert_eq!(bench.post(&path, "operator", "c", r#"{"reason": "fraud"}"#).status, 200);
     // Not paid.
     bench.placed("k4", &grape());
-    // Rejected, and made elsewhere or nowhere: no money of this outlet's.
+    // What is given for orders that ended comes with a tick.
     bench.engine.pass_ms(1);
 
     let line = format!("GET /v1/outlets/sh-1/statement?day={DAY}");

@@ -210,7 +210,6 @@ fn a_success_that_races_with_a_cancellation_is_paid_or_given_back_once() {
     let server = place.start();
     run(async {
         open_outlets(&server).await;
-        let mut ends = [0, 0];
         for number in 0..20 {
             let (status, placed) = place_order(&server, &format!("k{number}"), &grape()).await;
             assert_eq!(status, 201, "{placed}");
@@ -237,9 +236,7 @@ fn a_success_that_races_with_a_cancellation_is_paid_or_given_back_once() {
                 (&seen["captured_minor"], &seen["refund_asked_minor"]),
                 (&json!(3_800), &json!(3_800))
             );
-            ends[usize::from(shown["ticket"].is_null())] += 1;
         }
-        assert_eq!(ends[0] + ends[1], 20);
     });
     server.stop();
     place.audit_is_clean();
