@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::header::{CONTENT_TYPE, RETRY_AFTER};
 use hyper::{Method, Request};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
@@ -57,6 +58,9 @@ pub(crate) enum Trouble {
         /// How long it asks to be left alone.
         retry_after: Duration,
     },
+    /// It is not decided yet.
+    #[error("not decided yet")]
+    Open,
     /// Not what was agreed.
     #[error("an answer that is none: {0}")]
     Malformed(String),
@@ -74,13 +78,22 @@ impl Trouble {
 
 /// A client that keeps its connections.
 #[derive(Clone)]
-pub(crate) struct Http(Client<HttpConnector, Full<Bytes>>);
+pub(crate) struct Http(Client<HttpsConnector<HttpConnector>, Full<Bytes>>);
 
 impl Http {
     pub(crate) fn new() -> Self {
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
         connector.set_connect_timeout(Some(CONNECT_MAX));
+        connector.enforce_http(false);
+        let builder = HttpsConnectorBuilder::new();
+        let builder = builder.with_native_roots().unwrap_or_else(|error| {
+            tracing::warn!(%error, "no certificate authority is known: https reaches nobody");
+            let nobody = rustls::ClientConfig::builder();
+            let nobody = nobody.with_root_certificates(rustls::RootCertStore::empty());
+            HttpsConnectorBuilder::new().with_tls_config(nobody.with_no_client_auth())
+        });
+        let connector = builder.https_or_http().enable_http1().wrap_connector(connector);
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_max_idle_per_host(IDLE_MAX)

@@ -387,10 +387,13 @@ impl Order {
     /// What is to be done outside, as it follows from the record.
     pub(crate) fn actions(&self, order: OrderNo) -> impl Iterator<Item = Action> {
         let (outlet, version) = (self.outlet, self.version);
-        let creates = self.payment() == Some(PaymentState::Created) && self.trade().is_none();
+        let is_known = self.trade().is_some();
+        let creates = self.payment() == Some(PaymentState::Created) && !is_known;
+        let looks = self.state() == OrderState::AwaitingPayment && is_known;
         let left = self.left_to_tell();
         let all = [
             (creates, Action::CreatePayment { order, payable_minor: self.payable_minor() }),
+            (looks, Action::LookAtPayment { order }),
             (self.payment() == Some(PaymentState::Unknown), Action::ClosePayment { order }),
             (self.state() == OrderState::Paid, Action::SendTicket { order, outlet, version }),
             (self.cancels_ticket(), Action::CancelTicket { order, outlet, version }),

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use levee_api::code::Codes;
 use levee_api::port::{OrderView, Submit};
-use levee_api::types::{Action, Command, OrderNo, PaymentState};
+use levee_api::types::{Action, Command};
 use tokio::sync::Semaphore;
 use tokio::task::spawn_local;
 use tokio::time::sleep;
@@ -22,8 +22,9 @@ use crate::http::{Http, Trouble};
 /// Between two looks at what is undone, while nothing is.
 const LOOK: Duration = Duration::from_millis(10);
 
-/// Between two tries to ask an engine that takes nothing.
-const ENGINE_PAUSE: Duration = Duration::from_millis(250);
+/// Between two tries to ask an engine that takes nothing; it doubles with each.
+const ENGINE_PAUSE_FIRST: Duration = Duration::from_millis(250);
+const ENGINE_PAUSE_MAX: Duration = Duration::from_secs(10);
 
 /// No wait toward others is shorter, however fast the engine's clock runs.
 const PAUSE_MIN: Duration = Duration::from_millis(250);
@@ -36,9 +37,20 @@ const PAUSE_MAX: Duration = Duration::from_secs(60);
 /// again later and later.
 const LOOK_AT_PAYMENT_AFTER: Duration = Duration::from_secs(5);
 
-/// Calls to outlets that are under way at once, and to the provider.
+/// Calls to outlets that are under way at once, and to those of one vendor: one whose systems are
+/// silent leaves room for the others.
 const TICKET_CALLS_MAX: usize = 256;
-const PAYMENT_CALLS_MAX: usize = 128;
+const VENDOR_CALLS_MAX: usize = 32;
+
+/// Calls to the provider that are under way at once, for new payments, and for all else.
+const CREATE_CALLS_MAX: usize = 64;
+const PAYMENT_CALLS_MAX: usize = 64;
+
+/// Most actions under way; what is undone beyond waits in the engine.
+const RUNNING_MAX: usize = 100_000;
+
+/// After so many tries somebody should know.
+const TRIES_WARN: u32 = 6;
 
 /// Carries actions out.
 pub(super) struct Carrier(Rc<Shared>);
@@ -53,16 +65,31 @@ struct Shared {
     /// Those under way, and whether each was asked for again meanwhile.
     running: RefCell<HashMap<Action, bool>>,
     ticket_calls: Semaphore,
+    vendor_calls: RefCell<HashMap<String, Rc<Semaphore>>>,
+    create_calls: Semaphore,
     payment_calls: Semaphore,
 }
 
-/// Why an action is not done yet.
-#[derive(Debug)]
+/// An action under way; no longer, whatever ends its task.
+struct Running {
+    shared: Rc<Shared>,
+    action: Action,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.shared.running.borrow_mut().remove(&self.action);
+    }
+}
+
+/// Why there is nothing to tell the engine yet.
 enum Undone {
     /// The other side; how long it asks to be left alone.
     Outside(Duration),
     /// The engine takes nothing just now.
     Engine,
+    /// It is not wanted any more.
+    Unwanted,
 }
 
 impl Carrier {
@@ -80,6 +107,8 @@ impl Carrier {
             speed: config.speed,
             running: RefCell::default(),
             ticket_calls: Semaphore::new(TICKET_CALLS_MAX),
+            vendor_calls: RefCell::default(),
+            create_calls: Semaphore::new(CREATE_CALLS_MAX),
             payment_calls: Semaphore::new(PAYMENT_CALLS_MAX),
         }))
     }
@@ -88,6 +117,10 @@ impl Carrier {
     pub(super) async fn run(&self) {
         let mut change = 0;
         loop {
+            if self.0.running.borrow().len() >= RUNNING_MAX {
+                sleep(LOOK).await;
+                continue;
+            }
             match self.0.engine.undone(change).await {
                 Ok((actions, last)) => {
                     actions.into_iter().for_each(|action| self.take_up(action));
@@ -98,7 +131,7 @@ impl Carrier {
                 }
                 Err(failure) => {
                     tracing::debug!(?failure, "the engine does not say what is undone");
-                    sleep(ENGINE_PAUSE).await;
+                    sleep(ENGINE_PAUSE_FIRST).await;
                 }
             }
         }
@@ -114,13 +147,13 @@ impl Carrier {
             return;
         }
         self.0.running.borrow_mut().insert(action, false);
-        let shared = Rc::clone(&self.0);
+        let running = Running { shared: Rc::clone(&self.0), action };
         spawn_local(async move {
             loop {
-                shared.carry(action).await;
-                let mut running = shared.running.borrow_mut();
-                if running.insert(action, false) != Some(true) {
-                    running.remove(&action);
+                running.shared.carry(action).await;
+                // What was asked for again meanwhile is looked at again.
+                let again = running.shared.running.borrow_mut().insert(action, false);
+                if again != Some(true) {
                     return;
                 }
             }
@@ -130,129 +163,144 @@ impl Carrier {
 
 impl Shared {
     /// Tries until it is done, or not wanted any more.
-    async fn carry(self: &Rc<Self>, action: Action) {
+    async fn carry(&self, action: Action) {
+        sleep(self.wait_before(action)).await;
         let mut tries = 0;
         loop {
             let pause = match self.attempt(action).await {
-                Ok(()) => return,
-                Err(Undone::Engine) => ENGINE_PAUSE,
-                Err(Undone::Outside(asked)) => self.pause(tries).max(asked),
+                Ok(command) => match self.say(command).await {
+                    Ok(()) => return,
+                    // Something else came first. The next look says whether it is still wanted.
+                    Err(()) => self.pause(action, tries),
+                },
+                Err(Undone::Unwanted) => return,
+                Err(Undone::Engine) => engine_pause(tries),
+                Err(Undone::Outside(asked)) => self.pause(action, tries).max(asked),
             };
             tries += 1;
+            if tries == TRIES_WARN && !matches!(action, Action::LookAtPayment { .. }) {
+                let order = self.codes.order(action.order());
+                tracing::warn!(%order, ?action, tries, "is not done yet, and is tried again");
+            }
             sleep(pause).await;
         }
     }
 
-    async fn attempt(self: &Rc<Self>, action: Action) -> Result<(), Undone> {
-        let calls = match action {
-            Action::SendTicket { .. } | Action::CancelTicket { .. } => &self.ticket_calls,
-            _ => &self.payment_calls,
-        };
-        let _turn = calls.acquire().await.expect("it is never closed");
+    /// Does it once, and returns what the engine is to be told.
+    async fn attempt(&self, action: Action) -> Result<Command, Undone> {
         // Whatever was so when it was taken up, this is what is wanted now.
-        let number = action.order();
-        let order = self.engine.order(number).await.map_err(|_| Undone::Engine)?;
-        let Some(order) = order.filter(|order| order.actions.contains(&action)) else {
-            return Ok(());
+        let order = self.engine.order(action.order()).await.map_err(|_| Undone::Engine)?;
+        let order = order.filter(|order| order.actions.contains(&action));
+        let order = order.ok_or(Undone::Unwanted)?;
+        let done = match action {
+            Action::SendTicket { .. } | Action::CancelTicket { .. } => {
+                self.tell_outlet(action, &order).await
+            }
+            _ => self.ask_provider(action, &order).await,
         };
-        let command = self.act(action, &order).await.map_err(|problem| {
+        done.map_err(|problem| {
             tracing::debug!(?action, %problem, "an action is not done yet");
             Undone::Outside(problem.retry_after())
-        })?;
-        self.say(command).await?;
-        if matches!(action, Action::CreatePayment { .. }) {
-            let shared = Rc::clone(self);
-            spawn_local(async move { shared.watch_payment(number).await });
-        }
-        Ok(())
+        })
     }
 
-    /// Does it, and returns what the engine is to be told.
-    async fn act(&self, action: Action, order: &OrderView) -> Result<Command, Trouble> {
-        let payment = || self.codes.payment(order.number);
+    async fn tell_outlet(&self, action: Action, order: &OrderView) -> Result<Command, Trouble> {
         let (order_id, ticket) = (self.codes.order(order.number), self.codes.ticket(order.number));
         let ids = Ids { order: &order_id, ticket: &ticket };
+        let (Action::SendTicket { outlet, .. } | Action::CancelTicket { outlet, .. }) = action
+        else {
+            unreachable!("outlets are told of tickets alone")
+        };
+        let target = self.outlets.target(&self.engine, outlet).await.map_err(Trouble::Malformed)?;
+        // The vendor's turn first: whoever waits for a silent one keeps nobody else waiting.
+        let of_vendor = self.calls_to(target.vendor());
+        let _vendors = of_vendor.acquire().await.expect("it is never closed");
+        let _all = self.ticket_calls.acquire().await.expect("it is never closed");
         match action {
-            Action::CreatePayment { .. } => {
-                self.provider()?.create(&self.http, &payment(), order).await
-            }
-            Action::ClosePayment { order } => {
-                self.provider()?.close(&self.http, &payment(), order).await
-            }
-            Action::Refund { order, refund, amount_minor } => {
-                let refund = (refund, amount_minor);
-                self.provider()?.refund(&self.http, &payment(), order, refund).await
-            }
-            Action::SendTicket { outlet, .. } => {
-                let target = self.outlets.target(&self.engine, outlet).await;
-                target.map_err(Trouble::Malformed)?.send(&self.http, ids, order).await
-            }
             Action::CancelTicket { order: number, outlet, version } => {
-                let target = self.outlets.target(&self.engine, outlet).await;
-                let target = target.map_err(Trouble::Malformed)?;
                 let reason = order.end.map_or("moved to another outlet", |end| end.name());
                 target.cancel(&self.http, ids, (number, outlet, version), reason).await
             }
-            Action::ReviewPayment { .. } => unreachable!("people do that"),
+            _ => target.send(&self.http, ids, order).await,
         }
     }
 
-    fn provider(&self) -> Result<&Provider, Trouble> {
+    fn calls_to(&self, vendor: &str) -> Rc<Semaphore> {
+        let mut vendors = self.vendor_calls.borrow_mut();
+        if let Some(calls) = vendors.get(vendor) {
+            return Rc::clone(calls);
+        }
+        let calls = Rc::new(Semaphore::new(VENDOR_CALLS_MAX));
+        vendors.insert(vendor.to_owned(), Rc::clone(&calls));
+        calls
+    }
+
+    async fn ask_provider(&self, action: Action, order: &OrderView) -> Result<Command, Trouble> {
         let none = || Trouble::Malformed("no payment provider is configured".to_owned());
-        self.provider.as_ref().ok_or_else(none)
-    }
-
-    async fn say(&self, command: Command) -> Result<(), Undone> {
-        match self.engine.say(command).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(refusal)) => {
-                // Something else came first. The next look says whether it is still wanted.
-                tracing::debug!(%refusal, "what was done is refused");
-                Err(Undone::Outside(Duration::ZERO))
+        let provider = self.provider.as_ref().ok_or_else(none)?;
+        let (http, number) = (&self.http, order.number);
+        let payment = self.codes.payment(number);
+        let creates = matches!(action, Action::CreatePayment { .. });
+        let calls = if creates { &self.create_calls } else { &self.payment_calls };
+        let _turn = calls.acquire().await.expect("it is never closed");
+        match action {
+            Action::CreatePayment { .. } => provider.create(http, &payment, order).await,
+            Action::LookAtPayment { .. } => provider.look(http, &payment, number).await,
+            Action::ClosePayment { .. } => provider.close(http, &payment, number).await,
+            Action::Refund { refund, amount_minor, .. } => {
+                provider.refund(http, &payment, number, (refund, amount_minor)).await
             }
-            Err(_) => Err(Undone::Engine),
+            _ => unreachable!("providers are asked for payments alone"),
         }
     }
 
-    /// Callbacks get lost: a payment of which nothing is heard is asked for.
-    async fn watch_payment(&self, number: OrderNo) {
-        let mut after = LOOK_AT_PAYMENT_AFTER;
+    /// Says what was done until the engine has decided over it: what was done outside is not done
+    /// again because the engine takes nothing just now. An error where it is refused.
+    async fn say(&self, command: Command) -> Result<(), ()> {
+        let mut tries = 0;
         loop {
-            sleep(self.scaled(after)).await;
-            after = (after * 2).min(PAUSE_MAX);
-            let order = match self.engine.order(number).await {
-                Ok(Some(order)) => order,
-                Ok(None) => return,
-                Err(_) => continue,
-            };
-            let open = matches!(
-                order.payment,
-                Some(PaymentState::Created | PaymentState::Pending | PaymentState::Failed)
-            );
-            if !open || order.end.is_some() {
-                return;
-            }
-            let Ok(provider) = self.provider() else { return };
-            let _turn = self.payment_calls.acquire().await.expect("it is never closed");
-            match provider.look(&self.http, &self.codes.payment(number), number).await {
-                Ok(Some(command)) => {
-                    // Where the engine takes nothing now, the next look finds the same.
-                    let _ = self.say(command).await;
+            match self.engine.say(command.clone()).await {
+                Ok(Ok(())) => return Ok(()),
+                Ok(Err(refusal)) => {
+                    tracing::debug!(%refusal, "what was done is refused");
+                    return Err(());
                 }
-                Ok(None) => {}
-                Err(problem) => tracing::debug!(%problem, "a payment cannot be asked for"),
+                Err(failure) => {
+                    tracing::debug!(?failure, "the engine does not take what was done");
+                    sleep(engine_pause(tries)).await;
+                    tries += 1;
+                }
             }
+        }
+    }
+
+    /// How long an action is left alone at first: callbacks come by themselves, mostly, and a refund
+    /// that follows on others may follow on failed ones.
+    fn wait_before(&self, action: Action) -> Duration {
+        match action {
+            Action::LookAtPayment { .. } => self.scaled(LOOK_AT_PAYMENT_AFTER),
+            Action::Refund { refund, .. } if refund > 1 => self.pause(action, refund - 2),
+            _ => Duration::ZERO,
         }
     }
 
     /// Half to the whole of a pause that doubles with each try, so that those who failed together
     /// do not come back together.
-    fn pause(&self, tries: u32) -> Duration {
-        let whole = PAUSE_FIRST.saturating_mul(1 << tries.min(16)).min(PAUSE_MAX);
+    fn pause(&self, action: Action, tries: u32) -> Duration {
+        let first = match action {
+            Action::LookAtPayment { .. } => LOOK_AT_PAYMENT_AFTER,
+            _ => PAUSE_FIRST,
+        };
+        let whole = first.saturating_mul(1 << tries.min(16)).min(PAUSE_MAX);
         self.scaled(whole).mul_f64(0.5 + fastrand::f64() / 2.0).max(PAUSE_MIN)
     }
 
+    /// By the engine's clock; one that hardly moves makes no wait longer than a real one.
     fn scaled(&self, wait: Duration) -> Duration {
-        wait.div_f64(self.speed).max(PAUSE_MIN)
+        wait.div_f64(self.speed.max(1.0)).max(PAUSE_MIN)
     }
+}
+
+fn engine_pause(tries: u32) -> Duration {
+    ENGINE_PAUSE_FIRST.saturating_mul(1 << tries.min(16)).min(ENGINE_PAUSE_MAX)
 }

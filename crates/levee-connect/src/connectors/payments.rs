@@ -32,17 +32,18 @@ impl Provider {
         Command::RecordPayment(RecordPayment { order, provider, trade: trade_of(payment), event })
     }
 
-    /// What the provider says of a payment, as the rules take it; nothing while it is open.
-    fn said(&self, order: OrderNo, now: &PaymentNow) -> Option<Command> {
+    /// What the provider says of a payment, as the rules take it.
+    fn said(&self, order: OrderNo, payment: &str, now: &PaymentNow) -> Result<Command, Trouble> {
+        check_same(payment, &now.payment)?;
         let event = match now.state {
-            PaymentState::Created | PaymentState::Pending => return None,
+            PaymentState::Created | PaymentState::Pending => return Err(Trouble::Open),
             PaymentState::Succeeded => {
                 PaymentEvent::Succeeded { captured_minor: now.captured_minor }
             }
             PaymentState::Failed => PaymentEvent::Failed,
             PaymentState::Closed => PaymentEvent::Closed,
         };
-        Some(self.record(order, &now.payment, event))
+        Ok(self.record(order, payment, event))
     }
 
     /// Makes the payment; the same one again is the same payment.
@@ -60,18 +61,19 @@ impl Provider {
         };
         let url = format!("{}/payments", self.config.url);
         let made: PaymentCreated = http.post(&url, &body).await?;
-        Ok(self.record(order.number, &made.payment, PaymentEvent::Created))
+        check_same(payment, &made.payment)?;
+        Ok(self.record(order.number, payment, PaymentEvent::Created))
     }
 
-    /// What has become of the payment; nothing while it is open.
+    /// What has become of the payment, once it is decided.
     pub(super) async fn look(
         &self,
         http: &Http,
         payment: &str,
         order: OrderNo,
-    ) -> Result<Option<Command>, Trouble> {
+    ) -> Result<Command, Trouble> {
         let now: PaymentNow = http.get(&self.url(payment, "")).await?;
-        Ok(self.said(order, &now))
+        self.said(order, payment, &now)
     }
 
     /// Sees that nothing can be paid any more. Where it was paid already, that is what is said.
@@ -81,9 +83,12 @@ impl Provider {
         payment: &str,
         order: OrderNo,
     ) -> Result<Command, Trouble> {
-        let now: PaymentNow = http.post(&self.url(payment, "/close"), &()).await?;
-        self.said(order, &now)
-            .ok_or_else(|| Trouble::Malformed(format!("a closed payment is {:?}", now.state)))
+        let mut now: PaymentNow = http.post(&self.url(payment, "/close"), &()).await?;
+        // Asked to close it, the provider says that nothing can come of it any more.
+        if now.state == PaymentState::Failed {
+            now.state = PaymentState::Closed;
+        }
+        self.said(order, payment, &now)
     }
 
     /// Gives money back. What is not known to be done is asked for again under the same number.
@@ -102,4 +107,12 @@ impl Provider {
         };
         Ok(Command::RecordRefund(RecordRefund { order, refund, result }))
     }
+}
+
+/// An answer about another payment is none.
+fn check_same(asked: &str, said: &str) -> Result<(), Trouble> {
+    if asked == said {
+        return Ok(());
+    }
+    Err(Trouble::Malformed(format!("asked for {asked}, answered for {said}")))
 }

@@ -85,6 +85,11 @@ impl Outlets {
 }
 
 impl Target {
+    /// Whose system it is: those of one vendor share what its servers take.
+    pub(super) fn vendor(&self) -> &str {
+        self.document.vendor.as_str()
+    }
+
     /// Sends a ticket; the outlet ignores what is not newer than what it has.
     pub(super) async fn send(
         &self,

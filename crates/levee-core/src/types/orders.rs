@@ -498,6 +498,12 @@ pub enum Action {
         /// How much, in minor units.
         payable_minor: u64,
     },
+    /// Ask the provider how the payment stands, since callbacks get lost. Done by whatever ends the
+    /// wait for it.
+    LookAtPayment {
+        /// Of which order.
+        order: OrderNo,
+    },
     /// See that the payment can no longer be paid. Done by [`PaymentEvent::Closed`], or when the
     /// provider says that it succeeded.
     ClosePayment {
@@ -545,6 +551,7 @@ impl Action {
         match self {
             Self::CreatePayment { order, .. }
             | Self::ClosePayment { order }
+            | Self::LookAtPayment { order }
             | Self::ReviewPayment { order }
             | Self::SendTicket { order, .. }
             | Self::CancelTicket { order, .. }

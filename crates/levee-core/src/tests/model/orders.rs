@@ -147,6 +147,9 @@ impl Order {
         if self.payment() == Some(PaymentState::Created) && self.trade.is_none() {
             to_do.push(Action::CreatePayment { order, payable_minor: self.payable() });
         }
+        if self.trade.is_some() && self.state() == OrderState::AwaitingPayment {
+            to_do.push(Action::LookAtPayment { order });
+        }
         if self.payment() == Some(PaymentState::Unknown) {
             to_do.push(Action::ClosePayment { order });
         }

@@ -169,6 +169,7 @@ fn show_action(action: Action) -> String {
         Action::CreatePayment { order, payable_minor } => {
             format!("o{order} create payment of {payable_minor}")
         }
+        Action::LookAtPayment { order } => format!("o{order} look at payment"),
         Action::ClosePayment { order } => format!("o{order} close payment"),
         Action::SendTicket { order, outlet, version } => {
             format!("o{order} send ticket {version} to s{outlet}")

@@ -34,6 +34,7 @@ wire_enum! {
         4 => CancelTicket { order, outlet, version },
         5 => Refund { order, refund, amount_minor },
         6 => ReviewPayment { order },
+        7 => LookAtPayment { order },
     }
 }
 

@@ -328,13 +328,14 @@ pub(super) fn query() -> impl Strategy<Value = Query> {
 }
 
 fn action() -> impl Strategy<Value = Action> {
-    (order(), outlet(), any::<u32>(), any::<u64>(), 0..6_u8).prop_map(
+    (order(), outlet(), any::<u32>(), any::<u64>(), 0..7_u8).prop_map(
         |(order, outlet, number, minor, kind)| match kind {
             0 => Action::CreatePayment { order, payable_minor: minor },
             1 => Action::ClosePayment { order },
             2 => Action::SendTicket { order, outlet, version: number },
             3 => Action::CancelTicket { order, outlet, version: number },
             4 => Action::ReviewPayment { order },
+            5 => Action::LookAtPayment { order },
             _ => Action::Refund { order, refund: number, amount_minor: minor },
         },
     )
