@@ -198,7 +198,7 @@ fn compare_tickets(book: &Book<'_>, outside: &Outside, codes: &Codes, found: &mu
     // By order: the most that one outlet made it, and the sum.
     let mut made = BTreeMap::<usize, (u32, u32)>::new();
     for ticket in outside.tickets.iter().filter(|ticket| !ticket.order.is_empty()) {
-        let order = codes.parse_order(&ticket.order).map(|order| order.index());
+        let order = codes.parse_order(&ticket.order).map(levee_core::types::OrderNo::index);
         let Some(order) = order.filter(|order| *order < book.orders.len()) else {
             found.unknown += 1;
             found.say(format!("an outlet has a ticket of no order, {}", ticket.order));

@@ -161,7 +161,7 @@ impl Answers {
         let within_ms = whole(outlets.ready_within_minutes * 60_000.0);
         let in_time_ms = self.plan.instant_at(narrow(now_us)).ms.saturating_add(within_ms);
         let in_time = best.ready_at.ms <= ordering.pickup_by_ms.unwrap_or(in_time_ms);
-        let wanted = &*self.plan.market()?.outlets()[script.outlet].id == &*best.outlet_id;
+        let wanted = *self.plan.market()?.outlets()[script.outlet].id == *best.outlet_id;
         if !(script.takes_offer || (wanted && in_time)) {
             return Some((Noted::First, self.keeps_voucher(work.user, &script, now_us)));
         }
