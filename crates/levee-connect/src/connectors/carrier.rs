@@ -1,14 +1,16 @@
 //! Which actions are under way, and when one is tried again.
 
+use std::borrow::Borrow;
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use levee_api::code::Codes;
 use levee_api::port::{OrderView, Submit};
-use levee_api::types::{Action, Command};
+use levee_api::types::{Action, Command, OutletNo};
 use tokio::sync::Semaphore;
 use tokio::task::spawn_local;
 use tokio::time::sleep;
@@ -38,7 +40,7 @@ const PAUSE_MAX: Duration = Duration::from_secs(60);
 const LOOK_AT_PAYMENT_AFTER: Duration = Duration::from_secs(5);
 
 /// Calls to outlets that are under way at once, and to those of one vendor: one whose systems are
-/// silent leaves room for the others.
+/// silent leaves room for the others. An outlet is called by one at a time.
 const TICKET_CALLS_MAX: usize = 256;
 const VENDOR_CALLS_MAX: usize = 32;
 
@@ -66,6 +68,7 @@ struct Shared {
     running: RefCell<HashMap<Action, bool>>,
     ticket_calls: Semaphore,
     vendor_calls: RefCell<HashMap<String, Rc<Semaphore>>>,
+    outlet_calls: RefCell<HashMap<OutletNo, Rc<Semaphore>>>,
     create_calls: Semaphore,
     payment_calls: Semaphore,
 }
@@ -108,6 +111,7 @@ impl Carrier {
             running: RefCell::default(),
             ticket_calls: Semaphore::new(TICKET_CALLS_MAX),
             vendor_calls: RefCell::default(),
+            outlet_calls: RefCell::default(),
             create_calls: Semaphore::new(CREATE_CALLS_MAX),
             payment_calls: Semaphore::new(PAYMENT_CALLS_MAX),
         }))
@@ -188,6 +192,22 @@ impl Shared {
 
     /// Does it once, and returns what the engine is to be told.
     async fn attempt(&self, action: Action) -> Result<Command, Undone> {
+        let (Action::SendTicket { outlet, .. } | Action::CancelTicket { outlet, .. }) = action
+        else {
+            return self.attempt_in_turn(action).await;
+        };
+        // First of all: an outlet that is silent keeps one call waiting, and all others of its own.
+        let calls = turns(&self.outlet_calls, &outlet, 1);
+        let _turn = calls.acquire().await.expect("it is never closed");
+        let done = self.attempt_in_turn(action).await;
+        // The map has one, this call another: nobody else waits.
+        if Rc::strong_count(&calls) == 2 {
+            self.outlet_calls.borrow_mut().remove(&outlet);
+        }
+        done
+    }
+
+    async fn attempt_in_turn(&self, action: Action) -> Result<Command, Undone> {
         // Whatever was so when it was taken up, this is what is wanted now.
         let order = self.engine.order(action.order()).await.map_err(|_| Undone::Engine)?;
         let order = order.filter(|order| order.actions.contains(&action));
@@ -213,7 +233,7 @@ impl Shared {
         };
         let target = self.outlets.target(&self.engine, outlet).await.map_err(Trouble::Malformed)?;
         // The vendor's turn first: whoever waits for a silent one keeps nobody else waiting.
-        let of_vendor = self.calls_to(target.vendor());
+        let of_vendor = turns(&self.vendor_calls, target.vendor(), VENDOR_CALLS_MAX);
         let _vendors = of_vendor.acquire().await.expect("it is never closed");
         let _all = self.ticket_calls.acquire().await.expect("it is never closed");
         match action {
@@ -223,16 +243,6 @@ impl Shared {
             }
             _ => target.send(&self.http, ids, order).await,
         }
-    }
-
-    fn calls_to(&self, vendor: &str) -> Rc<Semaphore> {
-        let mut vendors = self.vendor_calls.borrow_mut();
-        if let Some(calls) = vendors.get(vendor) {
-            return Rc::clone(calls);
-        }
-        let calls = Rc::new(Semaphore::new(VENDOR_CALLS_MAX));
-        vendors.insert(vendor.to_owned(), Rc::clone(&calls));
-        calls
     }
 
     async fn ask_provider(&self, action: Action, order: &OrderView) -> Result<Command, Trouble> {
@@ -303,4 +313,19 @@ impl Shared {
 
 fn engine_pause(tries: u32) -> Duration {
     ENGINE_PAUSE_FIRST.saturating_mul(1 << tries.min(16)).min(ENGINE_PAUSE_MAX)
+}
+
+/// Who takes turns with all others that have the same key.
+fn turns<K, Q>(all: &RefCell<HashMap<K, Rc<Semaphore>>>, key: &Q, at_once: usize) -> Rc<Semaphore>
+where
+    K: Borrow<Q> + Eq + Hash,
+    Q: ToOwned<Owned = K> + Eq + Hash + ?Sized,
+{
+    let mut all = all.borrow_mut();
+    if let Some(turns) = all.get(key) {
+        return Rc::clone(turns);
+    }
+    let turns = Rc::new(Semaphore::new(at_once));
+    all.insert(key.to_owned(), Rc::clone(&turns));
+    turns
 }
