@@ -86,6 +86,7 @@ pub struct FestivalPlan {
     gate_bounds: Vec<f64>,
     /// Without it nobody orders.
     market: Option<Arc<Market>>,
+    kills: u32,
 }
 
 impl FestivalPlan {
@@ -112,6 +113,7 @@ impl FestivalPlan {
             gate_bounds: bounds(scenario.gates.iter().map(|gate| gate.share).collect()),
             arrivals_us: arrivals(&curve, users, seconds, seed),
             market: None,
+            kills: 0,
             scenario,
             seconds,
             seed,
@@ -125,6 +127,19 @@ impl FestivalPlan {
     pub fn with_outlets(mut self, kitchen: &dyn Fn(&str, &str) -> Kitchen) -> Self {
         self.market = Market::draw(&self.scenario, self.scale, self.seed, kitchen).map(Arc::new);
         self
+    }
+
+    /// The same crowd before an engine that is killed so many times.
+    #[must_use]
+    pub fn with_kills(mut self, kills: u32) -> Self {
+        self.kills = kills;
+        self
+    }
+
+    /// How many times the engine is killed.
+    #[must_use]
+    pub fn kills(&self) -> u32 {
+        self.kills
     }
 
     /// The outlets; `None` where nobody orders.

@@ -202,6 +202,8 @@ pub struct Summary {
     pub scale: f64,
     /// Real length.
     pub seconds: u32,
+    /// How long the engine was gone after each kill, in real milliseconds.
+    pub kills: Vec<f64>,
     /// Times real time.
     pub speed: f64,
     /// Real seconds until the last answer.

@@ -83,6 +83,7 @@ pub(super) fn summary(
         seed: plan.seed(),
         scale: plan.scale(),
         seconds: plan.seconds(),
+        kills: Vec::new(),
         speed: plan.speed(),
         took_s: result.took_s,
         users: plan.users(),

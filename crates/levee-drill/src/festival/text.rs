@@ -135,6 +135,11 @@ fn write_text(summary: &Summary, out: &mut String) -> std::fmt::Result {
             count(summary.unacknowledged)
         )?;
     }
+    if !summary.kills.is_empty() {
+        let longest = summary.kills.iter().copied().fold(0.0, f64::max);
+        let kills = summary.kills.len();
+        writeln!(out, "  kills        {kills} times kill -9, gone for {longest:.0} ms at most")?;
+    }
     let audit = if summary.audit.ok { "no difference" } else { "DIFFERENCES" };
     writeln!(out, "  audit        {} commands recounted: {audit}", count(summary.audit.commands))?;
     if summary.ok {

@@ -1,6 +1,7 @@
 //! `levee festival`: the reference day against a real server, in minutes; then an audit, a verdict
 //! and a report.
 
+mod killer;
 mod players;
 mod town;
 
@@ -29,6 +30,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::Ending;
 use crate::secrets::Secrets;
 use crate::server::Server;
+use killer::Killer;
 use players::Players;
 use town::{Outside, Town};
 
@@ -65,6 +67,10 @@ pub(crate) struct Args {
     /// A fresh data folder for the server, kept afterwards [default: a temporary one].
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+    /// Kill the engine so many times at random moments of the day, as a power cut would, and start it
+    /// again. Requests may then go without an answer; nothing acknowledged may be lost or doubled.
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=20))]
+    kills: u32,
     /// Leave the server running at the end, after the report, until it is interrupted.
     #[arg(long)]
     stay: bool,
@@ -103,7 +109,11 @@ pub(crate) fn run(args: &Args) -> Result<Ending> {
     };
     let kitchen = kitchens(&scenario, args.seed);
     let plan = FestivalPlan::new(scenario, args.seconds, args.seed, scale);
-    let plan = Arc::new(plan.with_outlets(&kitchen));
+    let plan = Arc::new(plan.with_outlets(&kitchen).with_kills(args.kills));
+    ensure!(
+        args.kills == 0 || !plan.scenario().gates.is_empty(),
+        "--kills needs a scenario with gates: they stay while the engine is gone"
+    );
     eprintln!(
         "{}: {} users, {:.3}% of the day, {:.0} times as fast, seed {}",
         plan.scenario().name,
@@ -116,17 +126,24 @@ pub(crate) fn run(args: &Args) -> Result<Ending> {
     let speed = plan.speed().to_string();
     let outlets = plan.market().map_or(0, |market| market.outlets().len());
     let import_s = f64::from(u32::try_from(outlets)?) / IMPORTED_PER_S;
-    let clock = plan.clock_start(LEAD + Duration::from_secs_f64(import_s)).to_string();
-    let flags = ["--dev", "--log", "warn", "--speed", &speed, "--clock", &clock];
+    let lead = LEAD + Duration::from_secs_f64(import_s);
+    let clock = plan.clock_start(lead);
+    let flags = ["--dev", "--log", "warn", "--speed", &speed];
     let outside = plan.market().map(|_| Outside::reserve()).transpose()?;
-    let mut town = Town::start(&plan, outside.as_ref(), temporary.path(), &data, &flags)?;
+    let mut town = Town::start(&plan, outside.as_ref(), temporary.path(), &data, &flags, &clock)?;
     town.congest(&plan)?;
+    let killer = match town.engine().filter(|_| args.kills > 0) {
+        Some(engine) => Some(Killer::start(engine, &plan, clock, lead)?),
+        None => None,
+    };
     let access = town.access();
+    let gone;
     let (result, account) = if let Some(outside) = outside {
         let scenario = args.scenario.clone();
         let mut players = Players::new(&plan, scenario, outside.sandbox, access.address.clone());
         let result = crowd::run(&plan, access, &mut players, &mut progress())?;
         eprintln!();
+        gone = killer.map(Killer::finish).transpose()?.unwrap_or_default();
         // First the server: from then on both sides stay as they are.
         town.stop()?;
         let account = players.account()?;
@@ -135,11 +152,13 @@ pub(crate) fn run(args: &Args) -> Result<Ending> {
     } else {
         let result = crowd::run(&plan, access, &mut Nobody, &mut progress())?;
         eprintln!();
+        gone = killer.map(Killer::finish).transpose()?.unwrap_or_default();
         town.stop()?;
         (result, None)
     };
 
-    let summary = verdict(&result, account.as_ref(), &data)?;
+    let mut summary = verdict(&result, account.as_ref(), &data)?;
+    summary.kills = gone.iter().map(|gone| gone.as_secs_f64() * 1_000.0).collect();
     if let Some(file) = &args.json {
         write(file, &serde_json::to_vec_pretty(&summary)?)?;
     }
@@ -150,6 +169,8 @@ pub(crate) fn run(args: &Args) -> Result<Ending> {
         println!("data: {}", data.display());
     }
     if args.stay {
+        let clock = clock.to_string();
+        let flags: Vec<&str> = flags.into_iter().chain(["--clock", &clock]).collect();
         stay(&data, &flags)?;
     }
     Ok(if summary.ok { Ending::Good } else { Ending::Failed })

@@ -19,6 +19,7 @@ use levee_drill::plan::FestivalPlan;
 use levee_drill::scenario::GatePlan;
 use rustix::process::{Pid, Signal, kill_process};
 
+use super::killer::Engine;
 use crate::server::Server;
 
 /// A congested gate is stopped for so long of every period, as a virtual machine is whose host is
@@ -67,9 +68,17 @@ fn free_address() -> Result<String> {
 
 /// An engine with its gates, or a server with a gate of its own where the scenario names none.
 pub(super) struct Town {
-    engine: Server,
+    engine: Core,
     gates: Vec<Gate>,
     access: ServerAccess,
+}
+
+/// What the day is decided by.
+enum Core {
+    /// A server with a gate of its own.
+    Whole(Server),
+    /// An engine behind gates.
+    Behind(Arc<Engine>),
 }
 
 /// One gate's process.
@@ -88,6 +97,7 @@ impl Town {
         folder: &Path,
         data: &Path,
         flags: &[&str],
+        clock: &levee_api::time::Instant,
     ) -> Result<Self> {
         let config = write_config(plan, outside, folder)?;
         let config = config.to_str().context("a temporary folder's name is text")?;
@@ -95,16 +105,18 @@ impl Town {
         let planned = &plan.scenario().gates;
         if planned.is_empty() {
             let listen = outside.map_or("127.0.0.1:0", |outside| &outside.gate);
-            let engine = Server::start_at(listen, data, &flags)?;
-            let access = super::access(&engine);
-            return Ok(Self { engine, gates: Vec::new(), access });
+            let clock = clock.to_string();
+            let flags: Vec<&str> = flags.into_iter().chain(["--clock", &clock]).collect();
+            let server = Server::start_at(listen, data, &flags)?;
+            let access = super::access(&server);
+            return Ok(Self { engine: Core::Whole(server), gates: Vec::new(), access });
         }
         let socket = folder.join("gates.sock");
         let unix = format!("unix:{}", socket.to_str().context("a socket's name is text")?);
-        let mut command = Command::new(std::env::current_exe()?);
-        command.args(["serve", "--listen", "none", "--gates", &unix, "--data"]);
-        command.arg(data).args(&flags);
-        let engine = Server::spawn_behind(command, &socket)?;
+        let data = data.to_str().context("a data folder's name is text")?;
+        let arguments = ["serve", "--listen", "none", "--gates", &unix, "--data", data];
+        let arguments = arguments.into_iter().chain(flags).map(str::to_owned).collect();
+        let engine = Engine::start(arguments, socket, clock)?;
         // Operator and those outside come through a gate that has time.
         let calm = planned.iter().position(|gate| !gate.congested).unwrap_or(0);
         let gates = planned.iter().enumerate().map(|(place, gate)| {
@@ -122,7 +134,15 @@ impl Town {
             operator_key: "dev-operator".to_owned(),
             app_key: "dev-app".to_owned(),
         };
-        Ok(Self { engine, gates, access })
+        Ok(Self { engine: Core::Behind(engine), gates, access })
+    }
+
+    /// The engine behind the gates, where there are gates.
+    pub(super) fn engine(&self) -> Option<&Arc<Engine>> {
+        match &self.engine {
+            Core::Whole(_) => None,
+            Core::Behind(engine) => Some(engine),
+        }
     }
 
     /// How to reach it.
@@ -146,7 +166,10 @@ impl Town {
             gate.throttle = None;
             ensure!(gate.server.stop()?.success(), "a gate did not end well; see above");
         }
-        let ended = self.engine.stop()?;
+        let ended = match self.engine {
+            Core::Whole(server) => server.stop()?,
+            Core::Behind(engine) => engine.stop()?,
+        };
         ensure!(ended.success(), "the server did not end well; what it said is above");
         Ok(())
     }
