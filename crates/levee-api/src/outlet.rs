@@ -23,6 +23,9 @@ pub const MENU_MAX: usize = 200;
 /// Longest price of one item in minor units: far more than any drink costs.
 pub const PRICE_MINOR_MAX: u32 = 100_000_000;
 
+/// Longest name of a vendor, in bytes.
+const VENDOR_LEN_MAX: usize = 64;
+
 /// No outlet has this id.
 const RESERVED_ID: &str = "import";
 
@@ -164,6 +167,15 @@ pub fn compile(id: &OutletId, document: OutletDocument) -> Result<PutOutlet, Mal
     }
     let document = OutletDocument { id: Some(id.as_str().to_owned()), ..document };
     check_text("name", &document.name)?;
+    // It stands in addresses.
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+    if document.vendor.as_str().len() > VENDOR_LEN_MAX
+        || !document.vendor.as_str().bytes().all(plain)
+    {
+        let problem =
+            format!("must be 1 to {VENDOR_LEN_MAX} letters, digits, dashes and underscores");
+        return Err(wrong("vendor", problem));
+    }
     if !(1..=STATIONS_MAX).contains(&document.stations) {
         return Err(wrong("stations", format!("must be from 1 to {STATIONS_MAX}")));
     }
@@ -297,6 +309,8 @@ mod tests {
         check("/id", "\"other\"", "id");
         check("/brand", "\"\"", "brand");
         check("/vendor", "7", "vendor");
+        check("/vendor", "\"a/../b\"", "vendor");
+        check("/vendor", "\"POS A\"", "vendor");
         check("/name", "\"\"", "name");
         check("/lat", "90.5", "lat");
         check("/lng", "\"121\"", "lng");

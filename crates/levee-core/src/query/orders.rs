@@ -244,9 +244,17 @@ impl State {
         before: Option<OrderNo>,
         limit: u32,
     ) -> Answer {
-        let newest = self.outlets.get(outlet).and_then(Outlet::newest_order);
         let older = |number: &OrderNo| self.orders.get(*number).and_then(Order::previous_at_outlet);
-        let own = core::iter::successors(newest, older).take_while(|number| {
+        // A page goes on where the one before ended, if that order was placed here.
+        let is_own = |number: &OrderNo| {
+            let order = self.orders.get(*number);
+            order.is_some_and(|order| order.left().unwrap_or(order.outlet) == outlet)
+        };
+        let first = match before.filter(is_own) {
+            Some(before) => older(&before),
+            None => self.outlets.get(outlet).and_then(Outlet::newest_order),
+        };
+        let own = core::iter::successors(first, older).take_while(|number| {
             self.orders.get(*number).is_some_and(|order| order.placed_at_ms >= placed_ms.start)
         });
         let mut numbers = own.chain(self.orders.moved_to(outlet)).collect::<Vec<_>>();

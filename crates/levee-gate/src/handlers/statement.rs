@@ -3,7 +3,6 @@
 use std::iter::Sum;
 
 use levee_api::port::{Answer as EngineAnswer, LIST_MAX, OrderView, Priority, Query};
-use levee_api::problem::Code;
 use levee_api::time::day_ms;
 use levee_api::types::{OrderNo, OrderState, OutletNo};
 use levee_api::wire::{StatementBody, StatementCounts, StatementLine, StatementSums, order_state};
@@ -83,7 +82,7 @@ async fn orders_placed(
         }
         if views.len() >= ORDERS_MAX {
             let detail = format!("The day has over {ORDERS_MAX} orders: a statement has fewer.");
-            return Err(Trouble::new(Code::Overloaded).with_detail(detail));
+            return Err(Trouble::field("day", detail));
         }
     }
 }

@@ -113,7 +113,10 @@ impl<C: Cut, W: Work> Stream<C, W> {
                 Step::Broken(trouble) => (Bytes::new(), Some(Some(trouble))),
             };
             self.cut.add(&piece);
-            while let Some(line) = self.cut.next(last.is_some()) {
+            // Of a body that breaks off, the part behind the last whole line is none: half a row of
+            // a sheet can look like a whole one.
+            let is_whole = matches!(last, Some(None));
+            while let Some(line) = self.cut.next(is_whole) {
                 if self.lines == self.limits.lines_max {
                     // Said once. The rest is read and thrown away, because many clients send
                     // everything before they read anything.

@@ -22,16 +22,18 @@ fn check(arguments: &str, names: &[&str]) -> Value {
 #[test]
 fn a_day_comes_to_a_clean_audit_with_its_counts() {
     let figures = check(
-        "day --users 20000 --seed 7",
+        "day --users 20000 --outlets 3000 --seed 7",
         &[
             "seconds",
             "users",
             "commands",
             "retries",
             "audit.ok",
-            "audit.seconds",
+            "orders",
             "audit.commands",
-            "play_seconds",
+            "stages.outlets_seconds",
+            "stages.play_seconds",
+            "stages.audit_seconds",
             "commands_per_s",
             "ack_ms.p50",
             "ack_ms.max",
@@ -44,29 +46,30 @@ fn a_day_comes_to_a_clean_audit_with_its_counts() {
     let counts = &audit["counts"];
     let count = |name: &str| counts[name].as_u64().expect("a count");
     assert_eq!(count("claims"), 20_000);
-    assert_eq!(count("vouchers_redeemed") + count("vouchers_live"), 20_000, "{counts}");
-    // Some are rolled back, asked twice, or shown again: the seed decides which.
-    assert!((1..400).contains(&count("vouchers_live")), "{counts}");
+    assert_eq!(count("vouchers_redeemed"), 20_000, "{counts}");
+    assert_eq!(audit["orders"]["states"]["collected"], 20_000, "{audit}");
+    // Some ask twice, at once or later: the seed decides which.
     let number = |name: &str| figures[name].as_u64().expect("a number");
-    assert!((2_000..3_500).contains(&number("retries")), "{figures}");
-    assert!(number("commands") > 40_000 + number("retries"), "{figures}");
+    assert!((2_000..6_000).contains(&number("retries")), "{figures}");
+    assert!(number("commands") > 120_000 + number("retries"), "{figures}");
 }
 
 #[test]
 fn a_day_is_drawn_by_its_seed_and_its_journal_can_be_kept() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let data = folder.path().join("data");
-    let arguments = format!("day --users 3000 --seed 5 --data {}", path(&data));
+    let arguments = format!("day --users 20000 --outlets 3000 --seed 5 --data {}", path(&data));
     let kept = check(&arguments, &[]);
-    let drawn = check("day --users 3000 --seed 5", &[]);
-    for name in ["commands", "retries"] {
+    let drawn = check("day --users 20000 --outlets 3000 --seed 5", &[]);
+    // How often an outlet is too busy also depends on what is under way beside.
+    for name in ["orders", "retries"] {
         assert_eq!(kept[name], drawn[name], "{name}");
     }
     assert_eq!(kept["audit"]["counts"], drawn["audit"]["counts"]);
     let audit = levee(&["audit", path(&data)]);
     assert!(audit.status.success(), "{}", text(&audit));
     // Figures of somebody's journal would mean nothing.
-    let again = levee(&["bench", "day", "--users", "10", "--data", path(&data)]);
+    let again = levee(&["bench", "day", "--users", "20000", "--data", path(&data)]);
     assert_eq!(again.status.code(), Some(3), "{}", text(&again));
     assert!(text(&again).contains("holds a journal already"), "{}", text(&again));
 }

@@ -28,8 +28,8 @@ const OTHER_ORDER_PER_MILLE: u64 = 5;
 /// What a voucher is worth.
 pub(super) const FACE_MINOR: u32 = 2_500;
 
-/// How long an order may be paid.
-pub(super) const PAY_WITHIN_MS: u64 = 15 * 60_000;
+/// How long an order may be paid: with few users an ask takes a good part of the day.
+pub(super) const PAY_WITHIN_MS: u64 = 12 * 3_600_000;
 
 /// Totals: something is always left to pay.
 const TOTAL_MINOR_MIN: u64 = 2_600;

@@ -15,8 +15,8 @@ pub(super) const UNIT_MS: u32 = 4 * 60_000;
 /// How soon an order must be ready.
 pub(super) const READY_WITHIN_MS: u64 = 30 * 60_000;
 
-/// How soon an outlet accepts at the latest.
-const ACCEPT_WITHIN_MS: u64 = 10 * 60_000;
+/// How soon an outlet accepts at the latest: with few users an ask takes a good part of the day.
+const ACCEPT_WITHIN_MS: u64 = 12 * 3_600_000;
 
 /// Outlets have one to so many stations.
 const STATIONS_MAX: u64 = 3;
