@@ -11,7 +11,7 @@ fn another_amount_or_another_number_is_put_on_record() {
         0    order s0 7 500               -> o0 0 off until 15m
         1    pay o0 499                   -> disputed
         1    pay o0 499                   -> again disputed
-        1    todo o0                      -> o0 review payment
+        1    todo o0                      -> o0 look at payment, o0 review payment
         1    show o0                      -> awaiting_payment created 0 until 15m: payable 500
         2    pay o0 501                   -> disputed
         3    pay o0 500                   -> paid succeeded 1
@@ -53,7 +53,7 @@ fn a_number_pays_one_order() {
         2    payment o1 created           -> trade_conflict
         2    pay o1 500                   -> disputed
         2    show o1                      -> awaiting_payment created 0 until 15m: payable 500
-        2    todo o1                      -> o1 review payment
+        2    todo o1                      -> o1 look at payment, o1 review payment
         15m  tick                         -> o2 o0 o1
         15m  todo o1                      -> o1 close payment, o1 review payment
         15m  restart                      -> as before

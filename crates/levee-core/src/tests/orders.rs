@@ -19,7 +19,7 @@ fn an_order_is_paid_made_and_collected() {
         1s   validate v0 7 3000           -> voucher_locked
         1s   money c                      -> available 6500 in_flight 2500
         2s   payment o0 created           -> awaiting_payment created 0
-        2s   todo o0                      -> nothing
+        2s   todo o0                      -> o0 look at payment
         3s   payment o0 pending           -> awaiting_payment pending 0
         4s   pay o0 300                   -> paid succeeded 1 r0
         4s   todo o0                      -> o0 send ticket 1 to s0

@@ -18,26 +18,26 @@ fn nothing_is_missed_and_nothing_is_told_twice_without_a_change() {
         0    undone 2 after=2             -> 3: o2 create payment of 500
         0    undone after=3               -> 3: nothing
         1    payment o0 created           -> awaiting_payment created 0
-        1    undone after=3               -> 3: nothing
+        1    undone after=3               -> 4: o0 look at payment
         1    payment o0 pending           -> awaiting_payment pending 0
-        1    undone after=3               -> 3: nothing
+        1    undone after=4               -> 4: nothing
         2    pay o0 500                   -> paid succeeded 1
-        2    undone after=3               -> 4: o0 send ticket 1 to s0
+        2    undone after=4               -> 5: o0 send ticket 1 to s0
         3    refund o0 100                -> paid refunding 1
-        3    undone after=4               -> 5: o0 send ticket 1 to s0, o0 refund 1 of 100
+        3    undone after=5               -> 6: o0 send ticket 1 to s0, o0 refund 1 of 100
         4    refund o0 100                -> paid refunding 1
-        4    undone after=5               -> 5: nothing
+        4    undone after=6               -> 6: nothing
         5    ticket o0 send 1             -> sent refunding 1
-        5    undone after=5               -> 6: o0 refund 1 of 100
+        5    undone after=6               -> 7: o0 refund 1 of 100
         6    refund-failed o0 1           -> sent refunding 1
-        6    undone after=6               -> 7: o0 refund 2 of 200
-        6    undone                       -> 7: o1 send ticket 1 to s0, o2 create payment of 500, o0 refund 2 of 200
+        6    undone after=7               -> 8: o0 refund 2 of 200
+        6    undone                       -> 8: o1 send ticket 1 to s0, o2 create payment of 500, o0 refund 2 of 200
         7    refunded o0 2                -> sent succeeded 1
-        7    undone after=7               -> 7: nothing
+        7    undone after=8               -> 8: nothing
         10m  tick                         -> o1
-        10m  undone after=7               -> 8: o1 cancel ticket 2 at s0
+        10m  undone after=8               -> 9: o1 cancel ticket 2 at s0
         11m  tick                         -> o0
-        11m  undone after=8               -> 9: o0 cancel ticket 2 at s0, o0 refund 3 of 300
+        11m  undone after=9               -> 10: o0 cancel ticket 2 at s0, o0 refund 3 of 300
         ",
     );
 }
@@ -54,11 +54,11 @@ fn after_a_restart_all_that_is_left_is_told_again() {
         0    order s0 9 500               -> o2 0 off until 15m
         1    pay o0 500                   -> paid succeeded 1
         1    payment o1 created           -> awaiting_payment created 0
-        1    undone                       -> 4: o2 create payment of 500, o0 send ticket 1 to s0
+        1    undone                       -> 5: o2 create payment of 500, o0 send ticket 1 to s0, o1 look at payment
         1    restart                      -> as before
-        1    undone                       -> 2: o0 send ticket 1 to s0, o2 create payment of 500
+        1    undone                       -> 3: o0 send ticket 1 to s0, o1 look at payment, o2 create payment of 500
         1    cancel o1                    -> cancelled unknown 0
-        1    undone after=2               -> 3: o1 close payment
+        1    undone after=3               -> 4: o1 close payment
         ",
     );
 }
