@@ -66,7 +66,9 @@ impl Model {
                 let stage = [TicketStep::Accept, TicketStep::Start, TicketStep::Ready];
                 let stage = stage.iter().position(|stage| *stage == step);
                 if let Some(stage) = stage.or((step == TicketStep::Collect).then_some(3)) {
-                    order.stages[stage] = Some(now);
+                    // Records reach no further than 49 days; one that may be moved can wait longer.
+                    let last_ms = order.placed_ms + u64::from(u32::MAX - 1);
+                    order.stages[stage] = Some(now.min(last_ms));
                 }
                 order.reached = to;
                 order.version += u32::from(step != TicketStep::Send);
