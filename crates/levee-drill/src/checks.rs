@@ -266,6 +266,7 @@ mod tests {
         check("{ count = 3, share = 0.1 }", "{ count = 3, share = 0.3 }", "orders.drinks");
         check("delivery = 0.35", "delivery = -1", "orders.delivery");
         check("takes_offer = 0.7", "takes_offer = 7", "orders.patience.takes_offer");
+        check("waits_minutes = 120", "waits_minutes = 0", "orders.patience.waits_minutes");
         check("gives_up_minutes = 20", "gives_up_minutes = 0", "orders.looks.gives_up_minutes");
         check("count = 300_000", "count = 300_001", "outlets.count");
         check("least = 60", "least = 300_001", "outlets.least");

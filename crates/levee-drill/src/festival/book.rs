@@ -72,6 +72,8 @@ pub struct Story {
     pub disputed: bool,
     /// Another outlet than the first has it.
     pub moved: bool,
+    /// It is this outlet's so manieth order through Levee, from 1; of the outlet that had it first.
+    pub place_at_outlet: u32,
 }
 
 impl Story {
@@ -121,6 +123,8 @@ pub struct Book<'a> {
     buckets: usize,
     /// Places of outlets in the market, by their numbers.
     outlets: BTreeMap<u32, usize>,
+    /// How many orders were placed at each outlet, by their numbers.
+    placed: BTreeMap<u32, u32>,
     /// Quotes that were answered.
     pub quotes: u64,
     /// How often an outlet was paused.
@@ -144,6 +148,7 @@ impl<'a> Book<'a> {
             bucket_ms: bucket_ms.max(1),
             buckets,
             outlets: BTreeMap::new(),
+            placed: BTreeMap::new(),
             quotes: 0,
             pauses: 0,
             moves: 0,
@@ -212,6 +217,8 @@ impl<'a> Book<'a> {
             return;
         }
         *self.standing.of(state) += 1;
+        let place_at_outlet = self.placed.entry(place.outlet.0).or_default();
+        *place_at_outlet += 1;
         self.orders.push(Story {
             outlet: self.outlets.get(&place.outlet.0).copied(),
             placed_ms: at_ms,
@@ -226,6 +233,7 @@ impl<'a> Book<'a> {
             refunded_minor: 0,
             disputed: false,
             moved: false,
+            place_at_outlet: *place_at_outlet,
         });
     }
 

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use levee_api::types::{OrderEnd, OrderState};
 use serde::Serialize;
 
-use super::book::{Book, Standing};
+use super::book::{Book, Standing, Story};
 use super::demand::Demand;
 use super::outside::{ClassThere, Differences, Outside};
 use crate::audit::OrdersReport;
@@ -45,6 +45,17 @@ impl Promises {
             late_p90_ms: quantile(clipped, 0.9),
         }
     }
+}
+
+/// How promises were kept to a part of the orders.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct PromiseGroup {
+    /// Which orders: with `nothing_to_pay`, those that were `to_be_paid`, an outlet's `first_ten`, and
+    /// `later_ones`.
+    pub orders: &'static str,
+    /// How they were kept.
+    #[serde(flatten)]
+    pub promises: Promises,
 }
 
 /// Orders that were ready so long after their promise.
@@ -129,6 +140,8 @@ pub struct OrdersSummary {
     /// How promises were kept.
     #[serde(flatten)]
     pub promises: Promises,
+    /// The same, of parts of them.
+    pub promises_by: Vec<PromiseGroup>,
     /// How late or early they were.
     pub lateness: Vec<LatenessBin>,
     /// Orders turned down because their outlet was busy.
@@ -192,7 +205,8 @@ pub struct OutletsSummary {
     pub busy: u64,
     /// Times that one was paused.
     pub paused: u64,
-    /// Share of the time that walk-ins leave in which stations made orders.
+    /// Share of the time that walk-ins leave in which stations made orders. Above 1 orders took what
+    /// walk-ins would have had, who wait in the same queue.
     pub utilisation: f64,
     /// The same in those hours in which more was wanted than the outlet can make.
     pub utilisation_of_busy: f64,
@@ -293,10 +307,11 @@ pub(super) fn ordering(sources: &Sources<'_>) -> Option<OrderingSummary> {
     let utilisation =
         |made: &Load| Utilisation::of(&demand.kitchens, &kitchens.walk_ins, &demand.load, made);
     let (with, without) = (utilisation(&made), utilisation(&unpaced.made));
-    let late_ms: Vec<i64> = book.orders.iter().filter_map(super::book::Story::late_ms).collect();
+    let late_ms: Vec<i64> = book.orders.iter().filter_map(Story::late_ms).collect();
     let mut orders = orders(sources);
     orders.wanted = demand.wishes.len() as u64;
     orders.promises = Promises::of(&late_ms);
+    orders.promises_by = promises_by(&book.orders);
     orders.lateness = lateness(&late_ms, &unpaced.late_ms);
     Some(OrderingSummary {
         orders,
@@ -311,6 +326,24 @@ pub(super) fn ordering(sources: &Sources<'_>) -> Option<OrderingSummary> {
         },
         without_pacing: without_pacing(&demand, &unpaced, &without),
     })
+}
+
+/// An outlet's kitchen is learned from its orders: these are its first.
+const FIRST_ORDERS: u32 = 10;
+
+/// A promise counts from the order, and an order goes to its outlet when it is paid.
+fn promises_by(stories: &[Story]) -> Vec<PromiseGroup> {
+    let groups: [(&'static str, fn(&Story) -> bool); 4] = [
+        ("nothing_to_pay", |story| story.payable_minor == 0),
+        ("to_be_paid", |story| story.payable_minor > 0),
+        ("first_ten", |story| story.place_at_outlet <= FIRST_ORDERS),
+        ("later_ones", |story| story.place_at_outlet > FIRST_ORDERS),
+    ];
+    let of = |holds: fn(&Story) -> bool| {
+        let stories = stories.iter().filter(|story| holds(story));
+        Promises::of(&stories.filter_map(Story::late_ms).collect::<Vec<_>>())
+    };
+    groups.map(|(orders, holds)| PromiseGroup { orders, promises: of(holds) }).to_vec()
 }
 
 /// When stations made orders, by the journal.

@@ -7,7 +7,8 @@ use super::charts::{hints, key, most, width_hours};
 use super::frame::{Frame, Vertical, linear_rows, short};
 use super::{card, escape, percent};
 use crate::festival::{
-    LatenessBin, OrderingSummary, OrdersPoint, OutletClass, Promises, Summary, grouped, money,
+    LatenessBin, OrderingSummary, OrdersPoint, OutletClass, PromiseGroup, Promises, Summary,
+    grouped, money,
 };
 use crate::numbers::{real, share};
 
@@ -99,7 +100,7 @@ pub(super) fn section(summary: &Summary) -> String {
             percent(ordering.without_pacing.promises.late_over_5_min_share),
             count(ordering.without_pacing.promises.judged)
         ),
-        &lateness(&orders.lateness),
+        &(lateness(&orders.lateness) + &promises(&orders.promises_by)),
     );
     page += "<div class=\"pair\">";
     page += &card(
@@ -119,7 +120,7 @@ pub(super) fn section(summary: &Summary) -> String {
         &format!(
             "{} outlets, of which {} were wanted beyond what they can make in some hour. Shares of \
              the time that walk-ins leave in which stations made orders, by how much of it was \
-             wanted.",
+             wanted. Above 100% orders took what walk-ins would have had, who wait in the same queue.",
             count(ordering.outlets.count),
             count(ordering.outlets.busy)
         ),
@@ -262,6 +263,29 @@ fn lateness(bins: &[LatenessBin]) -> String {
         })
         .collect();
     columns("Minutes from the promise until an order was ready, shares of all orders", &rows)
+}
+
+fn promises(groups: &[PromiseGroup]) -> String {
+    let rows: Vec<_> = groups
+        .iter()
+        .map(|PromiseGroup { orders, promises }| {
+            let name = match *orders {
+                "nothing_to_pay" => "With nothing left to pay",
+                "to_be_paid" => "To be paid first: a promise counts from the order",
+                "first_ten" => "The first ten at their outlet, whose kitchen is not known yet",
+                "later_ones" => "Later ones there",
+                other => other,
+            };
+            vec![
+                name.to_owned(),
+                count(promises.judged),
+                percent(promises.late_share),
+                percent(promises.late_over_5_min_share),
+                minutes(promises.late_p90_ms),
+            ]
+        })
+        .collect();
+    table(&["Orders", "Judged", "Late", "By over 5 min", "Nine of ten by at most"], &rows)
 }
 
 fn classes(classes: &[OutletClass]) -> String {

@@ -189,6 +189,10 @@ fn ordering() -> OrderingSummary {
                     without_pacing: without * 560,
                 })
                 .collect(),
+            promises_by: vec![
+                PromiseGroup { orders: "nothing_to_pay", promises: promises(0.06, 0.004, 0) },
+                PromiseGroup { orders: "to_be_paid", promises: promises(0.16, 0.02, 150_000) },
+            ],
             timeline: (1..=108).map(point).collect(),
             ..OrdersSummary::default()
         },
@@ -294,6 +298,7 @@ fn the_page_is_whole() {
         assert!(page.contains(&format!(">{part}<")), "{part}");
     }
     assert!(page.contains("above 100% wanted: 487 outlets") && page.contains("&lt; -35"));
+    assert!(page.contains("To be paid first") && page.contains("2.5 min"));
     assert!(page.contains("not accepted 6,012") && page.contains("black hole"));
     // A quarter of an hour is not enough for the clock's full hours.
     assert!(page.contains("08:05") && page.contains("&lt;rule&gt;"));

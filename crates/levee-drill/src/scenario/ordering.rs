@@ -76,6 +76,8 @@ pub struct Patience {
     /// Of them, those who take what a quote offers: a later time, or another outlet. The others keep
     /// their voucher.
     pub takes_offer: f64,
+    /// They do not take what is ready later than this after they wanted it, in minutes.
+    pub waits_minutes: f64,
     /// How long after that the others try once more.
     pub again_after: Delay,
 }
@@ -240,6 +242,7 @@ impl Orders {
         delay("orders.pickup.after", self.pickup.after)?;
         share("orders.delivery", self.delivery)?;
         share("orders.patience.takes_offer", self.patience.takes_offer)?;
+        within("orders.patience.waits_minutes", self.patience.waits_minutes, 1.0, MINUTES_MAX)?;
         delay("orders.patience.again_after", self.patience.again_after)?;
         share("orders.cancels.share", self.cancels.share)?;
         delay("orders.cancels.after", self.cancels.after)?;

@@ -154,17 +154,24 @@ impl Answers {
             return Some((Noted::Same, After::default()));
         }
         self.tally.orders.offers += quote.offers.len() as u64;
-        let Some(best) = quote.offers.into_iter().next() else {
+        let scenario = self.plan.scenario();
+        let after_ms = |minutes: f64| {
+            let now_ms = self.plan.instant_at(narrow(now_us)).ms;
+            now_ms.saturating_add(whole(minutes * 60_000.0))
+        };
+        let within_minutes = scenario.outlets.as_ref()?.ready_within_minutes;
+        let by_ms = ordering.pickup_by_ms.unwrap_or_else(|| after_ms(within_minutes));
+        let waits_minutes = scenario.orders.as_ref()?.patience.waits_minutes;
+        let waits_ms = by_ms.max(after_ms(waits_minutes));
+        let outlet = &self.plan.market()?.outlets()[script.outlet].id;
+        // The best comes first, but it may be for tomorrow.
+        let takes = |offer: &Offer| {
+            let in_time = *outlet == *offer.outlet_id && offer.ready_at.ms <= by_ms;
+            in_time || (script.takes_offer && offer.ready_at.ms <= waits_ms)
+        };
+        let Some(best) = quote.offers.into_iter().find(takes) else {
             return Some((Noted::First, self.keeps_voucher(work.user, &script, now_us)));
         };
-        let outlets = self.plan.scenario().outlets.as_ref()?;
-        let within_ms = whole(outlets.ready_within_minutes * 60_000.0);
-        let in_time_ms = self.plan.instant_at(narrow(now_us)).ms.saturating_add(within_ms);
-        let in_time = best.ready_at.ms <= ordering.pickup_by_ms.unwrap_or(in_time_ms);
-        let wanted = *self.plan.market()?.outlets()[script.outlet].id == *best.outlet_id;
-        if !(script.takes_offer || (wanted && in_time)) {
-            return Some((Noted::First, self.keeps_voucher(work.user, &script, now_us)));
-        }
         ordering.offer = Some((best.offer, best.outlet_id));
         ordering.step += 1;
         let at_us = self.thinks(now_us);

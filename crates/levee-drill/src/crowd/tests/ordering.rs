@@ -63,18 +63,24 @@ impl StandIn {
         }
         let user = body["user_id"].as_str()?.rsplit('-').next()?.parse().ok()?;
         let script = self.plan.script(user).order.expect("only those who do order");
-        let offer = |number: u32| {
+        let offer = |number: u32, ready_at: &str| {
             json!({"offer": format!("off_{number}"), "outlet_id": "elsewhere-000001",
-                "ready_at": "2026-02-06T03:00:00Z"})
+                "ready_at": ready_at})
         };
         if id == "quote" {
             return Some(match fate(user) {
                 Fate::Never => problem(409, "no_offers"),
-                _ => Answer(200, false, json!({"offers": [offer(1), offer(2)], "seq": 1})),
+                _ => {
+                    // One for tomorrow, which nobody takes, and one for before the day began.
+                    let offers =
+                        [offer(1, "2026-02-07T02:00:00Z"), offer(2, "2026-02-06T00:00:00Z")];
+                    Answer(200, false, json!({"offers": offers, "seq": 1}))
+                }
             });
         }
         assert_eq!(body["expected_total_minor"], self.plan.total_minor(&script));
         let taken = body["offer"].is_string();
+        assert!(!taken || body["offer"] == "off_2", "{body}");
         assert_eq!(body["outlet_id"] == "elsewhere-000001", taken, "{body}");
         let mut seen = self.orders.seen.lock().expect("nobody panics with it");
         let times = seen.entry(user).or_default();

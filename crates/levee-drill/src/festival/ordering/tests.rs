@@ -104,6 +104,10 @@ fn orders_are_summed_up() {
     // Of the promises at second 600: kept, missed by two minutes, and unpaid five minutes after.
     assert_eq!((orders.promises.judged, orders.promises.late_p90_ms), (3, 300_000));
     assert!((orders.promises.late_share - 2.0 / 3.0).abs() < 1e-9);
+    let groups = orders.promises_by.iter();
+    let groups: Vec<_> = groups.map(|group| (group.orders, group.promises.judged)).collect();
+    let expected = [("nothing_to_pay", 1), ("to_be_paid", 2), ("first_ten", 3), ("later_ones", 0)];
+    assert_eq!(groups, expected);
     let bins: Vec<_> = orders.lateness.iter().filter(|bin| bin.with_pacing > 0).collect();
     let places: Vec<_> = bins.iter().map(|bin| (bin.from_minutes, bin.with_pacing)).collect();
     assert_eq!(places, [(-5, 1), (0, 1), (5, 1)]);
