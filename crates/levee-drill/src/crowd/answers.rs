@@ -162,6 +162,7 @@ impl Answers {
 
     /// No answer: whether the request had an effect is not known, so the app asks again.
     pub(crate) fn broke_off(&mut self, work: &Work, why: &str) -> After {
+        self.order_landed(work);
         self.tally.of_mut(work.op).unknown += 1;
         self.tally.odd(|| format!("{} of user {}: {why}", work.op.name(), work.user));
         let retry = work.retries < RETRIES_AFTER_BREAK;
@@ -177,6 +178,7 @@ impl Answers {
 
     /// An answer, whatever it says.
     pub(crate) fn answered(&mut self, work: &Work, reply: &Reply<'_>, now_us: u64) -> After {
+        self.order_landed(work);
         let latency_us = now_us.saturating_sub(u64::from(work.intended_us));
         self.measure(work, latency_us);
         if work.op == Op::Claim && reply.status == 202 {

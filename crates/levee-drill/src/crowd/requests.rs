@@ -89,7 +89,7 @@ impl Requests {
             Op::Lock => {
                 write!(
                     self.body,
-                    "{{\"user_id\":\"u{seed}-{user}\",\"ttl\":\"PT24H\",\"reference\":\"{order}\"}}"
+                    "{{\"user_id\":\"u{seed}-{user}\",\"ttl\":\"P7D\",\"reference\":\"{order}\"}}"
                 )
                 .expect("memory");
                 self.finish(&format!("/v1/vouchers/{code}/lock"), Some(&format!("lock-{order}")));

@@ -333,17 +333,17 @@ const FIRST_ORDERS: u32 = 10;
 
 /// A promise counts from the order, and an order goes to its outlet when it is paid.
 fn promises_by(stories: &[Story]) -> Vec<PromiseGroup> {
-    let groups: [(&'static str, fn(&Story) -> bool); 4] = [
-        ("nothing_to_pay", |story| story.payable_minor == 0),
-        ("to_be_paid", |story| story.payable_minor > 0),
-        ("first_ten", |story| story.place_at_outlet <= FIRST_ORDERS),
-        ("later_ones", |story| story.place_at_outlet > FIRST_ORDERS),
-    ];
-    let of = |holds: fn(&Story) -> bool| {
+    let group = |orders: &'static str, holds: fn(&Story) -> bool| {
         let stories = stories.iter().filter(|story| holds(story));
-        Promises::of(&stories.filter_map(Story::late_ms).collect::<Vec<_>>())
+        let late_ms: Vec<i64> = stories.filter_map(Story::late_ms).collect();
+        PromiseGroup { orders, promises: Promises::of(&late_ms) }
     };
-    groups.map(|(orders, holds)| PromiseGroup { orders, promises: of(holds) }).to_vec()
+    vec![
+        group("nothing_to_pay", |story| story.payable_minor == 0),
+        group("to_be_paid", |story| story.payable_minor > 0),
+        group("first_ten", |story| story.place_at_outlet <= FIRST_ORDERS),
+        group("later_ones", |story| story.place_at_outlet > FIRST_ORDERS),
+    ]
 }
 
 /// When stations made orders, by the journal.

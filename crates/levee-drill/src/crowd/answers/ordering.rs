@@ -24,6 +24,9 @@ const QUOTES_MAX: u8 = 2;
 pub(super) struct Ordering {
     /// Counts what was asked for anew: an answer to an older step changes nothing.
     step: u8,
+    /// Copies of it that are under way. One may be taken after another was refused, so nothing follows
+    /// from a refusal before the last of them.
+    under_way_count: u8,
     /// Comes for the second time, after keeping the voucher.
     again: bool,
     /// Quotes that were asked for since.
@@ -34,6 +37,14 @@ pub(super) struct Ordering {
     offer: Option<(Box<str>, Box<str>)>,
     /// Has looked before, and found nothing ready.
     looked: bool,
+}
+
+impl Ordering {
+    /// What follows is another request.
+    fn ask_anew(&mut self) {
+        self.step += 1;
+        self.under_way_count = 0;
+    }
 }
 
 #[derive(Deserialize)]
@@ -83,6 +94,7 @@ impl Answers {
         } else if work.step != ordering.step {
             return None;
         } else {
+            ordering.under_way_count = ordering.under_way_count.saturating_add(1);
             self.ledger.orders.wanted.entry(user).or_insert(work.intended_us);
             let wish_ms = script.pickup_after_ms;
             let placed_ms = self.plan.instant_at(work.intended_us).ms;
@@ -97,6 +109,16 @@ impl Answers {
             order,
         };
         Some(requests.order(work.op, &self.plan, user, script, &wish))
+    }
+
+    /// A request of an order or a quote has come back, or never will.
+    pub(super) fn order_landed(&mut self, work: &Work) {
+        if let Some(ordering) = self.orderings.get_mut(&work.user)
+            && matches!(work.op, Op::Order | Op::Quote)
+            && work.step == ordering.step
+        {
+            ordering.under_way_count = ordering.under_way_count.saturating_sub(1);
+        }
     }
 
     /// A good answer about an order; `None` where it is not what the interface says.
@@ -173,7 +195,7 @@ impl Answers {
             return Some((Noted::First, self.keeps_voucher(work.user, &script, now_us)));
         };
         ordering.offer = Some((best.offer, best.outlet_id));
-        ordering.step += 1;
+        ordering.ask_anew();
         let at_us = self.thinks(now_us);
         Some((Noted::First, After { next: vec![(Op::Order, at_us)], ..After::default() }))
     }
@@ -205,14 +227,15 @@ impl Answers {
             return After::default();
         };
         let Some(ordering) = self.orderings.get_mut(&work.user) else { return After::default() };
-        if !about_kitchen.contains(&code) || work.step != ordering.step {
+        let stale = work.step != ordering.step || ordering.under_way_count > 0;
+        if !about_kitchen.contains(&code) || stale {
             return After::default();
         }
         let asks = work.op == Op::Order && script.takes_offer && ordering.quotes_count < QUOTES_MAX;
         if !asks {
             return self.keeps_voucher(work.user, &script, now_us);
         }
-        ordering.step += 1;
+        ordering.ask_anew();
         ordering.offer = None;
         ordering.quotes_count += 1;
         After { next: vec![(Op::Quote, self.thinks(now_us))], ..After::default() }
@@ -221,7 +244,7 @@ impl Answers {
     /// Tries once more, and then no more.
     fn keeps_voucher(&mut self, user: u32, script: &OrderScript, now_us: u64) -> After {
         let ordering = self.orderings.entry(user).or_default();
-        ordering.step += 1;
+        ordering.ask_anew();
         ordering.offer = None;
         ordering.quotes_count = 0;
         self.tally.orders.kept_voucher += 1;

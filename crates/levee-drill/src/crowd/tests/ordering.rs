@@ -3,6 +3,10 @@
 use levee_api::types::OrderNo;
 
 use super::*;
+use crate::crowd::answers::{Answers, Built};
+use crate::crowd::connection::Reply;
+use crate::crowd::generator::Work;
+use crate::crowd::requests::Requests;
 use crate::market::any_kitchen;
 use crate::plan::OrderScript;
 
@@ -167,4 +171,50 @@ fn an_outlet_that_is_not_taken_ends_the_drill() {
         error.to_string(),
         "of 60 outlets 7 were taken: there is no answer to the last lines"
     );
+}
+
+/// An order that is sent twice at once comes to this: what the app does after each of the answers,
+/// by how many requests follow, and how many orders it holds.
+#[track_caller]
+fn check_twice(answers: [(u16, &str); 2], follow: [usize; 2], placed: usize) {
+    let plan = FestivalPlan::new(Scenario::reference(), 10, 5, 2e-4).with_outlets(&any_kitchen);
+    let plan = Arc::new(plan);
+    let twice = |order: OrderScript| {
+        order.repeated && !order.quotes_first && !order.looks && order.cancels_after_us.is_none()
+    };
+    let mut users = 0..plan.users();
+    let user = users.find(|user| plan.script(*user).order.is_some_and(twice)).expect("one of many");
+    let mut books = Answers::new(Arc::clone(&plan), Arc::default());
+    let mut requests = Requests::new("host:1", "key", "spring", &plan);
+    let work = |op| Work { op, user, retries: 0, polls: false, step: 0, intended_us: 0 };
+    let answer = |books: &mut Answers, op, status, body: &str| {
+        let reply = Reply { status, replayed: false, body: body.as_bytes() };
+        books.answered(&work(op), &reply, 1_000)
+    };
+    let codes = Codes::new(&[1; 32], 0);
+    let claim =
+        json!({"voucher": {"code": codes.voucher(VoucherNo(1)), "face_minor": 2_500}, "seq": 1});
+    let after = answer(&mut books, Op::Claim, 201, &claim.to_string());
+    assert_eq!(after.next.len(), 2, "both copies are sent at once");
+    for _ in 0..2 {
+        let built = books.build(&work(Op::Order), &mut requests, &mut Vec::new());
+        assert!(matches!(built, Built::Ready));
+    }
+    let order = json!({"order": {"id": codes.order(OrderNo(1)), "state": "paid", "total_minor": 1,
+        "discount_minor": 1, "payable_minor": 0, "ready_at": "2026-02-06T00:10:00Z"}, "seq": 2});
+    for ((status, code), follow) in answers.into_iter().zip(follow) {
+        let body =
+            if status < 300 { order.clone() } else { json!({"status": status, "code": code}) };
+        let after = answer(&mut books, Op::Order, status, &body.to_string());
+        assert_eq!(after.next.len(), follow, "{status} {code}");
+    }
+    assert_eq!(books.into_harvest().ledger.orders.placed.len(), placed);
+}
+
+#[test]
+fn nothing_follows_from_a_refusal_while_a_copy_is_under_way() {
+    let (busy, good) = ((409, "outlet_busy"), (201, ""));
+    check_twice([busy, good], [0, 0], 1);
+    check_twice([good, busy], [0, 0], 1);
+    check_twice([busy, busy], [0, 1], 0);
 }
