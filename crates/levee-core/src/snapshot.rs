@@ -8,6 +8,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::handlers::USERS_PLANNED_MAX;
+use crate::pacing::Experience;
 use crate::state::{Campaign, Outage, SetAside, State};
 use crate::tables::{Budgets, Capture, Chunk, LAYOUT, LockState, Pages};
 use crate::types::{
@@ -33,6 +34,8 @@ pub struct Rest {
     budgets: Budgets,
     outages: Vec<Outage>,
     operations: Operations,
+    /// Where kitchens have taught anything.
+    experience: Option<Experience>,
 }
 
 /// Why a snapshot does not make a state.
@@ -102,6 +105,7 @@ impl State {
             budgets: self.budgets.clone(),
             outages: self.outages.clone(),
             operations: self.operations.clone(),
+            experience: (self.experience.kitchens > 0).then_some(self.experience),
         }
     }
 
@@ -194,11 +198,15 @@ impl Rest {
         // What was never set is not written: builds that know no settings can read it then.
         let compensated = self.campaigns.iter().map(|campaign| campaign.compensated);
         let has_compensated = compensated.clone().any(|sums| sums != Compensated::default());
+        let has_compensated = has_compensated || self.experience.is_some();
         if self.operations != Operations::default() || has_compensated {
             self.operations.put(&mut out);
         }
         if has_compensated {
             compensated.for_each(|sums| sums.put(&mut out));
+        }
+        if let Some(experience) = self.experience {
+            out.extend_from_slice(bytemuck::bytes_of(&experience));
         }
         out
     }
@@ -252,6 +260,16 @@ impl Wire for Campaign {
     }
 }
 
+/// A real number, by its bits.
+fn real(reader: &mut Reader<'_>) -> Result<f64, DecodeError> {
+    let bytes = [(); 8].map(|()| u8::get(reader));
+    let mut all = [0; 8];
+    for (place, byte) in all.iter_mut().zip(bytes) {
+        *place = byte?;
+    }
+    Ok(f64::from_le_bytes(all))
+}
+
 /// A state in the making.
 #[derive(Debug)]
 pub struct Restore {
@@ -300,6 +318,11 @@ impl Restore {
             for campaign in &mut state.campaigns {
                 campaign.compensated = Wire::get(reader)?;
             }
+        }
+        if reader.remaining() > 0 {
+            let Experience { unit_times, series, start, kitchens } = &mut state.experience;
+            (*unit_times, *series, *start) = (real(reader)?, real(reader)?, real(reader)?);
+            *kitchens = Wire::get(reader)?;
         }
         let wrong = |what| RestoreError::Rest(DecodeError { what, offset: reader.offset() });
         let in_order = |(first, len): &(u32, u32)| first <= len && *len < u32::MAX;

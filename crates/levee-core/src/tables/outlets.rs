@@ -15,7 +15,7 @@ use crate::types::{NameHash, Opening, OrderNo, OutletId, PutOutlet, Reader, Wire
 /// Stands for a pause that somebody must end.
 const UNTIL_RESUMED: u64 = u64::MAX;
 
-/// One outlet. 256 bytes: 64 of them are its name, 72 what was learned of its kitchen.
+/// One outlet. 256 bytes: 64 of them are its name, 80 what was learned of its kitchen.
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 #[repr(C)]
 pub(crate) struct Outlet {
@@ -39,7 +39,7 @@ pub(crate) struct Outlet {
     newest_order: u32,
     pub stations: u16,
     id_len: u8,
-    unused: [u8; 45],
+    unused: [u8; 37],
 }
 
 impl Outlet {
@@ -76,7 +76,7 @@ impl Outlet {
             newest_order: before.map_or(NONE, |before| before.newest_order),
             stations: put.stations,
             id_len: u8::try_from(name.len()).expect("at most LEN_MAX"),
-            unused: [0; 45],
+            unused: [0; 37],
         }
     }
 

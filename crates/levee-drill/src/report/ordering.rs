@@ -271,7 +271,11 @@ fn promises(groups: &[PromiseGroup]) -> String {
         .map(|PromiseGroup { orders, promises }| {
             let name = match *orders {
                 "nothing_to_pay" => "With nothing left to pay",
-                "to_be_paid" => "To be paid first: a promise counts from the order",
+                "to_be_paid" => {
+                    "To be paid first, and paid within a minute or promised for later anyway"
+                }
+                "promised_anew" => "Paid later, and promised anew then",
+                "as_first_told" => "All, by what was promised first",
                 "first_ten" => "The first ten at their outlet, whose kitchen is not known yet",
                 "later_ones" => "Later ones there",
                 other => other,

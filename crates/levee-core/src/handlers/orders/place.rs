@@ -1,12 +1,13 @@
 //! Placing an order.
 
 use super::reference_of_orders;
-use crate::pacing::Work;
+use crate::pacing::{Ask, Work};
 use crate::state::{Effect, State};
 use crate::tables::Order;
 use crate::types::{
     BILL_MINOR_MAX, Bill, Held, LINES_MAX, OTHER_OUTLETS_MAX, OrderNo, OrderState, Outcome,
-    PAY_WITHIN_MS_MAX, PROMISED_AHEAD_MS_MAX, PlaceOrder, Refusal, TRAVEL_MS_MAX, WORK_MAX,
+    PAID_WITHIN_MS, PAY_WITHIN_MS_MAX, PROMISED_AHEAD_MS_MAX, PlaceOrder, Refusal, TRAVEL_MS_MAX,
+    WORK_MAX,
 };
 
 impl State {
@@ -43,11 +44,15 @@ impl State {
         }
 
         let work = Work(place.work);
+        let bill_minor = place.total_minor - place.merchant_discount_minor;
+        // Its ticket goes to the outlet when it is paid.
+        let paid_after_ms = if bill_minor > subsidy_minor { PAID_WITHIN_MS } else { 0 };
+        let asked = Ask { work, begins_after_ms: paid_after_ms };
         let ready_at_ms = match offer {
             // No order is promised for before it was placed.
             Some(ticket) => ticket.ready_at_ms.max(now_ms),
             None => self
-                .ready_in_time(now_ms, place.outlet, work, place.ready_by_ms, now_ms)
+                .ready_in_time(now_ms, place.outlet, asked, place.ready_by_ms, now_ms)
                 .ok_or(Refusal::OutletBusy)?,
         };
 

@@ -28,7 +28,7 @@ fn check_eta(stations: u16, unit_minutes: u32, promised: u32, units: u32, expect
 #[track_caller]
 fn check_eta_with(pace: &Pace, mut kitchen: Kitchen, promised: u32, units: u32, expected: f64) {
     for _ in 0..promised {
-        kitchen.promise(START_MS, Work::units(1), START_MS - 60 * MINUTE);
+        kitchen.promise(START_MS, Work::units(1), START_MS - 60 * MINUTE, &STATIC);
     }
     let found = minutes(kitchen.eta_ms(START_MS, Work::units(units), pace));
     assert!((found - expected).abs() < 0.001, "{found}");
@@ -67,12 +67,12 @@ fn half_units_and_figures_out_of_range_are_taken() {
     let kitchen = Kitchen::new(0, 0);
     assert_eq!(kitchen, Kitchen::new(1, 1));
     let mut half = super::kitchen(1, 4);
-    half.promise(START_MS, Work(500), START_MS);
+    half.promise(START_MS, Work(500), START_MS, &STATIC);
     // Half a unit more than the station takes: 4 * 1.5 + 2.0505 * sqrt(1.5).
     let found = minutes(half.eta_ms(START_MS, Work(1_000), &STATIC));
     assert!((found - 8.511_3).abs() < 0.001, "{found}");
     // The end of time is a time.
-    half.promise(START_MS, Work(u32::MAX), u64::MAX);
+    half.promise(START_MS, Work(u32::MAX), u64::MAX, &STATIC);
     half.walk_in(u64::MAX, Work(u32::MAX));
     let late = half.slot_at(u64::MAX, Work(1), u64::MAX, &Pace::DEFAULT);
     assert_eq!((late, half.eta_ms(u64::MAX, Work(1), &Pace::DEFAULT)), (None, 0));

@@ -93,7 +93,7 @@ impl Outlet {
             let work = Work::units(1);
             let eta_ms = kitchen.eta_ms(now_ms, work, pace);
             if eta_ms <= 30 * MINUTE {
-                self.queue.push_back(kitchen.promise(now_ms, work, now_ms + eta_ms));
+                self.queue.push_back(kitchen.promise(now_ms, work, now_ms + eta_ms, pace));
                 self.run_until(now_ms, kitchen, pace, seen);
             }
         }

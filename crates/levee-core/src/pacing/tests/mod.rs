@@ -17,12 +17,12 @@ pub(super) const STATIC: Pace =
 
 /// A kitchen whose figures are believed.
 pub(super) fn kitchen(stations: u16, unit_minutes: u32) -> Kitchen {
-    Kitchen { drag: 1.0, ..Kitchen::new(stations, unit_minutes * 60_000) }
+    Kitchen { seen: 1, drag: 1.0, ..Kitchen::new(stations, unit_minutes * 60_000) }
 }
 
 /// Promises so many units for so many minutes after the start.
 pub(super) fn promise(kitchen: &mut Kitchen, units: u32, ready_minutes: u64) -> Ticket {
-    kitchen.promise(START_MS, Work::units(units), START_MS + ready_minutes * MINUTE)
+    kitchen.promise(START_MS, Work::units(units), START_MS + ready_minutes * MINUTE, &Pace::DEFAULT)
 }
 
 pub(super) fn minutes(ms: u64) -> f64 {
