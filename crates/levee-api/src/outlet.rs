@@ -204,6 +204,7 @@ pub fn compile(id: &OutletId, document: OutletDocument) -> Result<PutOutlet, Mal
     Ok(PutOutlet {
         id: id.clone(),
         brand: NameHash::of(document.brand.as_str()),
+        vendor: NameHash::of(document.vendor.as_str()),
         stations: document.stations,
         // Thousandths of a minute.
         unit_ms: document.minutes_per_unit.thousandths() * 60,

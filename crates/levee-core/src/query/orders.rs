@@ -9,8 +9,8 @@ use crate::pacing::Work;
 use crate::state::State;
 use crate::tables::{Order, Outlet};
 use crate::types::{
-    Action, Held, LockNo, NameHash, OrderEnd, OrderLine, OrderNo, OrderState, OutletId, OutletNo,
-    PaymentState, RedemptionNo, TradeKey, UserKey, VoucherNo,
+    Action, Breaker, BreakerOf, Held, LockNo, NameHash, OrderEnd, OrderLine, OrderNo, OrderState,
+    OutletId, OutletNo, PaymentState, RedemptionNo, TradeKey, UserKey, VoucherNo,
 };
 
 /// One outlet.
@@ -34,6 +34,10 @@ pub struct OutletView {
     pub accept_within_ms: u64,
     /// The pause, if it takes no orders now.
     pub pause: Option<PauseView>,
+    /// Its own breaker, unless that is closed.
+    pub breaker: Option<Breaker>,
+    /// Its vendor's, unless that is closed.
+    pub vendor_breaker: Option<Breaker>,
     /// In how many milliseconds one unit of work that is ordered now is ready; `None` where it takes
     /// no orders now.
     pub eta_ms: Option<u64>,
@@ -124,7 +128,7 @@ pub struct OrderView {
 
 impl State {
     pub(super) fn eta_ms(&self, now_ms: u64, number: OutletNo, work: u32) -> Option<u64> {
-        let outlet = self.outlets.get(number).filter(|outlet| !outlet.is_paused_at(now_ms))?;
+        let outlet = self.outlet_taking_orders(now_ms, number).ok()?;
         let most_ms = self.rules.pace.horizon_ms.max(outlet.ready_within_ms);
         let until_ms = now_ms.saturating_add(most_ms);
         let ready_at_ms = self.ready_by(now_ms, number, Work(work), now_ms..=until_ms)?;
@@ -149,6 +153,8 @@ impl State {
             stations: kitchen.stations(),
             accept_within_ms: outlet.accept_within_ms,
             pause,
+            breaker: outlet.breaker(texts),
+            vendor_breaker: self.outlets.vendors.get(&outlet.vendor()).cloned(),
             eta_ms: self.eta_ms(now_ms, number, Work::UNIT),
             unfinished: kitchen.unfinished(now_ms),
             promised: kitchen.promised().collect(),
@@ -267,6 +273,18 @@ impl State {
         };
         let numbers = numbers.into_iter().filter(is_of).take(bounded(limit));
         Answer::Orders(numbers.filter_map(|number| self.order_view(now_ms, number)).collect())
+    }
+
+    /// Breakers that are not closed: vendors' with the first page, then outlets' by number.
+    pub(super) fn breakers(&self, after: Option<OutletNo>, limit: u32) -> Answer {
+        let vendors = self.outlets.vendors.iter().filter(|_| after.is_none());
+        let vendors =
+            vendors.map(|(vendor, breaker)| (BreakerOf::Vendor(*vendor), breaker.clone()));
+        let outlets = self.outlets.broken_after(after).take(bounded(limit)).filter_map(|outlet| {
+            let of = BreakerOf::Outlet(outlet);
+            Some((of, self.outlets.breaker(of)?))
+        });
+        Answer::Breakers(vendors.chain(outlets).collect())
     }
 
     /// What is to be done outside, for up to `limit` orders.

@@ -206,6 +206,7 @@ fn under(mut command: Command, key: [u8; 16]) -> Command {
             quote.candidates.truncate(1);
         }
         Command::SettleDispute(settle) => settle.request = key,
+        Command::ChangeBreaker(change) => change.request = Some(key),
         Command::ReleaseLock(_)
         | Command::ReplaceCampaign(_)
         | Command::Tick(_)

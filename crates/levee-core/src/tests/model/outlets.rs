@@ -156,6 +156,58 @@ impl Model {
         Ok(Ok(Outcome::OutletResumed))
     }
 
+    pub(super) fn change_breaker(&mut self, now: u64, ask: &ChangeBreaker) -> Came {
+        let ChangeBreaker { of, state, by_hand, .. } = *ask;
+        if ask.reason.is_empty() || ask.reason.len() > REASON_LEN_MAX {
+            return Err(Refusal::InvalidField("reason"));
+        }
+        if by_hand && ask.request.is_none() {
+            return Err(Refusal::IdempotencyKeyMissing);
+        }
+        if !by_hand && state == BreakerState::Draining {
+            return Err(Refusal::InvalidField("state"));
+        }
+        if let BreakerOf::Outlet(outlet) = of
+            && outlet.index() >= self.outlets.len()
+        {
+            return Err(Refusal::OutletNotFound);
+        }
+        let place = self.breakers.iter().position(|(other, _)| *other == of);
+        let now_is = place.map(|place| &self.breakers[place].1);
+        let before = now_is.map_or(BreakerState::Closed, |breaker| breaker.state);
+        match now_is {
+            Some(breaker) if breaker.by_hand && !by_hand => return Err(Refusal::BreakerByHand),
+            Some(breaker) if breaker.state == state && breaker.by_hand == by_hand => {
+                return Err(Refusal::Unchanged);
+            }
+            None if state == BreakerState::Closed => return Err(Refusal::Unchanged),
+            _ => {}
+        }
+        place.map(|place| self.breakers.remove(place));
+        if state != BreakerState::Closed {
+            let reason = ask.reason.clone();
+            self.breakers.push((of, Breaker { state, by_hand, since_ms: now, reason }));
+        }
+        Ok(Ok(Outcome::BreakerChanged { before }))
+    }
+
+    pub(crate) fn breaker(&self, of: BreakerOf) -> Option<&Breaker> {
+        self.breakers.iter().find(|(other, _)| *other == of).map(|(_, breaker)| breaker)
+    }
+
+    /// Whether an outlet's own breaker or its vendor's keeps orders away.
+    pub(super) fn is_broken(&self, number: usize) -> bool {
+        let vendor = self.outlets[number].put.vendor;
+        let own = BreakerOf::Outlet(OutletNo(count(number)));
+        self.breaker(own).or(self.breaker(BreakerOf::Vendor(vendor))).is_some()
+    }
+
+    /// Until when an order's outlet may accept it that does not have the ticket yet.
+    pub(super) fn accepts_until(&self, now: u64, outlet: OutletNo, promised_ms: u64) -> u64 {
+        let within = self.outlets[outlet.index()].put.accept_within_ms;
+        if promised_ms > now + 2 * within { promised_ms - within } else { now + within }
+    }
+
     pub(super) fn staff(&mut self, ask: SetStaffing) -> Came {
         if ask.stations == 0 || ask.stations > STATIONS_MAX {
             return Err(Refusal::InvalidField("stations"));
@@ -186,7 +238,7 @@ impl Model {
         by: Option<u64>,
         not_before: u64,
     ) -> Option<u64> {
-        if self.pause_at(now, number).is_some() {
+        if self.pause_at(now, number).is_some() || self.is_broken(number) {
             return None;
         }
         let Outlet { put, kitchen, .. } = &self.outlets[number];
@@ -209,7 +261,7 @@ impl Model {
     }
 
     fn slot(&self, now: u64, number: usize, work: u32, not_before: u64) -> Option<u64> {
-        if self.pause_at(now, number).is_some() {
+        if self.pause_at(now, number).is_some() || self.is_broken(number) {
             return None;
         }
         let Outlet { put, kitchen, .. } = &self.outlets[number];

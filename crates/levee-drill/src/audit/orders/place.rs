@@ -27,9 +27,10 @@ impl Recount {
         };
         let (brand, accept_within_ms) = (outlet.brand, outlet.accept_within_ms);
         let by_ms = ask.ready_by_ms.unwrap_or(now_ms.saturating_add(outlet.ready_within_ms));
-        let is_paused = outlet.is_paused_at(now_ms);
-        self.notes
-            .check(!is_paused, || format!("an order at outlet {}, which is paused", ask.outlet));
+        let turned_away = self.outlets.turns_away(ask.outlet, now_ms);
+        if let Some(why) = turned_away {
+            self.notes.note(format!("an order at outlet {}, which {why}", ask.outlet));
+        }
         for other in &ask.others {
             let is_known = self.outlets.get(*other).is_some();
             self.notes.check(is_known, || format!("there is no outlet {other}"));
