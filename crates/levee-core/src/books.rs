@@ -3,6 +3,7 @@
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::pacing::{Kitchen, Ticket};
@@ -25,7 +26,7 @@ pub(crate) struct OutletBook {
     /// Those whose own breakers are not closed.
     broken: BTreeSet<OutletNo>,
     /// Vendors' breakers that are not closed.
-    pub(crate) vendors: BTreeMap<NameHash, Breaker>,
+    pub(crate) vendors: BTreeMap<NameHash, (String, Breaker)>,
     /// Paused ones by the time at which that ends, where it ends by itself.
     paused: BTreeSet<(u64, OutletNo)>,
 }
@@ -93,11 +94,16 @@ impl OutletBook {
     }
 
     /// A breaker, unless it is closed.
-    pub(crate) fn breaker(&self, of: BreakerOf) -> Option<Breaker> {
+    pub(crate) fn breaker(&self, of: &BreakerOf) -> Option<Breaker> {
         match of {
-            BreakerOf::Outlet(number) => self.get(number)?.breaker(&self.texts),
-            BreakerOf::Vendor(vendor) => self.vendors.get(&vendor).cloned(),
+            BreakerOf::Outlet(number) => self.get(*number)?.breaker(&self.texts),
+            BreakerOf::Vendor(vendor) => self.breaker_of_vendor(NameHash::of(vendor)),
         }
+    }
+
+    /// A vendor's, unless it is closed.
+    pub(crate) fn breaker_of_vendor(&self, vendor: NameHash) -> Option<Breaker> {
+        self.vendors.get(&vendor).map(|(_, breaker)| breaker.clone())
     }
 
     /// Whether neither its own breaker nor its vendor's keeps orders away.
@@ -108,7 +114,7 @@ impl OutletBook {
     /// `None` closes it.
     pub(crate) fn set_breaker(
         &mut self,
-        of: BreakerOf,
+        of: &BreakerOf,
         breaker: Option<Breaker>,
         store: &mut Store,
     ) {
@@ -117,15 +123,15 @@ impl OutletBook {
                 let row = &mut self.rows[number.index()];
                 row.set_breaker(breaker.as_ref(), &mut self.texts, store);
                 match breaker {
-                    Some(_) => self.broken.insert(number),
-                    None => self.broken.remove(&number),
+                    Some(_) => self.broken.insert(*number),
+                    None => self.broken.remove(number),
                 };
             }
             (BreakerOf::Vendor(vendor), Some(breaker)) => {
-                self.vendors.insert(vendor, breaker);
+                self.vendors.insert(NameHash::of(vendor), (vendor.clone(), breaker));
             }
             (BreakerOf::Vendor(vendor), None) => {
-                self.vendors.remove(&vendor);
+                self.vendors.remove(&NameHash::of(vendor));
             }
         }
     }

@@ -4,6 +4,7 @@
 //! Indexes are not part of a snapshot; they follow from the records.
 
 use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -35,7 +36,7 @@ pub struct Rest {
     outages: Vec<Outage>,
     operations: Operations,
     /// Breakers that are not closed.
-    vendors: BTreeMap<NameHash, Breaker>,
+    vendors: BTreeMap<NameHash, (String, Breaker)>,
 }
 
 /// Why a snapshot does not make a state.
@@ -207,7 +208,7 @@ impl Rest {
         }
         if has_vendors {
             self.vendors.len().put(&mut out);
-            for (vendor, breaker) in &self.vendors {
+            for (vendor, breaker) in self.vendors.values() {
                 vendor.put(&mut out);
                 breaker.put(&mut out);
             }
@@ -316,7 +317,9 @@ impl Restore {
         if reader.remaining() > 0 {
             // A list that is there is not empty.
             for _ in 0..usize::get(reader)?.max(1) {
-                state.outlets.vendors.insert(Wire::get(reader)?, Wire::get(reader)?);
+                let vendor = String::get(reader)?;
+                let breaker = Wire::get(reader)?;
+                state.outlets.vendors.insert(NameHash::of(&vendor), (vendor, breaker));
             }
         }
         let wrong = |what| RestoreError::Rest(DecodeError { what, offset: reader.offset() });

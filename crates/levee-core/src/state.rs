@@ -427,7 +427,7 @@ impl State {
             quote.put_digest(&mut bytes);
             add(&mut bytes);
         }
-        for (vendor, breaker) in &self.outlets.vendors {
+        for (vendor, breaker) in self.outlets.vendors.values() {
             vendor.put(&mut bytes);
             breaker.put(&mut bytes);
             add(&mut bytes);

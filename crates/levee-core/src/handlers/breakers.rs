@@ -3,7 +3,9 @@
 use super::check_reason;
 use crate::state::{Effect, State};
 use crate::tables::Outlet;
-use crate::types::{Breaker, BreakerOf, BreakerState, ChangeBreaker, Outcome, OutletNo, Refusal};
+use crate::types::{
+    Breaker, BreakerOf, BreakerState, ChangeBreaker, Outcome, OutletNo, Refusal, VENDOR_LEN_MAX,
+};
 
 impl State {
     /// A change that changes nothing is refused: its reason would stand nowhere.
@@ -19,10 +21,16 @@ impl State {
         if change.state == BreakerState::Draining && !change.by_hand {
             return Err(Refusal::InvalidField("state"));
         }
-        if let BreakerOf::Outlet(outlet) = change.of {
-            self.outlets.get(outlet).ok_or(Refusal::OutletNotFound)?;
+        match &change.of {
+            BreakerOf::Outlet(outlet) => {
+                self.outlets.get(*outlet).ok_or(Refusal::OutletNotFound)?;
+            }
+            BreakerOf::Vendor(vendor) if !(1..=VENDOR_LEN_MAX).contains(&vendor.len()) => {
+                return Err(Refusal::InvalidField("vendor"));
+            }
+            BreakerOf::Vendor(_) => {}
         }
-        let before = self.outlets.breaker(change.of);
+        let before = self.outlets.breaker(&change.of);
         if before.as_ref().is_some_and(|before| before.by_hand) && !change.by_hand {
             return Err(Refusal::BreakerByHand);
         }
@@ -40,7 +48,7 @@ impl State {
             since_ms: now_ms,
             reason: change.reason.clone(),
         });
-        self.outlets.set_breaker(change.of, after, &mut self.store);
+        self.outlets.set_breaker(&change.of, after, &mut self.store);
         Ok(Effect::Done(Outcome::BreakerChanged { before: before_state }))
     }
 

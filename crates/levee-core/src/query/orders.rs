@@ -154,7 +154,7 @@ impl State {
             accept_within_ms: outlet.accept_within_ms,
             pause,
             breaker: outlet.breaker(texts),
-            vendor_breaker: self.outlets.vendors.get(&outlet.vendor()).cloned(),
+            vendor_breaker: self.outlets.breaker_of_vendor(outlet.vendor()),
             eta_ms: self.eta_ms(now_ms, number, Work::UNIT),
             unfinished: kitchen.unfinished(now_ms),
             promised: kitchen.promised().collect(),
@@ -277,12 +277,13 @@ impl State {
 
     /// Breakers that are not closed: vendors' with the first page, then outlets' by number.
     pub(super) fn breakers(&self, after: Option<OutletNo>, limit: u32) -> Answer {
-        let vendors = self.outlets.vendors.iter().filter(|_| after.is_none());
+        let vendors = self.outlets.vendors.values().filter(|_| after.is_none());
         let vendors =
-            vendors.map(|(vendor, breaker)| (BreakerOf::Vendor(*vendor), breaker.clone()));
+            vendors.cloned().map(|(vendor, breaker)| (BreakerOf::Vendor(vendor), breaker));
         let outlets = self.outlets.broken_after(after).take(bounded(limit)).filter_map(|outlet| {
             let of = BreakerOf::Outlet(outlet);
-            Some((of, self.outlets.breaker(of)?))
+            let breaker = self.outlets.breaker(&of)?;
+            Some((of, breaker))
         });
         Answer::Breakers(vendors.chain(outlets).collect())
     }

@@ -47,9 +47,9 @@ fn a_vendors_breaker_is_that_of_all_its_outlets() {
         1m   quote s0 others=s1,s2 hold=2m        -> q0 until 3m: s2 at 5m
         1m   quote s0 others=s1 hold=2m           -> no_offers
         1m   break s0 open                        -> was closed
-        1m   breakers                             -> vendor open since 1m, dark; s0 open since 1m, because
+        1m   breakers                             -> till open since 1m, dark; s0 open since 1m, because
         1m   breakers after=s0                    -> none
-        1m   breakers 0                           -> vendor open since 1m, dark
+        1m   breakers 0                           -> till open since 1m, dark
         1m   restart                              -> as before
         2m   outlet milk 10m unit=4m stations=1 ready=30m vendor=desk -> s1 version 2
         2m   etas s0,s1,s2                        -> never, 4m, 8m+36s
@@ -107,15 +107,15 @@ fn an_order_for_later_waits_for_its_outlet_for_longer() {
         1m   break desk open                      -> was closed
         2m   pay o0 500                           -> paid succeeded 1
         2m   pay o1 500                           -> paid succeeded 1
-        2m   show o0                              -> paid succeeded 1 until 17m: payable 500 captured 500
-        2m   show o1                              -> paid succeeded 1 until 44m+36s: payable 500 captured 500
-        17m  tick                                 -> o0
-        17m  show o0                              -> refunding refunding 2 not_accepted: payable 500 captured 500 asked 500
-        20m  break desk closed                    -> was open
-        21m  ticket o1 send 1 at=s2               -> sent succeeded 1
-        21m  show o1                              -> sent succeeded 1 until 31m: payable 500 captured 500
-        30m  tick                                 -> nothing
-        31m  tick                                 -> o1
+        2m   show o0                              -> paid succeeded 1 until 12m: payable 500 captured 500
+        2m   show o1                              -> paid succeeded 1 until 24m+36s: payable 500 captured 500
+        12m  tick                                 -> o0
+        12m  show o0                              -> refunding refunding 2 not_accepted: payable 500 captured 500 asked 500
+        13m  break desk closed                    -> was open
+        14m  ticket o1 send 1 at=s2               -> sent succeeded 1
+        14m  show o1                              -> sent succeeded 1 until 24m: payable 500 captured 500
+        23m  tick                                 -> nothing
+        24m  tick                                 -> o1
         ",
     );
     // A ticket that comes late leaves what is left.
@@ -124,7 +124,7 @@ fn an_order_for_later_waits_for_its_outlet_for_longer() {
         0    order s2 7 500 work=6000 by=2h       -> o0 0 off until 15m
         2m   pay o0 500                           -> paid succeeded 1
         9m   ticket o0 send 1 at=s2               -> sent succeeded 1
-        9m   show o0                              -> sent succeeded 1 until 17m: payable 500 captured 500
+        9m   show o0                              -> sent succeeded 1 until 12m: payable 500 captured 500
         ",
     );
 }

@@ -191,7 +191,7 @@ fn whose_rules_hold() {
         0    order s0 8 2500 v1                   -> o1 2500 off r1 until 10m
         0    order s0 9 2500 v2 of=c0             -> o2 2500 off r2 until 10m
         0    order s0 7 500 off=500               -> o3 0 off until 10m
-        0    order s0 7 500 off=500 of=c1         -> o4 0 off until 12m+24s
+        0    order s0 7 500 off=500 of=c1         -> o4 0 off until 10m
         1    ticket o0 reject 1                   -> rejected - 2 live
         1    ticket o1 reject 1                   -> rejected - 2 live
         1    ticket o2 reject 1                   -> rejected - 2 live

@@ -3,17 +3,20 @@
 
 use alloc::string::String;
 
-use super::{NameHash, OutletNo, RequestKey};
+use super::{OutletNo, RequestKey};
+
+/// Longest name of a vendor, in bytes.
+pub const VENDOR_LEN_MAX: usize = 64;
 
 /// Whose system it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 pub enum BreakerOf {
     /// One outlet's.
     Outlet(OutletNo),
-    /// That of all outlets whose documents name this vendor.
-    Vendor(NameHash),
+    /// That of all outlets whose documents name this vendor; 1 to [`VENDOR_LEN_MAX`] bytes.
+    Vendor(String),
 }
 
 /// What a breaker lets through. That it tries one call now and then while it is open is its own

@@ -397,7 +397,7 @@ wire_enum! {
 
 /// Fields of commands that the rules may find wrong, behind those of the terms. The place of a name
 /// never changes.
-const INVALID_FIELDS: [&str; 22] = [
+const INVALID_FIELDS: [&str; 23] = [
     "reason",
     "claims_per_s",
     "document",
@@ -420,6 +420,7 @@ const INVALID_FIELDS: [&str; 22] = [
     "allow_other_outlet",
     "fulfilment",
     "state",
+    "vendor",
 ];
 
 /// The name of a field, by its place among those that refusals name.

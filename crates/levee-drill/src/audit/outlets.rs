@@ -8,7 +8,7 @@ use levee_core::types::{
     ACCEPT_WITHIN_MS_MAX, BreakerOf, BreakerState, ChangeBreaker, DOCUMENT_LEN_MAX,
     DURATION_MS_MAX, NameHash, Opening, OutletId, OutletNo, PauseOutlet, PutOutlet,
     READY_WITHIN_MS_MAX, RecordWalkIns, ResumeOutlet, STATIONS_MAX, SetStaffing, Terms,
-    UNIT_MS_MAX, WORK_MAX,
+    UNIT_MS_MAX, VENDOR_LEN_MAX, WORK_MAX,
 };
 
 use super::hours::Hours;
@@ -30,6 +30,13 @@ pub(super) struct Outlet {
 }
 
 impl Outlet {
+    /// When its time to accept an order began whose ticket it does not have yet, and its end: its
+    /// ordinary time after that, or when the order would be one for now, whichever is later.
+    pub(super) fn accepts_until(&self, now_ms: u64, promised_at_ms: u64) -> (u64, u64) {
+        let now_from_ms = promised_at_ms.saturating_sub(self.ready_within_ms);
+        (now_ms, now_ms.saturating_add(self.accept_within_ms).max(now_from_ms))
+    }
+
     /// Whether it takes no orders; a pause that is over is none, whether or not a tick said so.
     pub(super) fn is_paused_at(&self, now_ms: u64) -> bool {
         self.pause.is_some_and(|until_ms| until_ms.is_none_or(|until_ms| until_ms > now_ms))
@@ -54,11 +61,15 @@ impl Outlets {
     /// Why it takes no orders now, if it does not.
     pub(super) fn turns_away(&self, number: OutletNo, now_ms: u64) -> Option<&'static str> {
         let outlet = self.get(number)?;
-        let of = [BreakerOf::Outlet(number), BreakerOf::Vendor(outlet.vendor)];
+        let own = BreakerOf::Outlet(number);
         if outlet.is_paused_at(now_ms) {
             Some("is paused")
         } else {
-            let is_broken = of.iter().any(|of| self.breakers.contains_key(of));
+            let of_vendor = |of: &BreakerOf| match of {
+                BreakerOf::Vendor(vendor) => NameHash::of(vendor) == outlet.vendor,
+                BreakerOf::Outlet(_) => false,
+            };
+            let is_broken = self.breakers.contains_key(&own) || self.breakers.keys().any(of_vendor);
             is_broken.then_some("cannot be reached")
         }
     }
@@ -140,13 +151,22 @@ impl Recount {
     /// A breaker changes, from what it was.
     pub(super) fn change_breaker(&mut self, ask: &ChangeBreaker, said: BreakerState) {
         self.check_reason(&ask.reason);
-        let ChangeBreaker { of, state, by_hand, .. } = *ask;
+        let ChangeBreaker { of, state, by_hand, .. } = ask;
+        let (state, by_hand) = (*state, *by_hand);
         let (outlets, notes) = (&mut self.outlets, &mut self.notes);
-        if let BreakerOf::Outlet(outlet) = of {
-            let is_known = outlets.get(outlet).is_some();
-            notes.check(is_known, || format!("there is no outlet {outlet}"));
+        match of {
+            BreakerOf::Outlet(outlet) => {
+                let is_known = outlets.get(*outlet).is_some();
+                notes.check(is_known, || format!("there is no outlet {outlet}"));
+            }
+            BreakerOf::Vendor(vendor) => {
+                let len = vendor.len();
+                notes.check((1..=VENDOR_LEN_MAX).contains(&len), || {
+                    format!("a vendor with a name of {len} bytes")
+                });
+            }
         }
-        let (before, was_by_hand) = outlets.breakers.get(&of).copied().unwrap_or_default();
+        let (before, was_by_hand) = outlets.breakers.get(of).copied().unwrap_or_default();
         notes.check(said == before, || {
             format!("the breaker of {of:?} was {before:?}, not {said:?}")
         });
@@ -161,8 +181,8 @@ impl Recount {
             format!("the breaker of {of:?} is {state:?} already")
         });
         match state {
-            BreakerState::Closed => outlets.breakers.remove(&of),
-            _ => outlets.breakers.insert(of, (state, by_hand)),
+            BreakerState::Closed => outlets.breakers.remove(of),
+            _ => outlets.breakers.insert(of.clone(), (state, by_hand)),
         };
         self.tally.breakers_opened += u64::from(state != BreakerState::Closed);
     }

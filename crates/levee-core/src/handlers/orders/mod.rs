@@ -217,12 +217,11 @@ impl State {
     }
 
     /// Until when an order's outlet may accept it that does not have the ticket yet. One that is
-    /// promised for later waits for a system that cannot be reached until so long before its time.
+    /// promised for later waits for a system that cannot be reached until it would be one for now.
     fn accepts_until_ms(&self, now_ms: u64, order: &Order) -> u64 {
         let outlet = self.outlets.get(order.outlet).expect("an order is at an outlet");
-        let within_ms = outlet.accept_within_ms;
-        let last_ms = order.promised_at_ms().saturating_sub(within_ms);
-        now_ms.saturating_add(within_ms).max(last_ms)
+        let now_from_ms = order.promised_at_ms().saturating_sub(outlet.ready_within_ms);
+        now_ms.saturating_add(outlet.accept_within_ms).max(now_from_ms)
     }
 }
 

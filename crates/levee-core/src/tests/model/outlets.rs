@@ -157,7 +157,7 @@ impl Model {
     }
 
     pub(super) fn change_breaker(&mut self, now: u64, ask: &ChangeBreaker) -> Came {
-        let ChangeBreaker { of, state, by_hand, .. } = *ask;
+        let ChangeBreaker { of, state, by_hand, .. } = ask.clone();
         if ask.reason.is_empty() || ask.reason.len() > REASON_LEN_MAX {
             return Err(Refusal::InvalidField("reason"));
         }
@@ -167,10 +167,14 @@ impl Model {
         if !by_hand && state == BreakerState::Draining {
             return Err(Refusal::InvalidField("state"));
         }
-        if let BreakerOf::Outlet(outlet) = of
-            && outlet.index() >= self.outlets.len()
-        {
-            return Err(Refusal::OutletNotFound);
+        match &of {
+            BreakerOf::Outlet(outlet) if outlet.index() >= self.outlets.len() => {
+                return Err(Refusal::OutletNotFound);
+            }
+            BreakerOf::Vendor(vendor) if vendor.is_empty() || vendor.len() > VENDOR_LEN_MAX => {
+                return Err(Refusal::InvalidField("vendor"));
+            }
+            _ => {}
         }
         let place = self.breakers.iter().position(|(other, _)| *other == of);
         let now_is = place.map(|place| &self.breakers[place].1);
@@ -191,21 +195,28 @@ impl Model {
         Ok(Ok(Outcome::BreakerChanged { before }))
     }
 
-    pub(crate) fn breaker(&self, of: BreakerOf) -> Option<&Breaker> {
-        self.breakers.iter().find(|(other, _)| *other == of).map(|(_, breaker)| breaker)
+    pub(crate) fn breaker(&self, of: &BreakerOf) -> Option<&Breaker> {
+        self.breakers.iter().find(|(other, _)| other == of).map(|(_, breaker)| breaker)
+    }
+
+    pub(crate) fn breaker_of_vendor(&self, vendor: NameHash) -> Option<&Breaker> {
+        let is_it =
+            |of: &BreakerOf| matches!(of, BreakerOf::Vendor(name) if NameHash::of(name) == vendor);
+        self.breakers.iter().find(|(of, _)| is_it(of)).map(|(_, breaker)| breaker)
     }
 
     /// Whether an outlet's own breaker or its vendor's keeps orders away.
     pub(super) fn is_broken(&self, number: usize) -> bool {
         let vendor = self.outlets[number].put.vendor;
         let own = BreakerOf::Outlet(OutletNo(count(number)));
-        self.breaker(own).or(self.breaker(BreakerOf::Vendor(vendor))).is_some()
+        self.breaker(&own).or(self.breaker_of_vendor(vendor)).is_some()
     }
 
     /// Until when an order's outlet may accept it that does not have the ticket yet.
     pub(super) fn accepts_until(&self, now: u64, outlet: OutletNo, promised_ms: u64) -> u64 {
-        let within = self.outlets[outlet.index()].put.accept_within_ms;
-        if promised_ms > now + 2 * within { promised_ms - within } else { now + within }
+        let Outlet { put, .. } = &self.outlets[outlet.index()];
+        let (accept, ready) = (put.accept_within_ms, put.ready_within_ms);
+        if promised_ms > now + accept + ready { promised_ms - ready } else { now + accept }
     }
 
     pub(super) fn staff(&mut self, ask: SetStaffing) -> Came {

@@ -142,8 +142,8 @@ impl Both {
             OutletAsk::Break { of, key, state, by_hand } => Command::ChangeBreaker(ChangeBreaker {
                 request: key.map(request),
                 of: match of {
-                    4 => BreakerOf::Vendor(NameHash::of("till")),
-                    5 => BreakerOf::Vendor(NameHash::of("desk")),
+                    4 => BreakerOf::Vendor("till".into()),
+                    5 => BreakerOf::Vendor("desk".into()),
                     outlet => BreakerOf::Outlet(number(outlet)),
                 },
                 state,

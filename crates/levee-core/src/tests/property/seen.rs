@@ -75,8 +75,9 @@ impl Both {
             assert_eq!((&view.document, view.put_seq), (&outlet.put.document, outlet.put_seq));
             let pause = self.model.pause_at(now, number).cloned();
             assert_eq!(view.pause.map(|pause| (pause.until_ms, pause.reason)), pause);
-            let of = [BreakerOf::Outlet(view.number), BreakerOf::Vendor(outlet.put.vendor)];
-            let breakers = of.map(|of| self.model.breaker(of).cloned());
+            let vendor = self.model.breaker_of_vendor(outlet.put.vendor).cloned();
+            let own = self.model.breaker(&BreakerOf::Outlet(view.number)).cloned();
+            let breakers = [own, vendor];
             assert_eq!([view.breaker, view.vendor_breaker], breakers);
             assert_eq!(view.eta_ms, self.model.eta(now, number, 1_000));
             etas.push(self.model.eta(now, number, 2_500));

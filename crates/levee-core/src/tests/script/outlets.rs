@@ -96,7 +96,7 @@ pub(super) fn command(words: &Words<'_>) -> Option<Command> {
                 of: if is_outlet {
                     BreakerOf::Outlet(OutletNo(words.no(1)))
                 } else {
-                    BreakerOf::Vendor(NameHash::of(words.plain[1]))
+                    BreakerOf::Vendor(words.plain[1].into())
                 },
                 state: match words.plain[2] {
                     "closed" => BreakerState::Closed,
@@ -152,7 +152,7 @@ impl Run<'_> {
                 let all = all.iter().map(|(of, breaker)| {
                     let of = match of {
                         BreakerOf::Outlet(outlet) => format!("s{outlet}"),
-                        BreakerOf::Vendor(_) => "vendor".into(),
+                        BreakerOf::Vendor(vendor) => vendor.clone(),
                     };
                     let by = if breaker.by_hand { " by hand" } else { "" };
                     let since = show_ms(breaker.since_ms);

@@ -191,10 +191,10 @@ impl Order {
         }
     }
 
-    pub(super) fn pay(&mut self, now_ms: u64, accept_within_ms: u64) {
+    pub(super) fn pay(&mut self, due: (u64, u64)) {
         self.reached = OrderState::Paid;
         self.version = 1;
-        self.due = accepts_until(now_ms, self.promised_at_ms, accept_within_ms);
+        self.due = due;
     }
 
     /// Its ticket comes further. Whoever accepted it has a time to make it, whoever made it a time
@@ -301,11 +301,4 @@ pub(super) fn comes_after(was: PaymentState, to: PaymentState) -> bool {
         Failed => matches!(was, Created | Pending),
         _ => was != Closed,
     }
-}
-
-/// When the time of an outlet without the ticket to accept an order began, and its end: so long
-/// after that, or so long before the promise, whichever is later.
-pub(super) fn accepts_until(now_ms: u64, promised_at_ms: u64, within_ms: u64) -> (u64, u64) {
-    let last_ms = promised_at_ms.saturating_sub(within_ms);
-    (now_ms, now_ms.saturating_add(within_ms).max(last_ms))
 }

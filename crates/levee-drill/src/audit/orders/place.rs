@@ -25,7 +25,8 @@ impl Recount {
             self.orders.put(number.0, None);
             return;
         };
-        let (brand, accept_within_ms) = (outlet.brand, outlet.accept_within_ms);
+        let brand = outlet.brand;
+        let accepts = outlet.accepts_until(now_ms, promised_at_ms);
         let by_ms = ask.ready_by_ms.unwrap_or(now_ms.saturating_add(outlet.ready_within_ms));
         let turned_away = self.outlets.turns_away(ask.outlet, now_ms);
         if let Some(why) = turned_away {
@@ -52,7 +53,7 @@ impl Recount {
         let payable_minor = bill_minor.saturating_sub(subsidy);
         let mut order = Order::placed(ask, now_ms, promised_at_ms, (subsidy_minor, payable_minor));
         if payable_minor == 0 {
-            order.pay(now_ms, accept_within_ms);
+            order.pay(accepts);
         }
         let (_, expected_ms) = order.due;
         self.notes.check(due_ms == expected_ms, || {

@@ -5,7 +5,7 @@ use levee_core::types::{
     REASON_LEN_MAX, TicketStep,
 };
 
-use super::order::{Order, accepts_until, state_after};
+use super::order::{Order, state_after};
 use crate::audit::recount::Recount;
 
 impl Recount {
@@ -102,7 +102,8 @@ impl Recount {
             format!("version {} of the ticket of order {number}, not {version}", said.version)
         });
         let Some(outlet) = self.outlets.get(to) else { return };
-        let (within_ms, accept_ms) = (outlet.ready_within_ms, outlet.accept_within_ms);
+        let within_ms = outlet.ready_within_ms;
+        let accepts = outlet.accepts_until(now_ms, promised_ms);
         let turned_away = self.outlets.turns_away(to, now_ms);
         let (from_ms, until_ms) = outlet.hours.stretch_from(now_ms);
         // Where it is ready before that, of which nothing is said, it can be fetched then.
@@ -117,7 +118,7 @@ impl Recount {
                 format!("order {number} is moved to {to}, which is closed until or at {before_ms}")
             });
         }
-        order.move_to(to, promised_ms, accepts_until(now_ms, promised_ms, accept_ms));
+        order.move_to(to, promised_ms, accepts);
     }
 
     pub(super) fn check_party(&mut self, number: OrderNo, order: &Order, by: Party) {

@@ -138,10 +138,7 @@ fn step() -> impl Strategy<Value = TicketStep> {
 }
 
 fn breaker_of() -> impl Strategy<Value = BreakerOf> {
-    prop_oneof![
-        outlet().prop_map(BreakerOf::Outlet),
-        any::<u32>().prop_map(|vendor| BreakerOf::Vendor(NameHash(vendor))),
-    ]
+    prop_oneof![outlet().prop_map(BreakerOf::Outlet), text().prop_map(BreakerOf::Vendor),]
 }
 
 pub(super) fn breaker_state() -> impl Strategy<Value = BreakerState> {
