@@ -1,7 +1,8 @@
 //! What a batch will look at is brought near before its turn comes. Nothing is changed or decided.
 
 use crate::state::State;
-use crate::types::{Command, Held};
+use crate::tables::Order;
+use crate::types::{Command, Held, TicketStep};
 
 impl State {
     /// Begins to bring near the index entries that a command will look at. A batch does this some
@@ -26,7 +27,9 @@ impl State {
             }
             Command::MoveTicket(step) => {
                 self.orders.rows.prefetch(step.order.0);
-                self.outlets.prefetch(step.outlet);
+                if step.step != TicketStep::Collect {
+                    self.outlets.prefetch(step.outlet);
+                }
             }
             Command::RecordPayment(record) => self.orders.rows.prefetch(record.order.0),
             _ => {}
@@ -51,6 +54,13 @@ impl State {
                         self.locks.prefetch(lock.0);
                     }
                     self.outlets.prefetch(order.outlet);
+                }
+            }
+            // What is collected may settle.
+            Command::MoveTicket(step) if step.step == TicketStep::Collect => {
+                let order = self.orders.get(step.order);
+                if let Some(Held::Redemption(used)) = order.map(Order::holder) {
+                    self.redemptions.prefetch(used.0);
                 }
             }
             _ => {}

@@ -1,7 +1,6 @@
 //! Outlets and orders with all that follows from their records: by name, by time, by outlet, and
 //! what is still to be done outside. None of that is in snapshots; it is made anew from the records.
 
-use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
@@ -10,6 +9,7 @@ use crate::tables::{Order, Outlet, Quote, Store, Table, Texts, UserIndex, prefet
 use crate::types::{
     Action, OrderEnd, OrderNo, OrderState, OutletId, OutletNo, PaymentState, QuoteNo, UserKey,
 };
+use crate::undone::Undone;
 
 /// Outlets by number and by name.
 #[derive(Debug)]
@@ -186,12 +186,7 @@ pub(crate) struct OrderBook {
     due: BTreeSet<(u64, OrderNo)>,
     /// Those that an outlet has to make.
     open: BTreeSet<(OutletNo, OrderNo)>,
-    /// Those for which something is to be done outside, in the order in which that changed last.
-    undone: BTreeSet<(u64, OrderNo)>,
-    /// Counts such changes. Anew after a restart, as do those who ask.
-    changes: u64,
-    /// The change of each.
-    changed: Changes,
+    undone: Undone,
     /// Those for which somebody is to be compensated.
     owed: BTreeSet<OrderNo>,
     /// Those that an outlet has from another one.
@@ -205,9 +200,7 @@ impl OrderBook {
             users: UserIndex::default(),
             due: BTreeSet::new(),
             open: BTreeSet::new(),
-            undone: BTreeSet::new(),
-            changes: 0,
-            changed: Changes::default(),
+            undone: Undone::default(),
             owed: BTreeSet::new(),
             moved: BTreeSet::new(),
         }
@@ -246,16 +239,7 @@ impl OrderBook {
         let open = |order: &Order| order.state().is_open().then_some((order.outlet, number));
         relist(&mut self.open, before.and_then(open), open(order));
         if before.is_none_or(|before| !before.actions(number).eq(order.actions(number))) {
-            let change = self.changed.of(number);
-            if *change > 0 {
-                self.undone.remove(&(*change, number));
-            }
-            *change = 0;
-            if order.actions(number).next().is_some() {
-                self.changes += 1;
-                *change = self.changes;
-                self.undone.insert((self.changes, number));
-            }
+            self.undone.change(number, order.actions(number).next().is_some());
         }
         let owed = |order: &Order| order.is_owed().then_some(number);
         relist(&mut self.owed, before.and_then(owed), owed(order));
@@ -299,7 +283,7 @@ impl OrderBook {
     /// Those with something undone that changed after this change, in the order in which it did,
     /// each with its change.
     pub(crate) fn undone_after(&self, change: u64) -> impl Iterator<Item = (u64, OrderNo)> {
-        self.undone.range((change.saturating_add(1), OrderNo(0))..).copied()
+        self.undone.after(change)
     }
 
     /// Moves the time at which orders expire that await something.
@@ -321,23 +305,6 @@ impl OrderBook {
             let order = self.rows[number.index()];
             self.list(number, None, &order);
         }
-    }
-}
-
-/// Which change of what is undone an order's last one was, counted from 1; 0 while nothing is. In
-/// pieces, because a list of all orders would be copied whenever it grows.
-#[derive(Debug, Default)]
-struct Changes(Vec<Box<[u64; Self::PIECE]>>);
-
-impl Changes {
-    const PIECE: usize = 4_096;
-
-    fn of(&mut self, number: OrderNo) -> &mut u64 {
-        let (piece, place) = (number.index() / Self::PIECE, number.index() % Self::PIECE);
-        while self.0.len() <= piece {
-            self.0.push(Box::new([0; Self::PIECE]));
-        }
-        &mut self.0[piece][place]
     }
 }
 

@@ -22,6 +22,7 @@ mod snapshot;
 mod state;
 mod tables;
 pub mod types;
+mod undone;
 
 #[cfg(test)]
 mod tests;

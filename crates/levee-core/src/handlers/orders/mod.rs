@@ -92,7 +92,7 @@ impl State {
     /// The kitchen learns what became of an order, and has its capacity back once.
     fn move_at_kitchen(&mut self, now_ms: u64, before: &Order, after: &Order) {
         // One that was moved has its capacity at the other outlet already.
-        if before.outlet != after.outlet {
+        if before.outlet != after.outlet || before.at_kitchen() == after.at_kitchen() {
             return;
         }
         let (pace, ticket) = (self.rules.pace, before.ticket());
