@@ -13,8 +13,10 @@ extern crate alloc;
 
 mod ahead;
 mod books;
+mod deadlines;
 mod handlers;
 mod hash;
+mod lists;
 pub mod pacing;
 pub mod query;
 mod rules;

@@ -52,7 +52,8 @@ impl State {
         self.unlock_if_over(held, now_ms);
         let record = Lock::held(held, now_ms, until_ms, reference, order);
         let number = LockNo(self.locks.push(record, &mut self.store));
-        self.held.insert((until_ms, number));
+        self.held.put(until_ms, number);
+        self.settle_held();
         let voucher = &mut self.vouchers[held.index()];
         voucher.set_locked(number);
         let face_minor = u64::from(voucher.face_minor);
@@ -97,7 +98,6 @@ impl State {
         let voucher = &self.vouchers[lock.voucher.index()];
         let over = self.voucher_end_ms(voucher) <= now_ms;
         let voucher_state = if over { VoucherState::Expired } else { VoucherState::Live };
-        self.held.remove(&(lock.until_ms, number));
 
         let lock = &mut self.locks[number.index()];
         lock.release(Undone { seq, at_ms: now_ms, voucher_state });
@@ -111,6 +111,7 @@ impl State {
             campaign.counts.expired += 1;
         }
         campaign.assert_sound();
+        self.settle_held();
         voucher_state
     }
 
@@ -123,6 +124,16 @@ impl State {
             // Ended by the command that is being applied.
             self.let_go(now_ms, self.last_seq() + 1, lock);
         }
+    }
+
+    /// Held locks in the order in which they end, each with that time.
+    pub(crate) fn held_locks(&self) -> impl Iterator<Item = (u64, LockNo)> {
+        self.held.iter(|until_ms, lock| self.locks[lock.index()].is_held_until(until_ms))
+    }
+
+    /// To be called after every change of what locks hold.
+    pub(crate) fn settle_held(&mut self) {
+        self.held.settle(|until_ms, lock| self.locks[lock.index()].is_held_until(until_ms));
     }
 
     /// Whether a lock holds its voucher, as the clock has it.

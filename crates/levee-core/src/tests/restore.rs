@@ -32,7 +32,10 @@ pub(crate) fn assert_same(anew: &State, lived: &State) {
     }
     assert_eq!(anew.next_due_ms(), lived.next_due_ms());
     assert!(anew.orders.awaiting().eq(lived.orders.awaiting()), "orders that await something");
-    assert!(anew.orders.owed().eq(lived.orders.owed()), "orders that somebody is owed for");
+    assert!(
+        anew.orders.lists.owed().eq(lived.orders.lists.owed()),
+        "orders that somebody is owed for"
+    );
     assert!(anew.quotes.held().eq(lived.quotes.held()), "quotes whose offers are held");
     assert!(anew.outlets.pauses().eq(lived.outlets.pauses()), "pauses that end by themselves");
 }

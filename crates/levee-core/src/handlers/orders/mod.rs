@@ -196,7 +196,7 @@ impl State {
             }
             self.keep_order(now_ms, seq, number, order, None);
         }
-        let owed = self.orders.owed().take(limit - swept.len()).collect::<Vec<_>>();
+        let owed = self.orders.lists.owed().take(limit - swept.len()).collect::<Vec<_>>();
         for number in owed {
             let given = self.compensate(now_ms, seq, number);
             swept.compensated.push(given);
