@@ -196,7 +196,7 @@ pub(crate) struct OrderBook {
 
 impl OrderBook {
     pub(crate) fn new(rows: u8) -> Self {
-        Self { rows: Table::new(rows), users: UserIndex::default(), lists: Lists::default() }
+        Self { rows: Table::new(rows), users: UserIndex::default(), lists: Lists::new() }
     }
 
     pub(crate) fn get(&self, number: OrderNo) -> Option<&Order> {
@@ -233,19 +233,20 @@ impl OrderBook {
         waiting.map(|order| (order.outlet, order.ticket()))
     }
 
-    /// Those that await something in the order in which they expire, each with that time.
-    pub(crate) fn awaiting(&self) -> impl Iterator<Item = (u64, OrderNo)> {
-        self.lists.awaiting(&self.rows)
+    /// The first `limit` of those that await something, and expire by then without it, in the order in
+    /// which they do, each with that time.
+    pub(crate) fn over(&self, until_ms: u64, limit: usize) -> Vec<(u64, OrderNo)> {
+        self.lists.over(until_ms, limit, &self.rows)
     }
 
     /// Moves the time at which orders expire that await something.
     pub(crate) fn move_due(&mut self, moved_ms: impl Fn(u64) -> u64) {
-        let due = self.awaiting().collect::<Vec<_>>();
-        let due = due.into_iter().map(|(due_ms, order)| (moved_ms(due_ms), order));
-        self.lists.replace_due(due.inspect(|(due_ms, order)| {
+        let mut due = self.over(u64::MAX, usize::MAX);
+        for (due_ms, order) in &mut due {
+            *due_ms = moved_ms(*due_ms);
             self.rows[order.index()].due_ms = *due_ms;
-        }));
-        self.lists.settle(&self.rows);
+        }
+        self.lists.replace_due(&due, &self.rows);
     }
 
     /// Makes all that follows from the records.

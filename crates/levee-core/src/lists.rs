@@ -5,14 +5,14 @@ use alloc::vec::Vec;
 
 use crate::deadlines::Deadlines;
 use crate::tables::{Order, Table, prefetch};
-use crate::types::{OrderNo, OutletNo};
+use crate::types::{OrderNo, OrderState, OutletNo};
 use crate::undone::Undone;
 
 /// All of them.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Lists {
     /// Those that await something, by the time at which they expire without it.
-    due: Deadlines<OrderNo>,
+    due: Deadlines<OrderNo, 4>,
     /// Those that each outlet has to make, by outlet, oldest first. An outlet has few at a time.
     open: Vec<Vec<OrderNo>>,
     undone: Undone,
@@ -23,6 +23,16 @@ pub(crate) struct Lists {
 }
 
 impl Lists {
+    pub(crate) fn new() -> Self {
+        Self {
+            due: Deadlines::new(),
+            open: Vec::new(),
+            undone: Undone::default(),
+            owed: BTreeSet::new(),
+            moved: BTreeSet::new(),
+        }
+    }
+
     /// Moves an order from where it stood to where it belongs. [`Self::settle`] follows, once its
     /// record is in its place.
     pub(crate) fn put(&mut self, number: OrderNo, before: Option<&Order>, order: &Order) {
@@ -30,7 +40,7 @@ impl Lists {
         if let Some(due_ms) = due
             && due_before != due
         {
-            self.due.put(due_ms, number);
+            self.due.put(lane(order), due_ms, number);
         }
         let open = |order: &Order| order.state().is_open().then_some(order.outlet);
         let (open_before, open) = (before.and_then(open), open(order));
@@ -67,9 +77,15 @@ impl Lists {
         orders.remove(place);
     }
 
-    /// Those that await something in the order in which they expire, each with that time.
-    pub(crate) fn awaiting(&self, rows: &Table<Order>) -> impl Iterator<Item = (u64, OrderNo)> {
-        self.due.iter(|due_ms, number| awaits(rows, due_ms, number))
+    /// The first `limit` of those that await something, and expire by then without it, in the order in
+    /// which they do, each with that time.
+    pub(crate) fn over(
+        &self,
+        until_ms: u64,
+        limit: usize,
+        rows: &Table<Order>,
+    ) -> Vec<(u64, OrderNo)> {
+        self.due.over(until_ms, limit, |due_ms, number| awaits(rows, due_ms, number))
     }
 
     /// When the first of them expires.
@@ -77,10 +93,13 @@ impl Lists {
         self.due.first_ms()
     }
 
-    /// They expire then, and nothing else does.
-    pub(crate) fn replace_due(&mut self, due: impl Iterator<Item = (u64, OrderNo)>) {
-        self.due = Deadlines::default();
-        due.for_each(|(due_ms, number)| self.due.put(due_ms, number));
+    /// All that awaits something does so until other instants.
+    pub(crate) fn replace_due(&mut self, due: &[(u64, OrderNo)], rows: &Table<Order>) {
+        self.due = Deadlines::new();
+        for (due_ms, number) in due {
+            self.due.put(lane(&rows[number.index()]), *due_ms, *number);
+        }
+        self.settle(rows);
     }
 
     /// Open ones of an outlet after this one, oldest first.
@@ -122,6 +141,16 @@ impl Lists {
     /// each with its change.
     pub(crate) fn undone_after(&self, change: u64) -> impl Iterator<Item = (u64, OrderNo)> {
         self.undone.after(change)
+    }
+}
+
+/// Orders that await the same have the same time for it, but for those that are to be made.
+fn lane(order: &Order) -> usize {
+    match order.state() {
+        OrderState::AwaitingPayment => 0,
+        OrderState::Paid | OrderState::Sent => 1,
+        OrderState::Ready => 2,
+        _ => 3,
     }
 }
 

@@ -384,7 +384,7 @@ impl Restore {
         quotes.rebuild();
         for (lock, number) in locks.iter().zip(0..) {
             if lock.state() == LockState::Held {
-                held.put(lock.until_ms, LockNo(number));
+                held.put(0, lock.until_ms, LockNo(number));
             }
         }
         self.state.settle_held();

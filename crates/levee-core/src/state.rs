@@ -170,7 +170,7 @@ pub struct State {
     pub(crate) redemptions: Table<Redemption>,
     pub(crate) locks: Table<Lock>,
     /// Held locks by the time at which they end, [`Lock::until_ms`].
-    pub(crate) held: Deadlines<LockNo>,
+    pub(crate) held: Deadlines<LockNo, 1>,
     pub(crate) requests: Answers,
     pub(crate) references: Answers,
     pub(crate) budgets: Budgets,
@@ -201,7 +201,7 @@ impl State {
             users: UserIndex::default(),
             redemptions: Table::new(1),
             locks: Table::new(2),
-            held: Deadlines::default(),
+            held: Deadlines::new(),
             requests: Answers::new(3),
             references: Answers::new(4),
             budgets: Budgets::new(),

@@ -1,5 +1,7 @@
 //! Locks: a voucher is held for an order, and let go by the app, by time, or by its use.
 
+use alloc::vec::Vec;
+
 use super::{ReferenceKind, reference_key};
 use crate::state::{Campaign, Effect, State, shift, take};
 use crate::tables::{Lock, LockState, Undone, Voucher};
@@ -52,7 +54,7 @@ impl State {
         self.unlock_if_over(held, now_ms);
         let record = Lock::held(held, now_ms, until_ms, reference, order);
         let number = LockNo(self.locks.push(record, &mut self.store));
-        self.held.put(until_ms, number);
+        self.held.put(0, until_ms, number);
         self.settle_held();
         let voucher = &mut self.vouchers[held.index()];
         voucher.set_locked(number);
@@ -126,9 +128,11 @@ impl State {
         }
     }
 
-    /// Held locks in the order in which they end, each with that time.
-    pub(crate) fn held_locks(&self) -> impl Iterator<Item = (u64, LockNo)> {
-        self.held.iter(|until_ms, lock| self.locks[lock.index()].is_held_until(until_ms))
+    /// The first `limit` held locks that end by then, in the order in which they do, each with that
+    /// time.
+    pub(crate) fn locks_over(&self, until_ms: u64, limit: usize) -> Vec<(u64, LockNo)> {
+        let counts = |until_ms, lock: LockNo| self.locks[lock.index()].is_held_until(until_ms);
+        self.held.over(until_ms, limit, counts)
     }
 
     /// To be called after every change of what locks hold.

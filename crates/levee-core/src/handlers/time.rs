@@ -1,7 +1,6 @@
 //! Time: expiries in bounded batches, grace for our own outages, and changes of the rules.
 
 use alloc::boxed::Box;
-use alloc::vec::Vec;
 use core::mem;
 
 use crate::deadlines::Deadlines;
@@ -23,8 +22,8 @@ impl State {
     pub(crate) fn tick(&mut self, now_ms: u64, seq: u64, tick: Tick) -> Effect {
         let limit = tick.limit as usize;
         let mut swept = Swept::default();
-        let ended = self.held_locks().take_while(|(until_ms, _)| *until_ms <= now_ms);
-        swept.locks = ended.map(|(_, lock)| lock).take(limit).collect();
+        let ended = self.locks_over(now_ms, limit).into_iter();
+        swept.locks = ended.map(|(_, lock)| lock).collect();
         for lock in &swept.locks {
             self.let_go(now_ms, seq, *lock);
         }
@@ -107,12 +106,12 @@ impl State {
             let outage = Outage { from_ms, until_ms: now_ms };
             // Held locks move at once, so that their order is that of their ends. They were all
             // made before the outage.
-            let held = self.held_locks().collect::<Vec<_>>();
-            self.held = Deadlines::default();
+            let held = self.locks_over(u64::MAX, usize::MAX);
+            self.held = Deadlines::new();
             for (end_ms, lock) in held {
                 let end_ms = outage.graced_ms(end_ms);
                 self.locks[lock.index()].until_ms = end_ms;
-                self.held.put(end_ms, lock);
+                self.held.put(0, end_ms, lock);
             }
             self.settle_held();
             // Orders, too: one that awaits its payment ends with its lock.

@@ -177,9 +177,7 @@ impl State {
     /// this order, each in the order of their ends.
     pub(super) fn sweep_orders(&mut self, now_ms: u64, seq: u64, limit: usize) -> SweptOrders {
         let mut swept = SweptOrders::default();
-        let due = self.orders.awaiting().take_while(|(due_ms, _)| *due_ms <= now_ms);
-        let due = due.map(|(_, order)| order).take(limit).collect::<Vec<_>>();
-        for number in due {
+        for (_, number) in self.orders.over(now_ms, limit) {
             let mut order = *self.orders.get(number).expect("it awaits something");
             if order.others().next().is_some() && order.awaits_acceptance() {
                 match self.move_order(now_ms, number, &mut order, false) {
