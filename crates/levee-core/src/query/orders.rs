@@ -234,7 +234,7 @@ impl State {
         after: Option<OrderNo>,
         limit: u32,
     ) -> Answer {
-        let numbers = self.orders.open_of(outlet, after);
+        let numbers = self.orders.lists.open_of(outlet, after);
         let views = numbers.filter_map(|number| self.order_view(now_ms, number));
         let open = views.filter(|view| view.state.is_open());
         Answer::Orders(open.take(bounded(limit)).collect())
@@ -263,7 +263,7 @@ impl State {
         let own = core::iter::successors(first, older).take_while(|number| {
             self.orders.get(*number).is_some_and(|order| order.placed_at_ms >= placed_ms.start)
         });
-        let mut numbers = own.chain(self.orders.moved_to(outlet)).collect::<Vec<_>>();
+        let mut numbers = own.chain(self.orders.lists.moved_to(outlet)).collect::<Vec<_>>();
         numbers.sort_unstable_by(|a, b| b.cmp(a));
         let is_of = |number: &OrderNo| {
             before.is_none_or(|before| *number < before)
@@ -291,7 +291,7 @@ impl State {
     /// What is to be done outside, for up to `limit` orders.
     pub(super) fn undone(&self, after_change: u64, limit: u32) -> Answer {
         let (mut actions, mut change) = (Vec::new(), after_change);
-        for (changed, order) in self.orders.undone_after(after_change).take(bounded(limit)) {
+        for (changed, order) in self.orders.lists.undone_after(after_change).take(bounded(limit)) {
             actions.extend(self.actions_of(order));
             change = changed;
         }
