@@ -41,6 +41,9 @@ pub struct OutletView {
     /// In how many milliseconds one unit of work that is ordered now is ready; `None` where it takes
     /// no orders now.
     pub eta_ms: Option<u64>,
+    /// How long the kitchen needs for a unit of work while it is busy, all stations together, in
+    /// milliseconds, as it was learned; at least 1.
+    pub pace_ms: u64,
     /// Work that is not done, on all channels, in thousandths of a unit.
     pub unfinished: u64,
     /// Promised and not begun, by the time at which it is to be ready: milliseconds since 1970, and
@@ -156,6 +159,7 @@ impl State {
             breaker: outlet.breaker(texts),
             vendor_breaker: self.outlets.breaker_of_vendor(outlet.vendor()),
             eta_ms: self.eta_ms(now_ms, number, Work::UNIT),
+            pace_ms: kitchen.pace_ms(),
             unfinished: kitchen.unfinished(now_ms),
             promised: kitchen.promised().collect(),
         }

@@ -432,6 +432,7 @@ fn outlet_view() -> impl Strategy<Value = OutletView> {
                 pause,
                 breaker: broken.0,
                 vendor_breaker: broken.1,
+                pace_ms: long[3] ^ long[0],
                 unfinished: long[3],
                 promised,
             }
