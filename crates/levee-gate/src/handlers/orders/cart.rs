@@ -154,6 +154,7 @@ pub(super) fn walked_m(travel_ms: u32) -> u32 {
 #[cfg(test)]
 mod tests {
     use levee_api::strict::Name;
+    use levee_api::types::{OutletId, OutletNo};
 
     use super::*;
     use crate::outlets::Item;
@@ -226,6 +227,29 @@ mod tests {
         ] {
             assert_eq!(cart.fits(&menu(), &changed(change)), fits);
         }
+    }
+
+    #[test]
+    fn another_brand_of_the_same_hash_makes_nothing() {
+        let (brand, alike) = ("brand-12697", "brand-29399");
+        assert_eq!(NameHash::of(brand), NameHash::of(alike));
+        let outlets = Outlets::default();
+        for (number, brand) in [(0, brand), (1, alike), (2, brand)] {
+            let document = serde_json::json!({
+                "brand": brand, "vendor": "v", "name": "n", "lat": 31.2, "lng": 121.4, "stations": 1,
+                "minutes_per_unit": 1, "pos": {"sandbox": true},
+                "menu": [{"sku": "oat", "name": "Oat", "category": "tea", "price_minor": 100}],
+            });
+            let document = serde_json::from_value(document).expect("a document");
+            let id = OutletId::new(&format!("o-{number}")).expect("an id");
+            outlets.put(OutletNo(number), 1, id, &document).expect("a good document");
+        }
+        let own = outlets.by_number(OutletNo(0)).expect("put");
+        let sku = Name::try_from("oat".to_owned()).expect("a name");
+        let cart = Cart::of(&own.menu, &[ItemRequest { sku, quantity: 1 }]).expect("good");
+        let others = cart.others(&outlets, &own, own.place, Fulfilment::Pickup, 2);
+        let numbers: Vec<OutletNo> = others.iter().map(|near| near.listing.number).collect();
+        assert_eq!(numbers, [OutletNo(2)]);
     }
 
     #[test]
