@@ -16,8 +16,10 @@ fn both_ways() -> Value {
     document
 }
 
+type Change = fn(&mut Value);
+
 /// What becomes of a document; none of it may reach what was ordered before.
-const CHANGES: [(&str, fn(&mut Value)); 9] = [
+const CHANGES: [(&str, Change); 9] = [
     ("an item is gone", |document| {
         document["menu"].as_array_mut().unwrap().remove(0);
     }),
