@@ -111,14 +111,19 @@ impl Engine {
     /// Lets so much time pass, with what ends in it.
     pub(crate) fn pass_ms(&self, ms: u64) {
         self.now_ms.fetch_add(ms, Relaxed);
+        // One for what ends, and one for what follows from that.
+        let tick = || Command::Tick(Tick { limit: 1_000 });
+        self.give([tick(), tick()]);
+    }
+
+    /// Gives commands as another gate would, and waits until they are decided.
+    pub(crate) fn give(&self, commands: impl IntoIterator<Item = Command>) {
         let (told, told_of) = mpsc::channel();
         let origin = self.register(Arc::new(Told(Mutex::new(told))));
-        // One for what ends, and one for what follows from that.
-        for ticket in [1, 2] {
-            let body = AskBody::Command(Command::Tick(Tick { limit: 1_000 }));
-            self.asks.send((origin, vec![Ask { ticket, within_ms: 1_000, body }])).unwrap();
-            told_of.recv().unwrap();
-        }
+        let ask =
+            |(ticket, command)| Ask { ticket, within_ms: 1_000, body: AskBody::Command(command) };
+        self.asks.send((origin, (1..).zip(commands).map(ask).collect())).unwrap();
+        told_of.recv().unwrap();
     }
 
     /// Keeps replies back until [`Self::release`].
