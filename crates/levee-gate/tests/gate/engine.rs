@@ -7,7 +7,7 @@ use std::sync::{Arc, Condvar, Mutex, mpsc};
 use std::thread;
 use std::time::Instant;
 
-use levee_api::intake::{Intake, Why};
+use levee_api::intake::{ClockFace, Intake, Why};
 use levee_api::port::{
     Ask, AskBody, Deliver, Export, ExportChunks, Failure, Origin, Priority, Reply, Submit,
 };
@@ -38,6 +38,13 @@ pub(crate) struct Engine {
     pub(crate) silent: AtomicBool,
 }
 
+/// Journal time at gates is that of the tests from the start, as a real engine sees to.
+fn intake() -> Intake {
+    let intake = Intake::default();
+    intake.set_clock(ClockFace { at_us: intake.now_us(), journal_ms: NOW_MS, speed: 1.0 });
+    intake
+}
+
 impl Engine {
     pub(crate) fn start() -> Arc<Self> {
         let (asks, asked) = mpsc::channel::<(Origin, Vec<Ask>)>();
@@ -45,7 +52,7 @@ impl Engine {
             asks,
             origins: Mutex::default(),
             vitals: Vitals::default(),
-            intake: Arc::default(),
+            intake: Arc::new(intake()),
             asked: AtomicU64::new(0),
             refuses: Mutex::default(),
             fails: Mutex::default(),
