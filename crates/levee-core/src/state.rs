@@ -299,6 +299,7 @@ impl State {
                 return Some(Verdict::Refused(Refusal::OfferExpired));
             };
             quoted.offers = quote.offers();
+            (quoted.total_minor, quoted.discount_minor) = (quote.total_minor, quote.discount_minor);
         }
         Some(Verdict::Repeat { seq, at_ms, outcome })
     }

@@ -69,8 +69,11 @@ pub struct OrderView {
     pub user: UserKey,
     /// Where.
     pub outlet: OutletNo,
-    /// What.
+    /// What, by the menu of the document by which it was placed.
     pub lines: Vec<OrderLine>,
+    /// That document's version, as long as it is the latest of the outlet at which the order was
+    /// placed; the document itself is the answer to [`super::Query::DocumentOf`].
+    pub outlet_version: Option<u32>,
     /// Where it stands.
     pub state: OrderState,
     /// Why it ended, once it did without being collected.
@@ -174,6 +177,10 @@ impl State {
             user: order.user,
             outlet: order.outlet,
             lines: order.lines().to_vec(),
+            outlet_version: {
+                let outlet = self.outlets.get(order.placed_at());
+                outlet.filter(|outlet| outlet.put_seq < order.seq).map(|outlet| outlet.version)
+            },
             state: order.state(),
             end: order.end(),
             seq: order.seq,
@@ -207,6 +214,11 @@ impl State {
             redemption: if let Held::Redemption(used) = holder { Some(used) } else { None },
             actions: self.actions_of(number),
         })
+    }
+
+    pub(super) fn document_of(&self, number: OrderNo) -> Option<Vec<u8>> {
+        let order = self.orders.get(number)?;
+        self.outlets.get(order.placed_at())?.document_at(order.seq, &self.outlets.texts)
     }
 
     /// A user's orders, newest first.

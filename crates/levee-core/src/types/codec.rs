@@ -392,6 +392,7 @@ wire_enum! {
         40 => TradeConflict, 42 => TicketVersionConflict, 43 => RefundTooLarge,
         44 => RefundNotFound, 45 => OutletBusy, 46 => NoOffers, 47 => OfferExpired,
         48 => OfferOfAnotherOrder, 49 => OutletUnreachable, 50 => BreakerByHand,
+        51 => OutletChanged,
     }
 }
 

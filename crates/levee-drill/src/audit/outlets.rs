@@ -187,6 +187,14 @@ impl Recount {
         self.tally.breakers_opened += u64::from(state != BreakerState::Closed);
     }
 
+    /// Price, work and lines are those of the outlet's latest document.
+    pub(super) fn check_version(&mut self, number: OutletNo, version: u32) {
+        let Some(latest) = self.outlets.get(number).map(|outlet| outlet.version) else { return };
+        self.notes.check(version == latest, || {
+            format!("priced by version {version} of outlet {number}, where {latest} is the latest")
+        });
+    }
+
     pub(super) fn set_staffing(&mut self, ask: SetStaffing) {
         let SetStaffing { outlet, stations, .. } = ask;
         let notes = &mut self.notes;

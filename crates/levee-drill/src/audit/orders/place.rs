@@ -28,6 +28,7 @@ impl Recount {
         let brand = outlet.brand;
         let accepts = outlet.accepts_until(now_ms, promised_at_ms);
         let by_ms = ask.ready_by_ms.unwrap_or(now_ms.saturating_add(outlet.ready_within_ms));
+        self.check_version(ask.outlet, ask.outlet_version);
         let turned_away = self.outlets.turns_away(ask.outlet, now_ms);
         if let Some(why) = turned_away {
             self.notes.note(format!("an order at outlet {}, which {why}", ask.outlet));
