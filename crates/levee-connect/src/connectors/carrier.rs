@@ -250,7 +250,13 @@ impl Shared {
             }
             _ => {
                 let order = self.wanted(action).await?;
-                self.ask_provider(action, &order).await.map_err(|problem| {
+                let asked = self.ask_provider(action, &order).await;
+                let counted = match &asked {
+                    Ok(_) | Err(Trouble::Open) => &self.vitals().payments_answered,
+                    Err(_) => &self.vitals().payments_failed,
+                };
+                counted.fetch_add(1, Relaxed);
+                asked.map_err(|problem| {
                     tracing::debug!(?action, %problem, "an action is not done yet");
                     Undone::Outside(problem.retry_after())
                 })

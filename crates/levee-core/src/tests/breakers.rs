@@ -28,11 +28,11 @@ fn an_outlet_that_cannot_be_reached_takes_no_orders() {
         1m   restart                              -> as before
         1m   breakers                             -> s0 open since 1m, silent
         2m   outlet tea 10m unit=4m stations=2    -> s0 version 2
-        2m   order s0 7 500                       -> outlet_unreachable
+        2m   order s0 7 500 version=2             -> outlet_unreachable
         2m   break s9 open                        -> outlet_not_found
         3m   break s0 closed                      -> was open
         3m   break s0 closed                      -> unchanged
-        3m   order s0 7 500                       -> o0 0 off until 18m
+        3m   order s0 7 500 version=2             -> o0 0 off until 18m
         3m   breakers                             -> none
         ",
     );
