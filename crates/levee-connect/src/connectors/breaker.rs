@@ -39,10 +39,7 @@ pub(super) enum Ended {
         after_ms: u64,
     },
     /// Without one, or with one that says that it cannot answer now.
-    Failed {
-        /// How long it asks to be left alone.
-        retry_after_ms: u64,
-    },
+    Failed,
 }
 
 /// One breaker.
@@ -83,7 +80,7 @@ impl Breaker {
         }
         let (failed, slow) = match ended {
             Ended::Answered { after_ms } => (false, after_ms > policy.slow_ms),
-            Ended::Failed { .. } => (true, false),
+            Ended::Failed => (true, false),
         };
         self.failed_in_row = if failed { self.failed_in_row + 1 } else { 0 };
         let first_ms = now_ms.saturating_sub(policy.window_ms);
@@ -168,7 +165,7 @@ mod tests {
             let ended = match how {
                 'g' => Ended::Answered { after_ms: 20 },
                 's' => Ended::Answered { after_ms: 2_001 },
-                _ => Ended::Failed { retry_after_ms: 0 },
+                _ => Ended::Failed,
             };
             let opened = breaker.ended(policy, *at_ms, *party, ended);
             let is_last = place + 1 == calls.len();

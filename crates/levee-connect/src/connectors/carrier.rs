@@ -316,7 +316,7 @@ impl Shared {
         }
         let counted = match ended {
             Ended::Answered { .. } => &self.vitals().tickets_answered,
-            Ended::Failed { .. } => &self.vitals().tickets_failed,
+            Ended::Failed => &self.vitals().tickets_failed,
         };
         counted.fetch_add(1, Relaxed);
         if called.is_ok() && matches!(action, Action::SendTicket { .. }) {
@@ -565,6 +565,6 @@ fn ended(called: &Result<Command, Trouble>, took: Duration) -> Ended {
         Err(Trouble::Status { status, .. }) if *status < 500 && *status != 429 => {
             Ended::Answered { after_ms }
         }
-        Err(problem) => Ended::Failed { retry_after_ms: retry_after_ms(problem) },
+        Err(_) => Ended::Failed,
     }
 }
