@@ -274,14 +274,14 @@ impl OrderBook {
         let number = OrderNo(self.rows.push(order, store));
         self.users.set(number.0, &self.rows, store);
         self.lists.put(number, None, &order);
-        self.lists.settle(&self.rows);
+        self.lists.settle(number, &self.rows);
     }
 
     /// Puts a record in the place of the one before.
     pub(crate) fn set(&mut self, number: OrderNo, order: Order) {
         self.lists.put(number, self.rows.get(number.index()), &order);
         self.rows[number.index()] = order;
-        self.lists.settle(&self.rows);
+        self.lists.settle(number, &self.rows);
     }
 
     /// What kitchens have promised to orders that are not begun.
@@ -312,7 +312,7 @@ impl OrderBook {
         for (number, order) in (0..).map(OrderNo).zip(self.rows.iter()) {
             self.lists.put(number, None, order);
         }
-        self.lists.settle(&self.rows);
+        self.lists.settle_all(&self.rows);
     }
 }
 

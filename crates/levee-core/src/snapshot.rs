@@ -409,7 +409,7 @@ impl Restore {
                 held.put(0, lock.until_ms, LockNo(number));
             }
         }
-        self.state.settle_held();
+        self.state.settle_all_held();
         Ok(self.state)
     }
 }

@@ -122,11 +122,11 @@ impl Order {
         if self.captured { self.payable_minor } else { 0 }
     }
 
-    pub(super) fn lock(&self) -> Option<LockNo> {
+    pub(in crate::audit) fn lock(&self) -> Option<LockNo> {
         if let Held::Lock(lock) = self.held { Some(lock) } else { None }
     }
 
-    pub(super) fn redemption(&self) -> Option<RedemptionNo> {
+    pub(in crate::audit) fn redemption(&self) -> Option<RedemptionNo> {
         if let Held::Redemption(redemption) = self.held { Some(redemption) } else { None }
     }
 
