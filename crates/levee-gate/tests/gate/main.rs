@@ -19,6 +19,7 @@ mod orders;
 mod outlets;
 mod payments;
 mod quotes;
+mod repeats;
 mod shop;
 mod statement;
 mod streams;

@@ -202,10 +202,10 @@ impl Order {
         }
     }
 
-    pub(super) fn pay(&mut self, now_ms: u64, accept_within_ms: u64) {
+    pub(super) fn pay(&mut self, due: (u64, u64)) {
         self.reached = OrderState::Paid;
         self.version = 1;
-        self.due = (now_ms, now_ms.saturating_add(accept_within_ms));
+        self.due = due;
     }
 
     /// Its ticket comes further. Whoever accepted it has a time to make it, whoever made it a time
