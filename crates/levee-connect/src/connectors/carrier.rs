@@ -1,6 +1,6 @@
 //! Which actions are under way, and when one is tried again.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -29,6 +29,9 @@ const LOOK: Duration = Duration::from_millis(10);
 /// Between two tries to ask an engine that takes nothing; it doubles with each.
 const ENGINE_PAUSE_FIRST: Duration = Duration::from_millis(250);
 const ENGINE_PAUSE_MAX: Duration = Duration::from_secs(10);
+
+/// Between two counts of what is under way.
+const COUNT: Duration = Duration::from_millis(250);
 
 /// No wait toward others is shorter, however fast the engine's clock runs.
 const PAUSE_MIN: Duration = Duration::from_millis(250);
@@ -70,6 +73,7 @@ struct Shared {
     /// Those under way, and whether each was asked for again meanwhile.
     running: RefCell<HashMap<Action, bool>>,
     desks: Desks,
+    counted_at: Cell<Instant>,
     ticket_calls: Semaphore,
     create_calls: Semaphore,
     payment_calls: Semaphore,
@@ -125,6 +129,7 @@ impl Carrier {
             speed: config.speed,
             running: RefCell::default(),
             desks: Desks::new(config.speed),
+            counted_at: Cell::new(Instant::now()),
             ticket_calls: Semaphore::new(TICKET_CALLS_MAX),
             create_calls: Semaphore::new(CREATE_CALLS_MAX),
             payment_calls: Semaphore::new(PAYMENT_CALLS_MAX),
@@ -171,8 +176,16 @@ impl Carrier {
             match self.0.engine.breakers(&self.0.outlets).await {
                 Ok(breakers) => {
                     for (of, outlet) in breakers {
-                        if self.0.desks.open(&of, outlet) {
-                            spawn_local(Rc::clone(&self.0).watch(of, None));
+                        match outlet {
+                            Some(outlet) if self.0.desks.open(&of, outlet) => {
+                                spawn_local(Rc::clone(&self.0).watch(of, None));
+                            }
+                            Some(_) => {}
+                            // Nobody would ever find out that it answers again.
+                            None => {
+                                let why = "no outlet has this vendor".to_owned();
+                                self.0.set_breaker(&of, BreakerState::Closed, why).await;
+                            }
                         }
                     }
                     return;
@@ -281,17 +294,22 @@ impl Shared {
         let target = self.target(outlet).await?;
         let vendor = target.vendor();
         self.park_if_blocked(action, outlet, vendor)?;
-        let turns = self.desks.outlet_turns(outlet);
-        let _turn = turns.acquire().await.expect("it is never closed");
-        self.park_if_blocked(action, outlet, vendor)?;
-        while matches!(action, Action::SendTicket { .. })
-            && let wait_ms @ 1.. = self.desks.pace_wait_ms(outlet)
-        {
-            sleep(self.paced(wait_ms)).await;
-        }
         while let Err(wait_ms) = self.desks.take_try(outlet, vendor, tries) {
             sleep(self.paced(wait_ms)).await;
         }
+        let turns = self.desks.outlet_turns(outlet);
+        let _turn = loop {
+            let turn = turns.acquire().await.expect("it is never closed");
+            self.park_if_blocked(action, outlet, vendor)?;
+            let paces = matches!(action, Action::SendTicket { .. });
+            let wait_ms = if paces { self.desks.pace_wait_ms(outlet) } else { 0 };
+            if wait_ms == 0 {
+                break turn;
+            }
+            // Without the turn: what is to be cancelled need not wait for the kitchen.
+            drop(turn);
+            sleep(self.paced(wait_ms)).await;
+        };
         let of_vendor = self.desks.vendor_calls(vendor, outlet);
         let _vendors = of_vendor.acquire().await.expect("it is never closed");
         let _all = self.ticket_calls.acquire().await.expect("it is never closed");
@@ -451,6 +469,10 @@ impl Shared {
     }
 
     fn count(&self) {
+        if self.counted_at.get().elapsed() < COUNT {
+            return;
+        }
+        self.counted_at.set(Instant::now());
         let vitals = self.vitals();
         let (outlets, vendors) = self.desks.open_counts();
         for (cell, count) in [

@@ -20,7 +20,7 @@ const VENDOR_CALLS_MAX: usize = 32;
 /// Most tickets that are parked; what is beyond is asked for again when something opens up.
 const PARKED_MAX: usize = 1_000_000;
 
-/// Desks of outlets that are looked at for whether they are still needed, at a time.
+/// Fewer desks of outlets than these are not looked at for whether they are still needed.
 const DESKS_MAX: usize = 20_000;
 
 /// An outlet's breaker; times are of the engine's clock.
@@ -74,6 +74,8 @@ pub(super) struct Desks {
     parked: Cell<usize>,
     /// Something was not parked for want of room.
     missed: Cell<bool>,
+    /// Desks that there may be until those are let go that nobody needs.
+    desks_max: Cell<usize>,
     started: Instant,
     speed: f64,
 }
@@ -86,6 +88,7 @@ impl Desks {
             ready: RefCell::default(),
             parked: Cell::new(0),
             missed: Cell::new(false),
+            desks_max: Cell::new(DESKS_MAX),
             started: Instant::now(),
             speed: speed.max(1.0),
         }
@@ -159,8 +162,9 @@ impl Desks {
     /// One of the tickets that wait for a breaker, taken out to try with; and where else to try.
     pub(super) fn to_try(&self, of: &Of) -> (Option<Action>, Option<OutletNo>) {
         let take = |parked: &mut HashSet<Action>| {
-            // The oldest: it has waited longest, and its outlet may be any of a vendor's.
-            let action = parked.iter().min_by_key(|action| action.order()).copied()?;
+            // Any: the outlet of the oldest of a vendor may be dead for itself.
+            let place = fastrand::usize(..parked.len().max(1));
+            let action = parked.iter().nth(place).copied()?;
             parked.remove(&action);
             self.parked.set(self.parked.get() - 1);
             Some(action)
@@ -329,9 +333,10 @@ impl Desks {
 
     fn with_outlet<T>(&self, outlet: OutletNo, change: impl FnOnce(&mut Desk) -> T) -> T {
         let mut outlets = self.outlets.borrow_mut();
-        if outlets.len() >= DESKS_MAX && !outlets.contains_key(&outlet) {
+        if outlets.len() >= self.desks_max.get() && !outlets.contains_key(&outlet) {
             let now_ms = self.now_ms();
             outlets.retain(|_, desk| desk.is_needed(now_ms));
+            self.desks_max.set(DESKS_MAX.max(2 * outlets.len()));
         }
         let desk = outlets.entry(outlet).or_insert_with(|| Desk {
             breaker: Breaker::default(),

@@ -107,8 +107,11 @@ impl Engine {
         }
     }
 
-    /// Breakers that are open, each with an outlet that it concerns.
-    pub(super) async fn breakers(&self, outlets: &Outlets) -> Result<Vec<(Of, OutletNo)>, Failure> {
+    /// Breakers that are open, each with an outlet that it concerns, if there is one.
+    pub(super) async fn breakers(
+        &self,
+        outlets: &Outlets,
+    ) -> Result<Vec<(Of, Option<OutletNo>)>, Failure> {
         let (mut found, mut after) = (Vec::new(), None);
         loop {
             let query = Query::Breakers { after, limit: LIST_MAX };
@@ -124,11 +127,10 @@ impl Engine {
                     continue;
                 }
                 match of {
-                    BreakerOf::Outlet(outlet) => found.push((Of::Outlet(outlet), outlet)),
+                    BreakerOf::Outlet(outlet) => found.push((Of::Outlet(outlet), Some(outlet))),
                     BreakerOf::Vendor(vendor) => {
-                        if let Some(outlet) = self.outlet_of(&vendor, outlets).await? {
-                            found.push((Of::Vendor(vendor.into()), outlet));
-                        }
+                        let outlet = self.outlet_of(&vendor, outlets).await?;
+                        found.push((Of::Vendor(vendor.into()), outlet));
                     }
                 }
             }
