@@ -6,7 +6,7 @@ use std::time::Duration;
 use levee_api::code::Codes;
 use levee_api::port::{Export, Submit};
 use levee_api::pseudonym::PseudonymKey;
-use levee_api::webhook::WebhookSecret;
+use levee_api::webhook::WebhookSecrets;
 
 use crate::keys::KeyRing;
 
@@ -54,7 +54,7 @@ pub struct Signers {
     /// Payment providers; the first is where new orders are paid.
     pub providers: Vec<Provider>,
     /// The sandbox that stands in for the systems of outlets.
-    pub sandbox_outlets: Option<WebhookSecret>,
+    pub sandbox_outlets: Option<WebhookSecrets>,
 }
 
 /// A payment provider.
@@ -65,7 +65,7 @@ pub struct Provider {
     /// Users pay at `{url}/payments/{payment}/pay`.
     pub url: String,
     /// Its callbacks are signed with it.
-    pub secret: WebhookSecret,
+    pub secret: WebhookSecrets,
 }
 
 /// How a gate lets in.

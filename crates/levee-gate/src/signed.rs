@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use hyper::header::{AUTHORIZATION, HeaderName};
 use levee_api::problem::Code;
-use levee_api::webhook::{REPLAY_WINDOW_S, WebhookSecret};
+use levee_api::webhook::{REPLAY_WINDOW_S, WebhookSecrets};
 
 use crate::call::Call;
 use crate::trouble::Trouble;
@@ -29,7 +29,7 @@ pub(crate) fn is_signed(call: &Call) -> bool {
 /// rules: what these messages say has one effect at most.
 pub(crate) fn check_signature(
     call: &Call,
-    secret: &WebhookSecret,
+    secret: &WebhookSecrets,
     body: &[u8],
 ) -> Result<(), Trouble> {
     let now_s = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();

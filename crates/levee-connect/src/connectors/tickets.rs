@@ -9,7 +9,7 @@ use hyper::Method;
 use levee_api::outlet::OutletDocument;
 use levee_api::port::{OrderView, OutletView};
 use levee_api::types::{Command, MoveTicket, OrderNo, OutletNo, TicketStep};
-use levee_api::webhook::WebhookSecret;
+use levee_api::webhook::WebhookSecrets;
 use serde::Serialize;
 
 use super::OutletsConfig;
@@ -28,7 +28,7 @@ pub(super) struct Target {
     outlet_id: String,
     /// Without the last slash.
     url: String,
-    secret: WebhookSecret,
+    secret: WebhookSecrets,
     document: OutletDocument,
     read_at: Instant,
 }
