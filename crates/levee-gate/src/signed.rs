@@ -16,6 +16,15 @@ pub(crate) const WEBHOOK_TIMESTAMP: HeaderName =
 pub(crate) const WEBHOOK_SIGNATURE: HeaderName =
     HeaderName::from_static(levee_api::webhook::SIGNATURE);
 
+// What providers with protocols of their own sign with.
+pub(crate) const STRIPE_SIGNATURE: HeaderName = HeaderName::from_static("stripe-signature");
+pub(crate) const WECHATPAY_SERIAL: HeaderName = HeaderName::from_static("wechatpay-serial");
+pub(crate) const WECHATPAY_NONCE: HeaderName = HeaderName::from_static("wechatpay-nonce");
+pub(crate) const WECHATPAY_TIMESTAMP: HeaderName = HeaderName::from_static("wechatpay-timestamp");
+pub(crate) const WECHATPAY_SIGNATURE: HeaderName = HeaderName::from_static("wechatpay-signature");
+pub(crate) const WECHATPAY_SIGNATURE_TYPE: HeaderName =
+    HeaderName::from_static("wechatpay-signature-type");
+
 /// The outlet whose signature it is.
 pub(crate) const LEVEE_OUTLET: HeaderName = HeaderName::from_static("levee-outlet");
 
@@ -32,11 +41,15 @@ pub(crate) fn check_signature(
     secret: &WebhookSecrets,
     body: &[u8],
 ) -> Result<(), Trouble> {
-    let now_s = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    match secret.verify(&call.head.headers, body, now_s, REPLAY_WINDOW_S) {
+    match secret.verify(&call.head.headers, body, now_s(), REPLAY_WINDOW_S) {
         Ok(_) => Ok(()),
         Err(error) => Err(unsigned(format!("It is not taken, since {error}."))),
     }
+}
+
+/// Seconds since 1970: signatures carry real time, however fast the engine's clock runs.
+pub(crate) fn now_s() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
 /// 401, with the reason.

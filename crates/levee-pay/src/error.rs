@@ -59,19 +59,37 @@ pub enum Distrust {
 }
 
 impl Distrust {
-    /// A short word for counters.
+    /// A short word for each, for counters.
+    pub const NAMES: [&str; 8] = [
+        "malformed",
+        "tampered",
+        "too_old",
+        "unknown_key",
+        "probe",
+        "wrong_app",
+        "wrong_merchant",
+        "undecryptable",
+    ];
+
+    /// Its place in [`Self::NAMES`].
+    #[must_use]
+    pub fn place(self) -> usize {
+        match self {
+            Self::Malformed(_) => 0,
+            Self::Tampered => 1,
+            Self::TooOld => 2,
+            Self::UnknownKey => 3,
+            Self::Probe => 4,
+            Self::WrongApp => 5,
+            Self::WrongMerchant => 6,
+            Self::Undecryptable => 7,
+        }
+    }
+
+    /// Its word.
     #[must_use]
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Malformed(_) => "malformed",
-            Self::Tampered => "tampered",
-            Self::TooOld => "too_old",
-            Self::UnknownKey => "unknown_key",
-            Self::Probe => "probe",
-            Self::WrongApp => "wrong_app",
-            Self::WrongMerchant => "wrong_merchant",
-            Self::Undecryptable => "undecryptable",
-        }
+        Self::NAMES[self.place()]
     }
 }
 

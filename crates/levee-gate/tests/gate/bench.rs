@@ -11,6 +11,7 @@ use levee_gate::{Gate, GateConfig, KeyRing, Ports, Provider, Signers, start};
 use serde_json::json;
 
 use crate::engine::{Engine, Journal};
+use crate::notifications::wires;
 use crate::wire::{Got, Wire};
 
 pub(crate) struct Bench {
@@ -116,6 +117,7 @@ fn signers() -> Signers {
             url: "http://sandbox.example/pay".to_owned(),
             secret: secret(DEV_PAYMENTS_SECRET),
         }],
+        wires: wires(),
         sandbox_outlets: Some(secret(DEV_OUTLETS_SECRET)),
     }
 }
