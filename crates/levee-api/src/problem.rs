@@ -87,6 +87,7 @@ codes! {
     NoOffers "no_offers" 409 "No outlet of the quote can make it within the time that is promised ahead.";
     OfferExpired "offer_expired" 409 "The offer is no longer held, or was taken.";
     OfferOfAnotherOrder "offer_of_another_order" 409 "The offer is for another outlet or other items.";
+    OutletChanged "outlet_changed" 409 "The outlet's document has changed while the request was under way: send it again.";
     TicketVersionConflict "ticket_version_conflict" 409 "The ticket has another version by now.";
     RefundTooLarge "refund_too_large" 409 "This is more than was paid and is not being given back already.";
     Unchanged "unchanged" 409 "It is so already: there was nothing to change.";
@@ -150,6 +151,7 @@ impl From<Refusal> for Code {
             Refusal::NoOffers => Self::NoOffers,
             Refusal::OfferExpired => Self::OfferExpired,
             Refusal::OfferOfAnotherOrder => Self::OfferOfAnotherOrder,
+            Refusal::OutletChanged => Self::OutletChanged,
             Refusal::TicketVersionConflict => Self::TicketVersionConflict,
             Refusal::RefundTooLarge => Self::RefundTooLarge,
             Refusal::RefundNotFound => Self::RefundNotFound,

@@ -1,7 +1,8 @@
 //! What a batch will look at is brought near before its turn comes. Nothing is changed or decided.
 
 use crate::state::State;
-use crate::types::{Command, Held};
+use crate::tables::Order;
+use crate::types::{Command, Held, TicketStep};
 
 impl State {
     /// Begins to bring near the index entries that a command will look at. A batch does this some
@@ -23,10 +24,14 @@ impl State {
                 self.requests.prefetch(place.request.0);
                 self.orders.prefetch_user(place.user);
                 self.outlets.prefetch(place.outlet);
+                self.orders.lists.prefetch_open(place.outlet);
             }
             Command::MoveTicket(step) => {
                 self.orders.rows.prefetch(step.order.0);
-                self.outlets.prefetch(step.outlet);
+                self.orders.lists.prefetch_open(step.outlet);
+                if step.step != TicketStep::Collect {
+                    self.outlets.prefetch(step.outlet);
+                }
             }
             Command::RecordPayment(record) => self.orders.rows.prefetch(record.order.0),
             _ => {}
@@ -42,7 +47,10 @@ impl State {
             }
             Command::RedeemVoucher(redeem) => self.requests.prefetch_row(redeem.request.0),
             Command::LockVoucher(lock) => self.requests.prefetch_row(lock.request.0),
-            Command::PlaceOrder(place) => self.requests.prefetch_row(place.request.0),
+            Command::PlaceOrder(place) => {
+                self.requests.prefetch_row(place.request.0);
+                self.outlets.prefetch_promised(place.outlet);
+            }
             Command::RecordPayment(record) => {
                 // A success uses the voucher, and its outlet has a time to accept.
                 if let Some(order) = self.orders.get(record.order) {
@@ -51,8 +59,18 @@ impl State {
                         self.locks.prefetch(lock.0);
                     }
                     self.outlets.prefetch(order.outlet);
+                    self.orders.lists.prefetch_open(order.outlet);
                 }
             }
+            // What is collected may settle.
+            Command::MoveTicket(step) if step.step == TicketStep::Collect => {
+                let order = self.orders.get(step.order);
+                if let Some(Held::Redemption(used)) = order.map(Order::holder) {
+                    self.redemptions.prefetch(used.0);
+                }
+                self.orders.lists.prefetch_open_list(step.outlet);
+            }
+            Command::MoveTicket(step) => self.outlets.prefetch_promised(step.outlet),
             _ => {}
         }
     }

@@ -76,6 +76,8 @@ pub enum Query {
     },
     /// One order.
     Order(OrderNo),
+    /// The outlet's document by which an order was placed: its lines are places of that menu.
+    DocumentOf(OrderNo),
     /// A user's orders, newest first.
     Orders {
         /// Whose.
@@ -143,6 +145,8 @@ pub enum Answer {
     Etas(Vec<Option<u64>>),
     /// To [`Query::Order`]; `None` when there is no such order.
     Order(Option<Box<OrderView>>),
+    /// To [`Query::DocumentOf`]; `None` when there is no such order.
+    Document(Option<Vec<u8>>),
     /// To [`Query::Orders`], [`Query::OpenOrders`] and [`Query::Statement`].
     Orders(Vec<OrderView>),
     /// To [`Query::Undone`]; no actions where nothing has changed.
@@ -284,6 +288,7 @@ impl State {
                 Answer::Etas(outlets.map(|outlet| self.eta_ms(now_ms, *outlet, *work)).collect())
             }
             Query::Order(number) => Answer::Order(self.order_view(now_ms, *number).map(Box::new)),
+            Query::DocumentOf(number) => Answer::Document(self.document_of(*number)),
             Query::Orders { user, before, limit } => self.orders_of(now_ms, *user, *before, *limit),
             Query::OpenOrders { outlet, after, limit } => {
                 self.open_orders(now_ms, *outlet, *after, *limit)

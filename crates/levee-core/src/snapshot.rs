@@ -3,7 +3,6 @@
 //!
 //! Indexes are not part of a snapshot; they follow from the records.
 
-use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -383,9 +382,12 @@ impl Restore {
         outlets.rebuild(orders.promised().chain(quotes.promised()));
         orders.rebuild(store);
         quotes.rebuild();
-        let is_held = locks.iter().zip(0..).filter(|(lock, _)| lock.state() == LockState::Held);
-        *held =
-            is_held.map(|(lock, number)| (lock.until_ms, LockNo(number))).collect::<BTreeSet<_>>();
+        for (lock, number) in locks.iter().zip(0..) {
+            if lock.state() == LockState::Held {
+                held.put(0, lock.until_ms, LockNo(number));
+            }
+        }
+        self.state.settle_held();
         Ok(self.state)
     }
 }

@@ -1,12 +1,13 @@
 //! The state, and the one way to change it.
 
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use sha2::{Digest, Sha256};
 
 use crate::books::{OrderBook, OutletBook, QuoteBook};
+use crate::deadlines::Deadlines;
 use crate::rules::{RuleBook, Rules};
 use crate::tables::{
     Answer, Answers, Budgets, Lock, Redemption, Store, Table, UserIndex, Voucher, put_all,
@@ -169,7 +170,7 @@ pub struct State {
     pub(crate) redemptions: Table<Redemption>,
     pub(crate) locks: Table<Lock>,
     /// Held locks by the time at which they end, [`Lock::until_ms`].
-    pub(crate) held: BTreeSet<(u64, LockNo)>,
+    pub(crate) held: Deadlines<LockNo, 1>,
     pub(crate) requests: Answers,
     pub(crate) references: Answers,
     pub(crate) budgets: Budgets,
@@ -200,7 +201,7 @@ impl State {
             users: UserIndex::default(),
             redemptions: Table::new(1),
             locks: Table::new(2),
-            held: BTreeSet::new(),
+            held: Deadlines::new(),
             requests: Answers::new(3),
             references: Answers::new(4),
             budgets: Budgets::new(),
@@ -298,6 +299,7 @@ impl State {
                 return Some(Verdict::Refused(Refusal::OfferExpired));
             };
             quoted.offers = quote.offers();
+            (quoted.total_minor, quoted.discount_minor) = (quote.total_minor, quote.discount_minor);
         }
         Some(Verdict::Repeat { seq, at_ms, outcome })
     }

@@ -241,7 +241,7 @@ impl Shared {
                 let reason = order.end.map_or("moved to another outlet", |end| end.name());
                 target.cancel(&self.http, ids, (number, outlet, version), reason).await
             }
-            _ => target.send(&self.http, ids, order).await,
+            _ => target.send(&self.http, &self.engine, ids, order).await,
         }
     }
 

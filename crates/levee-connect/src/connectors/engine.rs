@@ -104,6 +104,14 @@ impl Engine {
         }
     }
 
+    /// The outlet's document by which an order was placed.
+    pub(super) async fn document_of(&self, number: OrderNo) -> Result<Option<Vec<u8>>, Failure> {
+        match self.query(Query::DocumentOf(number)).await? {
+            Answer::Document(document) => Ok(document),
+            other => unreachable!("an answer to another question: {other:?}"),
+        }
+    }
+
     pub(super) async fn outlet(
         &self,
         number: OutletNo,

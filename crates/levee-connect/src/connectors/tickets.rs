@@ -6,9 +6,9 @@ use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use hyper::Method;
-use levee_api::outlet::OutletDocument;
+use levee_api::outlet::{ItemDocument, OutletDocument};
 use levee_api::port::{OrderView, OutletView};
-use levee_api::types::{Command, MoveTicket, OrderNo, OutletNo, TicketStep};
+use levee_api::types::{Command, MoveTicket, OrderLine, OrderNo, OutletNo, TicketStep};
 use levee_api::webhook::WebhookSecrets;
 use serde::Serialize;
 
@@ -29,6 +29,9 @@ pub(super) struct Target {
     /// Without the last slash.
     url: String,
     secret: WebhookSecrets,
+    number: OutletNo,
+    /// Of the document.
+    version: u32,
     document: OutletDocument,
     read_at: Instant,
 }
@@ -80,7 +83,8 @@ impl Outlets {
                 (url, sandbox.secret.clone())
             }
         };
-        Ok(Target { outlet_id, url, secret, document, read_at: Instant::now() })
+        let OutletView { number, version, .. } = *view;
+        Ok(Target { outlet_id, url, secret, number, version, document, read_at: Instant::now() })
     }
 }
 
@@ -94,10 +98,13 @@ impl Target {
     pub(super) async fn send(
         &self,
         http: &Http,
+        engine: &Engine,
         ids: Ids<'_>,
         order: &OrderView,
     ) -> Result<Command, Trouble> {
-        let items = order.lines.iter().map(|line| self.item(line.item, line.quantity));
+        let earlier = self.earlier_document(engine, order).await?;
+        let menu = &earlier.as_ref().unwrap_or(&self.document).menu;
+        let items = order.lines.iter().map(|line| item(menu, line));
         let ticket = Ticket {
             ticket: ids.ticket.to_owned(),
             order: ids.order.to_owned(),
@@ -142,15 +149,34 @@ impl Target {
         http.send(Method::POST, &url, &headers, body.into()).await.map(|_| ())
     }
 
-    /// A line of the menu, as people read it. A menu that is shorter now has no name for it.
-    fn item(&self, place: u16, quantity: u16) -> Item {
-        let item = self.document.menu.get(usize::from(place));
-        let (sku, name) = item.map_or_else(
-            || (format!("item-{place}"), String::new()),
-            |item| (item.sku.as_str().to_owned(), item.name.clone()),
-        );
-        Item { sku, name, quantity: quantity.into() }
+    /// The document by whose menu an order's lines go, where that is not the one that is known here.
+    async fn earlier_document(
+        &self,
+        engine: &Engine,
+        order: &OrderView,
+    ) -> Result<Option<OutletDocument>, Trouble> {
+        let is_own = order.moved_from.is_none() && order.outlet == self.number;
+        if is_own && order.outlet_version == Some(self.version) {
+            return Ok(None);
+        }
+        let malformed = |what: String| {
+            Trouble::Malformed(format!("the document of order {}: {what}", order.number))
+        };
+        let document = engine.document_of(order.number).await;
+        let document = document.map_err(|failure| malformed(format!("{failure:?}")))?;
+        let document = document.ok_or_else(|| malformed("there is none".to_owned()))?;
+        serde_json::from_slice(&document).map(Some).map_err(|error| malformed(error.to_string()))
     }
+}
+
+/// A line of the menu, as people read it.
+fn item(menu: &[ItemDocument], line: &OrderLine) -> Item {
+    let item = menu.get(usize::from(line.item));
+    let (sku, name) = item.map_or_else(
+        || (format!("item-{}", line.item), String::new()),
+        |item| (item.sku.as_str().to_owned(), item.name.clone()),
+    );
+    Item { sku, name, quantity: line.quantity.into() }
 }
 
 /// An order's ids, as they look outside.

@@ -8,12 +8,18 @@ use crate::pacing::{Ticket, Work};
 use crate::state::{Effect, State};
 use crate::tables::Quote;
 use crate::types::{
-    Candidate, HOLD_MS_MAX, Offer, Outcome, OutletNo, PROMISED_AHEAD_MS_MAX, PlaceOrder,
-    QUOTE_OUTLETS_MAX, QuoteNo, QuoteOrder, Quoted, Refusal, TRAVEL_MS_MAX, WORK_MAX,
+    BILL_MINOR_MAX, Candidate, HOLD_MS_MAX, Offer, Outcome, OutletNo, PROMISED_AHEAD_MS_MAX,
+    PlaceOrder, QUOTE_OUTLETS_MAX, QuoteNo, QuoteOrder, Quoted, Refusal, TRAVEL_MS_MAX, WORK_MAX,
 };
 
 /// Offers at other outlets, besides the one at the outlet that was asked for.
 const OFFERS_ELSEWHERE_MAX: usize = 2;
+
+impl Candidate {
+    fn offer(&self, ready_at_ms: u64) -> Offer {
+        Offer { outlet: self.outlet, ready_at_ms, travel_ms: self.travel_ms }
+    }
+}
 
 impl State {
     /// Offers the outlet that is wanted if that is in time; else its first free slot, and the other
@@ -27,14 +33,14 @@ impl State {
         let until_ms = now_ms.saturating_add(ask.hold_ms);
         let in_time = |outlet| self.ready_in_time(now_ms, outlet, work, ask.ready_by_ms, until_ms);
         if let Some(ready_at_ms) = in_time(wanted.outlet) {
-            offers.push(Offer { outlet: wanted.outlet, ready_at_ms });
+            offers.push(wanted.offer(ready_at_ms));
         } else {
             let slot_ms = self.slot_at(now_ms, wanted.outlet, work, until_ms);
-            offers.extend(slot_ms.map(|ready_at_ms| Offer { outlet: wanted.outlet, ready_at_ms }));
-            let elsewhere = others.iter().filter_map(|Candidate { outlet, travel_ms }| {
-                let ready_at_ms = in_time(*outlet)?;
-                let there_ms = ready_at_ms + u64::from(*travel_ms);
-                Some((there_ms, Offer { outlet: *outlet, ready_at_ms }))
+            offers.extend(slot_ms.map(|ready_at_ms| wanted.offer(ready_at_ms)));
+            let elsewhere = others.iter().filter_map(|candidate| {
+                let ready_at_ms = in_time(candidate.outlet)?;
+                let there_ms = ready_at_ms + u64::from(candidate.travel_ms);
+                Some((there_ms, candidate.offer(ready_at_ms)))
             });
             let mut elsewhere = elsewhere.collect::<Vec<_>>();
             elsewhere.sort_by_key(|(there_ms, offer)| (*there_ms, offer.outlet));
@@ -45,13 +51,15 @@ impl State {
         }
 
         let mut tickets = Vec::new();
-        for Offer { outlet, ready_at_ms } in &offers {
+        for Offer { outlet, ready_at_ms, .. } in &offers {
             let promise = self.promise(now_ms, *outlet, work, *ready_at_ms);
-            tickets.push((*outlet, promise));
+            tickets.push(promise);
         }
-        let quote = Quote::held(ask.work, until_ms, &tickets);
+        let quote = Quote::held(ask, until_ms, &offers, &tickets);
         let quote = self.quotes.push(quote, &mut self.store);
-        Ok(Effect::Done(Outcome::Quoted(Box::new(Quoted { quote, until_ms, offers }))))
+        let QuoteOrder { total_minor, discount_minor, .. } = *ask;
+        let quoted = Quoted { quote, until_ms, total_minor, discount_minor, offers };
+        Ok(Effect::Done(Outcome::Quoted(Box::new(quoted))))
     }
 
     fn check_quote(&self, now_ms: u64, ask: &QuoteOrder) -> Result<(), Refusal> {
@@ -63,6 +71,8 @@ impl State {
         let near = ask.candidates.iter().all(|candidate| candidate.travel_ms <= TRAVEL_MS_MAX);
         let ahead = now_ms..=now_ms.saturating_add(PROMISED_AHEAD_MS_MAX);
         for (is_within, field) in [
+            ((1..=BILL_MINOR_MAX).contains(&ask.total_minor), "total_minor"),
+            (ask.discount_minor <= ask.total_minor, "total_minor"),
             ((1..=WORK_MAX).contains(&ask.work), "work"),
             ((1..=QUOTE_OUTLETS_MAX).contains(&len) && !twice && near, "candidates"),
             (ask.ready_by_ms.is_none_or(|by_ms| ahead.contains(&by_ms)), "pickup_by"),
@@ -73,7 +83,16 @@ impl State {
             }
         }
         let known = |candidate: &Candidate| self.outlets.get(candidate.outlet).is_some();
-        if ask.candidates.iter().all(known) { Ok(()) } else { Err(Refusal::OutletNotFound) }
+        if !ask.candidates.iter().all(known) {
+            return Err(Refusal::OutletNotFound);
+        }
+        self.check_version(ask.candidates[0].outlet, ask.outlet_version)
+    }
+
+    /// Whether a gate has priced by the outlet's latest document.
+    pub(super) fn check_version(&self, number: OutletNo, version: u32) -> Result<(), Refusal> {
+        let outlet = self.outlets.get(number).ok_or(Refusal::OutletNotFound)?;
+        if outlet.version == version { Ok(()) } else { Err(Refusal::OutletChanged) }
     }
 
     /// When an order can be ready at an outlet that takes orders now, and not before a time, if that is

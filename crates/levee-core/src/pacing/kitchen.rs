@@ -6,6 +6,7 @@ use super::estimate::{Estimate, ms, real, signed_ms};
 use super::later::{Later, SLOT_MS};
 use super::pace::quantile;
 use super::{Pace, Work};
+use crate::tables::prefetch;
 
 /// The kitchen of one outlet.
 ///
@@ -68,6 +69,18 @@ impl Kitchen {
             walk_ins_at_ms: 0,
             done_at_ms: 0,
         }
+    }
+
+    /// Begins to bring its second half near.
+    #[inline]
+    pub(crate) fn prefetch_end(&self) {
+        prefetch(&self.walk_ins_at_ms);
+    }
+
+    /// Begins to bring near what it has promised.
+    #[inline]
+    pub(crate) fn prefetch_promised(&self) {
+        self.later.iter().as_slice().first().inspect(|due| prefetch(*due));
     }
 
     /// In how many ms from now an order that is placed now is ready, with the wanted certainty, so

@@ -31,6 +31,7 @@ wire_enum! {
         13 => Outlets { after_seq, limit },
         14 => Etas { outlets, work },
         16 => OutletNumbered(number),
+        18 => DocumentOf(number),
         15 => Statement { outlet, from_ms, until_ms, before, limit },
     }
 }
@@ -43,7 +44,7 @@ wire_struct! {
     }
     PauseView { until_ms, reason }
     OrderView {
-        number, user, outlet, lines, state, end, seq, placed_at_ms, due_ms, promised_at_ms,
+        number, user, outlet, lines, outlet_version, state, end, seq, placed_at_ms, due_ms, promised_at_ms,
         stages_at_ms, work, courier_at_ms, others, moved_from, version, total_minor, merchant_discount_minor,
         subsidy_minor, payable_minor, captured_minor, refund_asked_minor, refunded_minor, disputed,
         apology, outlet_paid_minor, payment, trade, voucher, lock, redemption, actions,
@@ -203,6 +204,10 @@ impl Wire for Answer {
                 out.push(13);
                 views.put(out);
             }
+            Self::Document(document) => {
+                out.push(16);
+                document.put(out);
+            }
             Self::Etas(etas) => {
                 out.push(14);
                 etas.put(out);
@@ -229,6 +234,7 @@ impl Wire for Answer {
             }
             13 => Wire::get(reader).map(Self::Outlets),
             14 => Wire::get(reader).map(Self::Etas),
+            16 => Wire::get(reader).map(Self::Document),
             _ => Err(reader.not("answer")),
         }
     }

@@ -62,8 +62,11 @@ pub struct OrderView {
     pub user: UserKey,
     /// Where.
     pub outlet: OutletNo,
-    /// What.
+    /// What, by the menu of the document by which it was placed.
     pub lines: Vec<OrderLine>,
+    /// That document's version, as long as it is the latest of the outlet at which the order was
+    /// placed; the document itself is the answer to [`super::Query::DocumentOf`].
+    pub outlet_version: Option<u32>,
     /// Where it stands.
     pub state: OrderState,
     /// Why it ended, once it did without being collected.
@@ -164,6 +167,10 @@ impl State {
             user: order.user,
             outlet: order.outlet,
             lines: order.lines().to_vec(),
+            outlet_version: {
+                let outlet = self.outlets.get(order.placed_at());
+                outlet.filter(|outlet| outlet.put_seq < order.seq).map(|outlet| outlet.version)
+            },
             state: order.state(),
             end: order.end(),
             seq: order.seq,
@@ -199,6 +206,11 @@ impl State {
         })
     }
 
+    pub(super) fn document_of(&self, number: OrderNo) -> Option<Vec<u8>> {
+        let order = self.orders.get(number)?;
+        self.outlets.get(order.placed_at())?.document_at(order.seq, &self.outlets.texts)
+    }
+
     /// A user's orders, newest first.
     pub(super) fn orders_of(
         &self,
@@ -228,7 +240,7 @@ impl State {
         after: Option<OrderNo>,
         limit: u32,
     ) -> Answer {
-        let numbers = self.orders.open_of(outlet, after);
+        let numbers = self.orders.lists.open_of(outlet, after);
         let views = numbers.filter_map(|number| self.order_view(now_ms, number));
         let open = views.filter(|view| view.state.is_open());
         Answer::Orders(open.take(bounded(limit)).collect())
@@ -257,7 +269,7 @@ impl State {
         let own = core::iter::successors(first, older).take_while(|number| {
             self.orders.get(*number).is_some_and(|order| order.placed_at_ms >= placed_ms.start)
         });
-        let mut numbers = own.chain(self.orders.moved_to(outlet)).collect::<Vec<_>>();
+        let mut numbers = own.chain(self.orders.lists.moved_to(outlet)).collect::<Vec<_>>();
         numbers.sort_unstable_by(|a, b| b.cmp(a));
         let is_of = |number: &OrderNo| {
             before.is_none_or(|before| *number < before)
@@ -272,7 +284,7 @@ impl State {
     /// What is to be done outside, for up to `limit` orders.
     pub(super) fn undone(&self, after_change: u64, limit: u32) -> Answer {
         let (mut actions, mut change) = (Vec::new(), after_change);
-        for (changed, order) in self.orders.undone_after(after_change).take(bounded(limit)) {
+        for (changed, order) in self.orders.lists.undone_after(after_change).take(bounded(limit)) {
             actions.extend(self.actions_of(order));
             change = changed;
         }

@@ -75,7 +75,7 @@ impl AnswerRow {
                 let long = u64::from(promised) << 32 | u64::from(due);
                 (19, [order.0, *subsidy_minor, number], long)
             }
-            // The offers stand in the quote's own record.
+            // Offers and prices stand in the quote's own record.
             Outcome::Quoted(quoted) => (24, [quoted.quote.0, 0, 0], quoted.until_ms),
             Outcome::OrderChanged(change) => {
                 // Everything but the numbers takes few bytes.
@@ -131,6 +131,8 @@ impl AnswerRow {
             24 => Outcome::Quoted(Box::new(Quoted {
                 quote: QuoteNo(a),
                 until_ms: self.long,
+                total_minor: 0,
+                discount_minor: 0,
                 offers: Vec::new(),
             })),
             20 => self.order_change().expect("written by `of`"),

@@ -25,6 +25,8 @@ pub(crate) struct Outlet {
     pub accept_within_ms: u64,
     pub ready_within_ms: u64,
     document: Span,
+    /// The [`Past`] before it.
+    past: Span,
     reason: Span,
     opening: Span,
     /// Sequence number of the document.
@@ -39,7 +41,7 @@ pub(crate) struct Outlet {
     newest_order: u32,
     pub stations: u16,
     id_len: u8,
-    unused: [u8; 45],
+    unused: [u8; 37],
 }
 
 impl Outlet {
@@ -60,6 +62,10 @@ impl Outlet {
             accept_within_ms: put.accept_within_ms,
             ready_within_ms: put.ready_within_ms,
             document: texts.push(&put.document, store),
+            past: before.map_or(Span::zeroed(), |before| {
+                let Self { put_seq, document, past, .. } = *before;
+                texts.push(bytemuck::bytes_of(&Past { put_seq, document, before: past }), store)
+            }),
             reason: before.map_or(Span::zeroed(), |before| before.reason),
             opening: {
                 let mut bytes = Vec::new();
@@ -76,7 +82,7 @@ impl Outlet {
             newest_order: before.map_or(NONE, |before| before.newest_order),
             stations: put.stations,
             id_len: u8::try_from(name.len()).expect("at most LEN_MAX"),
-            unused: [0; 45],
+            unused: [0; 37],
         }
     }
 
@@ -91,6 +97,20 @@ impl Outlet {
 
     pub(crate) fn document(&self, texts: &Texts) -> Vec<u8> {
         texts.get(self.document)
+    }
+
+    /// The document that was the latest before a command took this sequence number; none where the
+    /// outlet was not there yet.
+    pub(crate) fn document_at(&self, seq: u64, texts: &Texts) -> Option<Vec<u8>> {
+        let (mut put_seq, mut document, mut past) = (self.put_seq, self.document, self.past);
+        while put_seq >= seq {
+            if past.len == 0 {
+                return None;
+            }
+            let bytes = texts.get(past);
+            Past { put_seq, document, before: past } = bytemuck::pod_read_unaligned(&bytes);
+        }
+        Some(texts.get(document))
     }
 
     pub(crate) fn opening(&self, texts: &Texts) -> Opening {
@@ -164,11 +184,23 @@ impl Outlet {
         self.unit_ms.put(out);
         self.newest_order().put(out);
         self.document(texts).put(out);
+        self.past.first.put(out);
         self.reason(texts).put(out);
         self.brand().put(out);
         self.version.put(out);
         self.stations.put(out);
     }
+}
+
+/// A document that was replaced. Lines of orders are places of the menu by which they were placed,
+/// and whoever sorts a menu anew must not change what earlier orders are for.
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[repr(C)]
+struct Past {
+    put_seq: u64,
+    document: Span,
+    /// The one before it; of no length where it was the first.
+    before: Span,
 }
 
 /// Where a text stands.

@@ -479,19 +479,12 @@ fn body(command: &Command) -> Command {
         Command::ChangeLimit(change) => change.request = none,
         Command::PauseOutlet(pause) => pause.request = none,
         Command::ResumeOutlet(resume) => resume.request = none,
-        Command::PlaceOrder(place) => {
-            place.request = none;
-            (place.total_minor, place.merchant_discount_minor, place.work) = (0, 0, 0);
-            place.others = Vec::new();
-        }
+        Command::PlaceOrder(place) => **place = PlaceOrder::again(none, place.asked),
         Command::CancelOrder(cancel) => cancel.request = none,
         Command::RefundOrder(refund) => refund.request = none,
         Command::SetStaffing(staffing) => staffing.request = none,
         Command::RecordWalkIns(record) => record.request = none,
-        Command::QuoteOrder(quote) => {
-            quote.request = none;
-            quote.candidates.truncate(1);
-        }
+        Command::QuoteOrder(quote) => **quote = QuoteOrder::again(none, quote.asked),
         Command::SettleDispute(settle) => settle.request = none,
         _ => {}
     }

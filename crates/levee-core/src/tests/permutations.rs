@@ -201,8 +201,10 @@ impl World {
         let request = self.key();
         let placed = self.does(&Command::PlaceOrder(Box::new(PlaceOrder {
             request,
+            asked: 0,
             user,
             outlet: OutletNo(0),
+            outlet_version: 1,
             lines: vec![OrderLine { item: 0, quantity: 1 }],
             categories: Categories::default(),
             total_minor: 3_200,

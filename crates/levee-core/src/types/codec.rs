@@ -390,7 +390,7 @@ wire_enum! {
         37 => OrderOfAnotherOutlet, 38 => OrderStateConflict(state), 39 => PaymentNotFound,
         40 => TradeConflict, 42 => TicketVersionConflict, 43 => RefundTooLarge,
         44 => RefundNotFound, 45 => OutletBusy, 46 => NoOffers, 47 => OfferExpired,
-        48 => OfferOfAnotherOrder,
+        48 => OfferOfAnotherOrder, 51 => OutletChanged,
     }
 }
 

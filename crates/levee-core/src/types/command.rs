@@ -406,7 +406,9 @@ impl Command {
     }
 
     /// The same command under the key of all zeros, and without what the gate adds to it by itself: a
-    /// retry after the campaign's or outlet's document was replaced is still the same request.
+    /// retry after the campaign's or outlet's document was replaced is still the same request. Of
+    /// orders and quotes nearly everything follows from the outlet's document, so the gate says by a
+    /// fingerprint what was asked for.
     fn as_asked(&self) -> Self {
         let none = RequestKey([0; 16]);
         let mut command = self.clone();
@@ -427,19 +429,12 @@ impl Command {
             Self::ChangeLimit(change) => change.request = none,
             Self::PauseOutlet(pause) => pause.request = none,
             Self::ResumeOutlet(resume) => resume.request = none,
-            Self::PlaceOrder(place) => {
-                place.request = none;
-                (place.total_minor, place.merchant_discount_minor, place.work) = (0, 0, 0);
-                place.others.clear();
-            }
+            Self::PlaceOrder(place) => **place = PlaceOrder::again(none, place.asked),
             Self::CancelOrder(cancel) => cancel.request = none,
             Self::RefundOrder(refund) => refund.request = none,
             Self::SetStaffing(staffing) => staffing.request = none,
             Self::RecordWalkIns(record) => record.request = none,
-            Self::QuoteOrder(quote) => {
-                quote.request = none;
-                quote.candidates.truncate(1);
-            }
+            Self::QuoteOrder(quote) => **quote = QuoteOrder::again(none, quote.asked),
             Self::SettleDispute(settle) => settle.request = none,
             Self::ReleaseLock(_)
             | Self::ReplaceCampaign(_)

@@ -185,10 +185,15 @@ pub struct OrderLine {
 pub struct PlaceOrder {
     /// Makes a repeat harmless.
     pub request: RequestKey,
+    /// A fingerprint of all that the client asked for: under the same key the same fingerprint is the
+    /// same request, whatever the outlet's document has made of it meanwhile.
+    pub asked: u64,
     /// Who orders.
     pub user: UserKey,
     /// Where.
     pub outlet: OutletNo,
+    /// Version of the outlet's document that lines, price and work are of: it must be the latest.
+    pub outlet_version: u32,
     /// What; 1 to [`LINES_MAX`] lines.
     pub lines: Vec<OrderLine>,
     /// Categories of what is ordered; a voucher may be for some only.
@@ -220,6 +225,33 @@ pub struct PlaceOrder {
     /// Whose compensation rules hold for it; without one, those of its voucher's campaign, if it
     /// has one.
     pub campaign: Option<CampaignNo>,
+}
+
+impl PlaceOrder {
+    /// An order of nothing, which is refused. Only where an order was placed under this key and with
+    /// this fingerprint it is answered: as that order was.
+    #[must_use]
+    pub fn again(request: RequestKey, asked: u64) -> Self {
+        Self {
+            request,
+            asked,
+            user: UserKey([0; 16]),
+            outlet: OutletNo(0),
+            outlet_version: 0,
+            lines: Vec::new(),
+            categories: Categories::default(),
+            total_minor: 0,
+            merchant_discount_minor: 0,
+            voucher: None,
+            offer: None,
+            ready_by_ms: None,
+            courier_ms: None,
+            work: 0,
+            pay_within_ms: 0,
+            others: Vec::new(),
+            campaign: None,
+        }
+    }
 }
 
 /// What a provider says of a payment.

@@ -379,4 +379,7 @@ pub enum Refusal {
     /// The offer is for another outlet or other work.
     #[error("offer_of_another_order")]
     OfferOfAnotherOrder,
+    /// The outlet has another document than the one by which it was priced.
+    #[error("outlet_changed")]
+    OutletChanged,
 }

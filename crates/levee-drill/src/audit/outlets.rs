@@ -120,6 +120,14 @@ impl Recount {
         notes.check(can_be_read(&ask.opening), || format!("opening hours {:?}", ask.opening));
     }
 
+    /// Price, work and lines are those of the outlet's latest document.
+    pub(super) fn check_version(&mut self, number: OutletNo, version: u32) {
+        let Some(latest) = self.outlets.get(number).map(|outlet| outlet.version) else { return };
+        self.notes.check(version == latest, || {
+            format!("priced by version {version} of outlet {number}, where {latest} is the latest")
+        });
+    }
+
     pub(super) fn set_staffing(&mut self, ask: SetStaffing) {
         let SetStaffing { outlet, stations, .. } = ask;
         let notes = &mut self.notes;

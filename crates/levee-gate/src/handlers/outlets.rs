@@ -240,18 +240,27 @@ impl Worker {
         self.outlets().by_number(view.number).ok_or_else(|| Trouble::new(Code::OutletNotFound))
     }
 
+    /// An outlet as it is now: what this gate knows of it may be older by moments.
+    pub(crate) async fn outlet_anew(
+        &self,
+        priority: Priority,
+        number: OutletNo,
+    ) -> Result<Arc<Listing>, Trouble> {
+        let view = self.outlet_view_numbered(priority, number).await?;
+        self.outlets().put(view.number, view.version, view.id.clone(), &document_of(&view)?)?;
+        self.outlets().by_number(number).ok_or_else(|| Trouble::new(Code::OutletNotFound))
+    }
+
     /// As [`Self::outlet`], by its number.
     pub(crate) async fn outlet_numbered(
         &self,
         priority: Priority,
         number: OutletNo,
     ) -> Result<Arc<Listing>, Trouble> {
-        if let Some(listing) = self.outlets().by_number(number) {
-            return Ok(listing);
+        match self.outlets().by_number(number) {
+            Some(listing) => Ok(listing),
+            None => self.outlet_anew(priority, number).await,
         }
-        let view = self.outlet_view_numbered(priority, number).await?;
-        self.outlets().put(view.number, view.version, view.id.clone(), &document_of(&view)?)?;
-        self.outlets().by_number(number).ok_or_else(|| Trouble::new(Code::OutletNotFound))
     }
 
     /// All of an outlet by its number, as it is now.

@@ -36,6 +36,7 @@ pub(super) const QUOTE: Route = Route {
     reply: Some(schema::<QuoteBody>),
     codes: &[
         Code::OutletNotFound,
+        Code::OutletChanged,
         Code::NoOffers,
         Code::OfferExpired,
         Code::VoucherNotFound,
@@ -61,6 +62,7 @@ pub(super) const PLACE_ORDER: Route = Route {
     codes: &[
         Code::CampaignNotFound,
         Code::OutletNotFound,
+        Code::OutletChanged,
         Code::OutletPaused,
         Code::OutletBusy,
         Code::OfferExpired,

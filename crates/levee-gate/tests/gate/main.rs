@@ -20,6 +20,7 @@ mod orders;
 mod outlets;
 mod payments;
 mod quotes;
+mod repeats;
 mod shop;
 mod statement;
 mod streams;

@@ -92,7 +92,7 @@ impl State {
     /// The kitchen learns what became of an order, and has its capacity back once.
     fn move_at_kitchen(&mut self, now_ms: u64, before: &Order, after: &Order) {
         // One that was moved has its capacity at the other outlet already.
-        if before.outlet != after.outlet {
+        if before.outlet != after.outlet || before.at_kitchen() == after.at_kitchen() {
             return;
         }
         let (pace, ticket) = (self.rules.pace, before.ticket());
@@ -177,9 +177,7 @@ impl State {
     /// this order, each in the order of their ends.
     pub(super) fn sweep_orders(&mut self, now_ms: u64, seq: u64, limit: usize) -> SweptOrders {
         let mut swept = SweptOrders::default();
-        let due = self.orders.awaiting().take_while(|(due_ms, _)| *due_ms <= now_ms);
-        let due = due.map(|(_, order)| order).take(limit).collect::<Vec<_>>();
-        for number in due {
+        for (_, number) in self.orders.over(now_ms, limit) {
             let mut order = *self.orders.get(number).expect("it awaits something");
             if order.others().next().is_some() && order.awaits_acceptance() {
                 match self.move_order(now_ms, number, &mut order, false) {
@@ -196,7 +194,7 @@ impl State {
             }
             self.keep_order(now_ms, seq, number, order, None);
         }
-        let owed = self.orders.owed().take(limit - swept.len()).collect::<Vec<_>>();
+        let owed = self.orders.lists.owed().take(limit - swept.len()).collect::<Vec<_>>();
         for number in owed {
             let given = self.compensate(now_ms, seq, number);
             swept.compensated.push(given);

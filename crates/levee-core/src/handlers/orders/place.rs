@@ -23,6 +23,7 @@ impl State {
         if place.others.iter().any(|other| self.outlets.get(*other).is_none()) {
             return Err(Refusal::OutletNotFound);
         }
+        self.check_version(place.outlet, place.outlet_version)?;
         if place.campaign.is_some_and(|number| self.campaigns.get(number.index()).is_none()) {
             return Err(Refusal::CampaignNotFound);
         }

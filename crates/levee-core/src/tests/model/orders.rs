@@ -198,6 +198,9 @@ impl Model {
         if others.iter().chain([&place.outlet]).any(|o| o.index() >= self.outlets.len()) {
             return Err(Refusal::OutletNotFound);
         }
+        if self.outlets[at].version != place.outlet_version {
+            return Err(Refusal::OutletChanged);
+        }
         if place.campaign.is_some_and(|campaign| campaign.index() >= self.campaigns.len()) {
             return Err(Refusal::CampaignNotFound);
         }

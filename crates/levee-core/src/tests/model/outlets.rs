@@ -11,6 +11,8 @@ pub(crate) struct Outlet {
     pub put: PutOutlet,
     pub version: u32,
     pub put_seq: u64,
+    /// All that it had, by the sequence number of the command.
+    pub documents: Vec<(u64, Vec<u8>)>,
     /// Until when, where that ends by itself, and why.
     pub pause: Option<(Option<u64>, String)>,
     pub kitchen: Kitchen,
@@ -116,11 +118,13 @@ impl Model {
                 outlet.put = put.clone();
                 outlet.version += 1;
                 outlet.put_seq = put_seq;
+                outlet.documents.push((put_seq, put.document.clone()));
             }
             None => self.outlets.push(Outlet {
                 put: put.clone(),
                 version: 1,
                 put_seq,
+                documents: vec![(put_seq, put.document.clone())],
                 pause: None,
                 kitchen: Kitchen::new(put.stations, put.unit_ms),
             }),
@@ -257,6 +261,8 @@ impl Model {
         let few = (1..=QUOTE_OUTLETS_MAX).contains(&outlets.len());
         let by = |by: u64| by >= now && by <= now + PROMISED_AHEAD_MS_MAX;
         for (right, field) in [
+            (ask.total_minor > 0 && ask.total_minor <= BILL_MINOR_MAX, "total_minor"),
+            (ask.discount_minor <= ask.total_minor, "total_minor"),
             (ask.work > 0 && ask.work <= WORK_MAX, "work"),
             (few && near && once.len() == outlets.len(), "candidates"),
             (ask.ready_by_ms.is_none_or(by), "pickup_by"),
@@ -269,22 +275,27 @@ impl Model {
         if outlets.iter().any(|outlet| *outlet >= self.outlets.len()) {
             return Err(Refusal::OutletNotFound);
         }
+        if self.outlets[outlets[0]].version != ask.outlet_version {
+            return Err(Refusal::OutletChanged);
+        }
         let until_ms = now + ask.hold_ms;
-        let in_time = |outlet: usize| {
-            let ready_at_ms = self.ready(now, outlet, ask.work, ask.ready_by_ms, until_ms)?;
-            Some(Offer { outlet: OutletNo(count(outlet)), ready_at_ms })
+        let in_time = |candidate: &Candidate| {
+            let Candidate { outlet, travel_ms } = *candidate;
+            let by = ask.ready_by_ms;
+            let ready_at_ms = self.ready(now, outlet.index(), ask.work, by, until_ms)?;
+            Some(Offer { outlet, ready_at_ms, travel_ms })
         };
         let mut offers = Vec::new();
-        if let Some(offer) = in_time(outlets[0]) {
+        if let Some(offer) = in_time(&ask.candidates[0]) {
             offers.push(offer);
         } else {
             let slot = self.slot(now, outlets[0], ask.work, until_ms);
-            let outlet = ask.candidates[0].outlet;
-            offers.extend(slot.map(|ready_at_ms| Offer { outlet, ready_at_ms }));
+            let Candidate { outlet, travel_ms } = ask.candidates[0];
+            offers.extend(slot.map(|ready_at_ms| Offer { outlet, ready_at_ms, travel_ms }));
             let others = ask.candidates[1..].iter();
             let mut others: Vec<(u64, Offer)> = others
                 .filter_map(|candidate| {
-                    let offer = in_time(candidate.outlet.index())?;
+                    let offer = in_time(candidate)?;
                     Some((offer.ready_at_ms + u64::from(candidate.travel_ms), offer))
                 })
                 .collect();
@@ -309,7 +320,10 @@ impl Model {
             forgotten,
         };
         self.quotes.insert(number, made);
-        Ok(Ok(Outcome::Quoted(Box::new(Quoted { quote: QuoteNo(number), until_ms, offers }))))
+        let QuoteOrder { total_minor, discount_minor, .. } = *ask;
+        let quote = QuoteNo(number);
+        let quoted = Quoted { quote, until_ms, total_minor, discount_minor, offers };
+        Ok(Ok(Outcome::Quoted(Box::new(quoted))))
     }
 
     /// A repeat of a quote that nobody knows any more is refused.

@@ -122,6 +122,15 @@ impl Both {
         assert_eq!(view.refund_asked_minor, order.asked());
         assert_eq!(view.refunded_minor, order.refunded());
         assert_eq!((&view.lines, view.user), (&order.place.lines, order.place.user));
+        let outlet = &self.model.outlets[order.place.outlet.index()];
+        let (before, since) = outlet
+            .documents
+            .split_at(outlet.documents.partition_point(|(put_seq, _)| *put_seq < order.seq));
+        let version = since.is_empty().then_some(order.place.outlet_version);
+        assert_eq!(view.outlet_version, version);
+        let document = before.last().map(|(_, document)| document.clone());
+        let answer = self.state.answer(now, &Query::DocumentOf(number));
+        assert_eq!(answer, Answer::Document(document));
         assert_eq!(view.actions, stored.to_do(number));
     }
 

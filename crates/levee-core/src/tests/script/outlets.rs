@@ -43,6 +43,11 @@ impl Words<'_> {
         [self.plain[1]].into_iter().chain(others).map(candidate).collect()
     }
 
+    /// Of the outlet's document.
+    pub(super) fn version_seen(&self) -> u32 {
+        u32::try_from(self.named_number("version", 1)).expect("small")
+    }
+
     pub(super) fn work(&self) -> u32 {
         u32::try_from(self.named_number("work", 1_000)).expect("32 bits")
     }
@@ -87,6 +92,10 @@ pub(super) fn command(words: &Words<'_>) -> Option<Command> {
         }),
         "quote" => Command::QuoteOrder(Box::new(QuoteOrder {
             request,
+            asked: words.named_number("asked", 0),
+            outlet_version: words.version_seen(),
+            total_minor: words.named_number("total", 1_000),
+            discount_minor: words.named_number("off", 0),
             work: words.work(),
             candidates: words.candidates(),
             ready_by_ms: words.named("by").map(ms),
@@ -98,11 +107,15 @@ pub(super) fn command(words: &Words<'_>) -> Option<Command> {
 }
 
 pub(super) fn show_quoted(quoted: &Quoted) -> String {
-    let Quoted { quote, until_ms, offers } = quoted;
+    let Quoted { quote, until_ms, total_minor, discount_minor, offers } = quoted;
+    let price = match (total_minor, discount_minor) {
+        (1_000, 0) => String::new(),
+        (total_minor, discount_minor) => format!(" for {total_minor}-{discount_minor}"),
+    };
     let offers = offers.iter();
     let offers = offers.map(|offer| format!("s{} at {}", offer.outlet, show_ms(offer.ready_at_ms)));
     let offers: Vec<String> = offers.collect();
-    format!("q{quote} until {}: {}", show_ms(*until_ms), offers.join(", "))
+    format!("q{quote}{price} until {}: {}", show_ms(*until_ms), offers.join(", "))
 }
 
 impl Run<'_> {

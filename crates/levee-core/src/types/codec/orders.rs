@@ -46,9 +46,12 @@ wire_struct! {
     SetStaffing { request, outlet, stations }
     RecordWalkIns { request, outlet, work }
     Candidate { outlet, travel_ms }
-    QuoteOrder { request, work, candidates, ready_by_ms, hold_ms }
-    Offer { outlet, ready_at_ms }
-    Quoted { quote, until_ms, offers }
+    QuoteOrder {
+        request, asked, outlet_version, total_minor, discount_minor, work, candidates, ready_by_ms,
+        hold_ms,
+    }
+    Offer { outlet, ready_at_ms, travel_ms }
+    Quoted { quote, until_ms, total_minor, discount_minor, offers }
     OfferNo { quote, place }
     SettleDispute { request, order, reason }
     OrderMove { order, outlet, promised_at_ms, version }
@@ -56,7 +59,7 @@ wire_struct! {
     ResumeOutlet { request, outlet, reason }
     OrderLine { item, quantity }
     PlaceOrder {
-        request, user, outlet, lines, categories, total_minor, merchant_discount_minor, voucher,
+        request, asked, user, outlet, outlet_version, lines, categories, total_minor, merchant_discount_minor, voucher,
         offer, ready_by_ms, courier_ms, work, pay_within_ms, others, campaign,
     }
     RecordPayment { order, provider, trade, event }

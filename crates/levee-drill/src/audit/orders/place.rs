@@ -28,6 +28,7 @@ impl Recount {
         let (brand, accept_within_ms) = (outlet.brand, outlet.accept_within_ms);
         let by_ms = ask.ready_by_ms.unwrap_or(now_ms.saturating_add(outlet.ready_within_ms));
         let is_paused = outlet.is_paused_at(now_ms);
+        self.check_version(ask.outlet, ask.outlet_version);
         self.notes
             .check(!is_paused, || format!("an order at outlet {}, which is paused", ask.outlet));
         for other in &ask.others {

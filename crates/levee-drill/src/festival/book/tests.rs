@@ -51,8 +51,10 @@ pub(crate) fn fact(what: &str, order: u32) -> (Command, Outcome) {
             let total_minor = if what == "free" { 2_500 } else { 3_000 };
             let place = PlaceOrder {
                 request: key(),
+                asked: 0,
                 user: UserKey([0; 16]),
                 outlet: OutletNo(0),
+                outlet_version: 1,
                 lines: vec![OrderLine { item: 0, quantity: 2 }],
                 categories: Categories::new(&[]).unwrap(),
                 total_minor,

@@ -26,6 +26,7 @@ pub(crate) async fn order_body(
 ) -> Result<OrderBody, Trouble> {
     let codes = &worker.hub.ports.codes;
     let listing = worker.outlet_numbered(Priority::Status, view.outlet).await?;
+    let menu = worker.menu_of(Priority::Status, view).await?;
     let moved_from = match view.moved_from {
         Some(left) => Some(worker.outlet_numbered(Priority::Status, left).await?.id.to_string()),
         None => None,
@@ -33,15 +34,13 @@ pub(crate) async fn order_body(
     let voucher_code = view.voucher.filter(|_| with_codes).map(|number| codes.voucher(number));
     let [accepted_at, started_at, made_at, collected_at] =
         view.stages_at_ms.map(|ms| ms.map(instant));
-    // A courier is called for what leaves with one, and for nothing else.
-    let by_courier = view.courier_at_ms.is_some();
     Ok(OrderBody {
         id: codes.order(view.number),
         state: order_state(view.state),
         end: view.end.map(|end| end.name().to_owned()),
         outlet_id: listing.id.to_string(),
-        items: line_bodies(&view.lines, &listing.menu),
-        fulfilment: if by_courier { Fulfilment::Delivery } else { Fulfilment::Pickup },
+        items: line_bodies(&view.lines, &menu),
+        fulfilment: way_of(view),
         total_minor: view.total_minor,
         merchant_discount_minor: view.merchant_discount_minor,
         discount_minor: view.subsidy_minor.into(),
@@ -63,6 +62,11 @@ pub(crate) async fn order_body(
         disputed: view.disputed,
         compensation: compensation(worker, view, with_codes).await?,
     })
+}
+
+/// How an order leaves its outlet: a courier is called for what leaves with one, and for nothing else.
+pub(super) fn way_of(view: &OrderView) -> Fulfilment {
+    if view.courier_at_ms.is_some() { Fulfilment::Delivery } else { Fulfilment::Pickup }
 }
 
 /// `None` where nothing is to be paid.

@@ -97,30 +97,34 @@ fn place() -> impl Strategy<Value = PlaceOrder> {
     let who = (request(), user(), outlet());
     let what = (lines(), names, option::of(voucher()), vec(outlet(), 0..=OTHER_OUTLETS_MAX));
     let when = (option::of(offer()), option::of(any::<u64>()), option::of(any::<u32>()));
-    let numbers = (any::<[u64; 3]>(), any::<u32>(), option::of(any::<u32>()));
-    (who, what, when, numbers).prop_map(|(who, what, when, (minor, work, campaign))| {
-        let (request, user, outlet) = who;
-        let (lines, names, voucher, others) = what;
-        let (offer, ready_by_ms, courier_ms) = when;
-        let [total_minor, merchant_discount_minor, pay_within_ms] = minor;
-        PlaceOrder {
-            request,
-            user,
-            outlet,
-            lines,
-            categories: Categories::new(&names).expect("few enough"),
-            total_minor,
-            merchant_discount_minor,
-            voucher,
-            offer,
-            ready_by_ms,
-            courier_ms,
-            work,
-            pay_within_ms,
-            others,
-            campaign: campaign.map(CampaignNo),
-        }
-    })
+    let numbers = (any::<[u64; 4]>(), any::<[u32; 2]>(), option::of(any::<u32>()));
+    (who, what, when, numbers).prop_map(
+        |(who, what, when, (longs, [work, outlet_version], campaign))| {
+            let (request, user, outlet) = who;
+            let (lines, names, voucher, others) = what;
+            let (offer, ready_by_ms, courier_ms) = when;
+            let [asked, total_minor, merchant_discount_minor, pay_within_ms] = longs;
+            PlaceOrder {
+                request,
+                asked,
+                user,
+                outlet,
+                outlet_version,
+                lines,
+                categories: Categories::new(&names).expect("few enough"),
+                total_minor,
+                merchant_discount_minor,
+                voucher,
+                offer,
+                ready_by_ms,
+                courier_ms,
+                work,
+                pay_within_ms,
+                others,
+                campaign: campaign.map(CampaignNo),
+            }
+        },
+    )
 }
 
 fn event() -> impl Strategy<Value = PaymentEvent> {
@@ -141,10 +145,21 @@ fn outlet_command() -> impl Strategy<Value = Command> {
     let candidate = (outlet(), any::<u32>());
     let candidate = candidate.prop_map(|(outlet, travel_ms)| Candidate { outlet, travel_ms });
     let times = (option::of(any::<u64>()), any::<u64>());
-    let quote = (request(), any::<u32>(), vec(candidate, 0..4), times).prop_map(
-        |(request, work, candidates, (ready_by_ms, hold_ms))| {
-            let quote = QuoteOrder { request, work, candidates, ready_by_ms, hold_ms };
-            Command::QuoteOrder(Box::new(quote))
+    let numbers = (any::<[u32; 2]>(), any::<[u64; 3]>());
+    let quote = (request(), numbers, vec(candidate, 0..4), times).prop_map(
+        |(request, (shorts, longs), candidates, (ready_by_ms, hold_ms))| {
+            let ([work, outlet_version], [asked, total_minor, discount_minor]) = (shorts, longs);
+            Command::QuoteOrder(Box::new(QuoteOrder {
+                request,
+                asked,
+                outlet_version,
+                total_minor,
+                discount_minor,
+                work,
+                candidates,
+                ready_by_ms,
+                hold_ms,
+            }))
         },
     );
     prop_oneof![
@@ -255,10 +270,15 @@ fn held() -> impl Strategy<Value = Held> {
 }
 
 fn quoted() -> impl Strategy<Value = Quoted> {
-    let offer = (outlet(), any::<u64>());
-    let offer = offer.prop_map(|(outlet, ready_at_ms)| Offer { outlet, ready_at_ms });
-    (any::<u32>(), any::<u64>(), vec(offer, 0..=OFFERS_MAX))
-        .prop_map(|(quote, until_ms, offers)| Quoted { quote: QuoteNo(quote), until_ms, offers })
+    let offer = (outlet(), any::<u64>(), any::<u32>());
+    let offer =
+        offer.prop_map(|(outlet, ready_at_ms, travel_ms)| Offer { outlet, ready_at_ms, travel_ms });
+    (any::<u32>(), any::<[u64; 3]>(), vec(offer, 0..=OFFERS_MAX)).prop_map(
+        |(quote, [until_ms, total_minor, discount_minor], offers)| {
+            let quote = QuoteNo(quote);
+            Quoted { quote, until_ms, total_minor, discount_minor, offers }
+        },
+    )
 }
 
 pub(super) fn outcome(swept: impl Strategy<Value = Swept>) -> impl Strategy<Value = Outcome> {
@@ -298,6 +318,7 @@ pub(super) fn query() -> impl Strategy<Value = Query> {
     prop_oneof![
         outlet_id().prop_map(Query::Outlet),
         outlet().prop_map(Query::OutletNumbered),
+        order().prop_map(Query::DocumentOf),
         order().prop_map(Query::Order),
         (user(), number(), any::<u32>()).prop_map(|(user, before, limit)| Query::Orders {
             user,
@@ -353,6 +374,7 @@ fn order_view() -> impl Strategy<Value = OrderView> {
             user,
             outlet: OutletNo(short[1]),
             lines,
+            outlet_version: some(short[6]),
             state,
             end,
             seq: long[0],
@@ -421,6 +443,7 @@ pub(super) fn answer() -> impl Strategy<Value = Answer> {
         (vec(action(), 0..6), any::<u64>())
             .prop_map(|(actions, change)| Answer::Undone { actions, change }),
         vec(outlet_view(), 0..3).prop_map(Answer::Outlets),
+        option::of(vec(any::<u8>(), 0..40)).prop_map(Answer::Document),
         vec(option::of(any::<u64>()), 0..5).prop_map(Answer::Etas),
     ]
 }

@@ -53,8 +53,10 @@ fn place(
 ) -> (Command, Outcome) {
     let place = PlaceOrder {
         request: key(request),
+        asked: 0,
         user: user(of),
         outlet: OutletNo(0),
+        outlet_version: 1,
         lines: vec![OrderLine { item: 0, quantity: 1 }],
         categories: Categories::new(&[NameHash::of("milk-tea")]).unwrap(),
         total_minor: 3_000,
