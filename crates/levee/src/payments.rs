@@ -180,3 +180,110 @@ fn signing_key(file: &Path) -> Result<SigningKey> {
     check_private(file)?;
     key(file, SigningKey::from_text)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    /// The keys of `levee-pay`'s tests.
+    const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../levee-pay/tests/pay/golden");
+
+    const ALIPAY: &str = r#"
+        [payments.alipay]
+        provider = "alipay"
+        app_id = "2021000000000001"
+        seller_id = "2088000000000001"
+        app_key_file = "FOLDER/merchant.pem"
+        alipay_key_files = ["GOLDEN/provider.public.base64.txt", "GOLDEN/merchant.public.pem"]
+    "#;
+    const WECHAT: &str = r#"
+        [payments.wechat]
+        provider = "wechat"
+        app_id = "wx0000000000000001"
+        merchant_id = "1900000001"
+        merchant_serial = "5F00AB"
+        merchant_key_file = "FOLDER/merchant.pem"
+        platform_keys = [
+            { file = "GOLDEN/provider.public.pem", id = "PUB_KEY_ID_01" },
+            { file = "GOLDEN/provider.certificate.pem" },
+        ]
+        api_v3_key_files = ["FOLDER/api-v3.txt"]
+    "#;
+    const STRIPE: &str = r#"
+        [payments.stripe]
+        provider = "stripe"
+        api_key_file = "FOLDER/api-key.txt"
+        endpoint_secret_files = ["FOLDER/endpoint.txt"]
+        live = true
+        currency = "USD"
+    "#;
+
+    #[derive(Deserialize)]
+    struct Sections {
+        payments: BTreeMap<String, PaymentsSection>,
+    }
+
+    /// Files as an operator has them, one of them open to others.
+    fn folder() -> tempfile::TempDir {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let key = fs::read_to_string(Path::new(GOLDEN).join("merchant.pkcs8.pem"));
+        let key = key.expect("it is in the repository");
+        for (name, text, mode) in [
+            ("merchant.pem", key.as_str(), 0o600),
+            ("open.pem", key.as_str(), 0o644),
+            ("api-v3.txt", "0123456789abcdef0123456789abcdef\n", 0o600),
+            ("api-key.txt", "sk_live_levee\n", 0o600),
+            ("endpoint.txt", "whsec_the_secret_of_the_endpoint\n", 0o600),
+        ] {
+            let file = folder.path().join(name);
+            fs::write(&file, text).expect("written");
+            fs::set_permissions(&file, fs::Permissions::from_mode(mode)).expect("changed");
+        }
+        folder
+    }
+
+    /// The names and currencies of what is read, or what is wrong.
+    fn loaded(folder: &Path, toml: &str) -> Result<String, String> {
+        let toml = toml.replace("FOLDER", &folder.display().to_string()).replace("GOLDEN", GOLDEN);
+        let sections: Sections = toml::from_str(&toml).map_err(|error| error.to_string())?;
+        let wires = load(&sections.payments).map_err(|error| format!("{error:#}"))?;
+        let all = wires.iter().map(|wire| format!("{} {}", wire.name, wire.currency));
+        Ok(all.collect::<Vec<_>>().join(", "))
+    }
+
+    #[test]
+    fn sections_are_read_with_their_files() {
+        let folder = folder();
+        let all = [ALIPAY, WECHAT, STRIPE].concat();
+        let expected = Ok("alipay CNY, stripe USD, wechat CNY".to_owned());
+        assert_eq!(loaded(folder.path(), &all), expected);
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        let folder = folder();
+        for (section, from, to, expected) in [
+            (ALIPAY, "alipay]", "Alipay]", "payments.Alipay: the name of a provider is"),
+            (ALIPAY, "alipay]", "sandbox]", "payments.sandbox: the name of a provider is"),
+            (ALIPAY, "merchant.pem", "none.pem", "none.pem"),
+            (ALIPAY, "merchant.pem", "open.pem", "can be read by others"),
+            (ALIPAY, "merchant.pem", "api-v3.txt", "api-v3.txt: it is no RSA key"),
+            (ALIPAY, "2021000000000001", "", "app_id must be digits"),
+            (ALIPAY, "seller_id", "seller", "unknown field `seller`"),
+            (ALIPAY, "= \"alipay\"", "= \"paypal\"", "unknown variant `paypal`"),
+            (WECHAT, ", id = \"PUB_KEY_ID_01\"", "", "a public key needs the id"),
+            (WECHAT, "api-v3.txt", "api-key.txt", "must hold 32 bytes of text"),
+            (STRIPE, "endpoint.txt", "api-key.txt", "must hold whsec_ and more"),
+            (STRIPE, "[\"FOLDER/endpoint.txt\"]", "[]", "endpoint_secrets must not be empty"),
+            (STRIPE, "USD", "dollars", "currency must be three letters"),
+            (STRIPE, "live = true", "gateway = \"ftp://a\"\nlive = true", "gateway must be"),
+        ] {
+            assert!(section.contains(from), "{from}");
+            let error = loaded(folder.path(), &section.replace(from, to)).expect_err(to);
+            assert!(error.contains(expected), "{to}: {error}");
+            assert!(!error.contains("BEGIN") && !error.contains("sk_live"), "{error}");
+        }
+    }
+}
