@@ -146,6 +146,7 @@ for (const [what, body, signature, genuine, expected] of [
   ['with a signature of the secret before', payload, both, true, good],
   ['six minutes old', payload, header(payload, SECRETS[0], now() - 360), false, turned('too_old')],
   ['changed', payload.replace('2534', '1'), header(payload), false, turned('tampered')],
+  ['with a line more', `${payload}\n`, header(payload), false, turned('tampered')],
   ['respaced', payload.replace('\n', ' '), header(payload), false, turned('tampered')],
   ['by a stranger', payload, header(payload, STRANGER), false, turned('tampered')],
   ['with a new time', payload, header(payload, SECRETS[0], now() - 360).replace(/t=\d+/, `t=${now()}`), false, turned('tampered')],

@@ -1,5 +1,5 @@
-//! Payment providers' own libraries, and those of Standard Webhooks, beside ours: they take what we
-//! send, and we take what they send, over loopback.
+//! The libraries with which merchants speak to payment providers, and those of Standard Webhooks,
+//! beside ours: they take what we send, and we take what they send, over loopback.
 
 use std::fs;
 use std::path::Path;

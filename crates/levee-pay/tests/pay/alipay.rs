@@ -6,18 +6,23 @@ use levee_pay::{
 };
 
 use crate::support::{
-    STAMP, check_limits, check_order, money, order, refund, signed_by_provider, trade,
+    STAMP, check_every_byte, check_limits, check_order, money, order, refund, signed_by_provider,
+    trade,
 };
 use crate::{BACK, NOW_S, NUMBER, golden};
 
 const TRADE: &str = "2026020622001400000000000001";
 
 fn alipay(app_key: &str, alipay_keys: &[&str]) -> Alipay {
+    owned("2021000000000001", "2088000000000001", app_key, alipay_keys)
+}
+
+fn owned(app_id: &str, seller_id: &str, app_key: &str, alipay_keys: &[&str]) -> Alipay {
     let keys = alipay_keys.iter().map(|text| VerifyingKey::from_text(text).expect("a key"));
     Alipay::new(AlipayConfig {
         gateway: "https://openapi.alipay.com/gateway.do".to_owned(),
-        app_id: "2021000000000001".to_owned(),
-        seller_id: "2088000000000001".to_owned(),
+        app_id: app_id.to_owned(),
+        seller_id: seller_id.to_owned(),
         app_key: SigningKey::from_text(app_key).expect("a key"),
         alipay_keys: keys.collect(),
     })
@@ -98,6 +103,15 @@ fn a_notification_is_genuine_or_refused() {
     assert_eq!(taken(&usual(), &genuine, NOW_S), paid);
     assert_eq!(taken(&rotating, &genuine, NOW_S), paid);
     assert_eq!(taken(&stranger, &genuine, NOW_S), "tampered");
+    for (app_id, seller_id, expected) in [
+        ("2021000000000002", "2088000000000001", "wrong_app"),
+        ("2021000000000001", "2088000000000002", "wrong_merchant"),
+    ] {
+        let keys = (golden!("merchant.pkcs8.pem"), golden!("provider.public.pem"));
+        let other = owned(app_id, seller_id, keys.0, &[keys.1]);
+        assert_eq!(taken(&other, &genuine, NOW_S), expected);
+    }
+    check_every_byte(&usual(), &HeaderMap::new(), &genuine);
     for (now_s, expected) in [
         (NOW_S + 26 * 3_600 - 1, paid),
         (NOW_S + 26 * 3_600, "too_old"),

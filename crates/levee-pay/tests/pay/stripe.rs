@@ -3,7 +3,9 @@
 use http::HeaderMap;
 use levee_pay::{Asked, Op, PayBy, Provider, Reply, State, Stripe, StripeConfig, StripeSecret};
 
-use crate::support::{STAMP, check_limits, check_order, headers, money, order, refund, trade};
+use crate::support::{
+    STAMP, check_every_byte, check_limits, check_order, headers, money, order, refund, trade,
+};
 use crate::{BACK, NOW_S, NUMBER, golden};
 
 const SECRET: &str = "whsec_the_secret_of_the_endpoint";
@@ -85,6 +87,7 @@ fn a_notification_is_genuine_or_refused() {
     ] {
         check(&usual(), &good, BODY, now_s, expected);
     }
+    check_every_byte(&usual(), &headers(&[("stripe-signature", &good)]), BODY);
     let seven = format!("v1={zeros},").repeat(7);
     for (signature, expected) in [
         (format!("t=1770339601,v1={zeros},v1={GENUINE},v0={zeros}"), paid),

@@ -93,3 +93,16 @@ pub(crate) fn check_limits(provider: &dyn Provider, code: &str) {
     let back = Refund { money: money(2_535, code), ..refund(code, Some("pi_1")) };
     assert_eq!(provider.refund(&back, &STAMP).expect_err("refused").to_string(), amounts);
 }
+
+/// A genuine notification is refused whichever byte of it is another, and wherever it breaks off.
+#[track_caller]
+pub(crate) fn check_every_byte(provider: &dyn Provider, headers: &HeaderMap, body: &str) {
+    let takes = |body: &[u8]| provider.verify(headers, body, NOW_S).is_ok();
+    assert!(takes(body.as_bytes()));
+    for at in 0..body.len() {
+        let mut changed = body.as_bytes().to_vec();
+        changed[at] ^= 1;
+        assert!(!takes(&changed), "another byte at {at}");
+        assert!(!takes(&body.as_bytes()[..at]), "the first {at} bytes");
+    }
+}

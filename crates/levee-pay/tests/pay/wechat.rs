@@ -7,7 +7,8 @@ use levee_pay::{
 };
 
 use crate::support::{
-    STAMP, check_limits, check_order, headers, money, order, refund, signed_by_provider, trade,
+    STAMP, check_every_byte, check_limits, check_order, headers, money, order, refund,
+    signed_by_provider, trade,
 };
 use crate::{BACK, NOW_S, NUMBER, golden};
 
@@ -132,6 +133,7 @@ fn a_notification_is_genuine_or_refused() {
     ] {
         assert_eq!(taken(&USUAL.wechat(), &good, BODY, now_s), expected, "{now_s}");
     }
+    check_every_byte(&USUAL.wechat(), &good, BODY);
     let probe = format!("WECHATPAY/SIGNTEST/{GENUINE}");
     for (name, value, expected) in [
         ("wechatpay-serial", "PUB_KEY_ID_02", "unknown_key"),
