@@ -80,6 +80,7 @@ codes! {
     HeldByOrder "held_by_order" 409 "An order holds this: it goes with the order alone.";
     OutletLimitReached "outlet_limit_reached" 409 "The installation holds as many outlets as it may.";
     OutletPaused "outlet_paused" 409 "The outlet takes no orders now.";
+    OutletUnreachable "outlet_unreachable" 409 "The outlet's system cannot be reached now, or takes no new orders: ask for a quote at others.";
     OrderStateConflict "order_state_conflict" 409 "The order's state does not allow this.";
     TradeConflict "trade_conflict" 409 "The order's payment has another trade number.";
     PriceChanged "price_changed" 409 "The items cost something else by now: show the user the new price.";
@@ -141,6 +142,7 @@ impl From<Refusal> for Code {
             Refusal::OutletNotFound => Self::OutletNotFound,
             Refusal::OutletLimitReached => Self::OutletLimitReached,
             Refusal::OutletPaused => Self::OutletPaused,
+            Refusal::OutletUnreachable => Self::OutletUnreachable,
             Refusal::OrderNotFound => Self::OrderNotFound,
             Refusal::OrderOfAnotherUser => Self::OrderOfAnotherUser,
             Refusal::OrderOfAnotherOutlet => Self::OrderOfAnotherOutlet,
@@ -157,7 +159,9 @@ impl From<Refusal> for Code {
             Refusal::RefundNotFound => Self::RefundNotFound,
             Refusal::Unchanged => Self::Unchanged,
             // Only the engine gives commands that are refused so.
-            Refusal::RulesUnknown | Refusal::LevelByHand => Self::InternalError,
+            Refusal::RulesUnknown | Refusal::LevelByHand | Refusal::BreakerByHand => {
+                Self::InternalError
+            }
         }
     }
 }

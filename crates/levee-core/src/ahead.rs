@@ -2,7 +2,7 @@
 
 use crate::state::State;
 use crate::tables::Order;
-use crate::types::{Command, Held, TicketStep};
+use crate::types::{Command, Held, OrderNo, TicketStep};
 
 impl State {
     /// Begins to bring near the index entries that a command will look at. A batch does this some
@@ -24,18 +24,24 @@ impl State {
                 self.requests.prefetch(place.request.0);
                 self.orders.prefetch_user(place.user);
                 self.outlets.prefetch(place.outlet);
-                self.orders.lists.prefetch_open(place.outlet);
             }
             Command::MoveTicket(step) => {
-                self.orders.rows.prefetch(step.order.0);
-                self.orders.lists.prefetch_open(step.outlet);
-                if step.step != TicketStep::Collect {
-                    self.outlets.prefetch(step.outlet);
+                self.prefetch_order(step.order);
+                match step.step {
+                    TicketStep::Send | TicketStep::Accept => {}
+                    TicketStep::Collect => self.orders.lists.prefetch_open(step.outlet),
+                    _ => self.outlets.prefetch(step.outlet),
                 }
             }
-            Command::RecordPayment(record) => self.orders.rows.prefetch(record.order.0),
+            Command::RecordPayment(record) => self.prefetch_order(record.order),
             _ => {}
         }
+    }
+
+    #[inline]
+    fn prefetch_order(&self, number: OrderNo) {
+        self.orders.rows.prefetch(number.0);
+        self.orders.lists.prefetch_undone(number);
     }
 
     /// Begins to bring near the records that a command will look at, as far as the index shows them.
@@ -58,19 +64,22 @@ impl State {
                     if let Held::Lock(lock) = order.holder() {
                         self.locks.prefetch(lock.0);
                     }
-                    self.outlets.prefetch(order.outlet);
+                    self.outlets.rows.prefetch(order.outlet.0);
                     self.orders.lists.prefetch_open(order.outlet);
                 }
             }
-            // What is collected may settle.
-            Command::MoveTicket(step) if step.step == TicketStep::Collect => {
-                let order = self.orders.get(step.order);
-                if let Some(Held::Redemption(used)) = order.map(Order::holder) {
-                    self.redemptions.prefetch(used.0);
+            Command::MoveTicket(step) => match step.step {
+                TicketStep::Send | TicketStep::Accept => {}
+                // What is collected may settle.
+                TicketStep::Collect => {
+                    let order = self.orders.get(step.order);
+                    if let Some(Held::Redemption(used)) = order.map(Order::holder) {
+                        self.redemptions.prefetch(used.0);
+                    }
+                    self.orders.lists.prefetch_open_list(step.outlet);
                 }
-                self.orders.lists.prefetch_open_list(step.outlet);
-            }
-            Command::MoveTicket(step) => self.outlets.prefetch_promised(step.outlet),
+                _ => self.outlets.prefetch_promised(step.outlet),
+            },
             _ => {}
         }
     }

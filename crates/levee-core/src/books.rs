@@ -2,13 +2,15 @@
 //! what is still to be done outside. None of that is in snapshots; it is made anew from the records.
 
 use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::lists::Lists;
 use crate::pacing::{Kitchen, Ticket};
 use crate::tables::{Order, Outlet, Quote, Store, Table, Texts, UserIndex, prefetch};
 use crate::types::{
-    Action, OrderEnd, OrderNo, OrderState, OutletId, OutletNo, PaymentState, QuoteNo, UserKey,
+    Action, Breaker, BreakerOf, NameHash, OrderEnd, OrderNo, OrderState, OutletId, OutletNo,
+    PaymentState, QuoteNo, UserKey,
 };
 
 /// Outlets by number and by name.
@@ -21,6 +23,10 @@ pub(crate) struct OutletBook {
     kitchens: Vec<Kitchen>,
     /// In the order in which their documents were put.
     put: BTreeSet<(u64, OutletNo)>,
+    /// Those whose own breakers are not closed.
+    broken: BTreeSet<OutletNo>,
+    /// Vendors' breakers that are not closed.
+    pub(crate) vendors: BTreeMap<NameHash, (String, Breaker)>,
     /// Paused ones by the time at which that ends, where it ends by itself.
     paused: BTreeSet<(u64, OutletNo)>,
 }
@@ -29,7 +35,8 @@ impl OutletBook {
     pub(crate) fn new(rows: u8, texts: u8) -> Self {
         let (by_id, put, paused) = (BTreeMap::new(), BTreeSet::new(), BTreeSet::new());
         let (rows, texts) = (Table::new(rows), Texts::new(texts));
-        Self { rows, texts, by_id, kitchens: Vec::new(), put, paused }
+        let (broken, vendors, kitchens) = (BTreeSet::new(), BTreeMap::new(), Vec::new());
+        Self { rows, texts, by_id, kitchens, put, broken, vendors, paused }
     }
 
     pub(crate) fn number(&self, id: &OutletId) -> Option<OutletNo> {
@@ -95,6 +102,55 @@ impl OutletBook {
         after.map(|ends_ms| self.paused.insert((ends_ms, number)));
     }
 
+    /// A breaker, unless it is closed.
+    pub(crate) fn breaker(&self, of: &BreakerOf) -> Option<Breaker> {
+        match of {
+            BreakerOf::Outlet(number) => self.get(*number)?.breaker(&self.texts),
+            BreakerOf::Vendor(vendor) => self.breaker_of_vendor(NameHash::of(vendor)),
+        }
+    }
+
+    /// A vendor's, unless it is closed.
+    pub(crate) fn breaker_of_vendor(&self, vendor: NameHash) -> Option<Breaker> {
+        self.vendors.get(&vendor).map(|(_, breaker)| breaker.clone())
+    }
+
+    /// Whether neither its own breaker nor its vendor's keeps orders away.
+    pub(crate) fn is_reachable(&self, outlet: &Outlet) -> bool {
+        !outlet.is_broken() && !self.vendors.contains_key(&outlet.vendor())
+    }
+
+    /// `None` closes it.
+    pub(crate) fn set_breaker(
+        &mut self,
+        of: &BreakerOf,
+        breaker: Option<Breaker>,
+        store: &mut Store,
+    ) {
+        match (of, breaker) {
+            (BreakerOf::Outlet(number), breaker) => {
+                let row = &mut self.rows[number.index()];
+                row.set_breaker(breaker.as_ref(), &mut self.texts, store);
+                match breaker {
+                    Some(_) => self.broken.insert(*number),
+                    None => self.broken.remove(number),
+                };
+            }
+            (BreakerOf::Vendor(vendor), Some(breaker)) => {
+                self.vendors.insert(NameHash::of(vendor), (vendor.clone(), breaker));
+            }
+            (BreakerOf::Vendor(vendor), None) => {
+                self.vendors.remove(&NameHash::of(vendor));
+            }
+        }
+    }
+
+    /// Outlets whose own breakers are not closed, after this one, by number.
+    pub(crate) fn broken_after(&self, after: Option<OutletNo>) -> impl Iterator<Item = OutletNo> {
+        let first = after.map_or(0, |after| after.0.saturating_add(1));
+        self.broken.range(OutletNo(first)..).copied()
+    }
+
     /// Those whose documents were put after `seq`, in that order.
     pub(crate) fn put_after(&self, seq: u64) -> impl Iterator<Item = OutletNo> {
         self.put.range((seq.saturating_add(1), OutletNo(0))..).map(|(_, number)| *number)
@@ -112,6 +168,7 @@ impl OutletBook {
             self.put.insert((outlet.put_seq, number));
             self.kitchens.push(Kitchen::restored(&outlet.learned));
             outlet.pause_ends_ms().map(|ends_ms| self.paused.insert((ends_ms, number)));
+            outlet.is_broken().then(|| self.broken.insert(number));
         }
         for (outlet, ticket) in promised {
             self.kitchens[outlet.index()].restore_promise(ticket);
@@ -217,14 +274,14 @@ impl OrderBook {
         let number = OrderNo(self.rows.push(order, store));
         self.users.set(number.0, &self.rows, store);
         self.lists.put(number, None, &order);
-        self.lists.settle(&self.rows);
+        self.lists.settle(number, &self.rows);
     }
 
     /// Puts a record in the place of the one before.
     pub(crate) fn set(&mut self, number: OrderNo, order: Order) {
         self.lists.put(number, self.rows.get(number.index()), &order);
         self.rows[number.index()] = order;
-        self.lists.settle(&self.rows);
+        self.lists.settle(number, &self.rows);
     }
 
     /// What kitchens have promised to orders that are not begun.
@@ -255,7 +312,7 @@ impl OrderBook {
         for (number, order) in (0..).map(OrderNo).zip(self.rows.iter()) {
             self.lists.put(number, None, order);
         }
-        self.lists.settle(&self.rows);
+        self.lists.settle_all(&self.rows);
     }
 }
 

@@ -19,8 +19,13 @@ const SLOT_BITS: u32 = 10;
 /// Entries of a lane that stand in one piece of memory: a lane is never moved when it grows.
 const PIECE: usize = 4_096;
 
+/// When an entry leaves the front of a lane, the record of the one so many places behind it is
+/// brought near: entries leave in rows, and each is asked of its record.
+const NEAR: usize = 16;
+
 /// Numbers of records with the instants at which they end, in lanes by kind. Whoever keeps it says
-/// whether an entry counts: that is so while the record awaits just that instant.
+/// whether an entry counts: that is so while the record awaits just that instant. Entries in front
+/// always count, so nothing is asked as long as the records in front are not the ones that change.
 #[derive(Debug)]
 pub(crate) struct Deadlines<N, const LANES: usize> {
     lanes: [Lane<N>; LANES],
@@ -42,11 +47,28 @@ impl<N: Copy + Ord, const LANES: usize> Deadlines<N, LANES> {
         }
     }
 
-    /// Takes what does not count away from the front; to be called after every change of what counts.
-    pub(crate) fn settle(&mut self, counts: impl Fn(u64, N) -> bool + Copy) {
+    /// Takes what does not count any more away from the front; to be called after every change of a
+    /// record, and after everything that was put for it. `near` begins to bring a record near.
+    pub(crate) fn settle(
+        &mut self,
+        changed: N,
+        counts: impl Fn(u64, N) -> bool + Copy,
+        near: impl Fn(N) + Copy,
+    ) {
+        let is_it = |first: Option<(u64, N)>| first.is_some_and(|(_, number)| number == changed);
         for lane in &mut self.lanes {
-            lane.settle(counts);
+            if is_it(lane.first()) {
+                lane.settle(counts, near);
+            }
         }
+        if self.slots.first().is_none() || is_it(self.slots.first()) {
+            self.slots.settle(counts);
+        }
+    }
+
+    /// As [`Self::settle`], whatever records have changed.
+    pub(crate) fn settle_all(&mut self, counts: impl Fn(u64, N) -> bool + Copy) {
+        self.lanes.iter_mut().for_each(|lane| lane.settle(counts, |_| {}));
         self.slots.settle(counts);
     }
 
@@ -115,10 +137,12 @@ impl<N: Copy + Ord> Lane<N> {
         self.pieces.iter().flatten().copied().skip(self.gone)
     }
 
-    fn settle(&mut self, counts: impl Fn(u64, N) -> bool) {
+    fn settle(&mut self, counts: impl Fn(u64, N) -> bool, near: impl Fn(N)) {
         while let Some((at_ms, number)) = self.first()
             && !counts(at_ms, number)
         {
+            let ahead = self.pieces.front().and_then(|piece| piece.get(self.gone + NEAR));
+            ahead.inspect(|(_, number)| near(*number));
             self.gone += 1;
             if self.gone == PIECE {
                 self.pieces.pop_front();
@@ -230,7 +254,7 @@ mod tests {
                 deadlines.put(number % 2, at_ms, number);
             }
             let counts = |at_ms: u64, number: usize| due[number] == Some(at_ms);
-            deadlines.settle(counts);
+            deadlines.settle(number, counts, |_| {});
             let tree: BTreeSet<(u64, usize)> =
                 due.iter().enumerate().filter_map(|(number, at)| Some(((*at)?, number))).collect();
             for (until_ms, limit) in [(u64::MAX, 100), (step * 7 + 900, 100), (u64::MAX, 3)] {

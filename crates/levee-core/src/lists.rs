@@ -57,9 +57,15 @@ impl Lists {
         relist(&mut self.moved, before.and_then(moved), moved(order));
     }
 
-    /// To be called when records have changed.
-    pub(crate) fn settle(&mut self, rows: &Table<Order>) {
-        self.due.settle(|due_ms, number| awaits(rows, due_ms, number));
+    /// To be called when a record has changed.
+    pub(crate) fn settle(&mut self, changed: OrderNo, rows: &Table<Order>) {
+        let counts = |due_ms, number| awaits(rows, due_ms, number);
+        self.due.settle(changed, counts, |number| rows.prefetch(number.0));
+    }
+
+    /// To be called when any records have changed.
+    pub(crate) fn settle_all(&mut self, rows: &Table<Order>) {
+        self.due.settle_all(|due_ms, number| awaits(rows, due_ms, number));
     }
 
     fn open(&mut self, outlet: OutletNo, number: OrderNo) {
@@ -99,7 +105,7 @@ impl Lists {
         for (due_ms, number) in due {
             self.due.put(lane(&rows[number.index()]), *due_ms, *number);
         }
-        self.settle(rows);
+        self.settle_all(rows);
     }
 
     /// Open ones of an outlet after this one, oldest first.
@@ -111,6 +117,12 @@ impl Lists {
         let open = self.open.get(outlet.index()).map_or(&[][..], Vec::as_slice);
         let first = open.partition_point(|order| after.is_some_and(|after| *order <= after));
         open[first..].iter().copied()
+    }
+
+    /// Begins to bring near what is known of an order's last change.
+    #[inline]
+    pub(crate) fn prefetch_undone(&self, number: OrderNo) {
+        self.undone.prefetch(number);
     }
 
     /// Begins to bring near where an outlet's open orders are listed.

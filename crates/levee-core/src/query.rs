@@ -11,9 +11,9 @@ use alloc::vec::Vec;
 use crate::state::{Campaign, SetAside, State};
 use crate::tables::{RedemptionState, Voucher};
 use crate::types::{
-    Action, Bill, CampaignId, CampaignNo, CampaignState, Compensated, Counts, Definition, LockNo,
-    Money, Operations, OrderNo, OutletId, OutletNo, RedemptionNo, Reference, Refusal, UserKey,
-    VoucherNo, VoucherState,
+    Action, Bill, Breaker, BreakerOf, CampaignId, CampaignNo, CampaignState, Compensated, Counts,
+    Definition, LockNo, Money, Operations, OrderNo, OutletId, OutletNo, RedemptionNo, Reference,
+    Refusal, UserKey, VoucherNo, VoucherState,
 };
 
 pub use orders::{OrderView, OutletView, PauseView};
@@ -109,6 +109,13 @@ pub enum Query {
         /// At most [`LIST_MAX`].
         limit: u32,
     },
+    /// Breakers that are not closed.
+    Breakers {
+        /// Outlets after this one; from the first, and those of vendors, if absent.
+        after: Option<OutletNo>,
+        /// Most outlets, at most [`LIST_MAX`].
+        limit: u32,
+    },
     /// What is to be done outside: what a connector asks, from 0 on when it starts, and then for
     /// what has changed since.
     Undone {
@@ -149,6 +156,8 @@ pub enum Answer {
     Document(Option<Vec<u8>>),
     /// To [`Query::Orders`], [`Query::OpenOrders`] and [`Query::Statement`].
     Orders(Vec<OrderView>),
+    /// To [`Query::Breakers`]: vendors' first, then outlets' by number.
+    Breakers(Vec<(BreakerOf, Breaker)>),
     /// To [`Query::Undone`]; no actions where nothing has changed.
     Undone {
         /// By order, in the order in which they changed.
@@ -296,6 +305,7 @@ impl State {
             Query::Statement { outlet, from_ms, until_ms, before, limit } => {
                 self.statement(now_ms, *outlet, *from_ms..*until_ms, *before, *limit)
             }
+            Query::Breakers { after, limit } => self.breakers(*after, *limit),
             Query::Undone { after_change, limit } => self.undone(*after_change, *limit),
         }
     }

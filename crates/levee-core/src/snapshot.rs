@@ -3,6 +3,8 @@
 //!
 //! Indexes are not part of a snapshot; they follow from the records.
 
+use alloc::collections::BTreeMap;
+use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -10,7 +12,8 @@ use crate::handlers::USERS_PLANNED_MAX;
 use crate::state::{Campaign, Outage, SetAside, State};
 use crate::tables::{Budgets, Capture, Chunk, LAYOUT, LockState, Pages};
 use crate::types::{
-    CampaignNo, Compensated, DecodeError, Definition, LockNo, Operations, Reader, Wire,
+    Breaker, CampaignNo, Compensated, DecodeError, Definition, LockNo, NameHash, Operations,
+    Reader, Wire,
 };
 
 /// How many tables there are, and how many there were before there were outlets.
@@ -32,6 +35,8 @@ pub struct Rest {
     budgets: Budgets,
     outages: Vec<Outage>,
     operations: Operations,
+    /// Breakers that are not closed.
+    vendors: BTreeMap<NameHash, (String, Breaker)>,
 }
 
 /// Why a snapshot does not make a state.
@@ -101,6 +106,7 @@ impl State {
             budgets: self.budgets.clone(),
             outages: self.outages.clone(),
             operations: self.operations.clone(),
+            vendors: self.outlets.vendors.clone(),
         }
     }
 
@@ -193,11 +199,19 @@ impl Rest {
         // What was never set is not written: builds that know no settings can read it then.
         let compensated = self.campaigns.iter().map(|campaign| campaign.compensated);
         let has_compensated = compensated.clone().any(|sums| sums != Compensated::default());
-        if self.operations != Operations::default() || has_compensated {
+        let has_vendors = !self.vendors.is_empty();
+        if self.operations != Operations::default() || has_compensated || has_vendors {
             self.operations.put(&mut out);
         }
-        if has_compensated {
+        if has_compensated || has_vendors {
             compensated.for_each(|sums| sums.put(&mut out));
+        }
+        if has_vendors {
+            self.vendors.len().put(&mut out);
+            for (vendor, breaker) in self.vendors.values() {
+                vendor.put(&mut out);
+                breaker.put(&mut out);
+            }
         }
         out
     }
@@ -300,6 +314,14 @@ impl Restore {
                 campaign.compensated = Wire::get(reader)?;
             }
         }
+        if reader.remaining() > 0 {
+            // A list that is there is not empty.
+            for _ in 0..usize::get(reader)?.max(1) {
+                let vendor = String::get(reader)?;
+                let breaker = Wire::get(reader)?;
+                state.outlets.vendors.insert(NameHash::of(&vendor), (vendor, breaker));
+            }
+        }
         let wrong = |what| RestoreError::Rest(DecodeError { what, offset: reader.offset() });
         let in_order = |(first, len): &(u32, u32)| first <= len && *len < u32::MAX;
         let is_known = matches!(spans.len(), TABLES_BEFORE_OUTLETS | TABLES);
@@ -387,7 +409,7 @@ impl Restore {
                 held.put(0, lock.until_ms, LockNo(number));
             }
         }
-        self.state.settle_held();
+        self.state.settle_all_held();
         Ok(self.state)
     }
 }

@@ -348,6 +348,7 @@ impl State {
             Command::RecordWalkIns(record) => self.record_walk_ins(now_ms, *record),
             Command::QuoteOrder(quote) => self.quote_order(now_ms, quote),
             Command::SettleDispute(settle) => self.settle_dispute(settle),
+            Command::ChangeBreaker(change) => self.change_breaker(now_ms, change),
         }
     }
 
@@ -426,6 +427,11 @@ impl State {
         }
         for quote in self.quotes.rows.iter() {
             quote.put_digest(&mut bytes);
+            add(&mut bytes);
+        }
+        for (vendor, breaker) in self.outlets.vendors.values() {
+            vendor.put(&mut bytes);
+            breaker.put(&mut bytes);
             add(&mut bytes);
         }
         // As long as nothing was ever set, the digest is that of builds which knew no settings.

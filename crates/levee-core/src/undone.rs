@@ -6,6 +6,7 @@ use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
+use crate::tables::prefetch;
 use crate::types::OrderNo;
 
 /// Entries that may be out of date before the queue is gone through, besides as many as are not.
@@ -43,6 +44,12 @@ impl Undone {
         }
     }
 
+    /// Begins to bring an order's last change near.
+    #[inline]
+    pub(crate) fn prefetch(&self, number: OrderNo) {
+        self.last.of(number).inspect(|last| prefetch(*last));
+    }
+
     /// Those that changed after this change, each with its change.
     pub(crate) fn after(&self, change: u64) -> impl Iterator<Item = (u64, OrderNo)> {
         let first = self.queue.partition_point(|(before, _)| *before <= change);
@@ -68,8 +75,12 @@ impl Changes {
 
     /// Whether this is the last change of its order.
     fn is(&self, (change, number): (u64, OrderNo)) -> bool {
+        self.of(number) == Some(&change)
+    }
+
+    fn of(&self, number: OrderNo) -> Option<&u64> {
         let (piece, place) = (number.index() / Self::PIECE, number.index() % Self::PIECE);
-        self.0.get(piece).is_some_and(|piece| piece[place] == change)
+        self.0.get(piece).map(|piece| &piece[place])
     }
 }
 

@@ -70,17 +70,21 @@ impl Batch {
         BatchHead { first_seq: self.first_seq, count: self.count, time_ms: self.time_ms }
     }
 
-    /// The list of an origin's replies, with room for so many more.
-    fn replies_of(&mut self, origin: Origin, count: usize) -> &mut Vec<(u64, Reply)> {
+    /// The list of an origin's replies, with room for all of these handovers' at once.
+    fn replies_of(
+        &mut self,
+        origin: Origin,
+        handovers: &VecDeque<Handover>,
+    ) -> &mut Vec<(u64, Reply)> {
         // Gates have a few threads each.
         let place = self.replies.iter().position(|(other, _)| *other == origin);
         let place = place.unwrap_or_else(|| {
-            self.replies.push((origin, Vec::new()));
+            let own = handovers.iter().filter(|handover| handover.origin == origin);
+            let count = own.map(|handover| handover.asks.len()).sum();
+            self.replies.push((origin, Vec::with_capacity(count)));
             self.replies.len() - 1
         });
-        let replies = &mut self.replies[place].1;
-        replies.reserve(count);
-        replies
+        &mut self.replies[place].1
     }
 }
 
@@ -213,7 +217,7 @@ impl Sequencer {
         let (mut count, mut tally) = (batch.count, batch.tally);
         for Handover { origin, priority, waited_us, asks, .. } in handovers {
             let waited_ms = whole_ms(*waited_us);
-            let replies = batch.replies_of(*origin, asks.len());
+            let replies = batch.replies_of(*origin, handovers);
             for ask in asks.iter().take(INDEX_AHEAD) {
                 self.prefetch(&ask.body);
             }

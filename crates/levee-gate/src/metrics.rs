@@ -7,7 +7,7 @@ use std::fmt::{Display, Write};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use levee_api::port::{CampaignView, Priority};
-use levee_api::vitals::{Histogram, Phase, Vitals};
+use levee_api::vitals::{Histogram, OutsideVitals, Phase, Vitals};
 use levee_pay::Distrust;
 use tokio::time::Instant;
 
@@ -260,7 +260,48 @@ pub(crate) fn engine(vitals: &Vitals) -> String {
     let name = "levee_engine_sync_seconds";
     text.head(name, "histogram", "Write and sync of one record.");
     text.histogram(name, "", &vitals.sync_time);
+    outside(&mut text, &vitals.outside);
     text.0
+}
+
+/// What connectors do.
+fn outside(text: &mut Text, vitals: &OutsideVitals) {
+    for (name, kind, help, value) in [
+        ("levee_outside_under_way", "gauge", "Actions under way.", &vitals.under_way),
+        ("levee_outside_parked", "gauge", "Tickets that wait for a breaker.", &vitals.parked),
+        (
+            "levee_outside_breakers_opened_total",
+            "counter",
+            "How often a breaker opened by itself.",
+            &vitals.opened,
+        ),
+        (
+            "levee_outside_tickets_repeated_total",
+            "counter",
+            "Calls to outlets' systems that were repeats.",
+            &vitals.tickets_repeated,
+        ),
+    ] {
+        text.one(name, kind, help, value.load(Relaxed));
+    }
+    let name = "levee_outside_breakers_open";
+    text.head(name, "gauge", "Open breakers, of outlets and of vendors.");
+    for (of, count) in [("outlet", &vitals.outlets_open), ("vendor", &vitals.vendors_open)] {
+        text.sample(name, &format!("of=\"{of}\""), count.load(Relaxed));
+    }
+    let name = "levee_outside_calls_total";
+    text.head(name, "counter", "Calls outside, by whom and by how they ended.");
+    for (to, result, count) in [
+        ("outlet", "answered", &vitals.tickets_answered),
+        ("outlet", "failed", &vitals.tickets_failed),
+        ("provider", "answered", &vitals.payments_answered),
+        ("provider", "failed", &vitals.payments_failed),
+    ] {
+        text.sample(name, &format!("to=\"{to}\",result=\"{result}\""), count.load(Relaxed));
+    }
+    let name = "levee_outside_ticket_delay_seconds";
+    text.head(name, "histogram", "From a ticket's first try until its outlet's system had it.");
+    text.histogram(name, "", &vitals.ticket_delay);
 }
 
 /// The gate's counts, over all workers.

@@ -7,13 +7,18 @@
 //!
 //! | file | what is there |
 //! |---|---|
+//! | `breaker.rs`, `pace.rs` | who is left alone for a while, and how much an outlet gets at a time; pure |
+//! | `desks.rs` | breakers, paces and turns of outlets and vendors; what waits for them |
 //! | `carrier.rs` | which actions are under way, and when one is tried again |
 //! | `engine.rs` | asking the engine |
 //! | `payments.rs` | the payment provider |
 //! | `tickets.rs` | outlets' point-of-sale systems |
 
+mod breaker;
 mod carrier;
+mod desks;
 mod engine;
+mod pace;
 mod payments;
 mod tickets;
 

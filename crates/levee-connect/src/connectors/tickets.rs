@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use bytes::Bytes;
 use hyper::Method;
 use levee_api::outlet::{ItemDocument, OutletDocument};
 use levee_api::port::{OrderView, OutletView};
@@ -29,10 +30,12 @@ pub(super) struct Target {
     /// Without the last slash.
     url: String,
     secret: WebhookSecrets,
+    vendor: Rc<str>,
     number: OutletNo,
     /// Of the document.
     version: u32,
     document: OutletDocument,
+    view: OutletView,
     read_at: Instant,
 }
 
@@ -59,7 +62,7 @@ impl Outlets {
         }
         let view = engine.outlet(number).await.map_err(|failure| format!("{failure:?}"))?;
         let view = view.ok_or_else(|| format!("there is no outlet {number}"))?;
-        let target = Rc::new(self.read(&view)?);
+        let target = Rc::new(self.read(*view)?);
         let mut known = self.known.borrow_mut();
         if known.len() >= KNOWN_MAX {
             known.clear();
@@ -68,7 +71,13 @@ impl Outlets {
         Ok(target)
     }
 
-    fn read(&self, view: &OutletView) -> Result<Target, String> {
+    /// Whether an outlet's document names this vendor.
+    pub(super) fn is_of(&self, view: &OutletView, vendor: &str) -> bool {
+        let document = serde_json::from_slice::<OutletDocument>(&view.document);
+        document.is_ok_and(|document| document.vendor.as_str() == vendor)
+    }
+
+    fn read(&self, view: OutletView) -> Result<Target, String> {
         let outlet_id = view.id.as_str().to_owned();
         let document: OutletDocument = serde_json::from_slice(&view.document)
             .map_err(|error| format!("the document of outlet {outlet_id}: {error}"))?;
@@ -83,15 +92,36 @@ impl Outlets {
                 (url, sandbox.secret.clone())
             }
         };
-        let OutletView { number, version, .. } = *view;
-        Ok(Target { outlet_id, url, secret, number, version, document, read_at: Instant::now() })
+        let vendor = Rc::from(document.vendor.as_str());
+        let read_at = Instant::now();
+        let OutletView { number, version, .. } = view;
+        Ok(Target { outlet_id, url, secret, vendor, number, version, document, view, read_at })
     }
 }
 
 impl Target {
     /// Whose system it is: those of one vendor share what its servers take.
-    pub(super) fn vendor(&self) -> &str {
-        self.document.vendor.as_str()
+    pub(super) fn vendor(&self) -> &Rc<str> {
+        &self.vendor
+    }
+
+    /// Its number.
+    pub(super) fn outlet(&self) -> OutletNo {
+        self.view.number
+    }
+
+    /// As the engine has it, some moments ago.
+    pub(super) fn view(&self) -> &OutletView {
+        &self.view
+    }
+
+    /// Whether anybody answers; what, is no matter, unless it is that nobody can.
+    pub(super) async fn look(&self, http: &Http) -> Result<(), Trouble> {
+        let url = format!("{}/ready", self.url);
+        match http.send(Method::GET, &url, &[], Bytes::new()).await {
+            Err(Trouble::Status { status, .. }) if status < 500 && status != 429 => Ok(()),
+            looked => looked.map(|_| ()),
+        }
     }
 
     /// Sends a ticket; the outlet ignores what is not newer than what it has.

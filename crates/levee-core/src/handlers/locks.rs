@@ -55,7 +55,7 @@ impl State {
         let record = Lock::held(held, now_ms, until_ms, reference, order);
         let number = LockNo(self.locks.push(record, &mut self.store));
         self.held.put(0, until_ms, number);
-        self.settle_held();
+        self.settle_held(number);
         let voucher = &mut self.vouchers[held.index()];
         voucher.set_locked(number);
         let face_minor = u64::from(voucher.face_minor);
@@ -113,7 +113,7 @@ impl State {
             campaign.counts.expired += 1;
         }
         campaign.assert_sound();
-        self.settle_held();
+        self.settle_held(number);
         voucher_state
     }
 
@@ -135,9 +135,15 @@ impl State {
         self.held.over(until_ms, limit, counts)
     }
 
-    /// To be called after every change of what locks hold.
-    pub(crate) fn settle_held(&mut self) {
-        self.held.settle(|until_ms, lock| self.locks[lock.index()].is_held_until(until_ms));
+    /// To be called after every change of what a lock holds.
+    pub(crate) fn settle_held(&mut self, changed: LockNo) {
+        let counts = |until_ms, lock: LockNo| self.locks[lock.index()].is_held_until(until_ms);
+        self.held.settle(changed, counts, |lock| self.locks.prefetch(lock.0));
+    }
+
+    /// To be called after changes of any locks.
+    pub(crate) fn settle_all_held(&mut self) {
+        self.held.settle_all(|until_ms, lock| self.locks[lock.index()].is_held_until(until_ms));
     }
 
     /// Whether a lock holds its voucher, as the clock has it.

@@ -105,7 +105,7 @@ impl State {
         by_ms: Option<u64>,
         not_before_ms: u64,
     ) -> Option<u64> {
-        let outlet = self.outlets.get(number).filter(|outlet| !outlet.is_paused_at(now_ms))?;
+        let outlet = self.outlet_taking_orders(now_ms, number).ok()?;
         let by_ms = by_ms.unwrap_or_else(|| now_ms.saturating_add(outlet.ready_within_ms));
         self.ready_by(now_ms, number, work, not_before_ms..=by_ms)
     }
@@ -147,7 +147,7 @@ impl State {
         work: Work,
         not_before_ms: u64,
     ) -> Option<u64> {
-        let outlet = self.outlets.get(number).filter(|outlet| !outlet.is_paused_at(now_ms))?;
+        let outlet = self.outlet_taking_orders(now_ms, number).ok()?;
         let opening = outlet.opening(&self.outlets.texts);
         let kitchen = self.outlets.kitchen(number);
         let mut from_ms = opening.open_from_ms(now_ms);

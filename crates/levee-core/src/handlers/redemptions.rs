@@ -98,9 +98,7 @@ impl State {
             redemption.settle();
         }
         self.redemptions.push(redemption, &mut self.store);
-        if held_by.is_some() {
-            self.settle_held();
-        }
+        held_by.inspect(|lock| self.settle_held(*lock));
         Outcome::Redeemed { redemption: number, discount_minor, rest_minor, rollback_until_ms }
     }
 

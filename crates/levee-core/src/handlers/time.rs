@@ -113,7 +113,7 @@ impl State {
                 self.locks[lock.index()].until_ms = end_ms;
                 self.held.put(0, end_ms, lock);
             }
-            self.settle_held();
+            self.settle_all_held();
             // Orders, too: one that awaits its payment ends with its lock.
             self.orders.move_due(|due_ms| outage.graced_ms(due_ms));
             self.quotes.move_until(|until_ms| outage.graced_ms(until_ms));

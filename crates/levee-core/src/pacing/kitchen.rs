@@ -116,6 +116,13 @@ impl Kitchen {
         self.making + self.later.sum() + ms(self.walk_ins_left(now_ms))
     }
 
+    /// How long it needs for a unit of work while it is busy, all stations together, in milliseconds, as
+    /// it was learned; at least 1.
+    #[must_use]
+    pub fn pace_ms(&self) -> u64 {
+        ms(self.unit_ms * self.drag / f64::from(self.stations)).max(1)
+    }
+
     /// Staff or machines that make, by the outlet's own figure.
     #[must_use]
     pub fn stations(&self) -> u16 {

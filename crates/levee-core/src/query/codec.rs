@@ -31,6 +31,7 @@ wire_enum! {
         13 => Outlets { after_seq, limit },
         14 => Etas { outlets, work },
         16 => OutletNumbered(number),
+        17 => Breakers { after, limit },
         18 => DocumentOf(number),
         15 => Statement { outlet, from_ms, until_ms, before, limit },
     }
@@ -39,8 +40,8 @@ wire_enum! {
 wire_struct! {
     SetAside { invites_minor, envelopes_minor, compensation_minor }
     OutletView {
-        number, id, document, version, brand, put_seq, stations, accept_within_ms, pause, eta_ms,
-        unfinished, promised,
+        number, id, document, version, brand, put_seq, stations, accept_within_ms, pause, breaker,
+        vendor_breaker, eta_ms, pace_ms, unfinished, promised,
     }
     PauseView { until_ms, reason }
     OrderView {
@@ -212,6 +213,10 @@ impl Wire for Answer {
                 out.push(14);
                 etas.put(out);
             }
+            Self::Breakers(breakers) => {
+                out.push(15);
+                breakers.put(out);
+            }
         }
     }
 
@@ -234,6 +239,7 @@ impl Wire for Answer {
             }
             13 => Wire::get(reader).map(Self::Outlets),
             14 => Wire::get(reader).map(Self::Etas),
+            15 => Wire::get(reader).map(Self::Breakers),
             16 => Wire::get(reader).map(Self::Document),
             _ => Err(reader.not("answer")),
         }

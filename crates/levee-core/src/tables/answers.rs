@@ -48,7 +48,9 @@ const REDEMPTION: u8 = 2;
 pub(crate) type Budgets = Vec<Money>;
 
 impl AnswerRow {
-    fn of(key: [u8; 16], answer: &Answer, budgets: &mut Budgets) -> Self {
+    /// `bytes` is memory to put the binary form of outcomes into.
+    fn of(key: [u8; 16], answer: &Answer, budgets: &mut Budgets, bytes: &mut Vec<u8>) -> Self {
+        bytes.clear();
         let mut holder = 0;
         let (kind, short, long) = match &answer.outcome {
             Outcome::Claimed { voucher, face_minor } => (1, [voucher.0, *face_minor, 0], 0),
@@ -79,20 +81,18 @@ impl AnswerRow {
             Outcome::Quoted(quoted) => (24, [quoted.quote.0, 0, 0], quoted.until_ms),
             Outcome::OrderChanged(change) => {
                 // Everything but the numbers takes few bytes.
-                let mut bytes = Vec::new();
                 let OrderChange { state, payment, version, redemption, voucher } = change;
-                state.put(&mut bytes);
-                payment.put(&mut bytes);
-                voucher.put(&mut bytes);
-                redemption.is_some().put(&mut bytes);
+                state.put(bytes);
+                payment.put(bytes);
+                voucher.put(bytes);
+                redemption.is_some().put(bytes);
                 let mut long = [0; 8];
-                long[..bytes.len()].copy_from_slice(&bytes);
+                long[..bytes.len()].copy_from_slice(bytes);
                 let number = redemption.map_or(0, |redemption| redemption.0);
                 (20, [*version, number, 0], u64::from_le_bytes(long))
             }
             small => {
-                let mut bytes = Vec::new();
-                small.put(&mut bytes);
+                small.put(bytes);
                 let mut short = [0; 3];
                 let room: &mut [u8] = bytemuck::cast_slice_mut(&mut short);
                 // The first byte is the kind; no outcome that is left needs more than the others.
@@ -173,11 +173,13 @@ impl Keys for Table<AnswerRow> {
 pub(crate) struct Answers {
     pub(crate) rows: Table<AnswerRow>,
     index: HashIndex,
+    /// Where an outcome's bytes are put.
+    scratch: Vec<u8>,
 }
 
 impl Answers {
     pub(crate) fn new(table: u8) -> Self {
-        Self { rows: Table::new(table), index: HashIndex::default() }
+        Self { rows: Table::new(table), index: HashIndex::default(), scratch: Vec::new() }
     }
 
     fn row(&self, key: [u8; 16]) -> Option<&AnswerRow> {
@@ -210,7 +212,8 @@ impl Answers {
         store: &mut Store,
     ) {
         assert!(self.row(key).is_none(), "a key is answered once, until it is forgotten");
-        let number = self.rows.push(AnswerRow::of(key, answer, budgets), store);
+        let row = AnswerRow::of(key, answer, budgets, &mut self.scratch);
+        let number = self.rows.push(row, store);
         self.put_in_index(number, store);
     }
 

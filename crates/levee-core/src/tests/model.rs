@@ -88,6 +88,8 @@ pub(crate) struct Model {
     /// By what tells an event from all others.
     events: BTreeMap<String, Said>,
     pub outlets: Vec<Outlet>,
+    /// Those that are not closed.
+    pub breakers: Vec<(BreakerOf, Breaker)>,
     /// Which order or offer has which kitchen's capacity.
     pub promised: Vec<Promised>,
     pub quotes: BTreeMap<u32, Quote>,
@@ -250,6 +252,7 @@ impl Model {
             Command::RecordWalkIns(ask) => self.walk_ins(now, *ask),
             Command::QuoteOrder(ask) => self.quote(now, ask),
             Command::SettleDispute(ask) => self.settle(ask),
+            Command::ChangeBreaker(ask) => self.change_breaker(now, ask),
         }
     }
 

@@ -162,6 +162,7 @@ fn a_snapshot_without_outlets_has_five_tables_and_one_with_outlets_nine() {
         id,
         document,
         brand,
+        vendor: NameHash::of("till"),
         stations: 1,
         unit_ms: 1,
         accept_within_ms: 1,

@@ -156,6 +156,7 @@ impl World {
             id: OutletId::new("tea").expect("an id"),
             document: Vec::new(),
             brand: NameHash::of("tea"),
+            vendor: NameHash::of("till"),
             stations: 1,
             unit_ms: 1,
             accept_within_ms: SECOND,

@@ -204,6 +204,7 @@ fn under(mut command: Command, key: [u8; 16]) -> Command {
             **quote = QuoteOrder { work: 1, ..QuoteOrder::again(key, quote.asked) };
         }
         Command::SettleDispute(settle) => settle.request = key,
+        Command::ChangeBreaker(change) => change.request = Some(key),
         Command::ReleaseLock(_)
         | Command::ReplaceCampaign(_)
         | Command::Tick(_)

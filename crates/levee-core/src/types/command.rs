@@ -5,10 +5,10 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::{
-    CampaignId, CampaignNo, CancelOrder, Level, LockNo, MoveTicket, NameHash, PauseOutlet,
-    PlaceOrder, Purpose, PutOutlet, QuoteOrder, RecordPayment, RecordRefund, RecordWalkIns,
-    RedemptionNo, Reference, RefundOrder, RequestKey, ResumeOutlet, SetStaffing, SettleDispute,
-    Terms, UserKey, VoucherNo, Wire,
+    CampaignId, CampaignNo, CancelOrder, ChangeBreaker, Level, LockNo, MoveTicket, NameHash,
+    PauseOutlet, PlaceOrder, Purpose, PutOutlet, QuoteOrder, RecordPayment, RecordRefund,
+    RecordWalkIns, RedemptionNo, Reference, RefundOrder, RequestKey, ResumeOutlet, SetStaffing,
+    SettleDispute, Terms, UserKey, VoucherNo, Wire,
 };
 
 /// Longest reason that an operator or app may give, in bytes.
@@ -84,6 +84,8 @@ pub enum Command {
     QuoteOrder(Box<QuoteOrder>),
     /// Somebody has seen to money that a provider took and should not have.
     SettleDispute(SettleDispute),
+    /// An outlet's or a vendor's system can be reached, or cannot.
+    ChangeBreaker(ChangeBreaker),
 }
 
 /// Gives one voucher to a user.
@@ -393,6 +395,7 @@ impl Command {
             Self::RecordWalkIns(record) => Some(record.request),
             Self::QuoteOrder(quote) => Some(quote.request),
             Self::SettleDispute(settle) => Some(settle.request),
+            Self::ChangeBreaker(change) => change.request,
             Self::ReleaseLock(_)
             | Self::ReplaceCampaign(_)
             | Self::Tick(_)
@@ -436,6 +439,7 @@ impl Command {
             Self::RecordWalkIns(record) => record.request = none,
             Self::QuoteOrder(quote) => **quote = QuoteOrder::again(none, quote.asked),
             Self::SettleDispute(settle) => settle.request = none,
+            Self::ChangeBreaker(change) => change.request = None,
             Self::ReleaseLock(_)
             | Self::ReplaceCampaign(_)
             | Self::Tick(_)

@@ -4,6 +4,7 @@
 //! handlers must agree.
 
 mod batch;
+mod breakers;
 mod codec;
 mod command;
 mod eligibility;
@@ -18,6 +19,7 @@ mod quotes;
 mod terms;
 
 pub use batch::{BatchReader, put_batch_start, put_entry};
+pub use breakers::*;
 pub use codec::{CODEC_VERSION, DecodeError, Reader, Wire};
 pub(crate) use codec::{wire_enum, wire_struct};
 pub use command::*;

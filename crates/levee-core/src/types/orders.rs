@@ -577,6 +577,15 @@ pub enum Action {
 }
 
 impl Action {
+    /// Which outlet is to be told, if one is.
+    #[must_use]
+    pub fn outlet(self) -> Option<OutletNo> {
+        match self {
+            Self::SendTicket { outlet, .. } | Self::CancelTicket { outlet, .. } => Some(outlet),
+            _ => None,
+        }
+    }
+
     /// For which order.
     #[must_use]
     pub fn order(self) -> OrderNo {

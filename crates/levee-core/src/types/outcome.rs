@@ -4,8 +4,8 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::{
-    CampaignNo, Held, LevelSetting, LockNo, Money, OrderChange, OrderMove, OrderNo, OrderState,
-    OutletNo, Quoted, RedemptionNo, SweptOrders, VoucherNo,
+    BreakerState, CampaignNo, Held, LevelSetting, LockNo, Money, OrderChange, OrderMove, OrderNo,
+    OrderState, OutletNo, Quoted, RedemptionNo, SweptOrders, VoucherNo,
 };
 
 /// The facts of a command that had an effect. The journal keeps them beside the command; replay
@@ -144,6 +144,11 @@ pub enum Outcome {
     PaymentDisputed,
     /// Somebody has seen to it.
     DisputeSettled,
+    /// A breaker changed.
+    BreakerChanged {
+        /// From this.
+        before: BreakerState,
+    },
 }
 
 /// What one tick let expire, in the order in which it did.
@@ -340,6 +345,12 @@ pub enum Refusal {
     /// The outlet takes no orders now.
     #[error("outlet_paused")]
     OutletPaused,
+    /// The outlet's system, or its vendor's, cannot be reached now, or takes no new orders.
+    #[error("outlet_unreachable")]
+    OutletUnreachable,
+    /// An operator holds the breaker: connectors do not change it.
+    #[error("breaker_by_hand")]
+    BreakerByHand,
     /// No such order.
     #[error("order_not_found")]
     OrderNotFound,

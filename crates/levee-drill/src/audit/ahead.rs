@@ -6,7 +6,7 @@
 
 use std::hint::black_box;
 
-use levee_core::types::{Command, OrderNo, VoucherNo};
+use levee_core::types::{Command, OrderNo, TicketStep, VoucherNo};
 
 use super::keys::ReferenceKind;
 use super::orders::Order;
@@ -29,8 +29,9 @@ impl Recount {
             black_box(entries.fold(0, |sum, entry| sum ^ look(self, entry)));
         };
         glance(Self::glance_names);
-        // A reference belongs to a campaign, which the voucher knows.
-        glance(Self::glance_reference);
+        // A reference belongs to a campaign, which the voucher knows; and what an order holds stands in
+        // the order.
+        glance(Self::glance_behind);
     }
 
     fn glance_names(&self, entry: &Entry) -> u64 {
@@ -56,11 +57,18 @@ impl Recount {
         self.vouchers.get(number.0).map_or(0, |voucher| voucher.campaign.into())
     }
 
+    /// The lock or redemption that an order's voucher has for it.
+    fn glance_held(&self, order: &Order) -> u64 {
+        let lock = order.lock().and_then(|lock| self.locks.get(lock.0));
+        let redemption = order.redemption().and_then(|used| self.redemptions.get(used.0));
+        lock.map_or(0, |lock| lock.at_ms) ^ redemption.map_or(0, |redemption| redemption.at_ms)
+    }
+
     fn glance_order(&self, number: OrderNo) -> u64 {
         self.orders.get(number.0).map_or(0, Order::glance)
     }
 
-    fn glance_reference(&self, entry: &Entry) -> u64 {
+    fn glance_behind(&self, entry: &Entry) -> u64 {
         let (kind, number) = match &entry.command {
             Command::RedeemVoucher(ask) => (ReferenceKind::Redemption, ask.bill.voucher),
             Command::LockVoucher(ask) => (ReferenceKind::Lock, ask.voucher),
@@ -68,7 +76,12 @@ impl Recount {
                 let (text, order) = (entry.names.reference, self.orders.get(ask.order.0));
                 let voucher = order.and_then(Order::voucher);
                 return self.references.glance(ReferenceKind::Payment, 0, text)
-                    ^ voucher.map_or(0, |voucher| self.glance_campaign(voucher));
+                    ^ voucher.map_or(0, |voucher| self.glance_campaign(voucher))
+                    ^ order.map_or(0, |order| self.glance_held(order));
+            }
+            Command::MoveTicket(ask) if ask.step == TicketStep::Collect => {
+                let order = self.orders.get(ask.order.0);
+                return order.map_or(0, |order| self.glance_held(order));
             }
             _ => return 0,
         };

@@ -139,7 +139,7 @@ impl State {
         let ticket = self.promise(now_ms, outlet, ticket.work, ready_at_ms);
         order.move_to(outlet, ticket, is_told);
         order.set_state(OrderState::Paid);
-        order.due_ms = self.outlet_accepts_until_ms(now_ms, outlet);
+        order.due_ms = self.accepts_until_ms(now_ms, order);
         let version = order.version;
         Some(OrderMove { order: number, outlet, promised_at_ms: ready_at_ms, version })
     }
@@ -214,9 +214,12 @@ impl State {
         swept
     }
 
-    fn outlet_accepts_until_ms(&self, now_ms: u64, outlet: OutletNo) -> u64 {
-        let outlet = self.outlets.get(outlet).expect("an order is at an outlet");
-        now_ms.saturating_add(outlet.accept_within_ms)
+    /// Until when an order's outlet may accept it that does not have the ticket yet. One that is
+    /// promised for later waits for a system that cannot be reached until it would be one for now.
+    fn accepts_until_ms(&self, now_ms: u64, order: &Order) -> u64 {
+        let outlet = self.outlets.get(order.outlet).expect("an order is at an outlet");
+        let now_from_ms = order.promised_at_ms().saturating_sub(outlet.ready_within_ms);
+        now_ms.saturating_add(outlet.accept_within_ms).max(now_from_ms)
     }
 }
 

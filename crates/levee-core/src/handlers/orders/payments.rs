@@ -45,7 +45,7 @@ impl State {
             }
             _ if is_other => return Err(Refusal::TradeConflict),
             PaymentEvent::Succeeded { .. } => {
-                let accepts_until_ms = self.outlet_accepts_until_ms(now_ms, order.outlet);
+                let accepts_until_ms = self.accepts_until_ms(now_ms, &order);
                 order.succeed(accepts_until_ms);
             }
             _ => match payment_after(payment, event) {

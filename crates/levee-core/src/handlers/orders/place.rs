@@ -19,7 +19,7 @@ impl State {
         place: &PlaceOrder,
     ) -> Result<Effect, Refusal> {
         check_ranges(now_ms, place)?;
-        let outlet = self.outlets.get(place.outlet).ok_or(Refusal::OutletNotFound)?;
+        self.outlets.get(place.outlet).ok_or(Refusal::OutletNotFound)?;
         if place.others.iter().any(|other| self.outlets.get(*other).is_none()) {
             return Err(Refusal::OutletNotFound);
         }
@@ -27,9 +27,7 @@ impl State {
         if place.campaign.is_some_and(|number| self.campaigns.get(number.index()).is_none()) {
             return Err(Refusal::CampaignNotFound);
         }
-        if outlet.is_paused_at(now_ms) {
-            return Err(Refusal::OutletPaused);
-        }
+        let outlet = self.outlet_taking_orders(now_ms, place.outlet)?;
         let offer = self.offer_for(now_ms, place)?;
         let mut subsidy_minor = 0;
         if let Some(voucher) = place.voucher {
@@ -74,7 +72,7 @@ impl State {
             order.set_payment(None);
             order.set_state(OrderState::Paid);
             order.version = 1;
-            order.due_ms = self.outlet_accepts_until_ms(now_ms, place.outlet);
+            order.due_ms = self.accepts_until_ms(now_ms, &order);
             if place.voucher.is_some() {
                 held = Held::Redemption(self.use_for(now_ms, seq, number, &order));
             }

@@ -207,6 +207,9 @@ impl Model {
         if self.pause_at(now, at).is_some() {
             return Err(Refusal::OutletPaused);
         }
+        if self.is_broken(at) {
+            return Err(Refusal::OutletUnreachable);
+        }
         let offer = self.offer(now, place)?;
         let brand = self.outlets[at].put.brand;
         let left = place.total_minor - place.merchant_discount_minor;
@@ -268,7 +271,7 @@ impl Model {
         let mut held = Held::Nothing;
         if left == subsidy {
             (order.paid, order.reached, order.version) = (true, OrderState::Paid, 1);
-            order.due = (now, now + self.outlets[at].put.accept_within_ms);
+            order.due = (now, self.accepts_until(now, place.outlet, promised_ms));
             order.redemption = place.voucher.map(|v| self.use_up(now, v.0, left, subsidy, true));
         } else {
             order.lock = place.voucher.map(|voucher| self.hold(now, voucher.0, order.due.1));

@@ -160,6 +160,69 @@ impl Model {
         Ok(Ok(Outcome::OutletResumed))
     }
 
+    pub(super) fn change_breaker(&mut self, now: u64, ask: &ChangeBreaker) -> Came {
+        let ChangeBreaker { of, state, by_hand, .. } = ask.clone();
+        if ask.reason.is_empty() || ask.reason.len() > REASON_LEN_MAX {
+            return Err(Refusal::InvalidField("reason"));
+        }
+        if by_hand && ask.request.is_none() {
+            return Err(Refusal::IdempotencyKeyMissing);
+        }
+        if !by_hand && state == BreakerState::Draining {
+            return Err(Refusal::InvalidField("state"));
+        }
+        match &of {
+            BreakerOf::Outlet(outlet) if outlet.index() >= self.outlets.len() => {
+                return Err(Refusal::OutletNotFound);
+            }
+            BreakerOf::Vendor(vendor) if vendor.is_empty() || vendor.len() > VENDOR_LEN_MAX => {
+                return Err(Refusal::InvalidField("vendor"));
+            }
+            _ => {}
+        }
+        let place = self.breakers.iter().position(|(other, _)| *other == of);
+        let now_is = place.map(|place| &self.breakers[place].1);
+        let before = now_is.map_or(BreakerState::Closed, |breaker| breaker.state);
+        match now_is {
+            Some(breaker) if breaker.by_hand && !by_hand => return Err(Refusal::BreakerByHand),
+            Some(breaker) if breaker.state == state && breaker.by_hand == by_hand => {
+                return Err(Refusal::Unchanged);
+            }
+            None if state == BreakerState::Closed => return Err(Refusal::Unchanged),
+            _ => {}
+        }
+        place.map(|place| self.breakers.remove(place));
+        if state != BreakerState::Closed {
+            let reason = ask.reason.clone();
+            self.breakers.push((of, Breaker { state, by_hand, since_ms: now, reason }));
+        }
+        Ok(Ok(Outcome::BreakerChanged { before }))
+    }
+
+    pub(crate) fn breaker(&self, of: &BreakerOf) -> Option<&Breaker> {
+        self.breakers.iter().find(|(other, _)| other == of).map(|(_, breaker)| breaker)
+    }
+
+    pub(crate) fn breaker_of_vendor(&self, vendor: NameHash) -> Option<&Breaker> {
+        let is_it =
+            |of: &BreakerOf| matches!(of, BreakerOf::Vendor(name) if NameHash::of(name) == vendor);
+        self.breakers.iter().find(|(of, _)| is_it(of)).map(|(_, breaker)| breaker)
+    }
+
+    /// Whether an outlet's own breaker or its vendor's keeps orders away.
+    pub(super) fn is_broken(&self, number: usize) -> bool {
+        let vendor = self.outlets[number].put.vendor;
+        let own = BreakerOf::Outlet(OutletNo(count(number)));
+        self.breaker(&own).or(self.breaker_of_vendor(vendor)).is_some()
+    }
+
+    /// Until when an order's outlet may accept it that does not have the ticket yet.
+    pub(super) fn accepts_until(&self, now: u64, outlet: OutletNo, promised_ms: u64) -> u64 {
+        let Outlet { put, .. } = &self.outlets[outlet.index()];
+        let (accept, ready) = (put.accept_within_ms, put.ready_within_ms);
+        if promised_ms > now + accept + ready { promised_ms - ready } else { now + accept }
+    }
+
     pub(super) fn staff(&mut self, ask: SetStaffing) -> Came {
         if ask.stations == 0 || ask.stations > STATIONS_MAX {
             return Err(Refusal::InvalidField("stations"));
@@ -190,7 +253,7 @@ impl Model {
         by: Option<u64>,
         not_before: u64,
     ) -> Option<u64> {
-        if self.pause_at(now, number).is_some() {
+        if self.pause_at(now, number).is_some() || self.is_broken(number) {
             return None;
         }
         let Outlet { put, kitchen, .. } = &self.outlets[number];
@@ -213,7 +276,7 @@ impl Model {
     }
 
     fn slot(&self, now: u64, number: usize, work: u32, not_before: u64) -> Option<u64> {
-        if self.pause_at(now, number).is_some() {
+        if self.pause_at(now, number).is_some() || self.is_broken(number) {
             return None;
         }
         let Outlet { put, kitchen, .. } = &self.outlets[number];

@@ -26,6 +26,8 @@ wire_enum! {
     TicketStep {
         0 => Send, 1 => Accept, 2 => Reject, 3 => Start, 4 => Ready, 5 => Collect, 6 => Withdraw,
     }
+    BreakerOf { 0 => Outlet(outlet), 1 => Vendor(vendor) }
+    BreakerState { 0 => Closed, 1 => Open, 2 => Draining }
     Party { 0 => User(user), 1 => Outlet(outlet), 2 => Operator }
     Action {
         1 => CreatePayment { order, payable_minor },
@@ -41,8 +43,10 @@ wire_enum! {
 wire_struct! {
     Opening { offsets, hours }
     PutOutlet {
-        id, document, brand, stations, unit_ms, accept_within_ms, ready_within_ms, opening,
+        id, document, brand, vendor, stations, unit_ms, accept_within_ms, ready_within_ms, opening,
     }
+    ChangeBreaker { request, of, state, by_hand, reason }
+    Breaker { state, by_hand, since_ms, reason }
     SetStaffing { request, outlet, stations }
     RecordWalkIns { request, outlet, work }
     Candidate { outlet, travel_ms }

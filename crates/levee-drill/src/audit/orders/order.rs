@@ -122,11 +122,11 @@ impl Order {
         if self.captured { self.payable_minor } else { 0 }
     }
 
-    pub(super) fn lock(&self) -> Option<LockNo> {
+    pub(in crate::audit) fn lock(&self) -> Option<LockNo> {
         if let Held::Lock(lock) = self.held { Some(lock) } else { None }
     }
 
-    pub(super) fn redemption(&self) -> Option<RedemptionNo> {
+    pub(in crate::audit) fn redemption(&self) -> Option<RedemptionNo> {
         if let Held::Redemption(redemption) = self.held { Some(redemption) } else { None }
     }
 
@@ -198,10 +198,10 @@ impl Order {
         }
     }
 
-    pub(super) fn pay(&mut self, now_ms: u64, accept_within_ms: u64) {
+    pub(super) fn pay(&mut self, due: (u64, u64)) {
         self.reached = OrderState::Paid;
         self.version = 1;
-        self.due = (now_ms, now_ms.saturating_add(accept_within_ms));
+        self.due = due;
     }
 
     /// Its ticket comes further. Whoever accepted it has a time to make it, whoever made it a time

@@ -39,10 +39,10 @@ impl Recount {
                 order.captured = true;
                 if order.end.is_some() {
                     order.give_back(payable_minor.saturating_sub(order.asked_minor));
-                } else if order.reached == OrderState::AwaitingPayment {
-                    let outlet = self.outlets.get(order.outlet);
-                    let within_ms = outlet.map_or(0, |outlet| outlet.accept_within_ms);
-                    order.pay(self.now_ms, within_ms);
+                } else if order.reached == OrderState::AwaitingPayment
+                    && let Some(outlet) = self.outlets.get(order.outlet)
+                {
+                    order.pay(outlet.accepts_until(self.now_ms, order.promised_at_ms));
                 }
             }
             PaymentEvent::Created => {

@@ -94,11 +94,9 @@ impl Recount {
             self.notes.check(way.is_none_or(|way| way.travel_ms == offer.travel_ms), || {
                 format!("an offer of outlet {} with another way", offer.outlet)
             });
-            let is_paused =
-                self.outlets.get(offer.outlet).is_some_and(|outlet| outlet.is_paused_at(now_ms));
-            self.notes.check(!is_paused, || {
-                format!("an offer of outlet {}, which is paused", offer.outlet)
-            });
+            if let Some(why) = self.outlets.turns_away(offer.outlet, now_ms) {
+                self.notes.note(format!("an offer of outlet {}, which {why}", offer.outlet));
+            }
         }
         let mut elsewhere = offers;
         if let Some((first, rest)) =

@@ -141,6 +141,7 @@ pub(crate) fn book(market: &Market) -> Book<'_> {
             id: OutletId::new(&outlet.id).expect("an id"),
             document: Vec::new(),
             brand: NameHash::of("heytea"),
+            vendor: NameHash::of("till"),
             stations: 1,
             unit_ms: 60_000,
             accept_within_ms: 1,

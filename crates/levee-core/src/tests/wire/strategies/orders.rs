@@ -77,12 +77,13 @@ fn put() -> impl Strategy<Value = PutOutlet> {
     let offset = offset.prop_map(|(from_ms, minutes)| ZoneOffset { from_ms, minutes });
     let opening = (vec(offset, 0..3), vec(part, 0..3));
     let opening = opening.prop_map(|(offsets, hours)| Opening { offsets, hours });
-    let numbers = (any::<[u32; 2]>(), any::<u16>(), any::<[u64; 2]>());
+    let numbers = (any::<[u32; 3]>(), any::<u16>(), any::<[u64; 2]>());
     (outlet_id(), vec(any::<u8>(), 0..40), numbers, opening).prop_map(
-        |(id, document, ([brand, unit_ms], stations, within_ms), opening)| PutOutlet {
+        |(id, document, ([brand, vendor, unit_ms], stations, within_ms), opening)| PutOutlet {
             id,
             document,
             brand: NameHash(brand),
+            vendor: NameHash(vendor),
             stations,
             unit_ms,
             accept_within_ms: within_ms[0],
@@ -140,6 +141,21 @@ fn step() -> impl Strategy<Value = TicketStep> {
     select(vec![Send, Accept, Reject, Start, Ready, Collect, Withdraw])
 }
 
+fn breaker_of() -> impl Strategy<Value = BreakerOf> {
+    prop_oneof![outlet().prop_map(BreakerOf::Outlet), text().prop_map(BreakerOf::Vendor),]
+}
+
+pub(super) fn breaker_state() -> impl Strategy<Value = BreakerState> {
+    select(vec![BreakerState::Closed, BreakerState::Open, BreakerState::Draining])
+}
+
+fn change_breaker() -> impl Strategy<Value = Command> {
+    let asked = (option::of(request()), breaker_of(), breaker_state(), any::<bool>(), text());
+    asked.prop_map(|(request, of, state, by_hand, reason)| {
+        Command::ChangeBreaker(ChangeBreaker { request, of, state, by_hand, reason })
+    })
+}
+
 /// Commands of outlets and quotes.
 fn outlet_command() -> impl Strategy<Value = Command> {
     let candidate = (outlet(), any::<u32>());
@@ -171,6 +187,7 @@ fn outlet_command() -> impl Strategy<Value = Command> {
             Command::RecordWalkIns(RecordWalkIns { request, outlet, work })
         }),
         quote,
+        change_breaker(),
         (request(), outlet_id(), option::of(any::<u64>()), text()).prop_map(
             |(request, outlet, until_ms, reason)| {
                 Command::PauseOutlet(PauseOutlet { request, outlet, until_ms, reason })
@@ -293,6 +310,7 @@ pub(super) fn outcome(swept: impl Strategy<Value = Swept>) -> impl Strategy<Valu
             Outcome::WalkInsRecorded,
             Outcome::PaymentDisputed,
             Outcome::DisputeSettled,
+            Outcome::BreakerChanged { before: BreakerState::Draining },
         ]),
         (order(), any::<u32>(), held(), times).prop_map(
             |(order, subsidy_minor, held, [promised_at_ms, due_ms])| Outcome::OrderPlaced {
@@ -410,13 +428,19 @@ fn order_view() -> impl Strategy<Value = OrderView> {
     })
 }
 
+fn breaker() -> impl Strategy<Value = Breaker> {
+    (breaker_state(), any::<bool>(), any::<u64>(), text())
+        .prop_map(|(state, by_hand, since_ms, reason)| Breaker { state, by_hand, since_ms, reason })
+}
+
 fn outlet_view() -> impl Strategy<Value = OutletView> {
     let pause = (option::of(any::<u64>()), text());
     let pause = pause.prop_map(|(until_ms, reason)| PauseView { until_ms, reason });
     let numbers = (any::<[u32; 3]>(), any::<u16>(), any::<[u64; 4]>());
     let forms = (option::of(pause), vec(any::<(u64, u64)>(), 0..4));
-    (outlet_id(), vec(any::<u8>(), 0..40), numbers, forms).prop_map(
-        |(id, document, ([number, version, brand], stations, long), (pause, promised))| {
+    let breakers = (option::of(breaker()), option::of(breaker()));
+    (outlet_id(), vec(any::<u8>(), 0..40), numbers, forms, breakers).prop_map(
+        |(id, document, ([number, version, brand], stations, long), (pause, promised), broken)| {
             OutletView {
                 number: OutletNo(number),
                 id,
@@ -428,6 +452,9 @@ fn outlet_view() -> impl Strategy<Value = OutletView> {
                 accept_within_ms: long[1],
                 eta_ms: Some(long[2]).filter(|_| pause.is_none()),
                 pause,
+                breaker: broken.0,
+                vendor_breaker: broken.1,
+                pace_ms: long[3] ^ long[0],
                 unfinished: long[3],
                 promised,
             }
@@ -445,5 +472,6 @@ pub(super) fn answer() -> impl Strategy<Value = Answer> {
         vec(outlet_view(), 0..3).prop_map(Answer::Outlets),
         option::of(vec(any::<u8>(), 0..40)).prop_map(Answer::Document),
         vec(option::of(any::<u64>()), 0..5).prop_map(Answer::Etas),
+        vec((breaker_of(), breaker()), 0..3).prop_map(Answer::Breakers),
     ]
 }
