@@ -1,10 +1,19 @@
 //! What a batch will look at is brought near before its turn comes. Nothing is changed or decided.
 
 use crate::state::State;
-use crate::tables::Order;
+use crate::tables::{Order, prefetch_all};
 use crate::types::{Command, Held, OrderNo, TicketStep};
 
 impl State {
+    /// Begins to bring near what stands beside a command in memory: another thread has written it just
+    /// now. A batch does this before [`Self::prefetch`], for which it is needed.
+    #[inline]
+    pub fn prefetch_body(&self, command: &Command) {
+        if let Command::PlaceOrder(place) = command {
+            prefetch_all(&**place);
+        }
+    }
+
     /// Begins to bring near the index entries that a command will look at. A batch does this some
     /// commands ahead, and [`Self::prefetch_records`] a few commands ahead.
     #[inline]

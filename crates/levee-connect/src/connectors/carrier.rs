@@ -558,8 +558,6 @@ fn engine_pause(tries: u32) -> Duration {
 /// How a call ended, for a breaker. A refusal is an answer, too, unless it asks to be left alone.
 fn ended(called: &Result<Command, Trouble>, took: Duration) -> Ended {
     let after_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-    let retry_after_ms =
-        |problem: &Trouble| u64::try_from(problem.retry_after().as_millis()).unwrap_or(u64::MAX);
     match called {
         Ok(_) | Err(Trouble::Open) => Ended::Answered { after_ms },
         Err(Trouble::Status { status, .. }) if *status < 500 && *status != 429 => {

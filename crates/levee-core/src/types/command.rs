@@ -414,7 +414,16 @@ impl Command {
     /// fingerprint what was asked for.
     fn as_asked(&self) -> Self {
         let none = RequestKey([0; 16]);
-        let mut command = self.clone();
+        let mut command = match self {
+            // Nothing of their lists is looked at, so none is copied.
+            Self::PlaceOrder(place) => {
+                return Self::PlaceOrder(Box::new(PlaceOrder::again(none, place.asked)));
+            }
+            Self::QuoteOrder(quote) => {
+                return Self::QuoteOrder(Box::new(QuoteOrder::again(none, quote.asked)));
+            }
+            other => other.clone(),
+        };
         match &mut command {
             Self::ClaimVoucher(claim) => {
                 claim.request = None;
@@ -432,12 +441,10 @@ impl Command {
             Self::ChangeLimit(change) => change.request = none,
             Self::PauseOutlet(pause) => pause.request = none,
             Self::ResumeOutlet(resume) => resume.request = none,
-            Self::PlaceOrder(place) => **place = PlaceOrder::again(none, place.asked),
             Self::CancelOrder(cancel) => cancel.request = none,
             Self::RefundOrder(refund) => refund.request = none,
             Self::SetStaffing(staffing) => staffing.request = none,
             Self::RecordWalkIns(record) => record.request = none,
-            Self::QuoteOrder(quote) => **quote = QuoteOrder::again(none, quote.asked),
             Self::SettleDispute(settle) => settle.request = none,
             Self::ChangeBreaker(change) => change.request = None,
             Self::ReleaseLock(_)
@@ -446,6 +453,8 @@ impl Command {
             | Self::ResumeService(_)
             | Self::ActivateRules(_)
             | Self::PutOutlet(_)
+            | Self::PlaceOrder(_)
+            | Self::QuoteOrder(_)
             | Self::RecordPayment(_)
             | Self::RecordRefund(_)
             | Self::MoveTicket(_) => {}

@@ -10,8 +10,10 @@ use levee_core::types::{Command, OrderNo, TicketStep, VoucherNo};
 
 use super::keys::ReferenceKind;
 use super::orders::Order;
+use super::outlets::Outlet;
 use super::recount::Recount;
 use super::stream::{Entry, Event};
+use super::tables::Voucher;
 
 /// So many events are looked ahead at a time: enough looks that do not wait for each other, and
 /// few enough that what was brought near is near still when its command's turn comes.
@@ -41,11 +43,12 @@ impl Recount {
                 Command::ClaimVoucher(ask) => {
                     self.campaign(ask.campaign).map_or(0, |found| found.users.glance(entry.names))
                 }
-                Command::RedeemVoucher(ask) => self.glance_campaign(ask.bill.voucher),
-                Command::LockVoucher(ask) => self.glance_campaign(ask.voucher),
-                Command::RevokeVoucher(ask) => self.glance_campaign(ask.voucher),
+                Command::RedeemVoucher(ask) => self.glance_voucher(ask.bill.voucher),
+                Command::LockVoucher(ask) => self.glance_voucher(ask.voucher),
+                Command::RevokeVoucher(ask) => self.glance_voucher(ask.voucher),
                 Command::PlaceOrder(ask) => {
-                    ask.voucher.map_or(0, |voucher| self.glance_campaign(voucher))
+                    ask.voucher.map_or(0, |voucher| self.glance_voucher(voucher))
+                        ^ self.outlets.get(ask.outlet).map_or(0, Outlet::glance)
                 }
                 Command::RecordPayment(ask) => self.glance_order(ask.order),
                 Command::MoveTicket(ask) => self.glance_order(ask.order),
@@ -53,8 +56,15 @@ impl Recount {
             }
     }
 
-    fn glance_campaign(&self, number: VoucherNo) -> u64 {
-        self.vouchers.get(number.0).map_or(0, |voucher| voucher.campaign.into())
+    fn glance_voucher(&self, number: VoucherNo) -> u64 {
+        self.vouchers.get(number.0).map_or(0, Voucher::glance)
+    }
+
+    /// What an order that is paid brings with it.
+    fn glance_around(&self, order: &Order) -> u64 {
+        let voucher = order.voucher().map_or(0, |voucher| self.glance_voucher(voucher));
+        let outlet = self.outlets.get(order.outlet()).map_or(0, Outlet::glance);
+        voucher ^ outlet ^ self.glance_held(order)
     }
 
     /// The lock or redemption that an order's voucher has for it.
@@ -74,10 +84,8 @@ impl Recount {
             Command::LockVoucher(ask) => (ReferenceKind::Lock, ask.voucher),
             Command::RecordPayment(ask) => {
                 let (text, order) = (entry.names.reference, self.orders.get(ask.order.0));
-                let voucher = order.and_then(Order::voucher);
-                return self.references.glance(ReferenceKind::Payment, 0, text)
-                    ^ voucher.map_or(0, |voucher| self.glance_campaign(voucher))
-                    ^ order.map_or(0, |order| self.glance_held(order));
+                let reference = self.references.glance(ReferenceKind::Payment, 0, text);
+                return reference ^ order.map_or(0, |order| self.glance_around(order));
             }
             Command::MoveTicket(ask) if ask.step == TicketStep::Collect => {
                 let order = self.orders.get(ask.order.0);

@@ -64,6 +64,7 @@ pub(super) const PLACE_ORDER: Route = Route {
         Code::OutletNotFound,
         Code::OutletChanged,
         Code::OutletPaused,
+        Code::OutletUnreachable,
         Code::OutletBusy,
         Code::OfferExpired,
         Code::OfferOfAnotherOrder,

@@ -114,6 +114,10 @@ impl Order {
         money ^ given ^ times ^ u64::from(counts ^ trade) ^ u64::from(flags)
     }
 
+    pub(in crate::audit) fn outlet(&self) -> OutletNo {
+        self.outlet
+    }
+
     pub(in crate::audit) fn voucher(&self) -> Option<VoucherNo> {
         self.voucher
     }
