@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use levee_api::port::{CampaignView, Priority};
 use levee_api::vitals::{Histogram, OutsideVitals, Phase, Vitals};
+use levee_pay::Distrust;
 use tokio::time::Instant;
 
 use crate::routes::ROUTES;
@@ -46,6 +47,8 @@ pub(crate) struct Stats {
     pub(crate) connections: Count,
     pub(crate) turned_away: Count,
     pub(crate) forged_codes: Count,
+    /// Notifications of payment providers that were not taken, by reason.
+    distrusted: [Count; Distrust::NAMES.len()],
     read_bytes: Count,
     written_bytes: Count,
 }
@@ -58,6 +61,7 @@ impl Default for Stats {
             connections: Count::default(),
             turned_away: Count::default(),
             forged_codes: Count::default(),
+            distrusted: Default::default(),
             read_bytes: Count::default(),
             written_bytes: Count::default(),
         }
@@ -72,6 +76,10 @@ impl Stats {
     /// Of a request that never came as far as the table.
     pub(crate) fn count_unrouted(&self, status: u16) {
         self.count(ROUTES.len(), status);
+    }
+
+    pub(crate) fn add_distrusted(&self, distrust: Distrust) {
+        self.distrusted[distrust.place()].add(1);
     }
 
     pub(crate) fn add_read(&self, bytes: usize) {
@@ -331,6 +339,12 @@ pub(crate) fn gate(lanes: &[Lane]) -> String {
     ];
     for (name, kind, help, of) in counts {
         text.one(name, kind, help, sum(&|stats| of(stats).get()));
+    }
+    let name = "levee_gate_notifications_refused_total";
+    text.head(name, "counter", "Notifications of payment providers not taken, by reason.");
+    for (place, reason) in Distrust::NAMES.iter().enumerate() {
+        let count = sum(&|stats| stats.distrusted[place].get());
+        text.sample(name, &format!("reason=\"{reason}\""), count);
     }
     text.0
 }

@@ -28,7 +28,7 @@ use std::thread::{self, JoinHandle};
 
 use levee_api::code::Codes;
 use levee_api::port::Submit;
-use levee_api::webhook::WebhookSecret;
+use levee_api::webhook::WebhookSecrets;
 use tokio::runtime::Builder;
 use tokio::sync::watch;
 use tokio::task::LocalSet;
@@ -66,7 +66,7 @@ pub struct OutletsConfig {
     /// Tickets go to `{url}/{vendor}/{outlet_id}/tickets`.
     pub url: String,
     /// Signs them.
-    pub secret: WebhookSecret,
+    pub secret: WebhookSecrets,
 }
 
 /// Connectors at work. They stop when dropped; what is undone then is undone at the next start.

@@ -10,7 +10,7 @@ use hyper::Method;
 use levee_api::outlet::{ItemDocument, OutletDocument};
 use levee_api::port::{OrderView, OutletView};
 use levee_api::types::{Command, MoveTicket, OrderLine, OrderNo, OutletNo, TicketStep};
-use levee_api::webhook::WebhookSecret;
+use levee_api::webhook::WebhookSecrets;
 use serde::Serialize;
 
 use super::OutletsConfig;
@@ -29,7 +29,7 @@ pub(super) struct Target {
     outlet_id: String,
     /// Without the last slash.
     url: String,
-    secret: WebhookSecret,
+    secret: WebhookSecrets,
     vendor: Rc<str>,
     number: OutletNo,
     /// Of the document.

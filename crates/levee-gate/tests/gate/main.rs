@@ -15,6 +15,7 @@ mod live;
 mod metrics;
 mod mutants;
 mod near;
+mod notifications;
 mod orders;
 mod outlets;
 mod payments;

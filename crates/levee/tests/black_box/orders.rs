@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use hyper::Method;
-use levee_api::webhook::{DEV_OUTLETS_SECRET, DEV_PAYMENTS_SECRET, WebhookSecret};
+use levee_api::webhook::{DEV_OUTLETS_SECRET, DEV_PAYMENTS_SECRET, WebhookSecrets};
 use serde_json::{Value, json};
 
 use crate::breakers::Till;
@@ -31,7 +31,7 @@ fn signed(
 ) -> (u16, String) {
     let body = body.to_string();
     let now_s = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs();
-    let secret = WebhookSecret::from_text(secret).expect("a secret");
+    let secret = WebhookSecrets::from_text(secret).expect("a secret");
     let mut head = format!(
         "POST {path} HTTP/1.1\r\nHost: levee\r\nContent-Type: application/json\r\n\
          Levee-Outlet: {outlet}\r\nConnection: close\r\nContent-Length: {}\r\n",

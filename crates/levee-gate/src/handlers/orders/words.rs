@@ -10,7 +10,6 @@ use levee_api::wire::{
 
 use super::cart::line_bodies;
 use crate::call::unexpected;
-use crate::config::Provider;
 use crate::trouble::Trouble;
 use crate::worker::Worker;
 
@@ -78,21 +77,24 @@ pub(super) fn payment_ref(worker: &Worker, view: &OrderView) -> Option<PaymentRe
     // The provider's page is there once it has said that it knows the payment.
     let may_pay =
         matches!(state, PaymentState::Created | PaymentState::Pending | PaymentState::Failed);
-    let pays_at = provider.filter(|_| may_pay && view.trade.is_some());
+    let url = provider.and_then(|(_, url)| url).filter(|_| may_pay && view.trade.is_some());
     Some(PaymentRef {
-        pay_url: pays_at.map(|provider| format!("{}/payments/{id}/pay", provider.url)),
+        pay_url: url.map(|url| format!("{url}/payments/{id}/pay")),
         id,
-        provider: provider.map(|provider| provider.name.clone()),
+        provider: provider.map(|(name, _)| name.to_owned()),
         state: state.name().to_owned(),
     })
 }
 
-/// Where an order is paid: at the provider that has spoken of it, or at the one for new orders.
-fn provider_of<'w>(worker: &'w Worker, view: &OrderView) -> Option<&'w Provider> {
-    let providers = &worker.hub.config.signers.providers;
+/// Where an order is paid: at the provider that has spoken of it, or at the one for new orders. Its
+/// name and, if pages for payments are known there, its address.
+fn provider_of<'w>(worker: &'w Worker, view: &OrderView) -> Option<(&'w str, Option<&'w str>)> {
+    let signers = &worker.hub.config.signers;
+    let with_pages = signers.providers.iter().map(|one| (one.name.as_str(), Some(&*one.url)));
+    let mut all = with_pages.chain(signers.wires.iter().map(|wire| (wire.name.as_str(), None)));
     match view.trade {
-        Some((name, _)) => providers.iter().find(|provider| NameHash::of(&provider.name) == name),
-        None => providers.first(),
+        Some((name, _)) => all.find(|(known, _)| NameHash::of(known) == name),
+        None => all.next().filter(|(_, url)| url.is_some()),
     }
 }
 
