@@ -3,6 +3,7 @@
 //! The audit imports this module and nothing else of the crate: two counts that share types but no
 //! handlers must agree.
 
+mod actions;
 mod batch;
 mod breakers;
 mod codec;
@@ -18,6 +19,7 @@ mod outlets;
 mod quotes;
 mod terms;
 
+pub use actions::*;
 pub use batch::{BatchReader, put_batch_start, put_entry};
 pub use breakers::*;
 pub use codec::{CODEC_VERSION, DecodeError, Reader, Wire};
