@@ -1,13 +1,13 @@
 //! The scaler, asked by Google's gRPC in Python what KEDA asks: the same wire, none of our code.
 
 use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use crate::process;
+use crate::{process, python};
 
 /// The packages, with their versions.
 const PACKAGES: &str = "peers/keda/requirements.txt";
@@ -15,9 +15,7 @@ const SCRIPT: &str = "peers/keda/ask.py";
 const PROTO_FOLDER: &str = "deploy/keda";
 const PROTO: &str = "deploy/keda/externalscaler.proto";
 
-/// A Python of our own, made anew when [`PACKAGES`] changes.
-const VENV: &str = "target/keda/venv";
-const MADE_OF: &str = "target/keda/made-of";
+const PYTHON_FOLDER: &str = "target/keda";
 const STUBS: &str = "target/keda/stubs";
 
 /// How long a server may take to end when asked to.
@@ -25,7 +23,9 @@ const STOP_LIMIT: Duration = Duration::from_secs(20);
 
 /// Asks; `false` where Python or its packages are not to be had.
 pub(crate) fn run(root: &Path) -> Result<bool> {
-    let Some(python) = python(root)? else { return Ok(false) };
+    let Some(python) = python::with_packages(root, PACKAGES, PYTHON_FOLDER)? else {
+        return Ok(false);
+    };
     std::fs::create_dir_all(root.join(STUBS)).context("cannot make the folder for stubs")?;
     process::check(process::command(root, &python).args([
         "-m",
@@ -58,26 +58,6 @@ pub(crate) fn run(root: &Path) -> Result<bool> {
     server.terminate()?;
     example.close()?;
     Ok(true)
-}
-
-/// The Python with the packages.
-fn python(root: &Path) -> Result<Option<PathBuf>> {
-    let python = root.join(VENV).join("bin/python");
-    let packages = std::fs::read_to_string(root.join(PACKAGES)).context("read the packages")?;
-    let made_of = std::fs::read_to_string(root.join(MADE_OF)).unwrap_or_default();
-    if made_of == packages && process::succeeds(process::command(root, &python).arg("--version")) {
-        return Ok(Some(python));
-    }
-    let venv = ["-m", "venv", "--clear", VENV];
-    if !process::succeeds(process::command(root, "python3").args(venv)) {
-        return Ok(None);
-    }
-    let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", PACKAGES];
-    if process::check(process::command(root, &python).args(pip)).is_err() {
-        return Ok(None);
-    }
-    std::fs::write(root.join(MADE_OF), packages).context("cannot note the packages")?;
-    Ok(Some(python))
 }
 
 /// A process that says where its scaler listens. Ended when dropped.

@@ -10,9 +10,11 @@ mod markdown;
 mod peers;
 mod process;
 mod promtool;
+mod python;
 mod readme;
 mod repo;
 mod rust_text;
+mod sdk;
 mod test;
 mod tidy;
 mod tools;
@@ -27,6 +29,7 @@ pub(crate) const COMMANDS: &[(&str, &str)] = &[
     ("readme", "runs the marked commands of README.md against a freshly built server"),
     ("rules", "Prometheus' checks and tests of the alert rules in deploy/prometheus"),
     ("keda", "asks the scaler what KEDA asks, with a client in Python"),
+    ("sdk", "payments and webhooks beside the providers' own libraries, in Node and Python"),
     ("peers", "Levee beside Redis, nginx and axum on this machine; `--help` says more"),
     ("help", "this text"),
 ];
@@ -39,6 +42,7 @@ fn main() -> ExitCode {
         "readme" => readme::run().map(|()| ExitCode::SUCCESS),
         "rules" => test::alone(test::alert_rules),
         "keda" => test::alone(test::keda_questions),
+        "sdk" => test::alone(test::libraries),
         "peers" => peers::run(std::env::args().skip(2)).map(|()| ExitCode::SUCCESS),
         "help" | "--help" | "-h" => {
             println!("{}", usage());

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use anyhow::{Result, bail};
 
-use crate::{keda, process, promtool, readme, repo, tidy, tools};
+use crate::{keda, process, promtool, readme, repo, sdk, tidy, tools};
 
 /// How a step went, other than by failing.
 pub(crate) enum Done {
@@ -28,6 +28,7 @@ const STEPS: &[(&str, Step)] = &[
     ("sanitizer", sanitizer),
     ("doc tests", doc_tests),
     ("KEDA's questions", keda_questions),
+    ("providers' libraries", libraries),
     ("README", |_| readme::run().map(|()| Done::Passed)),
 ];
 
@@ -144,6 +145,16 @@ pub(crate) fn keda_questions(root: &Path) -> Result<Done> {
     Ok(Done::Skipped(
         "python3 with venv, or grpcio from PyPI, is missing; on Debian: `sudo apt-get install -y \
          python3-venv`, and a network",
+    ))
+}
+
+pub(crate) fn libraries(root: &Path) -> Result<Done> {
+    if sdk::run(root)? {
+        return Ok(Done::Passed);
+    }
+    Ok(Done::Skipped(
+        "node 20 with npm, python3 with venv, or their packages from npm and PyPI are missing; on \
+         Debian: `sudo apt-get install -y nodejs npm python3-venv`, and a network",
     ))
 }
 

@@ -6,6 +6,7 @@ mod pos;
 
 use levee_core::types::{
     ACCEPT_WITHIN_MS_MAX, DOCUMENT_LEN_MAX, NameHash, OutletId, PutOutlet, STATIONS_MAX,
+    VENDOR_LEN_MAX,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -22,9 +23,6 @@ pub const MENU_MAX: usize = 200;
 
 /// Longest price of one item in minor units: far more than any drink costs.
 pub const PRICE_MINOR_MAX: u32 = 100_000_000;
-
-/// Longest name of a vendor, in bytes.
-const VENDOR_LEN_MAX: usize = 64;
 
 /// No outlet has this id.
 const RESERVED_ID: &str = "import";
@@ -204,6 +202,7 @@ pub fn compile(id: &OutletId, document: OutletDocument) -> Result<PutOutlet, Mal
     Ok(PutOutlet {
         id: id.clone(),
         brand: NameHash::of(document.brand.as_str()),
+        vendor: NameHash::of(document.vendor.as_str()),
         stations: document.stations,
         // Thousandths of a minute.
         unit_ms: document.minutes_per_unit.thousandths() * 60,

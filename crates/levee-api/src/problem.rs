@@ -80,6 +80,7 @@ codes! {
     HeldByOrder "held_by_order" 409 "An order holds this: it goes with the order alone.";
     OutletLimitReached "outlet_limit_reached" 409 "The installation holds as many outlets as it may.";
     OutletPaused "outlet_paused" 409 "The outlet takes no orders now.";
+    OutletUnreachable "outlet_unreachable" 409 "The outlet's system cannot be reached now, or takes no new orders: ask for a quote at others.";
     OrderStateConflict "order_state_conflict" 409 "The order's state does not allow this.";
     TradeConflict "trade_conflict" 409 "The order's payment has another trade number.";
     PriceChanged "price_changed" 409 "The items cost something else by now: show the user the new price.";
@@ -87,6 +88,7 @@ codes! {
     NoOffers "no_offers" 409 "No outlet of the quote can make it within the time that is promised ahead.";
     OfferExpired "offer_expired" 409 "The offer is no longer held, or was taken.";
     OfferOfAnotherOrder "offer_of_another_order" 409 "The offer is for another outlet or other items.";
+    OutletChanged "outlet_changed" 409 "The outlet's document has changed while the request was under way: send it again.";
     TicketVersionConflict "ticket_version_conflict" 409 "The ticket has another version by now.";
     RefundTooLarge "refund_too_large" 409 "This is more than was paid and is not being given back already.";
     Unchanged "unchanged" 409 "It is so already: there was nothing to change.";
@@ -140,6 +142,7 @@ impl From<Refusal> for Code {
             Refusal::OutletNotFound => Self::OutletNotFound,
             Refusal::OutletLimitReached => Self::OutletLimitReached,
             Refusal::OutletPaused => Self::OutletPaused,
+            Refusal::OutletUnreachable => Self::OutletUnreachable,
             Refusal::OrderNotFound => Self::OrderNotFound,
             Refusal::OrderOfAnotherUser => Self::OrderOfAnotherUser,
             Refusal::OrderOfAnotherOutlet => Self::OrderOfAnotherOutlet,
@@ -150,12 +153,15 @@ impl From<Refusal> for Code {
             Refusal::NoOffers => Self::NoOffers,
             Refusal::OfferExpired => Self::OfferExpired,
             Refusal::OfferOfAnotherOrder => Self::OfferOfAnotherOrder,
+            Refusal::OutletChanged => Self::OutletChanged,
             Refusal::TicketVersionConflict => Self::TicketVersionConflict,
             Refusal::RefundTooLarge => Self::RefundTooLarge,
             Refusal::RefundNotFound => Self::RefundNotFound,
             Refusal::Unchanged => Self::Unchanged,
             // Only the engine gives commands that are refused so.
-            Refusal::RulesUnknown | Refusal::LevelByHand => Self::InternalError,
+            Refusal::RulesUnknown | Refusal::LevelByHand | Refusal::BreakerByHand => {
+                Self::InternalError
+            }
         }
     }
 }

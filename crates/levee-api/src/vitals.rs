@@ -128,6 +128,35 @@ pub struct Vitals {
     pub queue_delay: [Histogram; Priority::COUNT],
     /// Write and sync of one record.
     pub sync_time: Histogram,
+    /// What connectors do outside.
+    pub outside: OutsideVitals,
+}
+
+/// What connectors count: calls to outlets' systems and to payment providers.
+#[derive(Debug, Default)]
+pub struct OutsideVitals {
+    /// Actions that are under way now.
+    pub under_way: AtomicU64,
+    /// Tickets that wait for a breaker to close.
+    pub parked: AtomicU64,
+    /// Outlets' breakers that are open now, and vendors'.
+    pub outlets_open: AtomicU64,
+    /// See [`Self::outlets_open`].
+    pub vendors_open: AtomicU64,
+    /// How often a breaker opened by itself.
+    pub opened: AtomicU64,
+    /// Calls to outlets' systems that were answered, and those that failed.
+    pub tickets_answered: AtomicU64,
+    /// See [`Self::tickets_answered`].
+    pub tickets_failed: AtomicU64,
+    /// Of all of these, those that were repeats.
+    pub tickets_repeated: AtomicU64,
+    /// Calls to payment providers that were answered, and those that failed.
+    pub payments_answered: AtomicU64,
+    /// See [`Self::payments_answered`].
+    pub payments_failed: AtomicU64,
+    /// From a ticket's first try on: how long until its outlet's system had it, by the machine's clock.
+    pub ticket_delay: Histogram,
 }
 
 impl Vitals {
@@ -198,7 +227,21 @@ impl Vitals {
             oldest_us,
             queue_delay,
             sync_time,
+            outside,
         } = self;
+        let OutsideVitals {
+            under_way,
+            parked,
+            outlets_open,
+            vendors_open,
+            opened,
+            tickets_answered,
+            tickets_failed,
+            tickets_repeated,
+            payments_answered,
+            payments_failed,
+            ticket_delay,
+        } = outside;
         let mut cells = vec![
             phase,
             replayed,
@@ -221,11 +264,21 @@ impl Vitals {
             records,
             journal_bytes,
             room_bytes,
+            under_way,
+            parked,
+            outlets_open,
+            vendors_open,
+            opened,
+            tickets_answered,
+            tickets_failed,
+            tickets_repeated,
+            payments_answered,
+            payments_failed,
         ];
         cells.extend(waiting);
         cells.extend(expired);
         cells.extend(oldest_us);
-        for Histogram { buckets, sum_us } in queue_delay.iter().chain([sync_time]) {
+        for Histogram { buckets, sum_us } in queue_delay.iter().chain([sync_time, ticket_delay]) {
             cells.extend(buckets);
             cells.push(sum_us);
         }

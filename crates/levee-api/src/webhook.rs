@@ -6,6 +6,9 @@
 //! `v1,<base64>` with spaces between them, so that a sender can change its secret. Signed is
 //! `id.timestamp.body` with HMAC-SHA256, the body byte by byte as it travels.
 //!
+//! While a secret changes both sides know two: a sender signs with all that it has, and a receiver
+//! takes what any of its own has signed, so neither has to change in the same moment as the other.
+//!
 //! What must not live here: clocks (the caller says what time it is), and memory of ids: whether a
 //! message was seen before is for whoever handles it.
 
@@ -42,8 +45,11 @@ pub const DEV_OUTLETS_SECRET: &str = "whsec_bGV2ZWUgZGV2IG91dGxldHMgc2VjcmV0";
 /// The well-known secret of the payment provider, for trying things out.
 pub const DEV_PAYMENTS_SECRET: &str = "whsec_bGV2ZWUgZGV2IHBheW1lbnQgc2VjcmV0";
 
-/// Most signatures that are looked at: each costs a hash, and a change of secrets needs two.
+/// Most signatures that are looked at, and a change of secrets needs two.
 const SIGNATURES_MAX: usize = 8;
+
+/// Most secrets at once: each costs a hash, and a change needs two.
+pub const SECRETS_MAX: usize = 4;
 
 /// What texts of secrets begin with.
 pub(crate) const PREFIX: &str = "whsec_";
@@ -52,7 +58,9 @@ const MAC_LEN: usize = 32;
 
 /// What a secret must be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a webhook secret is whsec_ and the base64 of 24 to 64 bytes")]
+#[error(
+    "webhook secrets are whsec_ and the base64 of 24 to 64 bytes, one or up to four with spaces"
+)]
 pub struct SecretError;
 
 /// Why a message is not taken for its sender's.
@@ -72,51 +80,58 @@ pub enum WebhookError {
     Mismatch,
 }
 
-/// A secret that two sides share, with its HMAC state ready.
+/// What two sides share: one secret or, while it changes, several, with their HMAC states ready.
 #[derive(Clone)]
-pub struct WebhookSecret(Hmac<Sha256>);
+pub struct WebhookSecrets(Vec<Hmac<Sha256>>);
 
-impl fmt::Debug for WebhookSecret {
-    /// Never shows the secret.
+impl fmt::Debug for WebhookSecrets {
+    /// Never shows a secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("WebhookSecret").finish_non_exhaustive()
+        f.debug_struct("WebhookSecrets").field("count", &self.0.len()).finish_non_exhaustive()
     }
 }
 
-impl WebhookSecret {
-    /// From the text that people copy: `whsec_` and the key in base64.
+impl WebhookSecrets {
+    /// From the text that people copy: `whsec_` and the key in base64. Several have a space between
+    /// them, [`SECRETS_MAX`] at most.
     ///
     /// # Errors
-    /// It is no such text, or the key is shorter or longer than [`SECRET_LEN`].
+    /// It is no such text, or a key is shorter or longer than [`SECRET_LEN`].
     pub fn from_text(text: &str) -> Result<Self, SecretError> {
-        let encoded = text.strip_prefix(PREFIX).ok_or(SecretError)?;
-        Self::from_bytes(&STANDARD.decode(encoded).map_err(|_| SecretError)?)
+        let state = |one: &str| {
+            let encoded = one.strip_prefix(PREFIX).ok_or(SecretError)?;
+            state(&STANDARD.decode(encoded).map_err(|_| SecretError)?)
+        };
+        let states =
+            text.split(' ').take(SECRETS_MAX + 1).map(state).collect::<Result<Vec<_>, _>>()?;
+        if states.len() > SECRETS_MAX { Err(SecretError) } else { Ok(Self(states)) }
     }
 
-    /// From the key's own bytes.
+    /// One, from the key's own bytes.
     ///
     /// # Errors
     /// The key is shorter or longer than [`SECRET_LEN`].
     pub fn from_bytes(key: &[u8]) -> Result<Self, SecretError> {
-        if !SECRET_LEN.contains(&key.len()) {
-            return Err(SecretError);
-        }
-        Ok(Self(Hmac::new_from_slice(key).expect("HMAC takes keys of any length")))
+        Ok(Self(vec![state(key)?]))
     }
 
-    fn mac(&self, id: &str, timestamp: &str, body: &[u8]) -> Hmac<Sha256> {
-        let mut mac = self.0.clone();
-        for part in [id.as_bytes(), b".", timestamp.as_bytes(), b".", body] {
-            mac.update(part);
+    /// The signed message under each secret.
+    fn macs(&self, id: &str, timestamp: &str, body: &[u8]) -> Vec<Hmac<Sha256>> {
+        let mut macs = self.0.clone();
+        for mac in &mut macs {
+            for part in [id.as_bytes(), b".", timestamp.as_bytes(), b".", body] {
+                mac.update(part);
+            }
         }
-        mac
+        macs
     }
 
-    /// One signature, as it stands in the header.
+    /// One signature for each secret, as they stand in the header.
     #[must_use]
     pub fn sign(&self, id: &str, timestamp_s: u64, body: &[u8]) -> String {
-        let mac = self.mac(id, &timestamp_s.to_string(), body).finalize().into_bytes();
-        format!("{VERSION}{}", STANDARD.encode(mac))
+        let macs = self.macs(id, &timestamp_s.to_string(), body).into_iter();
+        let one = |mac: Hmac<Sha256>| STANDARD.encode(mac.finalize().into_bytes());
+        macs.map(|mac| format!("{VERSION}{}", one(mac))).collect::<Vec<_>>().join(" ")
     }
 
     /// The three headers of a message that is sent now.
@@ -127,8 +142,8 @@ impl WebhookSecret {
     #[must_use]
     pub fn headers(&self, id: &str, now_s: u64, body: &[u8]) -> [(&'static str, String); 3] {
         assert!(is_id(id), "{id:?} is no id of a webhook");
-        let signature = self.sign(id, now_s, body);
-        [(ID, id.to_owned()), (TIMESTAMP, now_s.to_string()), (SIGNATURE, signature)]
+        let signatures = self.sign(id, now_s, body);
+        [(ID, id.to_owned()), (TIMESTAMP, now_s.to_string()), (SIGNATURE, signatures)]
     }
 
     /// Checks a message as it was received and returns its id. `now_s` is the receiver's time in
@@ -155,15 +170,23 @@ impl WebhookSecret {
         if sent_s.abs_diff(now_s) > window_s {
             return Err(WebhookError::OutsideWindow);
         }
-        let mac = self.mac(id, timestamp, body);
-        let ours = signatures.split(' ').filter_map(|one| one.strip_prefix(VERSION));
-        let genuine = ours.take(SIGNATURES_MAX).any(|encoded| {
+        let macs = self.macs(id, timestamp, body);
+        let signatures = signatures.split(' ').filter_map(|one| one.strip_prefix(VERSION));
+        let genuine = signatures.take(SIGNATURES_MAX).any(|encoded| {
             let mut bytes = [0; MAC_LEN];
             let len = STANDARD.decode_slice(encoded, &mut bytes);
-            len == Ok(MAC_LEN) && mac.clone().verify_slice(&bytes).is_ok()
+            let is_same = |mac: &Hmac<Sha256>| mac.clone().verify_slice(&bytes).is_ok();
+            len == Ok(MAC_LEN) && macs.iter().any(is_same)
         });
         if genuine { Ok(id) } else { Err(WebhookError::Mismatch) }
     }
+}
+
+fn state(key: &[u8]) -> Result<Hmac<Sha256>, SecretError> {
+    if !SECRET_LEN.contains(&key.len()) {
+        return Err(SecretError);
+    }
+    Ok(Hmac::new_from_slice(key).expect("HMAC takes keys of any length"))
 }
 
 /// The one value of a header. Two would let this check and a later reader see different ones.
@@ -200,8 +223,8 @@ mod tests {
     const GENUINE: &str = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=";
     const OTHER: &str = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OA=";
 
-    fn secret() -> WebhookSecret {
-        WebhookSecret::from_text(SECRET).expect("a secret")
+    fn secret() -> WebhookSecrets {
+        WebhookSecrets::from_text(SECRET).expect("a secret")
     }
 
     /// Headers as lines of `name: value`; a name alone takes the genuine value.
@@ -289,9 +312,46 @@ mod tests {
         }
         assert_eq!(verify(br#"{"test":2432232314}"#, SENT_S), Err(WebhookError::Mismatch));
         assert_eq!(verify(b"", SENT_S), Err(WebhookError::Mismatch));
-        let other = WebhookSecret::from_bytes(&[7; 32]).expect("a secret");
+        let other = WebhookSecrets::from_bytes(&[7; 32]).expect("a secret");
         let mismatch = Err(WebhookError::Mismatch);
         assert_eq!(other.verify(&headers, BODY, SENT_S, REPLAY_WINDOW_S), mismatch);
+    }
+
+    #[test]
+    fn while_secrets_change_all_sign_and_any_is_taken() {
+        let next = format!("whsec_{}", STANDARD.encode([7; 32]));
+        let third = format!("whsec_{}", STANDARD.encode([8; 32]));
+        let known = |texts: &[&str]| WebhookSecrets::from_text(&texts.join(" ")).expect("secrets");
+        let both = known(&[SECRET, &next]);
+        let signed = both.sign(MESSAGE, SENT_S, BODY);
+        assert_eq!(signed.split(' ').next(), Some(GENUINE));
+        assert_eq!(signed.split(' ').count(), 2);
+        for (signs, takes, expected) in [
+            (&both, known(&[SECRET]), Ok(MESSAGE)),
+            (&both, known(&[&next]), Ok(MESSAGE)),
+            (&both, known(&[&third, &next]), Ok(MESSAGE)),
+            (&known(&[SECRET]), known(&[&next, SECRET]), Ok(MESSAGE)),
+            (&known(&[&next]), known(&[&next, SECRET]), Ok(MESSAGE)),
+            (&both, known(&[&third]), Err(WebhookError::Mismatch)),
+            (&known(&[&third]), both.clone(), Err(WebhookError::Mismatch)),
+        ] {
+            let mut headers = HeaderMap::new();
+            for (name, value) in signs.headers(MESSAGE, SENT_S, BODY) {
+                headers.insert(name, HeaderValue::from_str(&value).expect("a value"));
+            }
+            assert_eq!(takes.verify(&headers, BODY, SENT_S, REPLAY_WINDOW_S), expected);
+        }
+        for (texts, good) in [
+            ([SECRET; 4].join(" "), true),
+            ([SECRET; 5].join(" "), false),
+            (format!("{SECRET}  {next}"), false),
+            (format!(" {SECRET}"), false),
+            (format!("{SECRET} "), false),
+            (format!("{SECRET},{next}"), false),
+            (format!("{SECRET} {}", &next[6..]), false),
+        ] {
+            assert_eq!(WebhookSecrets::from_text(&texts).is_ok(), good, "{texts}");
+        }
     }
 
     #[test]
@@ -306,13 +366,13 @@ mod tests {
             (format!("whsec_{}", STANDARD.encode([1; 64])), true),
             (format!("whsec_{}", STANDARD.encode([1; 65])), false),
         ] {
-            assert_eq!(WebhookSecret::from_text(&text).is_ok(), good, "{text}");
+            assert_eq!(WebhookSecrets::from_text(&text).is_ok(), good, "{text}");
         }
         for dev in [DEV_OUTLETS_SECRET, DEV_PAYMENTS_SECRET] {
-            WebhookSecret::from_text(dev).expect("a secret");
+            WebhookSecrets::from_text(dev).expect("a secret");
         }
         assert!(!format!("{:?}", secret()).contains("MfKQ"));
-        let same = WebhookSecret::from_bytes(&STANDARD.decode(&SECRET[6..]).expect("base64"));
+        let same = WebhookSecrets::from_bytes(&STANDARD.decode(&SECRET[6..]).expect("base64"));
         assert_eq!(same.expect("a secret").sign(MESSAGE, SENT_S, BODY), GENUINE);
     }
 }

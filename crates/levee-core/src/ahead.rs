@@ -1,9 +1,19 @@
 //! What a batch will look at is brought near before its turn comes. Nothing is changed or decided.
 
 use crate::state::State;
-use crate::types::{Command, Held};
+use crate::tables::{Order, prefetch_all};
+use crate::types::{Command, Held, OrderNo, TicketStep};
 
 impl State {
+    /// Begins to bring near what stands beside a command in memory: another thread has written it just
+    /// now. A batch does this before [`Self::prefetch`], for which it is needed.
+    #[inline]
+    pub fn prefetch_body(&self, command: &Command) {
+        if let Command::PlaceOrder(place) = command {
+            prefetch_all(&**place);
+        }
+    }
+
     /// Begins to bring near the index entries that a command will look at. A batch does this some
     /// commands ahead, and [`Self::prefetch_records`] a few commands ahead.
     #[inline]
@@ -25,12 +35,22 @@ impl State {
                 self.outlets.prefetch(place.outlet);
             }
             Command::MoveTicket(step) => {
-                self.orders.rows.prefetch(step.order.0);
-                self.outlets.prefetch(step.outlet);
+                self.prefetch_order(step.order);
+                match step.step {
+                    TicketStep::Send | TicketStep::Accept => {}
+                    TicketStep::Collect => self.orders.lists.prefetch_open(step.outlet),
+                    _ => self.outlets.prefetch(step.outlet),
+                }
             }
-            Command::RecordPayment(record) => self.orders.rows.prefetch(record.order.0),
+            Command::RecordPayment(record) => self.prefetch_order(record.order),
             _ => {}
         }
+    }
+
+    #[inline]
+    fn prefetch_order(&self, number: OrderNo) {
+        self.orders.rows.prefetch(number.0);
+        self.orders.lists.prefetch_undone(number);
     }
 
     /// Begins to bring near the records that a command will look at, as far as the index shows them.
@@ -42,7 +62,10 @@ impl State {
             }
             Command::RedeemVoucher(redeem) => self.requests.prefetch_row(redeem.request.0),
             Command::LockVoucher(lock) => self.requests.prefetch_row(lock.request.0),
-            Command::PlaceOrder(place) => self.requests.prefetch_row(place.request.0),
+            Command::PlaceOrder(place) => {
+                self.requests.prefetch_row(place.request.0);
+                self.outlets.prefetch_promised(place.outlet);
+            }
             Command::RecordPayment(record) => {
                 // A success uses the voucher, and its outlet has a time to accept.
                 if let Some(order) = self.orders.get(record.order) {
@@ -50,9 +73,22 @@ impl State {
                     if let Held::Lock(lock) = order.holder() {
                         self.locks.prefetch(lock.0);
                     }
-                    self.outlets.prefetch(order.outlet);
+                    self.outlets.rows.prefetch(order.outlet.0);
+                    self.orders.lists.prefetch_open(order.outlet);
                 }
             }
+            Command::MoveTicket(step) => match step.step {
+                TicketStep::Send | TicketStep::Accept => {}
+                // What is collected may settle.
+                TicketStep::Collect => {
+                    let order = self.orders.get(step.order);
+                    if let Some(Held::Redemption(used)) = order.map(Order::holder) {
+                        self.redemptions.prefetch(used.0);
+                    }
+                    self.orders.lists.prefetch_open_list(step.outlet);
+                }
+                _ => self.outlets.prefetch_promised(step.outlet),
+            },
             _ => {}
         }
     }

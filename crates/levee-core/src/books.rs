@@ -1,14 +1,16 @@
 //! Outlets and orders with all that follows from their records: by name, by time, by outlet, and
 //! what is still to be done outside. None of that is in snapshots; it is made anew from the records.
 
-use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::string::String;
 use alloc::vec::Vec;
 
+use crate::lists::Lists;
 use crate::pacing::{Kitchen, Ticket};
 use crate::tables::{Order, Outlet, Quote, Store, Table, Texts, UserIndex, prefetch};
 use crate::types::{
-    Action, OrderEnd, OrderNo, OrderState, OutletId, OutletNo, PaymentState, QuoteNo, UserKey,
+    Action, Breaker, BreakerOf, NameHash, OrderEnd, OrderNo, OrderState, OutletId, OutletNo,
+    PaymentState, QuoteNo, UserKey,
 };
 
 /// Outlets by number and by name.
@@ -21,6 +23,10 @@ pub(crate) struct OutletBook {
     kitchens: Vec<Kitchen>,
     /// In the order in which their documents were put.
     put: BTreeSet<(u64, OutletNo)>,
+    /// Those whose own breakers are not closed.
+    broken: BTreeSet<OutletNo>,
+    /// Vendors' breakers that are not closed.
+    pub(crate) vendors: BTreeMap<NameHash, (String, Breaker)>,
     /// Paused ones by the time at which that ends, where it ends by itself.
     paused: BTreeSet<(u64, OutletNo)>,
 }
@@ -29,7 +35,8 @@ impl OutletBook {
     pub(crate) fn new(rows: u8, texts: u8) -> Self {
         let (by_id, put, paused) = (BTreeMap::new(), BTreeSet::new(), BTreeSet::new());
         let (rows, texts) = (Table::new(rows), Texts::new(texts));
-        Self { rows, texts, by_id, kitchens: Vec::new(), put, paused }
+        let (broken, vendors, kitchens) = (BTreeSet::new(), BTreeMap::new(), Vec::new());
+        Self { rows, texts, by_id, kitchens, put, broken, vendors, paused }
     }
 
     pub(crate) fn number(&self, id: &OutletId) -> Option<OutletNo> {
@@ -58,7 +65,16 @@ impl OutletBook {
     #[inline]
     pub(crate) fn prefetch(&self, number: OutletNo) {
         self.rows.prefetch(number.0);
-        self.kitchens.get(number.index()).inspect(|kitchen| prefetch(*kitchen));
+        self.kitchens.get(number.index()).inspect(|kitchen| {
+            prefetch(*kitchen);
+            kitchen.prefetch_end();
+        });
+    }
+
+    /// Begins to bring near what a kitchen has promised, once the kitchen is there.
+    #[inline]
+    pub(crate) fn prefetch_promised(&self, number: OutletNo) {
+        self.kitchens.get(number.index()).inspect(|kitchen| kitchen.prefetch_promised());
     }
 
     /// Changes a kitchen, and what the record has of it.
@@ -86,6 +102,55 @@ impl OutletBook {
         after.map(|ends_ms| self.paused.insert((ends_ms, number)));
     }
 
+    /// A breaker, unless it is closed.
+    pub(crate) fn breaker(&self, of: &BreakerOf) -> Option<Breaker> {
+        match of {
+            BreakerOf::Outlet(number) => self.get(*number)?.breaker(&self.texts),
+            BreakerOf::Vendor(vendor) => self.breaker_of_vendor(NameHash::of(vendor)),
+        }
+    }
+
+    /// A vendor's, unless it is closed.
+    pub(crate) fn breaker_of_vendor(&self, vendor: NameHash) -> Option<Breaker> {
+        self.vendors.get(&vendor).map(|(_, breaker)| breaker.clone())
+    }
+
+    /// Whether neither its own breaker nor its vendor's keeps orders away.
+    pub(crate) fn is_reachable(&self, outlet: &Outlet) -> bool {
+        !outlet.is_broken() && !self.vendors.contains_key(&outlet.vendor())
+    }
+
+    /// `None` closes it.
+    pub(crate) fn set_breaker(
+        &mut self,
+        of: &BreakerOf,
+        breaker: Option<Breaker>,
+        store: &mut Store,
+    ) {
+        match (of, breaker) {
+            (BreakerOf::Outlet(number), breaker) => {
+                let row = &mut self.rows[number.index()];
+                row.set_breaker(breaker.as_ref(), &mut self.texts, store);
+                match breaker {
+                    Some(_) => self.broken.insert(*number),
+                    None => self.broken.remove(number),
+                };
+            }
+            (BreakerOf::Vendor(vendor), Some(breaker)) => {
+                self.vendors.insert(NameHash::of(vendor), (vendor.clone(), breaker));
+            }
+            (BreakerOf::Vendor(vendor), None) => {
+                self.vendors.remove(&NameHash::of(vendor));
+            }
+        }
+    }
+
+    /// Outlets whose own breakers are not closed, after this one, by number.
+    pub(crate) fn broken_after(&self, after: Option<OutletNo>) -> impl Iterator<Item = OutletNo> {
+        let first = after.map_or(0, |after| after.0.saturating_add(1));
+        self.broken.range(OutletNo(first)..).copied()
+    }
+
     /// Those whose documents were put after `seq`, in that order.
     pub(crate) fn put_after(&self, seq: u64) -> impl Iterator<Item = OutletNo> {
         self.put.range((seq.saturating_add(1), OutletNo(0))..).map(|(_, number)| *number)
@@ -103,6 +168,7 @@ impl OutletBook {
             self.put.insert((outlet.put_seq, number));
             self.kitchens.push(Kitchen::restored(&outlet.learned));
             outlet.pause_ends_ms().map(|ends_ms| self.paused.insert((ends_ms, number)));
+            outlet.is_broken().then(|| self.broken.insert(number));
         }
         for (outlet, ticket) in promised {
             self.kitchens[outlet.index()].restore_promise(ticket);
@@ -177,40 +243,17 @@ impl QuoteBook {
     }
 }
 
-/// Orders by number, user, time and outlet.
+/// Orders by number and user, and in lists.
 #[derive(Debug)]
 pub(crate) struct OrderBook {
     pub(crate) rows: Table<Order>,
     users: UserIndex,
-    /// Those that await something, by the time at which they expire without it.
-    due: BTreeSet<(u64, OrderNo)>,
-    /// Those that an outlet has to make.
-    open: BTreeSet<(OutletNo, OrderNo)>,
-    /// Those for which something is to be done outside, in the order in which that changed last.
-    undone: BTreeSet<(u64, OrderNo)>,
-    /// Counts such changes. Anew after a restart, as do those who ask.
-    changes: u64,
-    /// The change of each.
-    changed: Changes,
-    /// Those for which somebody is to be compensated.
-    owed: BTreeSet<OrderNo>,
-    /// Those that an outlet has from another one.
-    moved: BTreeSet<(OutletNo, OrderNo)>,
+    pub(crate) lists: Lists,
 }
 
 impl OrderBook {
     pub(crate) fn new(rows: u8) -> Self {
-        Self {
-            rows: Table::new(rows),
-            users: UserIndex::default(),
-            due: BTreeSet::new(),
-            open: BTreeSet::new(),
-            undone: BTreeSet::new(),
-            changes: 0,
-            changed: Changes::default(),
-            owed: BTreeSet::new(),
-            moved: BTreeSet::new(),
-        }
+        Self { rows: Table::new(rows), users: UserIndex::default(), lists: Lists::new() }
     }
 
     pub(crate) fn get(&self, number: OrderNo) -> Option<&Order> {
@@ -230,37 +273,15 @@ impl OrderBook {
     pub(crate) fn push(&mut self, order: Order, store: &mut Store) {
         let number = OrderNo(self.rows.push(order, store));
         self.users.set(number.0, &self.rows, store);
-        self.list(number, None, &order);
+        self.lists.put(number, None, &order);
+        self.lists.settle(number, &self.rows);
     }
 
     /// Puts a record in the place of the one before.
     pub(crate) fn set(&mut self, number: OrderNo, order: Order) {
-        let before = core::mem::replace(&mut self.rows[number.index()], order);
-        self.list(number, Some(&before), &order);
-    }
-
-    /// Moves an order from where it stood in the lists to where it belongs.
-    fn list(&mut self, number: OrderNo, before: Option<&Order>, order: &Order) {
-        let due = |order: &Order| order.awaits_until_ms().map(|due_ms| (due_ms, number));
-        relist(&mut self.due, before.and_then(due), due(order));
-        let open = |order: &Order| order.state().is_open().then_some((order.outlet, number));
-        relist(&mut self.open, before.and_then(open), open(order));
-        if before.is_none_or(|before| !before.actions(number).eq(order.actions(number))) {
-            let change = self.changed.of(number);
-            if *change > 0 {
-                self.undone.remove(&(*change, number));
-            }
-            *change = 0;
-            if order.actions(number).next().is_some() {
-                self.changes += 1;
-                *change = self.changes;
-                self.undone.insert((self.changes, number));
-            }
-        }
-        let owed = |order: &Order| order.is_owed().then_some(number);
-        relist(&mut self.owed, before.and_then(owed), owed(order));
-        let moved = |order: &Order| order.left().map(|_| (order.outlet, number));
-        relist(&mut self.moved, before.and_then(moved), moved(order));
+        self.lists.put(number, self.rows.get(number.index()), &order);
+        self.rows[number.index()] = order;
+        self.lists.settle(number, &self.rows);
     }
 
     /// What kitchens have promised to orders that are not begun.
@@ -269,83 +290,29 @@ impl OrderBook {
         waiting.map(|order| (order.outlet, order.ticket()))
     }
 
-    /// Those that await something in the order in which they expire, each with that time.
-    pub(crate) fn awaiting(&self) -> impl Iterator<Item = (u64, OrderNo)> {
-        self.due.iter().copied()
-    }
-
-    /// Open ones of an outlet after this one, oldest first.
-    pub(crate) fn open_of(
-        &self,
-        outlet: OutletNo,
-        after: Option<OrderNo>,
-    ) -> impl Iterator<Item = OrderNo> {
-        let first = after.map_or(0, |after| after.0.saturating_add(1));
-        let range = (outlet, OrderNo(first))..=(outlet, OrderNo(u32::MAX));
-        self.open.range(range).map(|(_, order)| *order)
-    }
-
-    /// Those for which somebody is to be compensated, oldest first.
-    pub(crate) fn owed(&self) -> impl Iterator<Item = OrderNo> {
-        self.owed.iter().copied()
-    }
-
-    /// Those that an outlet has from another one, oldest first.
-    pub(crate) fn moved_to(&self, outlet: OutletNo) -> impl Iterator<Item = OrderNo> {
-        let range = (outlet, OrderNo(0))..=(outlet, OrderNo(u32::MAX));
-        self.moved.range(range).map(|(_, order)| *order)
-    }
-
-    /// Those with something undone that changed after this change, in the order in which it did,
-    /// each with its change.
-    pub(crate) fn undone_after(&self, change: u64) -> impl Iterator<Item = (u64, OrderNo)> {
-        self.undone.range((change.saturating_add(1), OrderNo(0))..).copied()
+    /// The first `limit` of those that await something, and expire by then without it, in the order in
+    /// which they do, each with that time.
+    pub(crate) fn over(&self, until_ms: u64, limit: usize) -> Vec<(u64, OrderNo)> {
+        self.lists.over(until_ms, limit, &self.rows)
     }
 
     /// Moves the time at which orders expire that await something.
     pub(crate) fn move_due(&mut self, moved_ms: impl Fn(u64) -> u64) {
-        let due = core::mem::take(&mut self.due).into_iter();
-        self.due = due
-            .map(|(due_ms, order)| {
-                let due_ms = moved_ms(due_ms);
-                self.rows[order.index()].due_ms = due_ms;
-                (due_ms, order)
-            })
-            .collect();
+        let mut due = self.over(u64::MAX, usize::MAX);
+        for (due_ms, order) in &mut due {
+            *due_ms = moved_ms(*due_ms);
+            self.rows[order.index()].due_ms = *due_ms;
+        }
+        self.lists.replace_due(&due, &self.rows);
     }
 
     /// Makes all that follows from the records.
     pub(crate) fn rebuild(&mut self, store: &mut Store) {
         self.users.rebuild(&self.rows, store);
-        for number in (0..self.rows.len()).map(OrderNo) {
-            let order = self.rows[number.index()];
-            self.list(number, None, &order);
+        for (number, order) in (0..).map(OrderNo).zip(self.rows.iter()) {
+            self.lists.put(number, None, order);
         }
-    }
-}
-
-/// Which change of what is undone an order's last one was, counted from 1; 0 while nothing is. In
-/// pieces, because a list of all orders would be copied whenever it grows.
-#[derive(Debug, Default)]
-struct Changes(Vec<Box<[u64; Self::PIECE]>>);
-
-impl Changes {
-    const PIECE: usize = 4_096;
-
-    fn of(&mut self, number: OrderNo) -> &mut u64 {
-        let (piece, place) = (number.index() / Self::PIECE, number.index() % Self::PIECE);
-        while self.0.len() <= piece {
-            self.0.push(Box::new([0; Self::PIECE]));
-        }
-        &mut self.0[piece][place]
-    }
-}
-
-/// Moves an entry of a list.
-fn relist<T: Ord>(list: &mut BTreeSet<T>, before: Option<T>, after: Option<T>) {
-    if before != after {
-        before.map(|before| list.remove(&before));
-        after.map(|after| list.insert(after));
+        self.lists.settle_all(&self.rows);
     }
 }
 
@@ -384,31 +351,51 @@ impl Order {
         ended && self.version > 0 && !self.is_withdrawn()
     }
 
-    /// What is to be done outside, as it follows from the record.
-    pub(crate) fn actions(&self, order: OrderNo) -> impl Iterator<Item = Action> {
-        let (outlet, version) = (self.outlet, self.version);
+    /// Which things are to be done outside, as it follows from the record: a bit for each of those in
+    /// [`Self::actions`].
+    pub(crate) fn undone(&self) -> u8 {
         let is_known = self.trade().is_some();
-        let creates = self.payment() == Some(PaymentState::Created) && !is_known;
-        let looks = self.state() == OrderState::AwaitingPayment && is_known;
-        let left = self.left_to_tell();
         let all = [
-            (creates, Action::CreatePayment { order, payable_minor: self.payable_minor() }),
-            (looks, Action::LookAtPayment { order }),
-            (self.payment() == Some(PaymentState::Unknown), Action::ClosePayment { order }),
-            (self.state() == OrderState::Paid, Action::SendTicket { order, outlet, version }),
-            (self.cancels_ticket(), Action::CancelTicket { order, outlet, version }),
-            (
-                self.refund_under_way_minor > 0,
-                Action::Refund {
-                    order,
-                    refund: self.refund,
-                    amount_minor: self.refund_under_way_minor,
-                },
-            ),
-            (self.is_disputed(), Action::ReviewPayment { order }),
+            self.payment() == Some(PaymentState::Created) && !is_known,
+            self.state() == OrderState::AwaitingPayment && is_known,
+            self.payment() == Some(PaymentState::Unknown),
+            self.state() == OrderState::Paid,
+            self.cancels_ticket(),
+            self.refund_under_way_minor > 0,
+            self.is_disputed(),
+            self.left_to_tell().is_some(),
         ];
-        let left = left.map(|(outlet, version)| Action::CancelTicket { order, outlet, version });
-        let due = all.into_iter().filter(|(is_due, _)| *is_due).map(|(_, action)| action);
-        due.chain(left)
+        (0..).zip(all).fold(0, |bits, (place, is_due)| bits | (u8::from(is_due) << place))
+    }
+
+    /// What is to be done outside.
+    pub(crate) fn actions(&self, order: OrderNo) -> impl Iterator<Item = Action> {
+        let (outlet, version, undone) = (self.outlet, self.version, self.undone());
+        let all = [
+            Some(Action::CreatePayment { order, payable_minor: self.payable_minor() }),
+            Some(Action::LookAtPayment { order }),
+            Some(Action::ClosePayment { order }),
+            Some(Action::SendTicket { order, outlet, version }),
+            Some(Action::CancelTicket { order, outlet, version }),
+            Some(Action::Refund {
+                order,
+                refund: self.refund,
+                amount_minor: self.refund_under_way_minor,
+            }),
+            Some(Action::ReviewPayment { order }),
+            self.left_to_tell().map(|(outlet, version)| Action::CancelTicket {
+                order,
+                outlet,
+                version,
+            }),
+        ];
+        let due = (0..).zip(all).filter(move |(place, _)| undone & (1 << place) != 0);
+        due.filter_map(|(_, action)| action)
+    }
+
+    /// Whether what is to be done outside is something else than it was `before`.
+    pub(crate) fn is_undone_otherwise(&self, before: &Self, order: OrderNo) -> bool {
+        let (was, is) = (before.undone(), self.undone());
+        was != is || is != 0 && !before.actions(order).eq(self.actions(order))
     }
 }

@@ -13,8 +13,10 @@ extern crate alloc;
 
 mod ahead;
 mod books;
+mod deadlines;
 mod handlers;
 mod hash;
+mod lists;
 pub mod pacing;
 pub mod query;
 mod rules;
@@ -22,6 +24,7 @@ mod snapshot;
 mod state;
 mod tables;
 pub mod types;
+mod undone;
 
 #[cfg(test)]
 mod tests;

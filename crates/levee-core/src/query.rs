@@ -11,9 +11,9 @@ use alloc::vec::Vec;
 use crate::state::{Campaign, SetAside, State};
 use crate::tables::{RedemptionState, Voucher};
 use crate::types::{
-    Action, Bill, CampaignId, CampaignNo, CampaignState, Compensated, Counts, Definition, LockNo,
-    Money, Operations, OrderNo, OutletId, OutletNo, RedemptionNo, Reference, Refusal, UserKey,
-    VoucherNo, VoucherState,
+    Action, Bill, Breaker, BreakerOf, CampaignId, CampaignNo, CampaignState, Compensated, Counts,
+    Definition, LockNo, Money, Operations, OrderNo, OutletId, OutletNo, RedemptionNo, Reference,
+    Refusal, UserKey, VoucherNo, VoucherState,
 };
 
 pub use orders::{OrderView, OutletView, PauseView};
@@ -76,6 +76,8 @@ pub enum Query {
     },
     /// One order.
     Order(OrderNo),
+    /// The outlet's document by which an order was placed: its lines are places of that menu.
+    DocumentOf(OrderNo),
     /// A user's orders, newest first.
     Orders {
         /// Whose.
@@ -105,6 +107,13 @@ pub enum Query {
         /// Older than this one; from the newest, if absent.
         before: Option<OrderNo>,
         /// At most [`LIST_MAX`].
+        limit: u32,
+    },
+    /// Breakers that are not closed.
+    Breakers {
+        /// Outlets after this one; from the first, and those of vendors, if absent.
+        after: Option<OutletNo>,
+        /// Most outlets, at most [`LIST_MAX`].
         limit: u32,
     },
     /// What is to be done outside: what a connector asks, from 0 on when it starts, and then for
@@ -143,8 +152,12 @@ pub enum Answer {
     Etas(Vec<Option<u64>>),
     /// To [`Query::Order`]; `None` when there is no such order.
     Order(Option<Box<OrderView>>),
+    /// To [`Query::DocumentOf`]; `None` when there is no such order.
+    Document(Option<Vec<u8>>),
     /// To [`Query::Orders`], [`Query::OpenOrders`] and [`Query::Statement`].
     Orders(Vec<OrderView>),
+    /// To [`Query::Breakers`]: vendors' first, then outlets' by number.
+    Breakers(Vec<(BreakerOf, Breaker)>),
     /// To [`Query::Undone`]; no actions where nothing has changed.
     Undone {
         /// By order, in the order in which they changed.
@@ -284,6 +297,7 @@ impl State {
                 Answer::Etas(outlets.map(|outlet| self.eta_ms(now_ms, *outlet, *work)).collect())
             }
             Query::Order(number) => Answer::Order(self.order_view(now_ms, *number).map(Box::new)),
+            Query::DocumentOf(number) => Answer::Document(self.document_of(*number)),
             Query::Orders { user, before, limit } => self.orders_of(now_ms, *user, *before, *limit),
             Query::OpenOrders { outlet, after, limit } => {
                 self.open_orders(now_ms, *outlet, *after, *limit)
@@ -291,6 +305,7 @@ impl State {
             Query::Statement { outlet, from_ms, until_ms, before, limit } => {
                 self.statement(now_ms, *outlet, *from_ms..*until_ms, *before, *limit)
             }
+            Query::Breakers { after, limit } => self.breakers(*after, *limit),
             Query::Undone { after_change, limit } => self.undone(*after_change, *limit),
         }
     }

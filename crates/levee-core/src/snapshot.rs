@@ -3,7 +3,8 @@
 //!
 //! Indexes are not part of a snapshot; they follow from the records.
 
-use alloc::collections::BTreeSet;
+use alloc::collections::BTreeMap;
+use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -12,7 +13,8 @@ use crate::pacing::Experience;
 use crate::state::{Campaign, Outage, SetAside, State};
 use crate::tables::{Budgets, Capture, Chunk, LAYOUT, LockState, Pages};
 use crate::types::{
-    CampaignNo, Compensated, DecodeError, Definition, LockNo, Operations, Reader, Wire,
+    Breaker, CampaignNo, Compensated, DecodeError, Definition, LockNo, NameHash, Operations,
+    Reader, Wire,
 };
 
 /// How many tables there are, and how many there were before there were outlets.
@@ -34,6 +36,8 @@ pub struct Rest {
     budgets: Budgets,
     outages: Vec<Outage>,
     operations: Operations,
+    /// Breakers that are not closed.
+    vendors: BTreeMap<NameHash, (String, Breaker)>,
     /// Where kitchens have taught anything.
     experience: Option<Experience>,
 }
@@ -105,6 +109,7 @@ impl State {
             budgets: self.budgets.clone(),
             outages: self.outages.clone(),
             operations: self.operations.clone(),
+            vendors: self.outlets.vendors.clone(),
             experience: (self.experience.kitchens > 0).then_some(self.experience),
         }
     }
@@ -198,12 +203,20 @@ impl Rest {
         // What was never set is not written: builds that know no settings can read it then.
         let compensated = self.campaigns.iter().map(|campaign| campaign.compensated);
         let has_compensated = compensated.clone().any(|sums| sums != Compensated::default());
-        let has_compensated = has_compensated || self.experience.is_some();
-        if self.operations != Operations::default() || has_compensated {
+        let has_taught = self.experience.is_some();
+        let has_vendors = !self.vendors.is_empty() || has_taught;
+        if self.operations != Operations::default() || has_compensated || has_vendors {
             self.operations.put(&mut out);
         }
-        if has_compensated {
+        if has_compensated || has_vendors {
             compensated.for_each(|sums| sums.put(&mut out));
+        }
+        if has_vendors {
+            self.vendors.len().put(&mut out);
+            for (vendor, breaker) in self.vendors.values() {
+                vendor.put(&mut out);
+                breaker.put(&mut out);
+            }
         }
         if let Some(experience) = self.experience {
             out.extend_from_slice(bytemuck::bytes_of(&experience));
@@ -320,6 +333,14 @@ impl Restore {
             }
         }
         if reader.remaining() > 0 {
+            // A list that is there is not empty, unless something comes after it.
+            for _ in 0..usize::get(reader)?.max(usize::from(reader.remaining() == 0)) {
+                let vendor = String::get(reader)?;
+                let breaker = Wire::get(reader)?;
+                state.outlets.vendors.insert(NameHash::of(&vendor), (vendor, breaker));
+            }
+        }
+        if reader.remaining() > 0 {
             let Experience { unit_times, series, start, kitchens } = &mut state.experience;
             (*unit_times, *series, *start) = (real(reader)?, real(reader)?, real(reader)?);
             *kitchens = Wire::get(reader)?;
@@ -406,9 +427,12 @@ impl Restore {
         outlets.rebuild(orders.promised().chain(quotes.promised()));
         orders.rebuild(store);
         quotes.rebuild();
-        let is_held = locks.iter().zip(0..).filter(|(lock, _)| lock.state() == LockState::Held);
-        *held =
-            is_held.map(|(lock, number)| (lock.until_ms, LockNo(number))).collect::<BTreeSet<_>>();
+        for (lock, number) in locks.iter().zip(0..) {
+            if lock.state() == LockState::Held {
+                held.put(0, lock.until_ms, LockNo(number));
+            }
+        }
+        self.state.settle_all_held();
         Ok(self.state)
     }
 }

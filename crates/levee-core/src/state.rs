@@ -1,12 +1,13 @@
 //! The state, and the one way to change it.
 
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use sha2::{Digest, Sha256};
 
 use crate::books::{OrderBook, OutletBook, QuoteBook};
+use crate::deadlines::Deadlines;
 use crate::pacing::{Experience, Pace};
 use crate::rules::{RuleBook, Rules};
 use crate::tables::{
@@ -170,7 +171,7 @@ pub struct State {
     pub(crate) redemptions: Table<Redemption>,
     pub(crate) locks: Table<Lock>,
     /// Held locks by the time at which they end, [`Lock::until_ms`].
-    pub(crate) held: BTreeSet<(u64, LockNo)>,
+    pub(crate) held: Deadlines<LockNo, 1>,
     pub(crate) requests: Answers,
     pub(crate) references: Answers,
     pub(crate) budgets: Budgets,
@@ -203,7 +204,7 @@ impl State {
             users: UserIndex::default(),
             redemptions: Table::new(1),
             locks: Table::new(2),
-            held: BTreeSet::new(),
+            held: Deadlines::new(),
             requests: Answers::new(3),
             references: Answers::new(4),
             budgets: Budgets::new(),
@@ -307,6 +308,7 @@ impl State {
                 return Some(Verdict::Refused(Refusal::OfferExpired));
             };
             quoted.offers = quote.offers();
+            (quoted.total_minor, quoted.discount_minor) = (quote.total_minor, quote.discount_minor);
         }
         Some(Verdict::Repeat { seq, at_ms, outcome })
     }
@@ -355,6 +357,7 @@ impl State {
             Command::RecordWalkIns(record) => self.record_walk_ins(now_ms, *record),
             Command::QuoteOrder(quote) => self.quote_order(now_ms, quote),
             Command::SettleDispute(settle) => self.settle_dispute(settle),
+            Command::ChangeBreaker(change) => self.change_breaker(now_ms, change),
         }
     }
 
@@ -433,6 +436,11 @@ impl State {
         }
         for quote in self.quotes.rows.iter() {
             quote.put_digest(&mut bytes);
+            add(&mut bytes);
+        }
+        for (vendor, breaker) in self.outlets.vendors.values() {
+            vendor.put(&mut bytes);
+            breaker.put(&mut bytes);
             add(&mut bytes);
         }
         // As long as no kitchen has taught anything, the digest is that of builds which knew no orders.

@@ -68,7 +68,7 @@ pub(crate) struct Decider<C> {
 #[derive(Default)]
 struct Taken {
     handovers: VecDeque<Handover>,
-    /// Vectors that are through, to be filled again.
+    /// Vectors that are through, to be emptied by a gate and filled again.
     spent: Vec<Vec<Ask>>,
 }
 
@@ -91,8 +91,7 @@ impl Taken {
             && first.asks.len() <= left
         {
             left -= first.asks.len();
-            if let Some(Handover { mut asks, .. }) = self.handovers.pop_front() {
-                asks.clear();
+            if let Some(Handover { asks, .. }) = self.handovers.pop_front() {
                 self.spent.push(asks);
             }
         }

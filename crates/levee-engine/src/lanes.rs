@@ -42,8 +42,9 @@ impl Handover {
         self.waited_us = us_between(self.arrived, now);
     }
 
-    /// Keeps the first few asks and gives the others, in an empty vector.
+    /// Keeps the first few asks and gives the others, in a vector whose own are through.
     fn split_off(&mut self, kept: usize, mut asks: Vec<Ask>) -> Self {
+        asks.clear();
         asks.extend(self.asks.drain(kept..));
         let Self { origin, priority, arrived, waited_us, .. } = *self;
         Self { origin, priority, arrived, waited_us, asks }

@@ -17,7 +17,8 @@ use levee_api::vitals::Vitals;
 
 use crate::lanes::{Handover, Lanes};
 
-/// Empty vectors that are kept for gates to fill.
+/// Vectors that are kept for gates to fill. What was asked stands in them until then: its memory came
+/// from a gate's thread and goes back there, not on the thread that everyone waits for.
 const SPENT_MAX: usize = 64;
 
 struct Inside {
@@ -102,6 +103,7 @@ impl Queue {
             Taking::Yes => {}
         }
         let taken = asks.len().min(inside.lanes.room(priority));
+        let all_taken = taken == asks.len();
         if taken > 0 {
             let left = asks.split_off(taken);
             let left = if left.is_empty() { inside.spent.pop().unwrap_or(left) } else { left };
@@ -116,7 +118,8 @@ impl Queue {
         if wake {
             self.filled.notify_one();
         }
-        if asks.is_empty() {
+        if all_taken {
+            asks.clear();
             Ok(())
         } else {
             vitals.overloaded.fetch_add(asks.len() as u64, Relaxed);

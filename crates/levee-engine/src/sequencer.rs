@@ -5,7 +5,7 @@ use std::cell::Cell;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use levee_api::port::{AskBody, Failure, Origin, Priority, Reply};
+use levee_api::port::{Ask, AskBody, Failure, Origin, Priority, Reply};
 use levee_core::types::{Command, Operations, Refusal, put_batch_start, put_entry};
 use levee_core::{State, Verdict};
 use levee_journal::{BatchHead, RecordBuffer};
@@ -13,8 +13,9 @@ use levee_journal::{BatchHead, RecordBuffer};
 use crate::lanes::{Handover, has_lapsed, whole_ms};
 use crate::quarantine::Quarantine;
 
-/// How many asks ahead of the one that is decided its index entries are brought near, and its
-/// records: about as many as fit the processor's queue of loads.
+/// How many asks ahead of the one that is decided all of it is brought near, then its index entries,
+/// and then its records: about as many as fit the processor's queue of loads.
+const BODY_AHEAD: usize = 40;
 const INDEX_AHEAD: usize = 24;
 const RECORDS_AHEAD: usize = 10;
 
@@ -70,17 +71,21 @@ impl Batch {
         BatchHead { first_seq: self.first_seq, count: self.count, time_ms: self.time_ms }
     }
 
-    /// The list of an origin's replies, with room for so many more.
-    fn replies_of(&mut self, origin: Origin, count: usize) -> &mut Vec<(u64, Reply)> {
+    /// The list of an origin's replies, with room for all of these handovers' at once.
+    fn replies_of(
+        &mut self,
+        origin: Origin,
+        handovers: &VecDeque<Handover>,
+    ) -> &mut Vec<(u64, Reply)> {
         // Gates have a few threads each.
         let place = self.replies.iter().position(|(other, _)| *other == origin);
         let place = place.unwrap_or_else(|| {
-            self.replies.push((origin, Vec::new()));
+            let own = handovers.iter().filter(|handover| handover.origin == origin);
+            let count = own.map(|handover| handover.asks.len()).sum();
+            self.replies.push((origin, Vec::with_capacity(count)));
             self.replies.len() - 1
         });
-        let replies = &mut self.replies[place].1;
-        replies.reserve(count);
-        replies
+        &mut self.replies[place].1
     }
 }
 
@@ -213,17 +218,17 @@ impl Sequencer {
         let (mut count, mut tally) = (batch.count, batch.tally);
         for Handover { origin, priority, waited_us, asks, .. } in handovers {
             let waited_ms = whole_ms(*waited_us);
-            let replies = batch.replies_of(*origin, asks.len());
-            for ask in asks.iter().take(INDEX_AHEAD) {
-                self.prefetch(&ask.body);
+            let replies = batch.replies_of(*origin, handovers);
+            for place in 0..BODY_AHEAD {
+                self.near(asks.get(place), State::prefetch_body);
+            }
+            for place in 0..INDEX_AHEAD {
+                self.near(asks.get(place), State::prefetch);
             }
             for (place, ask) in asks.iter().enumerate() {
-                if let Some(ahead) = asks.get(place + INDEX_AHEAD) {
-                    self.prefetch(&ahead.body);
-                }
-                if let Some(ahead) = asks.get(place + RECORDS_AHEAD) {
-                    self.prefetch_records(&ahead.body);
-                }
+                self.near(asks.get(place + BODY_AHEAD), State::prefetch_body);
+                self.near(asks.get(place + INDEX_AHEAD), State::prefetch);
+                self.near(asks.get(place + RECORDS_AHEAD), State::prefetch_records);
                 let reply = match &ask.body {
                     _ if has_lapsed(ask, waited_ms) => {
                         tally.expired[*priority as usize] += 1;
@@ -270,15 +275,11 @@ impl Sequencer {
         decided
     }
 
-    fn prefetch(&self, body: &AskBody) {
-        if let AskBody::Command(command) = body {
-            self.state.prefetch(command);
-        }
-    }
-
-    fn prefetch_records(&self, body: &AskBody) {
-        if let AskBody::Command(command) = body {
-            self.state.prefetch_records(command);
+    /// Brings near what an ask will need, if there is one.
+    #[inline]
+    fn near(&self, ask: Option<&Ask>, bring: impl Fn(&State, &Command)) {
+        if let Some(Ask { body: AskBody::Command(command), .. }) = ask {
+            bring(&self.state, command);
         }
     }
 }

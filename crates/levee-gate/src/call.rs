@@ -147,7 +147,9 @@ impl Call {
     /// The whole body within the route's limits of size and time.
     pub(crate) async fn bytes(&mut self) -> Result<Bytes, Trouble> {
         let len_max = match self.route().input {
-            Input::Json { len_max } | Input::OptionalJson { len_max } => len_max,
+            Input::Json { len_max }
+            | Input::OptionalJson { len_max }
+            | Input::Signed { len_max } => len_max,
             Input::Nothing | Input::Ndjson | Input::NdjsonOrCsv => 0,
         };
         let Some(body) = &mut self.body else { return Ok(Bytes::new()) };

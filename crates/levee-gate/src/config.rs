@@ -6,7 +6,7 @@ use std::time::Duration;
 use levee_api::code::Codes;
 use levee_api::port::{Export, Submit};
 use levee_api::pseudonym::PseudonymKey;
-use levee_api::webhook::WebhookSecret;
+use levee_api::webhook::WebhookSecrets;
 
 use crate::keys::KeyRing;
 
@@ -51,13 +51,26 @@ pub struct GateConfig {
 /// of their own have their secrets in their documents.
 #[derive(Clone, Debug, Default)]
 pub struct Signers {
-    /// Payment providers; the first is where new orders are paid.
+    /// Payment providers that speak the sandbox's protocol; the first is where new orders are paid.
     pub providers: Vec<Provider>,
+    /// Payment providers with protocols of their own.
+    pub wires: Vec<Wire>,
     /// The sandbox that stands in for the systems of outlets.
-    pub sandbox_outlets: Option<WebhookSecret>,
+    pub sandbox_outlets: Option<WebhookSecrets>,
 }
 
-/// A payment provider.
+/// A payment provider with a protocol of its own.
+#[derive(Clone, Debug)]
+pub struct Wire {
+    /// Its name in paths and replies; no other provider has it.
+    pub name: String,
+    /// Verifies its notifications.
+    pub provider: Arc<dyn levee_pay::Provider>,
+    /// What orders are paid with.
+    pub currency: levee_pay::Currency,
+}
+
+/// A payment provider that speaks the sandbox's protocol.
 #[derive(Clone, Debug)]
 pub struct Provider {
     /// Its name in paths and replies.
@@ -65,7 +78,7 @@ pub struct Provider {
     /// Users pay at `{url}/payments/{payment}/pay`.
     pub url: String,
     /// Its callbacks are signed with it.
-    pub secret: WebhookSecret,
+    pub secret: WebhookSecrets,
 }
 
 /// How a gate lets in.

@@ -25,6 +25,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use crate::call::unexpected;
 use crate::desk::Waiting;
 use crate::handlers::orders::{is_over, order_body};
+use crate::keys::Key;
 use crate::trouble::Trouble;
 use crate::worker::Worker;
 
@@ -49,6 +50,9 @@ const EVENTS_WAITING_MAX: usize = 1;
 
 /// Most tickets of one event.
 const TICKETS_MAX: u32 = 200;
+
+/// Why a stream ends whose key was taken away meanwhile.
+pub(crate) const KEY_REVOKED: &str = "the key was revoked";
 
 /// Nothing, for those who wait.
 const HEARTBEAT: &[u8] = b": still here\n\n";
@@ -129,6 +133,8 @@ fn closed(reason: &str) -> Bytes {
 /// One who listens.
 #[derive(Debug)]
 struct Listener {
+    /// By which it may listen.
+    key: Option<Rc<Key>>,
     events: mpsc::Sender<io::Result<Bytes>>,
     /// Has been sent the newest.
     is_current: bool,
@@ -196,6 +202,8 @@ pub(crate) struct Follow {
     topics: RefCell<BTreeMap<Topic, Followed>>,
     /// How far the engine was before the last look; none where that did not see all.
     looked_seq: Cell<Option<u64>>,
+    /// The generation of the keys by which all listeners were looked at; none since one more came.
+    keys_seen: Cell<Option<u64>>,
 }
 
 impl Follow {
@@ -204,6 +212,7 @@ impl Follow {
         &self,
         topic: Topic,
         seen: Seen,
+        key: Option<Rc<Key>>,
     ) -> Result<mpsc::Receiver<io::Result<Bytes>>, Trouble> {
         self.forget_gone();
         let mut topics = self.topics.borrow_mut();
@@ -219,7 +228,9 @@ impl Follow {
             listeners: Vec::new(),
         });
         followed.take(seen);
-        followed.listeners.push(Listener { events, is_current: false, sent_at: Instant::now() });
+        let sent_at = Instant::now();
+        followed.listeners.push(Listener { key, events, is_current: false, sent_at });
+        self.keys_seen.set(None);
         followed.tell();
         Ok(answer)
     }
@@ -230,6 +241,24 @@ impl Follow {
         topics.retain(|_, followed| {
             followed.listeners.retain(|listener| !listener.events.is_closed());
             !followed.listeners.is_empty()
+        });
+    }
+
+    /// Ends the streams of those whose keys do not hold any more.
+    fn close_revoked(&self, worker: &Worker) {
+        let generation = Some(worker.keys_generation());
+        if self.keys_seen.replace(generation) == generation {
+            return;
+        }
+        let last = closed(KEY_REVOKED);
+        self.for_each(|followed| {
+            followed.listeners.retain_mut(|listener| {
+                let holds = worker.holds(listener.key.as_deref());
+                if !holds {
+                    listener.send(&last);
+                }
+                holds
+            });
         });
     }
 
@@ -266,6 +295,7 @@ pub(crate) async fn look_forever(worker: Rc<Worker>) {
         } else if level > Level::Normal {
             follow.close_all(&format!("the brownout level is {}", level.name()));
         } else {
+            follow.close_revoked(&worker);
             look(&worker).await;
             follow.for_each(Followed::tell);
             follow.for_each(Followed::end_if_over);

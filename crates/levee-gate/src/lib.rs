@@ -43,6 +43,6 @@ mod whole;
 mod worker;
 
 pub use admission::{Rule, Signal, Steward, StewardConfig};
-pub use config::{AdmissionConfig, GateConfig, Ports, Provider, Signers};
+pub use config::{AdmissionConfig, GateConfig, Ports, Provider, Signers, Wire};
 pub use gate::{Gate, start};
 pub use keys::{KeyEntry, KeyRing, Role};

@@ -7,7 +7,8 @@ use std::fmt::{Display, Write};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use levee_api::port::{CampaignView, Priority};
-use levee_api::vitals::{Histogram, Phase, Vitals};
+use levee_api::vitals::{Histogram, OutsideVitals, Phase, Vitals};
+use levee_pay::Distrust;
 use tokio::time::Instant;
 
 use crate::routes::ROUTES;
@@ -46,6 +47,8 @@ pub(crate) struct Stats {
     pub(crate) connections: Count,
     pub(crate) turned_away: Count,
     pub(crate) forged_codes: Count,
+    /// Notifications of payment providers that were not taken, by reason.
+    distrusted: [Count; Distrust::NAMES.len()],
     read_bytes: Count,
     written_bytes: Count,
 }
@@ -58,6 +61,7 @@ impl Default for Stats {
             connections: Count::default(),
             turned_away: Count::default(),
             forged_codes: Count::default(),
+            distrusted: Default::default(),
             read_bytes: Count::default(),
             written_bytes: Count::default(),
         }
@@ -72,6 +76,10 @@ impl Stats {
     /// Of a request that never came as far as the table.
     pub(crate) fn count_unrouted(&self, status: u16) {
         self.count(ROUTES.len(), status);
+    }
+
+    pub(crate) fn add_distrusted(&self, distrust: Distrust) {
+        self.distrusted[distrust.place()].add(1);
     }
 
     pub(crate) fn add_read(&self, bytes: usize) {
@@ -252,7 +260,48 @@ pub(crate) fn engine(vitals: &Vitals) -> String {
     let name = "levee_engine_sync_seconds";
     text.head(name, "histogram", "Write and sync of one record.");
     text.histogram(name, "", &vitals.sync_time);
+    outside(&mut text, &vitals.outside);
     text.0
+}
+
+/// What connectors do.
+fn outside(text: &mut Text, vitals: &OutsideVitals) {
+    for (name, kind, help, value) in [
+        ("levee_outside_under_way", "gauge", "Actions under way.", &vitals.under_way),
+        ("levee_outside_parked", "gauge", "Tickets that wait for a breaker.", &vitals.parked),
+        (
+            "levee_outside_breakers_opened_total",
+            "counter",
+            "How often a breaker opened by itself.",
+            &vitals.opened,
+        ),
+        (
+            "levee_outside_tickets_repeated_total",
+            "counter",
+            "Calls to outlets' systems that were repeats.",
+            &vitals.tickets_repeated,
+        ),
+    ] {
+        text.one(name, kind, help, value.load(Relaxed));
+    }
+    let name = "levee_outside_breakers_open";
+    text.head(name, "gauge", "Open breakers, of outlets and of vendors.");
+    for (of, count) in [("outlet", &vitals.outlets_open), ("vendor", &vitals.vendors_open)] {
+        text.sample(name, &format!("of=\"{of}\""), count.load(Relaxed));
+    }
+    let name = "levee_outside_calls_total";
+    text.head(name, "counter", "Calls outside, by whom and by how they ended.");
+    for (to, result, count) in [
+        ("outlet", "answered", &vitals.tickets_answered),
+        ("outlet", "failed", &vitals.tickets_failed),
+        ("provider", "answered", &vitals.payments_answered),
+        ("provider", "failed", &vitals.payments_failed),
+    ] {
+        text.sample(name, &format!("to=\"{to}\",result=\"{result}\""), count.load(Relaxed));
+    }
+    let name = "levee_outside_ticket_delay_seconds";
+    text.head(name, "histogram", "From a ticket's first try until its outlet's system had it.");
+    text.histogram(name, "", &vitals.ticket_delay);
 }
 
 /// The gate's counts, over all workers.
@@ -290,6 +339,12 @@ pub(crate) fn gate(lanes: &[Lane]) -> String {
     ];
     for (name, kind, help, of) in counts {
         text.one(name, kind, help, sum(&|stats| of(stats).get()));
+    }
+    let name = "levee_gate_notifications_refused_total";
+    text.head(name, "counter", "Notifications of payment providers not taken, by reason.");
+    for (place, reason) in Distrust::NAMES.iter().enumerate() {
+        let count = sum(&|stats| stats.distrusted[place].get());
+        text.sample(name, &format!("reason=\"{reason}\""), count);
     }
     text.0
 }

@@ -84,7 +84,9 @@ fn operation(route: &Route, generator: &mut SchemaGenerator) -> Value {
     }
     let content_type = match route.input {
         Input::Nothing => return operation,
-        Input::Json { .. } | Input::OptionalJson { .. } => "application/json",
+        Input::Json { .. } | Input::OptionalJson { .. } | Input::Signed { .. } => {
+            "application/json"
+        }
         Input::Ndjson | Input::NdjsonOrCsv => "application/x-ndjson",
     };
     if let Some(request) = route.request {

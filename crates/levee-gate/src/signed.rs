@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use hyper::header::{AUTHORIZATION, HeaderName};
 use levee_api::problem::Code;
-use levee_api::webhook::{REPLAY_WINDOW_S, WebhookSecret};
+use levee_api::webhook::{REPLAY_WINDOW_S, WebhookSecrets};
 
 use crate::call::Call;
 use crate::trouble::Trouble;
@@ -15,6 +15,15 @@ pub(crate) const WEBHOOK_TIMESTAMP: HeaderName =
     HeaderName::from_static(levee_api::webhook::TIMESTAMP);
 pub(crate) const WEBHOOK_SIGNATURE: HeaderName =
     HeaderName::from_static(levee_api::webhook::SIGNATURE);
+
+// What providers with protocols of their own sign with.
+pub(crate) const STRIPE_SIGNATURE: HeaderName = HeaderName::from_static("stripe-signature");
+pub(crate) const WECHATPAY_SERIAL: HeaderName = HeaderName::from_static("wechatpay-serial");
+pub(crate) const WECHATPAY_NONCE: HeaderName = HeaderName::from_static("wechatpay-nonce");
+pub(crate) const WECHATPAY_TIMESTAMP: HeaderName = HeaderName::from_static("wechatpay-timestamp");
+pub(crate) const WECHATPAY_SIGNATURE: HeaderName = HeaderName::from_static("wechatpay-signature");
+pub(crate) const WECHATPAY_SIGNATURE_TYPE: HeaderName =
+    HeaderName::from_static("wechatpay-signature-type");
 
 /// The outlet whose signature it is.
 pub(crate) const LEVEE_OUTLET: HeaderName = HeaderName::from_static("levee-outlet");
@@ -29,14 +38,18 @@ pub(crate) fn is_signed(call: &Call) -> bool {
 /// rules: what these messages say has one effect at most.
 pub(crate) fn check_signature(
     call: &Call,
-    secret: &WebhookSecret,
+    secret: &WebhookSecrets,
     body: &[u8],
 ) -> Result<(), Trouble> {
-    let now_s = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    match secret.verify(&call.head.headers, body, now_s, REPLAY_WINDOW_S) {
+    match secret.verify(&call.head.headers, body, now_s(), REPLAY_WINDOW_S) {
         Ok(_) => Ok(()),
         Err(error) => Err(unsigned(format!("It is not taken, since {error}."))),
     }
+}
+
+/// Seconds since 1970: signatures carry real time, however fast the engine's clock runs.
+pub(crate) fn now_s() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
 /// 401, with the reason.

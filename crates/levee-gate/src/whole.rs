@@ -28,7 +28,11 @@ use crate::json::put_number;
 use crate::reply::{ReplyBody, UnderWay};
 use crate::routes::{Input, ROUTES};
 use crate::serve;
-use crate::signed::{LEVEE_OUTLET, WEBHOOK_ID, WEBHOOK_SIGNATURE, WEBHOOK_TIMESTAMP};
+use crate::signed::{
+    LEVEE_OUTLET, STRIPE_SIGNATURE, WEBHOOK_ID, WEBHOOK_SIGNATURE, WEBHOOK_TIMESTAMP,
+    WECHATPAY_NONCE, WECHATPAY_SERIAL, WECHATPAY_SIGNATURE, WECHATPAY_SIGNATURE_TYPE,
+    WECHATPAY_TIMESTAMP,
+};
 use crate::worker::Worker;
 
 /// A connection's answers are put together in memory that all connections of a worker use in turn,
@@ -122,7 +126,10 @@ fn call(worker: &Rc<Worker>, connection: &Rc<Connection>, bytes: &Bytes) -> Opti
     let body = RequestBody::Whole(body);
     let mut call = Call::new(Rc::clone(worker), Rc::clone(connection), head, body);
     serve::find_route(&mut call).ok()?;
-    let plain = matches!(ROUTES[call.route].input, Input::Json { .. } | Input::OptionalJson { .. });
+    let plain = matches!(
+        ROUTES[call.route].input,
+        Input::Json { .. } | Input::OptionalJson { .. } | Input::Signed { .. }
+    );
     if plain {
         worker.lane().stats.add_read(bytes.len());
     }
@@ -196,6 +203,12 @@ impl Meaning {
             10 if is("webhook-id") => Self::LookedAt(WEBHOOK_ID),
             17 if is("webhook-timestamp") => Self::LookedAt(WEBHOOK_TIMESTAMP),
             17 if is("webhook-signature") => Self::LookedAt(WEBHOOK_SIGNATURE),
+            16 if is("stripe-signature") => Self::LookedAt(STRIPE_SIGNATURE),
+            16 if is("wechatpay-serial") => Self::LookedAt(WECHATPAY_SERIAL),
+            15 if is("wechatpay-nonce") => Self::LookedAt(WECHATPAY_NONCE),
+            19 if is("wechatpay-timestamp") => Self::LookedAt(WECHATPAY_TIMESTAMP),
+            19 if is("wechatpay-signature") => Self::LookedAt(WECHATPAY_SIGNATURE),
+            24 if is("wechatpay-signature-type") => Self::LookedAt(WECHATPAY_SIGNATURE_TYPE),
             12 if is("levee-outlet") => Self::LookedAt(LEVEE_OUTLET),
             6 if is("expect") => Self::Framing,
             7 if is("upgrade") => Self::Framing,

@@ -194,6 +194,17 @@ impl Worker {
         }
     }
 
+    /// Counts up with every change of the keys.
+    pub(crate) fn keys_generation(&self) -> u64 {
+        self.keys_generation.get()
+    }
+
+    /// Whether a key that was taken still holds, as it was; so does none where none is needed.
+    pub(crate) fn holds(&self, key: Option<&Key>) -> bool {
+        let keys = self.keys.borrow();
+        key.is_none_or(|key| keys.values().any(|known| **known == *key))
+    }
+
     fn refresh_keys(&self) {
         let ring = &self.hub.ports.keys;
         let generation = ring.generation();

@@ -1,5 +1,6 @@
 //! The configuration file of `levee serve` and `levee gate`; flags go before it.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -12,6 +13,7 @@ use levee_journal::Options;
 use serde::Deserialize;
 
 use crate::outside::SandboxSection;
+use crate::payments::PaymentsSection;
 
 /// Everything may be left out.
 #[derive(Debug, Default, Deserialize)]
@@ -30,6 +32,8 @@ pub(crate) struct Config {
     pub(crate) scaler: ScalerSection,
     pub(crate) gates: GatesSection,
     pub(crate) sandbox: Option<SandboxSection>,
+    /// By name.
+    pub(crate) payments: BTreeMap<String, PaymentsSection>,
 }
 
 /// For gates in processes of their own.

@@ -125,7 +125,7 @@ pub(crate) fn run(args: &Args) -> Result<Ending> {
         "the engine runs with --dev and well-known keys: its gates listen on loopback only, not on \
          {listens_on}"
     );
-    gate_config.signers = Outside::load(config.sandbox.take(), installation.dev)?.signers();
+    gate_config.signers = Outside::load(&mut config, installation.dev)?.signers();
     let engine = link.engine();
     let ports = Ports {
         submit: Arc::clone(&engine) as Arc<dyn Submit>,

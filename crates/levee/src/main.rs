@@ -14,6 +14,7 @@ mod intake;
 mod key;
 mod outlets;
 mod outside;
+mod payments;
 mod remote;
 mod sandbox;
 mod secrets;

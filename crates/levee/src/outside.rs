@@ -1,4 +1,4 @@
-//! Whom a server talks to outside: the section `sandbox` of its configuration.
+//! Whom a server talks to outside: the sections `sandbox` and `payments` of its configuration.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -6,11 +6,14 @@ use std::path::PathBuf;
 use anyhow::{Result, bail, ensure};
 use levee_connect::connectors::{ConnectorsConfig, OutletsConfig, PaymentsConfig};
 use levee_connect::sandbox::{LISTEN_DEFAULT, Secrets};
-use levee_gate::{Provider, Signers};
+use levee_gate::{Provider, Signers, Wire};
 use serde::Deserialize;
 
+use crate::config::Config;
+use crate::payments;
+
 /// The name of the sandbox's payment provider, in callbacks' paths and in replies.
-const PROVIDER: &str = "sandbox";
+pub(crate) const PROVIDER: &str = "sandbox";
 
 /// What is paid with, if nothing else is said.
 const CURRENCY_DEFAULT: &str = "CNY";
@@ -31,7 +34,10 @@ pub(crate) struct SandboxSection {
 }
 
 /// Everybody outside, checked; without a section and --dev there is nobody.
-pub(crate) struct Outside(Option<Sandbox>);
+pub(crate) struct Outside {
+    sandbox: Option<Sandbox>,
+    wires: Vec<Wire>,
+}
 
 struct Sandbox {
     /// Without a slash at its end.
@@ -44,48 +50,20 @@ struct Sandbox {
 }
 
 impl Outside {
-    /// Reads what the section names. With `dev` and without a section it is the sandbox as
-    /// `levee sandbox` starts it.
-    pub(crate) fn load(section: Option<SandboxSection>, dev: bool) -> Result<Self> {
-        let by_default = || SandboxSection {
-            url: format!("http://{LISTEN_DEFAULT}"),
-            secret_file: None,
-            notify_url: None,
-            currency: None,
-        };
-        let is_named = section.is_some();
-        let Some(section) = section.or_else(|| dev.then(by_default)) else {
-            return Ok(Self(None));
-        };
-        let secrets = match &section.secret_file {
-            Some(file) => crate::sandbox::secrets(file)?,
-            None => {
-                ensure!(dev, "sandbox.secret_file is needed: the well-known secrets are for --dev");
-                Secrets::dev()
-            }
-        };
-        check_url("sandbox.url", &section.url)?;
-        section.notify_url.iter().try_for_each(|url| check_url("sandbox.notify_url", url))?;
-        let currency = section.currency.unwrap_or_else(|| CURRENCY_DEFAULT.to_owned());
-        ensure!(
-            currency.len() == 3 && currency.bytes().all(|byte| byte.is_ascii_uppercase()),
-            "sandbox.currency is {currency:?}, and must be three capital letters"
-        );
-        let url = section.url.trim_end_matches('/').to_owned();
-        let (notify_url, by_default) = (section.notify_url, !is_named);
-        Ok(Self(Some(Sandbox { url, secrets, notify_url, currency, by_default })))
+    /// Reads what the sections name, and takes them. With `dev` and without a section of the sandbox
+    /// it is that which `levee sandbox` starts.
+    pub(crate) fn load(config: &mut Config, dev: bool) -> Result<Self> {
+        let wires = payments::load(&config.payments)?;
+        Ok(Self { sandbox: Sandbox::load(config.sandbox.take(), dev)?, wires })
     }
 
     /// Whose messages gates take.
     pub(crate) fn signers(&self) -> Signers {
-        let Some(sandbox) = &self.0 else { return Signers::default() };
+        let sandbox = self.sandbox.iter();
         Signers {
-            providers: vec![Provider {
-                name: PROVIDER.to_owned(),
-                url: format!("{}/pay", sandbox.url),
-                secret: sandbox.secrets.payments.clone(),
-            }],
-            sandbox_outlets: Some(sandbox.secrets.outlets.clone()),
+            providers: sandbox.map(Sandbox::provider).collect(),
+            wires: self.wires.clone(),
+            sandbox_outlets: self.sandbox.as_ref().map(|sandbox| sandbox.secrets.outlets.clone()),
         }
     }
 
@@ -95,7 +73,7 @@ impl Outside {
         speed: f64,
         address: Option<SocketAddr>,
     ) -> Result<ConnectorsConfig> {
-        let Some(sandbox) = &self.0 else {
+        let Some(sandbox) = &self.sandbox else {
             return Ok(ConnectorsConfig { speed, payments: None, outlets: None });
         };
         let own = address.map(|address| format!("http://{address}/v1/payments/{PROVIDER}/notify"));
@@ -118,6 +96,46 @@ impl Outside {
                 secret: sandbox.secrets.outlets.clone(),
             }),
         })
+    }
+}
+
+impl Sandbox {
+    fn load(section: Option<SandboxSection>, dev: bool) -> Result<Option<Self>> {
+        let by_default = || SandboxSection {
+            url: format!("http://{LISTEN_DEFAULT}"),
+            secret_file: None,
+            notify_url: None,
+            currency: None,
+        };
+        let is_named = section.is_some();
+        let Some(section) = section.or_else(|| dev.then(by_default)) else {
+            return Ok(None);
+        };
+        let secrets = match &section.secret_file {
+            Some(file) => crate::sandbox::secrets(file)?,
+            None => {
+                ensure!(dev, "sandbox.secret_file is needed: the well-known secrets are for --dev");
+                Secrets::dev()
+            }
+        };
+        check_url("sandbox.url", &section.url)?;
+        section.notify_url.iter().try_for_each(|url| check_url("sandbox.notify_url", url))?;
+        let currency = section.currency.unwrap_or_else(|| CURRENCY_DEFAULT.to_owned());
+        ensure!(
+            currency.len() == 3 && currency.bytes().all(|byte| byte.is_ascii_uppercase()),
+            "sandbox.currency is {currency:?}, and must be three capital letters"
+        );
+        let url = section.url.trim_end_matches('/').to_owned();
+        let (notify_url, by_default) = (section.notify_url, !is_named);
+        Ok(Some(Self { url, secrets, notify_url, currency, by_default }))
+    }
+
+    fn provider(&self) -> Provider {
+        Provider {
+            name: PROVIDER.to_owned(),
+            url: format!("{}/pay", self.url),
+            secret: self.secrets.payments.clone(),
+        }
     }
 }
 

@@ -211,7 +211,7 @@ pub(crate) fn run(args: &Args) -> Result<Ending> {
         pseudonyms: PseudonymKey::new(&secrets.pseudonym),
         keys: Arc::clone(&ring),
     };
-    let outside = Outside::load(config.sandbox.take(), args.dev)?;
+    let outside = Outside::load(&mut config, args.dev)?;
     let connectors =
         outside.connectors(args.speed, listener.as_ref().map(|(_, address)| *address))?;
     let mut gate_config = config.gate_config()?;

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::strict::{Malformed, wrong};
-use crate::webhook::{PREFIX, SECRET_LEN, SecretError, WebhookSecret};
+use crate::webhook::{PREFIX, SECRET_LEN, SECRETS_MAX, SecretError, WebhookSecrets};
 
 /// Longest address in bytes.
 const URL_LEN_MAX: usize = 512;
@@ -30,7 +30,8 @@ pub struct PosDocument {
 }
 
 /// What both ends of a signature know: `whsec_` and the base64 of 24 to 64 bytes, as in Standard
-/// Webhooks, or 24 to 64 bytes of text. It does not show itself in messages and logs.
+/// Webhooks, or 24 to 64 bytes of text. Up to four of the former, with a space between them, all
+/// sign and all count, so that a secret can change. It does not show itself in messages and logs.
 #[derive(Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
 #[schemars(
@@ -42,8 +43,9 @@ pub struct Secret(String);
 impl Secret {
     /// Shorter ones can be guessed.
     pub const LEN_MIN: usize = *SECRET_LEN.start();
-    /// Longest in bytes: the longest key in base64.
-    pub const LEN_MAX: usize = PREFIX.len() + SECRET_LEN.end().div_ceil(3) * 4;
+    /// Longest in bytes: the longest keys in base64, each with a space behind it but the last.
+    pub const LEN_MAX: usize =
+        SECRETS_MAX * (PREFIX.len() + SECRET_LEN.end().div_ceil(3) * 4 + 1) - 1;
 
     /// As given.
     #[must_use]
@@ -53,17 +55,17 @@ impl Secret {
 
     /// What signatures are made with.
     #[must_use]
-    pub fn webhook(&self) -> WebhookSecret {
+    pub fn webhook(&self) -> WebhookSecrets {
         key(&self.0).expect("checked when it was made")
     }
 }
 
 /// Whoever begins with `whsec_` means base64, also where it is none.
-fn key(text: &str) -> Result<WebhookSecret, SecretError> {
+fn key(text: &str) -> Result<WebhookSecrets, SecretError> {
     if text.starts_with(PREFIX) {
-        WebhookSecret::from_text(text)
+        WebhookSecrets::from_text(text)
     } else {
-        WebhookSecret::from_bytes(text.as_bytes())
+        WebhookSecrets::from_bytes(text.as_bytes())
     }
 }
 
@@ -81,7 +83,8 @@ impl TryFrom<String> for Secret {
             Ok(_) => Ok(Self(text)),
             // Says nothing of the text itself.
             Err(_) => {
-                Err("must be whsec_ and the base64 of 24 to 64 bytes, or 24 to 64 bytes of text"
+                Err("must be whsec_ and the base64 of 24 to 64 bytes (while it changes, up to four with \
+                     spaces between them), or 24 to 64 bytes of text"
                     .to_owned())
             }
         }
@@ -181,6 +184,8 @@ mod tests {
             (&"x".repeat(65), false),
             ("whsec_0123456789abcdefghijklmn!", false),
             ("whsec_MfKQ9r8GKYqrTwjU", false),
+            (&format!("{base64} {base64}"), true),
+            (&format!("{base64} {raw}"), false),
         ] {
             assert_eq!(Secret::try_from(text.to_owned()).is_ok(), is_good, "{text}");
         }

@@ -30,6 +30,21 @@ pub struct LiveFrame {
     pub money: Option<Tile<CampaignsBody>>,
     /// What gates report.
     pub gates: Tile<GatesBody>,
+    /// Outlets' systems and payment providers.
+    pub outside: Tile<OutsideBody>,
+}
+
+/// What connectors have to do with those outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+pub struct OutsideBody {
+    /// Actions that are under way: tickets, payments, refunds.
+    pub under_way: u64,
+    /// Tickets that wait for a breaker to close.
+    pub parked: u64,
+    /// Outlets whose own breaker is open.
+    pub outlets_open: u64,
+    /// Vendors whose breaker is open.
+    pub vendors_open: u64,
 }
 
 /// What arrived, was let in and was decided, in the last second.

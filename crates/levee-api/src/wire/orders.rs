@@ -183,7 +183,7 @@ replies! {
         /// Where.
         outlet_id: String,
         /// The way there, in metres along the great circle: from the user, or from the outlet that
-        /// was asked for.
+        /// was asked for; at most 115,200, a day on foot.
         distance_m: u32,
         /// When it can be collected.
         ready_at: Instant,

@@ -7,7 +7,7 @@ use crate::outlet::{Decimal, Degrees, Fulfilment, OutletDocument};
 use crate::problem::Problem;
 use crate::strict::Reason;
 use crate::time::Instant;
-use levee_core::types::{STATIONS_MAX, WORK_MAX};
+use levee_core::types::{Breaker, BreakerState, STATIONS_MAX, WORK_MAX};
 
 /// Stops an outlet from taking orders for a while.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
@@ -47,6 +47,8 @@ pub enum OutletState {
     Closed,
     /// Somebody stopped it for a while.
     Paused,
+    /// Its system, or its vendor's, cannot be reached, or is kept from new orders by hand.
+    Unreachable,
 }
 
 /// A pause of an outlet.
@@ -57,6 +59,98 @@ pub struct OutletPauseBody {
     pub until: Option<Instant>,
     /// Why.
     pub reason: String,
+}
+
+/// What a breaker lets through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum BreakerSetting {
+    /// Orders, and tickets to the outlet.
+    Closed,
+    /// Neither; but one call now and then, to see whether it can be reached again.
+    Open,
+    /// Tickets of the orders that there are, and no new orders. Only operators set it.
+    Draining,
+}
+
+impl From<BreakerSetting> for BreakerState {
+    fn from(setting: BreakerSetting) -> Self {
+        match setting {
+            BreakerSetting::Closed => Self::Closed,
+            BreakerSetting::Open => Self::Open,
+            BreakerSetting::Draining => Self::Draining,
+        }
+    }
+}
+
+impl From<BreakerState> for BreakerSetting {
+    fn from(state: BreakerState) -> Self {
+        match state {
+            BreakerState::Closed => Self::Closed,
+            BreakerState::Open => Self::Open,
+            BreakerState::Draining => Self::Draining,
+        }
+    }
+}
+
+/// Sets a breaker by hand. What is opened or drained so stays so until it is closed by hand; from
+/// then on it opens and closes by itself again.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BreakerRequest {
+    /// To this.
+    pub state: BreakerSetting,
+    /// For the record, and for all who see it.
+    pub reason: Reason,
+}
+
+/// To a change of a breaker.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+pub struct BreakerChangeBody {
+    /// The outlet's id, for an outlet's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outlet: Option<String>,
+    /// The vendor, for that of all its outlets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vendor: Option<String>,
+    /// From this.
+    pub before: BreakerSetting,
+    /// To this.
+    pub state: BreakerSetting,
+    /// Place in the journal.
+    pub seq: u64,
+}
+
+/// A breaker that is not closed.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+pub struct BreakerBody {
+    /// Whose, in a list: the outlet's id, for an outlet's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outlet: Option<String>,
+    /// In a list: the vendor, for that of all its outlets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vendor: Option<String>,
+    /// Open or draining.
+    pub state: BreakerSetting,
+    /// An operator made it so, and an operator ends it.
+    pub by_hand: bool,
+    /// Since when.
+    pub since: Instant,
+    /// Why.
+    pub reason: String,
+}
+
+impl From<Breaker> for BreakerBody {
+    fn from(breaker: Breaker) -> Self {
+        Self {
+            outlet: None,
+            vendor: None,
+            state: breaker.state.into(),
+            by_hand: breaker.by_hand,
+            since: Instant { ms: breaker.since_ms },
+            reason: breaker.reason,
+        }
+    }
 }
 
 /// Any amount of work, in units.
@@ -90,6 +184,12 @@ pub struct OutletBody {
     /// While it is paused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pause: Option<OutletPauseBody>,
+    /// While its system cannot be reached, or is kept from new orders by hand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub breaker: Option<BreakerBody>,
+    /// The same of all outlets of its vendor.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vendor_breaker: Option<BreakerBody>,
     /// In how many milliseconds one unit of work that is ordered now is ready; absent where it takes
     /// no orders now, or none that soon.
     #[serde(default, skip_serializing_if = "Option::is_none")]

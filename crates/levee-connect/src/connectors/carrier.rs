@@ -1,24 +1,26 @@
 //! Which actions are under way, and when one is tried again.
 
-use std::borrow::Borrow;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::hash::Hash;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
 
 use levee_api::code::Codes;
 use levee_api::port::{OrderView, Submit};
-use levee_api::types::{Action, Command, OutletNo};
+use levee_api::types::{Action, BreakerOf, BreakerState, ChangeBreaker, Command, OutletNo};
+use levee_api::vitals::OutsideVitals;
 use tokio::sync::Semaphore;
 use tokio::task::spawn_local;
 use tokio::time::sleep;
 
 use super::ConnectorsConfig;
+use super::breaker::Ended;
+use super::desks::{Desks, Of};
 use super::engine::Engine;
 use super::payments::Provider;
-use super::tickets::{Ids, Outlets};
+use super::tickets::{Ids, Outlets, Target};
 use crate::http::{Http, Trouble};
 
 /// Between two looks at what is undone, while nothing is.
@@ -27,6 +29,9 @@ const LOOK: Duration = Duration::from_millis(10);
 /// Between two tries to ask an engine that takes nothing; it doubles with each.
 const ENGINE_PAUSE_FIRST: Duration = Duration::from_millis(250);
 const ENGINE_PAUSE_MAX: Duration = Duration::from_secs(10);
+
+/// Between two counts of what is under way.
+const COUNT: Duration = Duration::from_millis(250);
 
 /// No wait toward others is shorter, however fast the engine's clock runs.
 const PAUSE_MIN: Duration = Duration::from_millis(250);
@@ -39,10 +44,11 @@ const PAUSE_MAX: Duration = Duration::from_secs(60);
 /// again later and later.
 const LOOK_AT_PAYMENT_AFTER: Duration = Duration::from_secs(5);
 
-/// Calls to outlets that are under way at once, and to those of one vendor: one whose systems are
-/// silent leaves room for the others. An outlet is called by one at a time.
+/// Calls to outlets that are under way at once.
 const TICKET_CALLS_MAX: usize = 256;
-const VENDOR_CALLS_MAX: usize = 32;
+
+/// Between two looks at an open breaker that an operator holds, by the engine's clock.
+const LOOK_AT_BREAKER: Duration = Duration::from_secs(5);
 
 /// Calls to the provider that are under way at once, for new payments, and for all else.
 const CREATE_CALLS_MAX: usize = 64;
@@ -66,9 +72,9 @@ struct Shared {
     speed: f64,
     /// Those under way, and whether each was asked for again meanwhile.
     running: RefCell<HashMap<Action, bool>>,
+    desks: Desks,
+    counted_at: Cell<Instant>,
     ticket_calls: Semaphore,
-    vendor_calls: RefCell<HashMap<String, Rc<Semaphore>>>,
-    outlet_calls: RefCell<HashMap<OutletNo, Rc<Semaphore>>>,
     create_calls: Semaphore,
     payment_calls: Semaphore,
 }
@@ -85,6 +91,17 @@ impl Drop for Running {
     }
 }
 
+/// What came of one call while a breaker was open.
+enum Tried {
+    Answered,
+    /// How long the other side asks to be left alone.
+    InVain(Duration),
+    /// An operator holds it open.
+    HeldByHand,
+    /// An operator has closed it.
+    ClosedByHand,
+}
+
 /// Why there is nothing to tell the engine yet.
 enum Undone {
     /// The other side; how long it asks to be left alone.
@@ -93,6 +110,8 @@ enum Undone {
     Engine,
     /// It is not wanted any more.
     Unwanted,
+    /// A breaker keeps it; it is taken up again when that closes.
+    Parked,
 }
 
 impl Carrier {
@@ -109,9 +128,9 @@ impl Carrier {
             outlets: Outlets::new(config.outlets),
             speed: config.speed,
             running: RefCell::default(),
+            desks: Desks::new(config.speed),
+            counted_at: Cell::new(Instant::now()),
             ticket_calls: Semaphore::new(TICKET_CALLS_MAX),
-            vendor_calls: RefCell::default(),
-            outlet_calls: RefCell::default(),
             create_calls: Semaphore::new(CREATE_CALLS_MAX),
             payment_calls: Semaphore::new(PAYMENT_CALLS_MAX),
         }))
@@ -119,11 +138,21 @@ impl Carrier {
 
     /// Takes up what is undone, for ever.
     pub(super) async fn run(&self) {
+        self.find_breakers().await;
         let mut change = 0;
         loop {
+            self.0.count();
             if self.0.running.borrow().len() >= RUNNING_MAX {
                 sleep(LOOK).await;
                 continue;
+            }
+            while self.0.running.borrow().len() < RUNNING_MAX
+                && let Some(action) = self.0.desks.next_ready()
+            {
+                self.take_up(action);
+            }
+            if self.0.desks.take_missed() {
+                change = 0;
             }
             match self.0.engine.undone(change).await {
                 Ok((actions, last)) => {
@@ -135,6 +164,34 @@ impl Carrier {
                 }
                 Err(failure) => {
                     tracing::debug!(?failure, "the engine does not say what is undone");
+                    sleep(ENGINE_PAUSE_FIRST).await;
+                }
+            }
+        }
+    }
+
+    /// Breakers that were open before a start are watched again.
+    async fn find_breakers(&self) {
+        loop {
+            match self.0.engine.breakers(&self.0.outlets).await {
+                Ok(breakers) => {
+                    for (of, outlet) in breakers {
+                        match outlet {
+                            Some(outlet) if self.0.desks.open(&of, outlet) => {
+                                spawn_local(Rc::clone(&self.0).watch(of, None));
+                            }
+                            Some(_) => {}
+                            // Nobody would ever find out that it answers again.
+                            None => {
+                                let why = "no outlet has this vendor".to_owned();
+                                self.0.set_breaker(&of, BreakerState::Closed, why).await;
+                            }
+                        }
+                    }
+                    return;
+                }
+                Err(failure) => {
+                    tracing::debug!(?failure, "the engine does not say which breakers are open");
                     sleep(ENGINE_PAUSE_FIRST).await;
                 }
             }
@@ -154,7 +211,7 @@ impl Carrier {
         let running = Running { shared: Rc::clone(&self.0), action };
         spawn_local(async move {
             loop {
-                running.shared.carry(action).await;
+                Rc::clone(&running.shared).carry(action).await;
                 // What was asked for again meanwhile is looked at again.
                 let again = running.shared.running.borrow_mut().insert(action, false);
                 if again != Some(true) {
@@ -166,18 +223,26 @@ impl Carrier {
 }
 
 impl Shared {
-    /// Tries until it is done, or not wanted any more.
-    async fn carry(&self, action: Action) {
+    /// Tries until it is done, not wanted any more, or parked.
+    async fn carry(self: Rc<Self>, action: Action) {
         sleep(self.wait_before(action)).await;
+        let began = Instant::now();
         let mut tries = 0;
         loop {
-            let pause = match self.attempt(action).await {
+            let pause = match self.attempt(action, tries).await {
                 Ok(command) => match self.say(command).await {
-                    Ok(()) => return,
+                    Ok(()) => {
+                        if matches!(action, Action::SendTicket { .. }) {
+                            let after = began.elapsed().as_micros();
+                            let after_us = u64::try_from(after).unwrap_or(u64::MAX);
+                            self.vitals().ticket_delay.add(after_us, 1);
+                        }
+                        return;
+                    }
                     // Something else came first. The next look says whether it is still wanted.
                     Err(()) => self.pause(action, tries),
                 },
-                Err(Undone::Unwanted) => return,
+                Err(Undone::Unwanted | Undone::Parked) => return,
                 Err(Undone::Engine) => engine_pause(tries),
                 Err(Undone::Outside(asked)) => self.pause(action, tries).max(asked),
             };
@@ -191,57 +256,249 @@ impl Shared {
     }
 
     /// Does it once, and returns what the engine is to be told.
-    async fn attempt(&self, action: Action) -> Result<Command, Undone> {
-        let (Action::SendTicket { outlet, .. } | Action::CancelTicket { outlet, .. }) = action
-        else {
-            return self.attempt_in_turn(action).await;
-        };
-        // First of all: an outlet that is silent keeps one call waiting, and all others of its own.
-        let calls = turns(&self.outlet_calls, &outlet, 1);
-        let _turn = calls.acquire().await.expect("it is never closed");
-        let done = self.attempt_in_turn(action).await;
-        // The map has one, this call another: nobody else waits.
-        if Rc::strong_count(&calls) == 2 {
-            self.outlet_calls.borrow_mut().remove(&outlet);
+    async fn attempt(self: &Rc<Self>, action: Action, tries: u32) -> Result<Command, Undone> {
+        match action {
+            Action::SendTicket { outlet, .. } | Action::CancelTicket { outlet, .. } => {
+                self.attempt_ticket(action, outlet, tries).await
+            }
+            _ => {
+                let order = self.wanted(action).await?;
+                let asked = self.ask_provider(action, &order).await;
+                let counted = match &asked {
+                    Ok(_) | Err(Trouble::Open) => &self.vitals().payments_answered,
+                    Err(_) => &self.vitals().payments_failed,
+                };
+                counted.fetch_add(1, Relaxed);
+                asked.map_err(|problem| {
+                    tracing::debug!(?action, %problem, "an action is not done yet");
+                    Undone::Outside(problem.retry_after())
+                })
+            }
         }
-        done
     }
 
-    async fn attempt_in_turn(&self, action: Action) -> Result<Command, Undone> {
-        // Whatever was so when it was taken up, this is what is wanted now.
+    /// The order, if the action is still wanted: whatever was so when it was taken up.
+    async fn wanted(&self, action: Action) -> Result<Box<OrderView>, Undone> {
         let order = self.engine.order(action.order()).await.map_err(|_| Undone::Engine)?;
-        let order = order.filter(|order| order.actions.contains(&action));
-        let order = order.ok_or(Undone::Unwanted)?;
-        let done = match action {
-            Action::SendTicket { .. } | Action::CancelTicket { .. } => {
-                self.tell_outlet(action, &order).await
+        order.filter(|order| order.actions.contains(&action)).ok_or(Undone::Unwanted)
+    }
+
+    /// Tells an outlet once its turn has come: breakers first, then its own turn and pace, then the
+    /// turn of its vendor. Whoever waits for a silent outlet or vendor keeps nobody else waiting.
+    async fn attempt_ticket(
+        self: &Rc<Self>,
+        action: Action,
+        outlet: OutletNo,
+        tries: u32,
+    ) -> Result<Command, Undone> {
+        let target = self.target(outlet).await?;
+        let vendor = target.vendor();
+        self.park_if_blocked(action, outlet, vendor)?;
+        while let Err(wait_ms) = self.desks.take_try(outlet, vendor, tries) {
+            sleep(self.paced(wait_ms)).await;
+        }
+        let turns = self.desks.outlet_turns(outlet);
+        let _turn = loop {
+            let turn = turns.acquire().await.expect("it is never closed");
+            self.park_if_blocked(action, outlet, vendor)?;
+            let paces = matches!(action, Action::SendTicket { .. });
+            let wait_ms = if paces { self.desks.pace_wait_ms(outlet) } else { 0 };
+            if wait_ms == 0 {
+                break turn;
             }
-            _ => self.ask_provider(action, &order).await,
+            // Without the turn: what is to be cancelled need not wait for the kitchen.
+            drop(turn);
+            sleep(self.paced(wait_ms)).await;
         };
-        done.map_err(|problem| {
-            tracing::debug!(?action, %problem, "an action is not done yet");
+        let of_vendor = self.desks.vendor_calls(vendor, outlet);
+        let _vendors = of_vendor.acquire().await.expect("it is never closed");
+        let _all = self.ticket_calls.acquire().await.expect("it is never closed");
+        self.park_if_blocked(action, outlet, vendor)?;
+        self.vitals().tickets_repeated.fetch_add(u64::from(tries > 0), Relaxed);
+        self.call_outlet(action, &target).await
+    }
+
+    /// Calls an outlet now, and has breakers heed how that ended.
+    async fn call_outlet(
+        self: &Rc<Self>,
+        action: Action,
+        target: &Target,
+    ) -> Result<Command, Undone> {
+        let order = self.wanted(action).await?;
+        let (began, outlet) = (Instant::now(), target.outlet());
+        let called = self.tell_outlet(action, &order, target).await;
+        let ended = ended(&called, began.elapsed());
+        for (of, why) in self.desks.ended(outlet, target.vendor(), ended) {
+            self.vitals().opened.fetch_add(1, Relaxed);
+            spawn_local(Rc::clone(self).watch(of, Some(why)));
+        }
+        let counted = match ended {
+            Ended::Answered { .. } => &self.vitals().tickets_answered,
+            Ended::Failed => &self.vitals().tickets_failed,
+        };
+        counted.fetch_add(1, Relaxed);
+        if called.is_ok() && matches!(action, Action::SendTicket { .. }) {
+            self.desks.sent(outlet, order.work);
+        }
+        called.map_err(|problem| {
+            tracing::debug!(?action, %problem, "an outlet is not told yet");
             Undone::Outside(problem.retry_after())
         })
     }
 
-    async fn tell_outlet(&self, action: Action, order: &OrderView) -> Result<Command, Trouble> {
+    async fn target(&self, outlet: OutletNo) -> Result<Rc<Target>, Undone> {
+        let target = self.outlets.target(&self.engine, outlet).await.map_err(|problem| {
+            tracing::debug!(%outlet, %problem, "an outlet is not to be reached");
+            Undone::Outside(Duration::ZERO)
+        })?;
+        self.desks.heed(target.vendor(), target.view());
+        Ok(target)
+    }
+
+    fn park_if_blocked(
+        self: &Rc<Self>,
+        action: Action,
+        outlet: OutletNo,
+        vendor: &Rc<str>,
+    ) -> Result<(), Undone> {
+        let Some(of) = self.desks.blocked_by(outlet, vendor) else { return Ok(()) };
+        if self.desks.park(&of, action) {
+            spawn_local(Rc::clone(self).watch(of, None));
+        }
+        Err(Undone::Parked)
+    }
+
+    /// Watches an open breaker: has the engine know that it opened, if it did just now, and tries, later
+    /// and later, until somebody answers or an operator closes it.
+    async fn watch(self: Rc<Self>, of: Of, why: Option<String>) {
+        tracing::warn!(?of, why = why.as_deref().unwrap_or("was so"), "a breaker is open");
+        if let Some(why) = why {
+            self.set_breaker(&of, BreakerState::Open, why).await;
+        }
+        loop {
+            sleep(self.scaled(Duration::from_millis(self.desks.wait_ms(&of)))).await;
+            let (action, outlet) = self.desks.to_try(&of);
+            let outlet = action.and_then(Action::outlet).or(outlet);
+            let answered = match outlet {
+                Some(outlet) => self.try_again(&of, action, outlet).await,
+                None => Tried::InVain(Duration::ZERO),
+            };
+            match answered {
+                Tried::Answered => {
+                    let why = "it answers again".to_owned();
+                    self.set_breaker(&of, BreakerState::Closed, why).await;
+                    break;
+                }
+                Tried::ClosedByHand => break,
+                Tried::HeldByHand => sleep(self.scaled(LOOK_AT_BREAKER)).await,
+                Tried::InVain(asked) => {
+                    self.desks.tried_in_vain(&of);
+                    sleep(asked).await;
+                }
+            }
+        }
+        tracing::warn!(?of, "a breaker is closed");
+        self.desks.close(&of);
+    }
+
+    /// One call while a breaker is open, with a ticket that waits for it or, without one, just to see
+    /// whether anybody answers.
+    async fn try_again(
+        self: &Rc<Self>,
+        of: &Of,
+        action: Option<Action>,
+        outlet: OutletNo,
+    ) -> Tried {
+        let put_back = |tried: Tried| {
+            if let Some(action) = action {
+                self.desks.park(of, action);
+            }
+            tried
+        };
+        let Ok(target) = self.target(outlet).await else {
+            return put_back(Tried::InVain(Duration::ZERO));
+        };
+        let said = match of {
+            Of::Outlet(_) => &target.view().breaker,
+            Of::Vendor(_) => &target.view().vendor_breaker,
+        };
+        match said {
+            None => return put_back(Tried::ClosedByHand),
+            Some(said) if said.by_hand => return put_back(Tried::HeldByHand),
+            Some(_) => {}
+        }
+        // Behind a vendor that is gone nobody looks for single outlets.
+        let vendors = self.desks.blocked_by(outlet, target.vendor());
+        if matches!((of, vendors), (Of::Outlet(_), Some(Of::Vendor(_)))) {
+            return put_back(Tried::InVain(Duration::ZERO));
+        }
+        let turns = self.desks.outlet_turns(outlet);
+        let _turn = turns.acquire().await.expect("it is never closed");
+        let Some(action) = action else {
+            return match target.look(&self.http).await {
+                Ok(()) => Tried::Answered,
+                Err(problem) => Tried::InVain(problem.retry_after()),
+            };
+        };
+        match self.call_outlet(action, &target).await {
+            Ok(command) => match self.say(command).await {
+                Ok(()) | Err(()) => Tried::Answered,
+            },
+            Err(Undone::Outside(asked)) => put_back(Tried::InVain(asked)),
+            Err(Undone::Engine) => put_back(Tried::InVain(ENGINE_PAUSE_FIRST)),
+            // With another one next time, at once.
+            Err(Undone::Unwanted | Undone::Parked) => match target.look(&self.http).await {
+                Ok(()) => Tried::Answered,
+                Err(problem) => Tried::InVain(problem.retry_after()),
+            },
+        }
+    }
+
+    async fn set_breaker(&self, of: &Of, state: BreakerState, reason: String) {
+        let of = match of {
+            Of::Outlet(outlet) => BreakerOf::Outlet(*outlet),
+            Of::Vendor(vendor) => BreakerOf::Vendor(vendor.to_string()),
+        };
+        let change = ChangeBreaker { request: None, of, state, by_hand: false, reason };
+        // An operator who holds it is the one to say; so is one who has closed it meanwhile.
+        let _ = self.say(Command::ChangeBreaker(change)).await;
+    }
+
+    fn vitals(&self) -> &OutsideVitals {
+        self.engine.vitals()
+    }
+
+    fn count(&self) {
+        if self.counted_at.get().elapsed() < COUNT {
+            return;
+        }
+        self.counted_at.set(Instant::now());
+        let vitals = self.vitals();
+        let (outlets, vendors) = self.desks.open_counts();
+        for (cell, count) in [
+            (&vitals.under_way, self.running.borrow().len()),
+            (&vitals.parked, self.desks.parked()),
+            (&vitals.outlets_open, outlets),
+            (&vitals.vendors_open, vendors),
+        ] {
+            cell.store(count as u64, Relaxed);
+        }
+    }
+
+    async fn tell_outlet(
+        &self,
+        action: Action,
+        order: &OrderView,
+        target: &Target,
+    ) -> Result<Command, Trouble> {
         let (order_id, ticket) = (self.codes.order(order.number), self.codes.ticket(order.number));
         let ids = Ids { order: &order_id, ticket: &ticket };
-        let (Action::SendTicket { outlet, .. } | Action::CancelTicket { outlet, .. }) = action
-        else {
-            unreachable!("outlets are told of tickets alone")
-        };
-        let target = self.outlets.target(&self.engine, outlet).await.map_err(Trouble::Malformed)?;
-        // The vendor's turn first: whoever waits for a silent one keeps nobody else waiting.
-        let of_vendor = turns(&self.vendor_calls, target.vendor(), VENDOR_CALLS_MAX);
-        let _vendors = of_vendor.acquire().await.expect("it is never closed");
-        let _all = self.ticket_calls.acquire().await.expect("it is never closed");
         match action {
             Action::CancelTicket { order: number, outlet, version } => {
                 let reason = order.end.map_or("moved to another outlet", |end| end.name());
                 target.cancel(&self.http, ids, (number, outlet, version), reason).await
             }
-            _ => target.send(&self.http, ids, order).await,
+            _ => target.send(&self.http, &self.engine, ids, order).await,
         }
     }
 
@@ -305,6 +562,11 @@ impl Shared {
         self.scaled(whole).mul_f64(0.5 + fastrand::f64() / 2.0).max(PAUSE_MIN)
     }
 
+    /// By the engine's clock, however short that is for us: what an outlet or a vendor can take.
+    fn paced(&self, wait_ms: u64) -> Duration {
+        Duration::from_millis(wait_ms).div_f64(self.speed.max(1.0)).max(Duration::from_millis(1))
+    }
+
     /// By the engine's clock; one that hardly moves makes no wait longer than a real one.
     fn scaled(&self, wait: Duration) -> Duration {
         wait.div_f64(self.speed.max(1.0)).max(PAUSE_MIN)
@@ -315,17 +577,14 @@ fn engine_pause(tries: u32) -> Duration {
     ENGINE_PAUSE_FIRST.saturating_mul(1 << tries.min(16)).min(ENGINE_PAUSE_MAX)
 }
 
-/// Who takes turns with all others that have the same key.
-fn turns<K, Q>(all: &RefCell<HashMap<K, Rc<Semaphore>>>, key: &Q, at_once: usize) -> Rc<Semaphore>
-where
-    K: Borrow<Q> + Eq + Hash,
-    Q: ToOwned<Owned = K> + Eq + Hash + ?Sized,
-{
-    let mut all = all.borrow_mut();
-    if let Some(turns) = all.get(key) {
-        return Rc::clone(turns);
+/// How a call ended, for a breaker. A refusal is an answer, too, unless it asks to be left alone.
+fn ended(called: &Result<Command, Trouble>, took: Duration) -> Ended {
+    let after_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+    match called {
+        Ok(_) | Err(Trouble::Open) => Ended::Answered { after_ms },
+        Err(Trouble::Status { status, .. }) if *status < 500 && *status != 429 => {
+            Ended::Answered { after_ms }
+        }
+        Err(_) => Ended::Failed,
     }
-    let turns = Rc::new(Semaphore::new(at_once));
-    all.insert(key.to_owned(), Rc::clone(&turns));
-    turns
 }

@@ -6,11 +6,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use levee_api::port::{
-    Answer, Ask, AskBody, Deliver, Failure, OrderView, Origin, OutletView, Priority, Query, Reply,
-    Submit,
+    Answer, Ask, AskBody, Deliver, Failure, LIST_MAX, OrderView, Origin, OutletView, Priority,
+    Query, Reply, Submit,
 };
-use levee_api::types::{Action, Command, OrderNo, OutletNo, Refusal};
+use levee_api::types::{Action, BreakerOf, BreakerState, Command, OrderNo, OutletNo, Refusal};
+use levee_api::vitals::OutsideVitals;
 use tokio::sync::oneshot;
+
+use super::desks::Of;
+use super::tickets::Outlets;
 
 /// Nobody waits longer than this for a connector's ask; it is asked again then.
 const WITHIN_MS: u32 = 30_000;
@@ -90,8 +94,7 @@ impl Engine {
 
     /// What is undone and has changed after a change, and the last change of these.
     pub(super) async fn undone(&self, after_change: u64) -> Result<(Vec<Action>, u64), Failure> {
-        let limit = levee_api::port::LIST_MAX;
-        match self.query(Query::Undone { after_change, limit }).await? {
+        match self.query(Query::Undone { after_change, limit: LIST_MAX }).await? {
             Answer::Undone { actions, change } => Ok((actions, change)),
             other => unreachable!("an answer to another question: {other:?}"),
         }
@@ -100,6 +103,73 @@ impl Engine {
     pub(super) async fn order(&self, number: OrderNo) -> Result<Option<Box<OrderView>>, Failure> {
         match self.query(Query::Order(number)).await? {
             Answer::Order(order) => Ok(order),
+            other => unreachable!("an answer to another question: {other:?}"),
+        }
+    }
+
+    /// Breakers that are open, each with an outlet that it concerns, if there is one.
+    pub(super) async fn breakers(
+        &self,
+        outlets: &Outlets,
+    ) -> Result<Vec<(Of, Option<OutletNo>)>, Failure> {
+        let (mut found, mut after) = (Vec::new(), None);
+        loop {
+            let query = Query::Breakers { after, limit: LIST_MAX };
+            let Answer::Breakers(breakers) = self.query(query).await? else {
+                unreachable!("an answer to another question")
+            };
+            let mut last = None;
+            for (of, breaker) in breakers {
+                if let BreakerOf::Outlet(outlet) = of {
+                    last = Some(outlet);
+                }
+                if breaker.state != BreakerState::Open {
+                    continue;
+                }
+                match of {
+                    BreakerOf::Outlet(outlet) => found.push((Of::Outlet(outlet), Some(outlet))),
+                    BreakerOf::Vendor(vendor) => {
+                        let outlet = self.outlet_of(&vendor, outlets).await?;
+                        found.push((Of::Vendor(vendor.into()), outlet));
+                    }
+                }
+            }
+            if last.is_none() {
+                return Ok(found);
+            }
+            after = last;
+        }
+    }
+
+    /// Any outlet of a vendor; goes through all of them, so it is for starts alone.
+    async fn outlet_of(
+        &self,
+        vendor: &str,
+        outlets: &Outlets,
+    ) -> Result<Option<OutletNo>, Failure> {
+        let mut after_seq = 0;
+        loop {
+            let query = Query::Outlets { after_seq, limit: LIST_MAX };
+            let Answer::Outlets(views) = self.query(query).await? else {
+                unreachable!("an answer to another question")
+            };
+            let Some(last) = views.last() else { return Ok(None) };
+            after_seq = last.put_seq;
+            if let Some(view) = views.iter().find(|view| outlets.is_of(view, vendor)) {
+                return Ok(Some(view.number));
+            }
+        }
+    }
+
+    /// What connectors count.
+    pub(super) fn vitals(&self) -> &OutsideVitals {
+        &self.submit.vitals().outside
+    }
+
+    /// The outlet's document by which an order was placed.
+    pub(super) async fn document_of(&self, number: OrderNo) -> Result<Option<Vec<u8>>, Failure> {
+        match self.query(Query::DocumentOf(number)).await? {
+            Answer::Document(document) => Ok(document),
             other => unreachable!("an answer to another question: {other:?}"),
         }
     }

@@ -7,13 +7,18 @@
 //!
 //! | file | what is there |
 //! |---|---|
+//! | `breaker.rs`, `pace.rs` | who is left alone for a while, and how much an outlet gets at a time; pure |
+//! | `desks.rs` | breakers, paces and turns of outlets and vendors; what waits for them |
 //! | `carrier.rs` | which actions are under way, and when one is tried again |
 //! | `engine.rs` | asking the engine |
 //! | `payments.rs` | the payment provider |
 //! | `tickets.rs` | outlets' point-of-sale systems |
 
+mod breaker;
 mod carrier;
+mod desks;
 mod engine;
+mod pace;
 mod payments;
 mod tickets;
 
@@ -23,7 +28,7 @@ use std::thread::{self, JoinHandle};
 
 use levee_api::code::Codes;
 use levee_api::port::Submit;
-use levee_api::webhook::WebhookSecret;
+use levee_api::webhook::WebhookSecrets;
 use tokio::runtime::Builder;
 use tokio::sync::watch;
 use tokio::task::LocalSet;
@@ -61,7 +66,7 @@ pub struct OutletsConfig {
     /// Tickets go to `{url}/{vendor}/{outlet_id}/tickets`.
     pub url: String,
     /// Signs them.
-    pub secret: WebhookSecret,
+    pub secret: WebhookSecrets,
 }
 
 /// Connectors at work. They stop when dropped; what is undone then is undone at the next start.

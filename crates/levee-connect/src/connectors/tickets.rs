@@ -5,11 +5,12 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use bytes::Bytes;
 use hyper::Method;
-use levee_api::outlet::OutletDocument;
+use levee_api::outlet::{ItemDocument, OutletDocument};
 use levee_api::port::{OrderView, OutletView};
-use levee_api::types::{Command, MoveTicket, OrderNo, OutletNo, TicketStep};
-use levee_api::webhook::WebhookSecret;
+use levee_api::types::{Command, MoveTicket, OrderLine, OrderNo, OutletNo, TicketStep};
+use levee_api::webhook::WebhookSecrets;
 use serde::Serialize;
 
 use super::OutletsConfig;
@@ -28,8 +29,13 @@ pub(super) struct Target {
     outlet_id: String,
     /// Without the last slash.
     url: String,
-    secret: WebhookSecret,
+    secret: WebhookSecrets,
+    vendor: Rc<str>,
+    number: OutletNo,
+    /// Of the document.
+    version: u32,
     document: OutletDocument,
+    view: OutletView,
     read_at: Instant,
 }
 
@@ -56,7 +62,7 @@ impl Outlets {
         }
         let view = engine.outlet(number).await.map_err(|failure| format!("{failure:?}"))?;
         let view = view.ok_or_else(|| format!("there is no outlet {number}"))?;
-        let target = Rc::new(self.read(&view)?);
+        let target = Rc::new(self.read(*view)?);
         let mut known = self.known.borrow_mut();
         if known.len() >= KNOWN_MAX {
             known.clear();
@@ -65,7 +71,13 @@ impl Outlets {
         Ok(target)
     }
 
-    fn read(&self, view: &OutletView) -> Result<Target, String> {
+    /// Whether an outlet's document names this vendor.
+    pub(super) fn is_of(&self, view: &OutletView, vendor: &str) -> bool {
+        let document = serde_json::from_slice::<OutletDocument>(&view.document);
+        document.is_ok_and(|document| document.vendor.as_str() == vendor)
+    }
+
+    fn read(&self, view: OutletView) -> Result<Target, String> {
         let outlet_id = view.id.as_str().to_owned();
         let document: OutletDocument = serde_json::from_slice(&view.document)
             .map_err(|error| format!("the document of outlet {outlet_id}: {error}"))?;
@@ -80,24 +92,49 @@ impl Outlets {
                 (url, sandbox.secret.clone())
             }
         };
-        Ok(Target { outlet_id, url, secret, document, read_at: Instant::now() })
+        let vendor = Rc::from(document.vendor.as_str());
+        let read_at = Instant::now();
+        let OutletView { number, version, .. } = view;
+        Ok(Target { outlet_id, url, secret, vendor, number, version, document, view, read_at })
     }
 }
 
 impl Target {
     /// Whose system it is: those of one vendor share what its servers take.
-    pub(super) fn vendor(&self) -> &str {
-        self.document.vendor.as_str()
+    pub(super) fn vendor(&self) -> &Rc<str> {
+        &self.vendor
+    }
+
+    /// Its number.
+    pub(super) fn outlet(&self) -> OutletNo {
+        self.view.number
+    }
+
+    /// As the engine has it, some moments ago.
+    pub(super) fn view(&self) -> &OutletView {
+        &self.view
+    }
+
+    /// Whether anybody answers; what, is no matter, unless it is that nobody can.
+    pub(super) async fn look(&self, http: &Http) -> Result<(), Trouble> {
+        let url = format!("{}/ready", self.url);
+        match http.send(Method::GET, &url, &[], Bytes::new()).await {
+            Err(Trouble::Status { status, .. }) if status < 500 && status != 429 => Ok(()),
+            looked => looked.map(|_| ()),
+        }
     }
 
     /// Sends a ticket; the outlet ignores what is not newer than what it has.
     pub(super) async fn send(
         &self,
         http: &Http,
+        engine: &Engine,
         ids: Ids<'_>,
         order: &OrderView,
     ) -> Result<Command, Trouble> {
-        let items = order.lines.iter().map(|line| self.item(line.item, line.quantity));
+        let earlier = self.earlier_document(engine, order).await?;
+        let menu = &earlier.as_ref().unwrap_or(&self.document).menu;
+        let items = order.lines.iter().map(|line| item(menu, line));
         let ticket = Ticket {
             ticket: ids.ticket.to_owned(),
             order: ids.order.to_owned(),
@@ -142,15 +179,34 @@ impl Target {
         http.send(Method::POST, &url, &headers, body.into()).await.map(|_| ())
     }
 
-    /// A line of the menu, as people read it. A menu that is shorter now has no name for it.
-    fn item(&self, place: u16, quantity: u16) -> Item {
-        let item = self.document.menu.get(usize::from(place));
-        let (sku, name) = item.map_or_else(
-            || (format!("item-{place}"), String::new()),
-            |item| (item.sku.as_str().to_owned(), item.name.clone()),
-        );
-        Item { sku, name, quantity: quantity.into() }
+    /// The document by whose menu an order's lines go, where that is not the one that is known here.
+    async fn earlier_document(
+        &self,
+        engine: &Engine,
+        order: &OrderView,
+    ) -> Result<Option<OutletDocument>, Trouble> {
+        let is_own = order.moved_from.is_none() && order.outlet == self.number;
+        if is_own && order.outlet_version == Some(self.version) {
+            return Ok(None);
+        }
+        let malformed = |what: String| {
+            Trouble::Malformed(format!("the document of order {}: {what}", order.number))
+        };
+        let document = engine.document_of(order.number).await;
+        let document = document.map_err(|failure| malformed(format!("{failure:?}")))?;
+        let document = document.ok_or_else(|| malformed("there is none".to_owned()))?;
+        serde_json::from_slice(&document).map(Some).map_err(|error| malformed(error.to_string()))
     }
+}
+
+/// A line of the menu, as people read it.
+fn item(menu: &[ItemDocument], line: &OrderLine) -> Item {
+    let item = menu.get(usize::from(line.item));
+    let (sku, name) = item.map_or_else(
+        || (format!("item-{}", line.item), String::new()),
+        |item| (item.sku.as_str().to_owned(), item.name.clone()),
+    );
+    Item { sku, name, quantity: line.quantity.into() }
 }
 
 /// An order's ids, as they look outside.

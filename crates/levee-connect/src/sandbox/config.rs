@@ -4,7 +4,7 @@ use std::io;
 
 use hyper::Uri;
 use levee_api::scenario::{FieldError, Kitchens, Payments};
-use levee_api::webhook::{DEV_OUTLETS_SECRET, DEV_PAYMENTS_SECRET, SecretError, WebhookSecret};
+use levee_api::webhook::{DEV_OUTLETS_SECRET, DEV_PAYMENTS_SECRET, SecretError, WebhookSecrets};
 
 /// Where it listens if nothing else is said.
 pub const LISTEN_DEFAULT: &str = "127.0.0.1:8480";
@@ -41,9 +41,9 @@ pub struct SandboxConfig {
 #[derive(Clone, Debug)]
 pub struct Secrets {
     /// Of all outlets.
-    pub outlets: WebhookSecret,
+    pub outlets: WebhookSecrets,
     /// Of the payment provider.
-    pub payments: WebhookSecret,
+    pub payments: WebhookSecrets,
 }
 
 impl Secrets {
@@ -53,8 +53,8 @@ impl Secrets {
     /// One of them is no secret.
     pub fn from_texts(outlets: &str, payments: &str) -> Result<Self, SecretError> {
         Ok(Self {
-            outlets: WebhookSecret::from_text(outlets)?,
-            payments: WebhookSecret::from_text(payments)?,
+            outlets: WebhookSecrets::from_text(outlets)?,
+            payments: WebhookSecrets::from_text(payments)?,
         })
     }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::Method;
-use levee_api::webhook::WebhookSecret;
+use levee_api::webhook::WebhookSecrets;
 
 use super::effects::Life;
 use super::kitchens::{Heard, Telling};
@@ -121,7 +121,7 @@ async fn send_callback(shared: &Shared, http: &Http, sending: Sending) {
 async fn call(
     http: &Http,
     url: &str,
-    secret: &WebhookSecret,
+    secret: &WebhookSecrets,
     message: &str,
     further: &[(&'static str, String)],
     body: Vec<u8>,

@@ -1,5 +1,7 @@
 //! Locks: a voucher is held for an order, and let go by the app, by time, or by its use.
 
+use alloc::vec::Vec;
+
 use super::{ReferenceKind, reference_key};
 use crate::state::{Campaign, Effect, State, shift, take};
 use crate::tables::{Lock, LockState, Undone, Voucher};
@@ -52,7 +54,8 @@ impl State {
         self.unlock_if_over(held, now_ms);
         let record = Lock::held(held, now_ms, until_ms, reference, order);
         let number = LockNo(self.locks.push(record, &mut self.store));
-        self.held.insert((until_ms, number));
+        self.held.put(0, until_ms, number);
+        self.settle_held(number);
         let voucher = &mut self.vouchers[held.index()];
         voucher.set_locked(number);
         let face_minor = u64::from(voucher.face_minor);
@@ -97,7 +100,6 @@ impl State {
         let voucher = &self.vouchers[lock.voucher.index()];
         let over = self.voucher_end_ms(voucher) <= now_ms;
         let voucher_state = if over { VoucherState::Expired } else { VoucherState::Live };
-        self.held.remove(&(lock.until_ms, number));
 
         let lock = &mut self.locks[number.index()];
         lock.release(Undone { seq, at_ms: now_ms, voucher_state });
@@ -111,6 +113,7 @@ impl State {
             campaign.counts.expired += 1;
         }
         campaign.assert_sound();
+        self.settle_held(number);
         voucher_state
     }
 
@@ -123,6 +126,24 @@ impl State {
             // Ended by the command that is being applied.
             self.let_go(now_ms, self.last_seq() + 1, lock);
         }
+    }
+
+    /// The first `limit` held locks that end by then, in the order in which they do, each with that
+    /// time.
+    pub(crate) fn locks_over(&self, until_ms: u64, limit: usize) -> Vec<(u64, LockNo)> {
+        let counts = |until_ms, lock: LockNo| self.locks[lock.index()].is_held_until(until_ms);
+        self.held.over(until_ms, limit, counts)
+    }
+
+    /// To be called after every change of what a lock holds.
+    pub(crate) fn settle_held(&mut self, changed: LockNo) {
+        let counts = |until_ms, lock: LockNo| self.locks[lock.index()].is_held_until(until_ms);
+        self.held.settle(changed, counts, |lock| self.locks.prefetch(lock.0));
+    }
+
+    /// To be called after changes of any locks.
+    pub(crate) fn settle_all_held(&mut self) {
+        self.held.settle_all(|until_ms, lock| self.locks[lock.index()].is_held_until(until_ms));
     }
 
     /// Whether a lock holds its voucher, as the clock has it.

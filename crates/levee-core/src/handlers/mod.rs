@@ -1,5 +1,6 @@
 //! One file a subject: the commands that change it. All checks precede the first write.
 
+mod breakers;
 mod campaigns;
 mod claims;
 mod locks;

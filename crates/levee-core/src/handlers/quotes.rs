@@ -8,12 +8,23 @@ use crate::pacing::{Ask, Ticket, Work};
 use crate::state::{Effect, State};
 use crate::tables::Quote;
 use crate::types::{
-    Candidate, HOLD_MS_MAX, Offer, Outcome, OutletNo, PAID_WITHIN_MS, PROMISED_AHEAD_MS_MAX,
+    BILL_MINOR_MAX, Candidate, HOLD_MS_MAX, Offer, Outcome, OutletNo, PROMISED_AHEAD_MS_MAX,
     PlaceOrder, QUOTE_OUTLETS_MAX, QuoteNo, QuoteOrder, Quoted, Refusal, TRAVEL_MS_MAX, WORK_MAX,
 };
 
 /// Offers at other outlets, besides the one at the outlet that was asked for.
 const OFFERS_ELSEWHERE_MAX: usize = 2;
+
+impl Candidate {
+    fn offer(&self, ready_at_ms: u64) -> Offer {
+        Offer { outlet: self.outlet, ready_at_ms, travel_ms: self.travel_ms }
+    }
+
+    /// When the user has it, and the offer.
+    fn there(&self, ready_at_ms: u64) -> (u64, Offer) {
+        (ready_at_ms.saturating_add(u64::from(self.travel_ms)), self.offer(ready_at_ms))
+    }
+}
 
 impl State {
     /// Offers the outlet that is wanted if that is in time; else its first free slot, and the other
@@ -21,29 +32,24 @@ impl State {
     /// has it first. What is offered is held.
     pub(crate) fn quote_order(&mut self, now_ms: u64, ask: &QuoteOrder) -> Result<Effect, Refusal> {
         self.check_quote(now_ms, ask)?;
-        // Whether there is something to pay is not known yet.
-        let asked = Ask { work: Work(ask.work), begins_after_ms: PAID_WITHIN_MS };
+        let asked = Ask::of(Work(ask.work), ask.total_minor > ask.discount_minor);
         let (wanted, others) = ask.candidates.split_first().expect("checked: one at least");
         let mut offers = Vec::new();
         // Who takes one at the last moment still gets what was offered.
         let until_ms = now_ms.saturating_add(ask.hold_ms);
         let in_time = |outlet| self.ready_in_time(now_ms, outlet, asked, ask.ready_by_ms, until_ms);
         if let Some(ready_at_ms) = in_time(wanted.outlet) {
-            offers.push(Offer { outlet: wanted.outlet, ready_at_ms });
+            offers.push(wanted.offer(ready_at_ms));
         } else {
-            let there = |Candidate { outlet, travel_ms }: &Candidate, ready_at_ms: u64| {
-                let there_ms = ready_at_ms.saturating_add(u64::from(*travel_ms));
-                (there_ms, Offer { outlet: *outlet, ready_at_ms })
-            };
             let soonest = |(there_ms, offer): &(u64, Offer)| (*there_ms, offer.outlet);
             let elsewhere =
-                others.iter().filter_map(|other| Some(there(other, in_time(other.outlet)?)));
+                others.iter().filter_map(|other| Some(other.there(in_time(other.outlet)?)));
             let mut all = elsewhere.collect::<Vec<_>>();
             all.sort_by_key(soonest);
             all.truncate(OFFERS_ELSEWHERE_MAX);
             // The slot may be tomorrow's.
             let slot_ms = self.slot_at(now_ms, wanted.outlet, asked, until_ms);
-            all.extend(slot_ms.map(|ready_at_ms| there(wanted, ready_at_ms)));
+            all.extend(slot_ms.map(|ready_at_ms| wanted.there(ready_at_ms)));
             all.sort_by_key(soonest);
             offers.extend(all.into_iter().map(|(_, offer)| offer));
         }
@@ -52,13 +58,15 @@ impl State {
         }
 
         let mut tickets = Vec::new();
-        for Offer { outlet, ready_at_ms } in &offers {
+        for Offer { outlet, ready_at_ms, .. } in &offers {
             let promise = self.promise(now_ms, *outlet, asked.work, *ready_at_ms);
-            tickets.push((*outlet, promise));
+            tickets.push(promise);
         }
-        let quote = Quote::held(ask.work, until_ms, &tickets);
+        let quote = Quote::held(ask, until_ms, &offers, &tickets);
         let quote = self.quotes.push(quote, &mut self.store);
-        Ok(Effect::Done(Outcome::Quoted(Box::new(Quoted { quote, until_ms, offers }))))
+        let QuoteOrder { total_minor, discount_minor, .. } = *ask;
+        let quoted = Quoted { quote, until_ms, total_minor, discount_minor, offers };
+        Ok(Effect::Done(Outcome::Quoted(Box::new(quoted))))
     }
 
     fn check_quote(&self, now_ms: u64, ask: &QuoteOrder) -> Result<(), Refusal> {
@@ -70,6 +78,8 @@ impl State {
         let near = ask.candidates.iter().all(|candidate| candidate.travel_ms <= TRAVEL_MS_MAX);
         let ahead = now_ms..=now_ms.saturating_add(PROMISED_AHEAD_MS_MAX);
         for (is_within, field) in [
+            ((1..=BILL_MINOR_MAX).contains(&ask.total_minor), "total_minor"),
+            (ask.discount_minor <= ask.total_minor, "total_minor"),
             ((1..=WORK_MAX).contains(&ask.work), "work"),
             ((1..=QUOTE_OUTLETS_MAX).contains(&len) && !twice && near, "candidates"),
             (ask.ready_by_ms.is_none_or(|by_ms| ahead.contains(&by_ms)), "pickup_by"),
@@ -80,7 +90,16 @@ impl State {
             }
         }
         let known = |candidate: &Candidate| self.outlets.get(candidate.outlet).is_some();
-        if ask.candidates.iter().all(known) { Ok(()) } else { Err(Refusal::OutletNotFound) }
+        if !ask.candidates.iter().all(known) {
+            return Err(Refusal::OutletNotFound);
+        }
+        self.check_version(ask.candidates[0].outlet, ask.outlet_version)
+    }
+
+    /// Whether a gate has priced by the outlet's latest document.
+    pub(super) fn check_version(&self, number: OutletNo, version: u32) -> Result<(), Refusal> {
+        let outlet = self.outlets.get(number).ok_or(Refusal::OutletNotFound)?;
+        if outlet.version == version { Ok(()) } else { Err(Refusal::OutletChanged) }
     }
 
     /// When an order can be ready at an outlet that takes orders now, and not before a time, if that is
@@ -93,7 +112,7 @@ impl State {
         by_ms: Option<u64>,
         not_before_ms: u64,
     ) -> Option<u64> {
-        let outlet = self.outlets.get(number).filter(|outlet| !outlet.is_paused_at(now_ms))?;
+        let outlet = self.outlet_taking_orders(now_ms, number).ok()?;
         let by_ms = by_ms.unwrap_or_else(|| now_ms.saturating_add(outlet.ready_within_ms));
         self.ready_by(now_ms, number, asked, not_before_ms..=by_ms)
     }
@@ -135,7 +154,7 @@ impl State {
         asked: Ask,
         not_before_ms: u64,
     ) -> Option<u64> {
-        let outlet = self.outlets.get(number).filter(|outlet| !outlet.is_paused_at(now_ms))?;
+        let outlet = self.outlet_taking_orders(now_ms, number).ok()?;
         let opening = outlet.opening(&self.outlets.texts);
         let (kitchen, pace) = (self.outlets.kitchen(number), self.pace());
         let mut from_ms = opening.open_from_ms(now_ms);

@@ -64,7 +64,6 @@ impl State {
         if let Some(lock) = held_by {
             let lock_record = &mut self.locks[lock.index()];
             lock_record.use_up();
-            self.held.remove(&(lock_record.until_ms, lock));
             campaign.unlock(face_minor);
         }
         let money = &mut campaign.money;
@@ -99,6 +98,7 @@ impl State {
             redemption.settle();
         }
         self.redemptions.push(redemption, &mut self.store);
+        held_by.inspect(|lock| self.settle_held(*lock));
         Outcome::Redeemed { redemption: number, discount_minor, rest_minor, rollback_until_ms }
     }
 

@@ -3,6 +3,7 @@
 use alloc::boxed::Box;
 use core::mem;
 
+use crate::deadlines::Deadlines;
 use crate::state::{Effect, Outage, State};
 use crate::tables::{Redemption, RedemptionState, Voucher};
 use crate::types::{ActivateRules, Outcome, Refusal, ResumeService, Swept, Tick, VoucherState};
@@ -21,8 +22,8 @@ impl State {
     pub(crate) fn tick(&mut self, now_ms: u64, seq: u64, tick: Tick) -> Effect {
         let limit = tick.limit as usize;
         let mut swept = Swept::default();
-        let ended = self.held.iter().take_while(|(until_ms, _)| *until_ms <= now_ms);
-        swept.locks = ended.map(|(_, lock)| *lock).take(limit).collect();
+        let ended = self.locks_over(now_ms, limit).into_iter();
+        swept.locks = ended.map(|(_, lock)| lock).collect();
         for lock in &swept.locks {
             self.let_go(now_ms, seq, *lock);
         }
@@ -81,7 +82,7 @@ impl State {
     /// When the next tick will have something to do, in milliseconds since 1970.
     #[must_use]
     pub fn next_due_ms(&self) -> Option<u64> {
-        let lock = self.held.first().map(|(until_ms, _)| *until_ms);
+        let lock = self.held.first_ms();
         let others = self.campaigns.iter().flat_map(|campaign| {
             let voucher = campaign.next_to_expire;
             let redemption = campaign.next_to_settle;
@@ -90,10 +91,10 @@ impl State {
                 redemption.map(|number| self.rollback_end_ms(&self.redemptions[number.index()])),
             ]
         });
-        let order = self.orders.awaiting().next().map(|(due_ms, _)| due_ms);
+        let order = self.orders.lists.first_due_ms();
         let quote = self.quotes.held().next().map(|(until_ms, _)| until_ms);
         let pause = self.outlets.pauses().next().map(|(ends_ms, _)| ends_ms);
-        let owed = self.orders.owed().next().map(|_| self.last_ms());
+        let owed = self.orders.lists.owed().next().map(|_| self.last_ms());
         others.chain([lock, order, quote, pause, owed]).flatten().min()
     }
 
@@ -105,15 +106,14 @@ impl State {
             let outage = Outage { from_ms, until_ms: now_ms };
             // Held locks move at once, so that their order is that of their ends. They were all
             // made before the outage.
-            let held = mem::take(&mut self.held);
-            self.held = held
-                .into_iter()
-                .map(|(end_ms, lock)| {
-                    let end_ms = outage.graced_ms(end_ms);
-                    self.locks[lock.index()].until_ms = end_ms;
-                    (end_ms, lock)
-                })
-                .collect();
+            let held = self.locks_over(u64::MAX, usize::MAX);
+            self.held = Deadlines::new();
+            for (end_ms, lock) in held {
+                let end_ms = outage.graced_ms(end_ms);
+                self.locks[lock.index()].until_ms = end_ms;
+                self.held.put(0, end_ms, lock);
+            }
+            self.settle_all_held();
             // Orders, too: one that awaits its payment ends with its lock.
             self.orders.move_due(|due_ms| outage.graced_ms(due_ms));
             self.quotes.move_until(|until_ms| outage.graced_ms(until_ms));

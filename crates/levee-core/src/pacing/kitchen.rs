@@ -6,6 +6,8 @@ use super::estimate::{Estimate, ms, real, signed_ms};
 use super::later::{Later, SLOT_MS};
 use super::pace::quantile;
 use super::{Lesson, Pace, Work};
+use crate::tables::prefetch;
+use crate::types::PAID_WITHIN_MS;
 
 /// The kitchen of one outlet.
 ///
@@ -52,6 +54,14 @@ pub struct Ask {
     pub begins_after_ms: u64,
 }
 
+impl Ask {
+    /// Work of an order. What is to be paid goes to the outlet when it is.
+    #[must_use]
+    pub fn of(work: Work, is_to_be_paid: bool) -> Self {
+        Self { work, begins_after_ms: if is_to_be_paid { PAID_WITHIN_MS } else { 0 } }
+    }
+}
+
 impl From<Work> for Ask {
     /// Work that could be begun at once.
     fn from(work: Work) -> Self {
@@ -91,6 +101,18 @@ impl Kitchen {
             walk_ins_at_ms: 0,
             done_at_ms: 0,
         }
+    }
+
+    /// Begins to bring its second half near.
+    #[inline]
+    pub(crate) fn prefetch_end(&self) {
+        prefetch(&self.walk_ins_at_ms);
+    }
+
+    /// Begins to bring near what it has promised.
+    #[inline]
+    pub(crate) fn prefetch_promised(&self) {
+        self.later.iter().as_slice().first().inspect(|due| prefetch(*due));
     }
 
     /// In how many ms from now an order that is placed now is ready, with the wanted certainty, so
@@ -136,6 +158,13 @@ impl Kitchen {
     #[must_use]
     pub fn unfinished(&self, now_ms: u64) -> u64 {
         self.making + self.later.sum() + ms(self.walk_ins_left(now_ms))
+    }
+
+    /// How long it needs for a unit of work while it is busy, all stations together, in milliseconds, as
+    /// it was learned; at least 1.
+    #[must_use]
+    pub fn pace_ms(&self) -> u64 {
+        ms(self.unit_ms * self.drag / f64::from(self.stations)).max(1)
     }
 
     /// Staff or machines that make, by the outlet's own figure.

@@ -26,7 +26,8 @@ impl Due {
     }
 }
 
-/// By slot, ascending; a slot without work has no entry, and an idle kitchen no memory.
+/// By slot, ascending; a slot without work has no entry. An idle kitchen keeps the memory that it had:
+/// most are idle between any two orders, and would ask for it anew each time.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Later(Vec<Due>);
 
@@ -71,9 +72,6 @@ impl Later {
         due.work = due.work.checked_sub(work.0.into()).expect("so much was promised");
         if due.work == 0 {
             self.0.remove(place);
-            if self.0.is_empty() {
-                self.0 = Vec::new();
-            }
         }
     }
 }

@@ -31,6 +31,8 @@ wire_enum! {
         13 => Outlets { after_seq, limit },
         14 => Etas { outlets, work },
         16 => OutletNumbered(number),
+        17 => Breakers { after, limit },
+        18 => DocumentOf(number),
         15 => Statement { outlet, from_ms, until_ms, before, limit },
     }
 }
@@ -38,12 +40,12 @@ wire_enum! {
 wire_struct! {
     SetAside { invites_minor, envelopes_minor, compensation_minor }
     OutletView {
-        number, id, document, version, brand, put_seq, stations, accept_within_ms, pause, eta_ms,
-        unfinished, promised,
+        number, id, document, version, brand, put_seq, stations, accept_within_ms, pause, breaker,
+        vendor_breaker, eta_ms, pace_ms, unfinished, promised,
     }
     PauseView { until_ms, reason }
     OrderView {
-        number, user, outlet, lines, state, end, seq, placed_at_ms, due_ms, promised_at_ms,
+        number, user, outlet, lines, outlet_version, state, end, seq, placed_at_ms, due_ms, promised_at_ms,
         stages_at_ms, work, courier_at_ms, others, moved_from, version, total_minor, merchant_discount_minor,
         subsidy_minor, payable_minor, captured_minor, refund_asked_minor, refunded_minor, disputed,
         apology, outlet_paid_minor, payment, trade, voucher, lock, redemption, actions,
@@ -203,9 +205,17 @@ impl Wire for Answer {
                 out.push(13);
                 views.put(out);
             }
+            Self::Document(document) => {
+                out.push(16);
+                document.put(out);
+            }
             Self::Etas(etas) => {
                 out.push(14);
                 etas.put(out);
+            }
+            Self::Breakers(breakers) => {
+                out.push(15);
+                breakers.put(out);
             }
         }
     }
@@ -229,6 +239,8 @@ impl Wire for Answer {
             }
             13 => Wire::get(reader).map(Self::Outlets),
             14 => Wire::get(reader).map(Self::Etas),
+            15 => Wire::get(reader).map(Self::Breakers),
+            16 => Wire::get(reader).map(Self::Document),
             _ => Err(reader.not("answer")),
         }
     }

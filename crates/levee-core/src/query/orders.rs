@@ -9,8 +9,8 @@ use crate::pacing::Work;
 use crate::state::State;
 use crate::tables::{Order, Outlet};
 use crate::types::{
-    Action, Held, LockNo, NameHash, OrderEnd, OrderLine, OrderNo, OrderState, OutletId, OutletNo,
-    PaymentState, RedemptionNo, TradeKey, UserKey, VoucherNo,
+    Action, Breaker, BreakerOf, Held, LockNo, NameHash, OrderEnd, OrderLine, OrderNo, OrderState,
+    OutletId, OutletNo, PaymentState, RedemptionNo, TradeKey, UserKey, VoucherNo,
 };
 
 /// One outlet.
@@ -34,9 +34,16 @@ pub struct OutletView {
     pub accept_within_ms: u64,
     /// The pause, if it takes no orders now.
     pub pause: Option<PauseView>,
+    /// Its own breaker, unless that is closed.
+    pub breaker: Option<Breaker>,
+    /// Its vendor's, unless that is closed.
+    pub vendor_breaker: Option<Breaker>,
     /// In how many milliseconds one unit of work that is ordered now is ready; `None` where it takes
     /// no orders now.
     pub eta_ms: Option<u64>,
+    /// How long the kitchen needs for a unit of work while it is busy, all stations together, in
+    /// milliseconds, as it was learned; at least 1.
+    pub pace_ms: u64,
     /// Work that is not done, on all channels, in thousandths of a unit.
     pub unfinished: u64,
     /// Promised and not begun, by the time at which it is to be ready: milliseconds since 1970, and
@@ -62,8 +69,11 @@ pub struct OrderView {
     pub user: UserKey,
     /// Where.
     pub outlet: OutletNo,
-    /// What.
+    /// What, by the menu of the document by which it was placed.
     pub lines: Vec<OrderLine>,
+    /// That document's version, as long as it is the latest of the outlet at which the order was
+    /// placed; the document itself is the answer to [`super::Query::DocumentOf`].
+    pub outlet_version: Option<u32>,
     /// Where it stands.
     pub state: OrderState,
     /// Why it ended, once it did without being collected.
@@ -124,7 +134,7 @@ pub struct OrderView {
 
 impl State {
     pub(super) fn eta_ms(&self, now_ms: u64, number: OutletNo, work: u32) -> Option<u64> {
-        let outlet = self.outlets.get(number).filter(|outlet| !outlet.is_paused_at(now_ms))?;
+        let outlet = self.outlet_taking_orders(now_ms, number).ok()?;
         let most_ms = self.rules.pace.horizon_ms.max(outlet.ready_within_ms);
         let until_ms = now_ms.saturating_add(most_ms);
         let ready_at_ms = self.ready_by(now_ms, number, Work(work), now_ms..=until_ms)?;
@@ -149,7 +159,10 @@ impl State {
             stations: kitchen.stations(),
             accept_within_ms: outlet.accept_within_ms,
             pause,
+            breaker: outlet.breaker(texts),
+            vendor_breaker: self.outlets.breaker_of_vendor(outlet.vendor()),
             eta_ms: self.eta_ms(now_ms, number, Work::UNIT),
+            pace_ms: kitchen.pace_ms(),
             unfinished: kitchen.unfinished(now_ms),
             promised: kitchen.promised().collect(),
         }
@@ -164,6 +177,10 @@ impl State {
             user: order.user,
             outlet: order.outlet,
             lines: order.lines().to_vec(),
+            outlet_version: {
+                let outlet = self.outlets.get(order.placed_at());
+                outlet.filter(|outlet| outlet.put_seq < order.seq).map(|outlet| outlet.version)
+            },
             state: order.state(),
             end: order.end(),
             seq: order.seq,
@@ -199,6 +216,11 @@ impl State {
         })
     }
 
+    pub(super) fn document_of(&self, number: OrderNo) -> Option<Vec<u8>> {
+        let order = self.orders.get(number)?;
+        self.outlets.get(order.placed_at())?.document_at(order.seq, &self.outlets.texts)
+    }
+
     /// A user's orders, newest first.
     pub(super) fn orders_of(
         &self,
@@ -228,7 +250,7 @@ impl State {
         after: Option<OrderNo>,
         limit: u32,
     ) -> Answer {
-        let numbers = self.orders.open_of(outlet, after);
+        let numbers = self.orders.lists.open_of(outlet, after);
         let views = numbers.filter_map(|number| self.order_view(now_ms, number));
         let open = views.filter(|view| view.state.is_open());
         Answer::Orders(open.take(bounded(limit)).collect())
@@ -257,7 +279,7 @@ impl State {
         let own = core::iter::successors(first, older).take_while(|number| {
             self.orders.get(*number).is_some_and(|order| order.placed_at_ms >= placed_ms.start)
         });
-        let mut numbers = own.chain(self.orders.moved_to(outlet)).collect::<Vec<_>>();
+        let mut numbers = own.chain(self.orders.lists.moved_to(outlet)).collect::<Vec<_>>();
         numbers.sort_unstable_by(|a, b| b.cmp(a));
         let is_of = |number: &OrderNo| {
             before.is_none_or(|before| *number < before)
@@ -269,10 +291,23 @@ impl State {
         Answer::Orders(numbers.filter_map(|number| self.order_view(now_ms, number)).collect())
     }
 
+    /// Breakers that are not closed: vendors' with the first page, then outlets' by number.
+    pub(super) fn breakers(&self, after: Option<OutletNo>, limit: u32) -> Answer {
+        let vendors = self.outlets.vendors.values().filter(|_| after.is_none());
+        let vendors =
+            vendors.cloned().map(|(vendor, breaker)| (BreakerOf::Vendor(vendor), breaker));
+        let outlets = self.outlets.broken_after(after).take(bounded(limit)).filter_map(|outlet| {
+            let of = BreakerOf::Outlet(outlet);
+            let breaker = self.outlets.breaker(&of)?;
+            Some((of, breaker))
+        });
+        Answer::Breakers(vendors.chain(outlets).collect())
+    }
+
     /// What is to be done outside, for up to `limit` orders.
     pub(super) fn undone(&self, after_change: u64, limit: u32) -> Answer {
         let (mut actions, mut change) = (Vec::new(), after_change);
-        for (changed, order) in self.orders.undone_after(after_change).take(bounded(limit)) {
+        for (changed, order) in self.orders.lists.undone_after(after_change).take(bounded(limit)) {
             actions.extend(self.actions_of(order));
             change = changed;
         }

@@ -45,16 +45,20 @@ const LOCK: u8 = 1;
 const REDEMPTION: u8 = 2;
 
 /// A change of an order as kind and numbers, with one number beside it.
-fn change_row(kind: u8, change: &OrderChange, beside: u32) -> (u8, [u32; 3], u64) {
+fn change_row(
+    kind: u8,
+    change: &OrderChange,
+    beside: u32,
+    bytes: &mut Vec<u8>,
+) -> (u8, [u32; 3], u64) {
     // Everything but the numbers takes few bytes.
-    let mut bytes = Vec::new();
     let OrderChange { state, payment, version, redemption, voucher } = change;
-    state.put(&mut bytes);
-    payment.put(&mut bytes);
-    voucher.put(&mut bytes);
-    redemption.is_some().put(&mut bytes);
+    state.put(bytes);
+    payment.put(bytes);
+    voucher.put(bytes);
+    redemption.is_some().put(bytes);
     let mut long = [0; 8];
-    long[..bytes.len()].copy_from_slice(&bytes);
+    long[..bytes.len()].copy_from_slice(bytes);
     let number = redemption.map_or(0, |redemption| redemption.0);
     (kind, [*version, number, beside], u64::from_le_bytes(long))
 }
@@ -63,7 +67,9 @@ fn change_row(kind: u8, change: &OrderChange, beside: u32) -> (u8, [u32; 3], u64
 pub(crate) type Budgets = Vec<Money>;
 
 impl AnswerRow {
-    fn of(key: [u8; 16], answer: &Answer, budgets: &mut Budgets) -> Self {
+    /// `bytes` is memory to put the binary form of outcomes into.
+    fn of(key: [u8; 16], answer: &Answer, budgets: &mut Budgets, bytes: &mut Vec<u8>) -> Self {
+        bytes.clear();
         let mut holder = 0;
         let (kind, short, long) = match &answer.outcome {
             Outcome::Claimed { voucher, face_minor } => (1, [voucher.0, *face_minor, 0], 0),
@@ -90,20 +96,16 @@ impl AnswerRow {
                 let long = u64::from(promised) << 32 | u64::from(due);
                 (19, [order.0, *subsidy_minor, number], long)
             }
-            // The offers stand in the quote's own record.
+            // Offers and prices stand in the quote's own record.
             Outcome::Quoted(quoted) => (24, [quoted.quote.0, 0, 0], quoted.until_ms),
-            Outcome::OrderChanged(change) => change_row(20, change, 0),
+            Outcome::OrderChanged(change) => change_row(20, change, 0, bytes),
             Outcome::PromisedAnew { change, promised_at_ms } => {
                 let promised = promised_at_ms.saturating_sub(answer.at_ms);
-                change_row(
-                    28,
-                    change,
-                    u32::try_from(promised).expect("as near as when it was placed"),
-                )
+                let promised = u32::try_from(promised).expect("as near as when it was placed");
+                change_row(29, change, promised, bytes)
             }
             small => {
-                let mut bytes = Vec::new();
-                small.put(&mut bytes);
+                small.put(bytes);
                 let mut short = [0; 3];
                 let room: &mut [u8] = bytemuck::cast_slice_mut(&mut short);
                 // The first byte is the kind; no outcome that is left needs more than the others.
@@ -142,10 +144,12 @@ impl AnswerRow {
             24 => Outcome::Quoted(Box::new(Quoted {
                 quote: QuoteNo(a),
                 until_ms: self.long,
+                total_minor: 0,
+                discount_minor: 0,
                 offers: Vec::new(),
             })),
             20 => Outcome::OrderChanged(self.order_change().expect("written by `of`")),
-            28 => Outcome::PromisedAnew {
+            29 => Outcome::PromisedAnew {
                 change: self.order_change().expect("written by `of`"),
                 promised_at_ms: self.at_ms + u64::from(c),
             },
@@ -186,11 +190,13 @@ impl Keys for Table<AnswerRow> {
 pub(crate) struct Answers {
     pub(crate) rows: Table<AnswerRow>,
     index: HashIndex,
+    /// Where an outcome's bytes are put.
+    scratch: Vec<u8>,
 }
 
 impl Answers {
     pub(crate) fn new(table: u8) -> Self {
-        Self { rows: Table::new(table), index: HashIndex::default() }
+        Self { rows: Table::new(table), index: HashIndex::default(), scratch: Vec::new() }
     }
 
     fn row(&self, key: [u8; 16]) -> Option<&AnswerRow> {
@@ -223,7 +229,8 @@ impl Answers {
         store: &mut Store,
     ) {
         assert!(self.row(key).is_none(), "a key is answered once, until it is forgotten");
-        let number = self.rows.push(AnswerRow::of(key, answer, budgets), store);
+        let row = AnswerRow::of(key, answer, budgets, &mut self.scratch);
+        let number = self.rows.push(row, store);
         self.put_in_index(number, store);
     }
 

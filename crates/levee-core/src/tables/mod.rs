@@ -22,7 +22,7 @@ pub(crate) use chunk::Store;
 pub use chunk::{CHUNK_BYTES, Chunk};
 pub(crate) use orders::Order;
 pub(crate) use outlets::{Outlet, Texts};
-pub(crate) use prefetch::prefetch;
+pub(crate) use prefetch::{prefetch, prefetch_all};
 pub(crate) use quotes::Quote;
 pub(crate) use rows::{Lock, LockState, Redemption, RedemptionState, Undone, Voucher, put_all};
 pub(crate) use table::{Capture, Table};

@@ -263,6 +263,11 @@ impl Order {
         some(self.left).map(OutletNo)
     }
 
+    /// The outlet at which it was placed, whichever makes it.
+    pub(crate) fn placed_at(&self) -> OutletNo {
+        self.left().unwrap_or(self.outlet)
+    }
+
     /// Another outlet makes it, and has its ticket under a new version. Whether the first one is
     /// still to be told is the caller's to say.
     pub(crate) fn move_to(&mut self, outlet: OutletNo, ticket: Ticket, is_told: bool) {

@@ -2,6 +2,7 @@
 //! documents of a few kilobytes each: they stand in pages like everything that grows, so a snapshot
 //! copies them while the engine works.
 
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use bytemuck::{Pod, Zeroable};
@@ -10,10 +11,17 @@ use super::chunk::Store;
 use super::rows::{NONE, some};
 use super::table::Table;
 use crate::pacing::Learned;
-use crate::types::{NameHash, Opening, OrderNo, OutletId, PutOutlet, Reader, Wire};
+use crate::types::{
+    Breaker, BreakerState, NameHash, Opening, OrderNo, OutletId, PutOutlet, Reader, Wire,
+};
 
 /// Stands for a pause that somebody must end.
 const UNTIL_RESUMED: u64 = u64::MAX;
+
+/// A breaker in a record.
+const BROKEN: u8 = 1;
+const DRAINS: u8 = 2;
+const BY_HAND: u8 = 4;
 
 /// One outlet. 256 bytes: 64 of them are its name, 80 what was learned of its kitchen.
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
@@ -25,13 +33,18 @@ pub(crate) struct Outlet {
     pub accept_within_ms: u64,
     pub ready_within_ms: u64,
     document: Span,
+    /// The [`Past`] before it.
+    past: Span,
     reason: Span,
     opening: Span,
+    breaker_reason: Span,
+    breaker_since_ms: u64,
     /// Sequence number of the document.
     pub put_seq: u64,
     /// Its kitchen, but for what is promised, which follows from orders and quotes.
     pub learned: Learned,
     brand: u32,
+    vendor: u32,
     /// Counts up with every document, from 1.
     pub version: u32,
     /// The outlet's own figures.
@@ -39,7 +52,9 @@ pub(crate) struct Outlet {
     newest_order: u32,
     pub stations: u16,
     id_len: u8,
-    unused: [u8; 37],
+    /// 0 while it is closed.
+    breaker: u8,
+    unused: [u8; 8],
 }
 
 impl Outlet {
@@ -60,6 +75,10 @@ impl Outlet {
             accept_within_ms: put.accept_within_ms,
             ready_within_ms: put.ready_within_ms,
             document: texts.push(&put.document, store),
+            past: before.map_or(Span::zeroed(), |before| {
+                let Self { put_seq, document, past, .. } = *before;
+                texts.push(bytemuck::bytes_of(&Past { put_seq, document, before: past }), store)
+            }),
             reason: before.map_or(Span::zeroed(), |before| before.reason),
             opening: {
                 let mut bytes = Vec::new();
@@ -70,13 +89,17 @@ impl Outlet {
             },
             put_seq: seq,
             learned: before.map_or(Learned::zeroed(), |before| before.learned),
+            breaker_reason: before.map_or(Span::zeroed(), |before| before.breaker_reason),
+            breaker_since_ms: before.map_or(0, |before| before.breaker_since_ms),
             brand: put.brand.0,
+            vendor: put.vendor.0,
             version: before.map_or(0, |before| before.version) + 1,
             unit_ms: put.unit_ms,
             newest_order: before.map_or(NONE, |before| before.newest_order),
             stations: put.stations,
             id_len: u8::try_from(name.len()).expect("at most LEN_MAX"),
-            unused: [0; 37],
+            breaker: before.map_or(0, |before| before.breaker),
+            unused: [0; 8],
         }
     }
 
@@ -89,8 +112,26 @@ impl Outlet {
         NameHash(self.brand)
     }
 
+    pub(crate) fn vendor(&self) -> NameHash {
+        NameHash(self.vendor)
+    }
+
     pub(crate) fn document(&self, texts: &Texts) -> Vec<u8> {
         texts.get(self.document)
+    }
+
+    /// The document that was the latest before a command took this sequence number; none where the
+    /// outlet was not there yet.
+    pub(crate) fn document_at(&self, seq: u64, texts: &Texts) -> Option<Vec<u8>> {
+        let (mut put_seq, mut document, mut past) = (self.put_seq, self.document, self.past);
+        while put_seq >= seq {
+            if past.len == 0 {
+                return None;
+            }
+            let bytes = texts.get(past);
+            Past { put_seq, document, before: past } = bytemuck::pod_read_unaligned(&bytes);
+        }
+        Some(texts.get(document))
     }
 
     pub(crate) fn opening(&self, texts: &Texts) -> Opening {
@@ -113,6 +154,7 @@ impl Outlet {
     /// Whether a command would put what is here already.
     pub(crate) fn is_as(&self, put: &PutOutlet, texts: &Texts) -> bool {
         self.brand() == put.brand
+            && self.vendor() == put.vendor
             && self.stations == put.stations
             && self.unit_ms == put.unit_ms
             && self.accept_within_ms == put.accept_within_ms
@@ -153,6 +195,41 @@ impl Outlet {
         texts.get(self.reason)
     }
 
+    /// Its own breaker, unless that is closed.
+    pub(crate) fn breaker(&self, texts: &Texts) -> Option<Breaker> {
+        self.is_broken().then(|| Breaker {
+            state: if self.breaker & DRAINS == 0 {
+                BreakerState::Open
+            } else {
+                BreakerState::Draining
+            },
+            by_hand: self.breaker & BY_HAND != 0,
+            since_ms: self.breaker_since_ms,
+            reason: String::from_utf8(texts.get(self.breaker_reason)).expect("kept from a text"),
+        })
+    }
+
+    pub(crate) fn is_broken(&self) -> bool {
+        self.breaker != 0
+    }
+
+    pub(crate) fn set_breaker(
+        &mut self,
+        breaker: Option<&Breaker>,
+        texts: &mut Texts,
+        store: &mut Store,
+    ) {
+        let Some(breaker) = breaker else {
+            (self.breaker, self.breaker_since_ms, self.breaker_reason) = (0, 0, Span::zeroed());
+            return;
+        };
+        let drains = if breaker.state == BreakerState::Draining { DRAINS } else { 0 };
+        let by_hand = if breaker.by_hand { BY_HAND } else { 0 };
+        self.breaker = BROKEN | drains | by_hand;
+        self.breaker_since_ms = breaker.since_ms;
+        self.breaker_reason = texts.push(breaker.reason.as_bytes(), store);
+    }
+
     pub(crate) fn put_digest(&self, texts: &Texts, out: &mut Vec<u8>) {
         self.id().put(out);
         let Self { paused_until_ms, accept_within_ms, ready_within_ms, put_seq, .. } = self;
@@ -164,11 +241,25 @@ impl Outlet {
         self.unit_ms.put(out);
         self.newest_order().put(out);
         self.document(texts).put(out);
+        self.past.first.put(out);
         self.reason(texts).put(out);
         self.brand().put(out);
+        self.vendor().put(out);
         self.version.put(out);
         self.stations.put(out);
+        self.breaker(texts).put(out);
     }
+}
+
+/// A document that was replaced. Lines of orders are places of the menu by which they were placed,
+/// and whoever sorts a menu anew must not change what earlier orders are for.
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[repr(C)]
+struct Past {
+    put_seq: u64,
+    document: Span,
+    /// The one before it; of no length where it was the first.
+    before: Span,
 }
 
 /// Where a text stands.

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use bytemuck::{Pod, Zeroable};
 
 use crate::pacing::{Ticket, Work};
-use crate::types::{OFFERS_MAX, Offer, OutletNo};
+use crate::types::{OFFERS_MAX, Offer, OutletNo, QuoteOrder};
 
 /// One quote.
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
@@ -14,22 +14,33 @@ pub(crate) struct Quote {
     /// Its offers are held until then. Moved by outages: grace included.
     pub until_ms: u64,
     ready_at_ms: [u64; OFFERS_MAX],
+    /// What a repeat is told again.
+    pub total_minor: u64,
+    pub discount_minor: u64,
     outlets: [OutletNo; OFFERS_MAX],
     deltas_ms: [i32; OFFERS_MAX],
+    travels_ms: [u32; OFFERS_MAX],
     pub work: u32,
     len: u8,
     /// Nothing is held any more: it is over, or an order took an offer.
     is_over: u8,
-    unused: [u8; 50],
+    unused: [u8; 18],
 }
 
 impl Quote {
-    /// One that holds these tickets, at most [`OFFERS_MAX`].
-    pub(crate) fn held(work: u32, until_ms: u64, offers: &[(OutletNo, Ticket)]) -> Self {
-        let mut quote = Self { work, until_ms, ..Self::zeroed() };
+    /// One that holds these offers, at most [`OFFERS_MAX`], by a ticket each.
+    pub(crate) fn held(
+        ask: &QuoteOrder,
+        until_ms: u64,
+        offers: &[Offer],
+        tickets: &[Ticket],
+    ) -> Self {
+        let QuoteOrder { work, total_minor, discount_minor, .. } = *ask;
+        let mut quote = Self { work, until_ms, total_minor, discount_minor, ..Self::zeroed() };
         quote.len = u8::try_from(offers.len()).expect("at most OFFERS_MAX");
-        for (place, (outlet, ticket)) in offers.iter().enumerate() {
-            quote.outlets[place] = *outlet;
+        for (place, (offer, ticket)) in offers.iter().zip(tickets).enumerate() {
+            quote.outlets[place] = offer.outlet;
+            quote.travels_ms[place] = offer.travel_ms;
             quote.ready_at_ms[place] = ticket.ready_at_ms;
             quote.deltas_ms[place] = ticket.delta_ms;
         }
@@ -45,8 +56,10 @@ impl Quote {
     }
 
     pub(crate) fn offers(&self) -> Vec<Offer> {
-        let tickets = self.tickets();
-        tickets.map(|(outlet, ticket)| Offer { outlet, ready_at_ms: ticket.ready_at_ms }).collect()
+        let offers = self.tickets().zip(self.travels_ms).map(|((outlet, ticket), travel_ms)| {
+            Offer { outlet, ready_at_ms: ticket.ready_at_ms, travel_ms }
+        });
+        offers.collect()
     }
 
     /// Whether kitchens still hold its offers, whatever the clock says.

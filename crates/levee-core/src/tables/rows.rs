@@ -211,6 +211,11 @@ pub(crate) struct Lock {
 }
 
 impl Lock {
+    /// Whether it holds its voucher until just that instant.
+    pub(crate) fn is_held_until(&self, until_ms: u64) -> bool {
+        self.state() == LockState::Held && self.until_ms == until_ms
+    }
+
     /// `order`: the order that it is for; the app's own without one.
     pub(crate) fn held(
         voucher: VoucherNo,

@@ -12,15 +12,12 @@ use core::ops::{Index, IndexMut};
 use bytemuck::Pod;
 
 use super::chunk::{CHUNK_BYTES, Chunk, Store};
-use super::prefetch::prefetch;
+use super::prefetch::prefetch_all;
 
 /// Size of a page in bytes: what is copied when it is written to while a snapshot runs.
 pub const PAGE_BYTES: usize = 1 << 12;
 
 const PAGES_PER_CHUNK: usize = CHUNK_BYTES / PAGE_BYTES;
-
-/// What a processor brings near at once.
-const LINE_BYTES: usize = 64;
 
 /// Most pages of one table in a row that one copy holds: 256 KiB, a piece of the snapshot's file.
 const RUN_PAGES_MAX: usize = 64;
@@ -113,9 +110,7 @@ impl<T: Pod> Table<T> {
     /// Begins to bring a record near, all of its cache lines.
     #[inline]
     pub(crate) fn prefetch(&self, number: u32) {
-        if let Some(row) = self.get(number as usize) {
-            bytemuck::bytes_of(row).chunks(LINE_BYTES).for_each(|line| prefetch(&line[0]));
-        }
+        self.get(number as usize).inspect(|row| prefetch_all(*row));
     }
 
     /// In the order of their numbers.

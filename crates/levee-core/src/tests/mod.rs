@@ -1,6 +1,7 @@
 //! Tests of the rules: tables in the language of [`script`], one file a subject; the same rules
 //! against a naive model ([`property`]); and the binary form ([`wire`]).
 
+mod breakers;
 mod budget;
 mod campaigns;
 mod cancellation;

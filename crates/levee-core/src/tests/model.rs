@@ -89,6 +89,8 @@ pub(crate) struct Model {
     /// By what tells an event from all others.
     events: BTreeMap<String, Said>,
     pub outlets: Vec<Outlet>,
+    /// Those that are not closed.
+    pub breakers: Vec<(BreakerOf, Breaker)>,
     /// Which order or offer has which kitchen's capacity.
     pub promised: Vec<Promised>,
     pub quotes: BTreeMap<u32, Quote>,
@@ -253,6 +255,7 @@ impl Model {
             Command::RecordWalkIns(ask) => self.walk_ins(now, *ask),
             Command::QuoteOrder(ask) => self.quote(now, ask),
             Command::SettleDispute(ask) => self.settle(ask),
+            Command::ChangeBreaker(ask) => self.change_breaker(now, ask),
         }
     }
 
@@ -482,19 +485,12 @@ fn body(command: &Command) -> Command {
         Command::ChangeLimit(change) => change.request = none,
         Command::PauseOutlet(pause) => pause.request = none,
         Command::ResumeOutlet(resume) => resume.request = none,
-        Command::PlaceOrder(place) => {
-            place.request = none;
-            (place.total_minor, place.merchant_discount_minor, place.work) = (0, 0, 0);
-            place.others = Vec::new();
-        }
+        Command::PlaceOrder(place) => **place = PlaceOrder::again(none, place.asked),
         Command::CancelOrder(cancel) => cancel.request = none,
         Command::RefundOrder(refund) => refund.request = none,
         Command::SetStaffing(staffing) => staffing.request = none,
         Command::RecordWalkIns(record) => record.request = none,
-        Command::QuoteOrder(quote) => {
-            quote.request = none;
-            quote.candidates.truncate(1);
-        }
+        Command::QuoteOrder(quote) => **quote = QuoteOrder::again(none, quote.asked),
         Command::SettleDispute(settle) => settle.request = none,
         _ => {}
     }

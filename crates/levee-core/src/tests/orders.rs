@@ -108,7 +108,9 @@ fn what_an_order_may_not_be() {
             1h   order s0 7 1400 v0 cat=milk off=401   -> min_spend_not_met
             1h   order s0 7 1400 v0 cat=milk off=400 lines={many} key=1 -> o0 1000 off r0 until 1h+10m
             1h   order s0 7 1400 v0 cat=milk off=400 lines={many} key=1 -> again o0 1000 off r0 until 1h+10m
-            1h   order s0 7 1400 v0 cat=milk off=400 key=1 -> idempotency_key_reused
+            1h   order s0 7 1400 v0 cat=milk off=400 lines={many} key=1 asked=1 -> idempotency_key_reused
+            1h   order s0 7 3000 version=0             -> outlet_changed
+            1h   order s0 7 3000 version=2             -> outlet_changed
             1h   order s0 7 3000 v0 cat=milk           -> voucher_not_live(redeemed)
             1h   show o1                               -> none
             "

@@ -73,7 +73,8 @@ fn a_pause_ends_with_its_instant_or_when_somebody_resumes() {
         3m   outlet tea 12m                           -> s0 version 2
         3m   outlet-now tea                           -> s0 version 2 {} paused until 10m, because
         10m  outlet-now tea                           -> s0 version 2 {}
-        10m  order s0 7 100                           -> o1 0 off until 25m
+        10m  order s0 7 100                           -> outlet_changed
+        10m  order s0 7 100 version=2                 -> o1 0 off until 25m
         10m  resume-outlet tea                        -> unchanged
         10m  tick                                     -> s0
         10m  tick                                     -> nothing
@@ -83,6 +84,33 @@ fn a_pause_ends_with_its_instant_or_when_somebody_resumes() {
         12m  pause-outlet tea until=13m               -> paused
         13m  tick 0                                   -> nothing
         13m  tick 1                                   -> s0
+        ",
+    );
+}
+
+/// Lines are places of a menu: of that by which the order was placed, however it is sorted since.
+#[test]
+fn an_order_keeps_the_document_by_which_it_was_placed() {
+    check(
+        &[],
+        "
+        0    outlet tea 10m menu=grape,oat            -> s0 version 1
+        0    outlet milk 10m menu=milk                -> s1 version 1
+        0    order s0 7 100 others=s1                 -> o0 0 off until 15m
+        0    menu-of o0                               -> grape,oat, version 1
+        1    outlet tea 10m menu=oat,grape            -> s0 version 2
+        1    menu-of o0                               -> grape,oat
+        1    order s0 7 100                           -> outlet_changed
+        1    order s0 7 100 version=2                 -> o1 0 off until 15m+1
+        1    menu-of o1                               -> oat,grape, version 2
+        2    outlet tea 10m menu=oat                  -> s0 version 3
+        2    pay o0 100                               -> paid succeeded 1
+        2    restart                                  -> as before
+        2    menu-of o0                               -> grape,oat
+        2    menu-of o1                               -> oat,grape
+        3    ticket o0 reject 1                       -> o0 to s1 2 at 1m+38s+450
+        3    menu-of o0                               -> grape,oat
+        3    menu-of o9                               -> none
         ",
     );
 }
@@ -134,6 +162,7 @@ fn a_snapshot_without_outlets_has_five_tables_and_one_with_outlets_nine() {
         id,
         document,
         brand,
+        vendor: NameHash::of("till"),
         stations: 1,
         unit_ms: 1,
         accept_within_ms: 1,

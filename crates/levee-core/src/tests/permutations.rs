@@ -156,6 +156,7 @@ impl World {
             id: OutletId::new("tea").expect("an id"),
             document: Vec::new(),
             brand: NameHash::of("tea"),
+            vendor: NameHash::of("till"),
             stations: 1,
             unit_ms: 1,
             accept_within_ms: SECOND,
@@ -201,8 +202,10 @@ impl World {
         let request = self.key();
         let placed = self.does(&Command::PlaceOrder(Box::new(PlaceOrder {
             request,
+            asked: 0,
             user,
             outlet: OutletNo(0),
+            outlet_version: 1,
             lines: vec![OrderLine { item: 0, quantity: 1 }],
             categories: Categories::default(),
             total_minor: 3_200,

@@ -409,6 +409,7 @@ fn under_key(mut command: Command, key: Option<u64>) -> Command {
         Command::RecordWalkIns(record) => record.request = key,
         Command::QuoteOrder(quote) => quote.request = key,
         Command::SettleDispute(settle) => settle.request = key,
+        Command::ChangeBreaker(change) => change.request = Some(key),
         _ => {}
     }
     command

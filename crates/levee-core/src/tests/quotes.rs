@@ -249,13 +249,18 @@ fn a_quote_is_repeated_while_it_is_known() {
         0    outlet milk 10m unit=4m stations=1   -> s1 version 1
         0    quote s0 key=1                       -> q0 until 2m: s0 at 4m
         0    quote s0 key=1                       -> again q0 until 2m: s0 at 4m
-        0    quote s0 key=1 others=s1             -> again q0 until 2m: s0 at 4m
-        0    quote s1 key=1                       -> idempotency_key_reused
+        0    quote s0 key=1 asked=1               -> idempotency_key_reused
+        0    quote s1 key=2 total=1900 off=500    -> q1 for 1900-500 until 2m: s1 at 4m
+        0    outlet milk 11m unit=4m stations=1   -> s1 version 2
+        0    quote s1 total=1900                  -> outlet_changed
+        0    quote s1 key=2 total=2100            -> again q1 for 1900-500 until 2m: s1 at 4m
+        0    quote s1 key=2 work=0 version=2      -> again q1 for 1900-500 until 2m: s1 at 4m
+        0    quote s1 key=3 work=0 version=2      -> invalid_field(work)
         0    restart                              -> as before
         2m   quote s0 key=1                       -> again q0 until 2m: s0 at 4m
-        2m   tick                                 -> q0
+        2m   tick                                 -> q0 q1
         2m   quote s0 key=1                       -> offer_expired
-        2m   quote s0                             -> q1 until 4m: s0 at 6m
+        2m   quote s0                             -> q2 until 4m: s0 at 6m
         ",
     );
 }
@@ -265,6 +270,9 @@ fn what_a_quote_may_not_be() {
     check(
         "
         0    outlet tea 10m ready=1h              -> s0 version 1
+        1h   quote s0 total=0                     -> invalid_field(total_minor)
+        1h   quote s0 total=100 off=101           -> invalid_field(total_minor)
+        1h   quote s0 version=2                   -> outlet_changed
         1h   quote s0 work=0                      -> invalid_field(work)
         1h   quote s0 work=1000001                -> invalid_field(work)
         1h   quote s0 others=s0                   -> invalid_field(candidates)

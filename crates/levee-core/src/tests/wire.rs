@@ -191,21 +191,20 @@ fn under(mut command: Command, key: [u8; 16]) -> Command {
         Command::ChangeLimit(change) => change.request = key,
         Command::PauseOutlet(pause) => pause.request = key,
         Command::ResumeOutlet(resume) => resume.request = key,
+        // Gates say by the fingerprint what was asked for; the rest they look up.
         Command::PlaceOrder(place) => {
-            place.request = key;
-            // Gates look these up by themselves.
-            (place.total_minor, place.merchant_discount_minor, place.work) = (1, 0, 1);
-            place.others.clear();
+            let (lines, voucher) = (vec![OrderLine { item: 1, quantity: 1 }], Some(VoucherNo(1)));
+            **place = PlaceOrder { lines, voucher, ..PlaceOrder::again(key, place.asked) };
         }
         Command::CancelOrder(cancel) => cancel.request = key,
         Command::RefundOrder(refund) => refund.request = key,
         Command::SetStaffing(staffing) => staffing.request = key,
         Command::RecordWalkIns(record) => record.request = key,
         Command::QuoteOrder(quote) => {
-            quote.request = key;
-            quote.candidates.truncate(1);
+            **quote = QuoteOrder { work: 1, ..QuoteOrder::again(key, quote.asked) };
         }
         Command::SettleDispute(settle) => settle.request = key,
+        Command::ChangeBreaker(change) => change.request = Some(key),
         Command::ReleaseLock(_)
         | Command::ReplaceCampaign(_)
         | Command::Tick(_)

@@ -333,7 +333,7 @@ wire_enum! {
         16 => ChangeLimit(c), 17 => PutOutlet(c), 18 => PauseOutlet(c), 19 => ResumeOutlet(c),
         20 => PlaceOrder(c), 21 => RecordPayment(c), 22 => RecordRefund(c), 23 => MoveTicket(c),
         24 => CancelOrder(c), 25 => RefundOrder(c), 26 => SetStaffing(c), 27 => RecordWalkIns(c),
-        28 => QuoteOrder(c), 29 => SettleDispute(c),
+        28 => QuoteOrder(c), 29 => SettleDispute(c), 30 => ChangeBreaker(c),
     }
     Outcome {
         1 => Claimed { voucher, face_minor },
@@ -363,7 +363,8 @@ wire_enum! {
         25 => OrderMoved(moved),
         26 => PaymentDisputed,
         27 => DisputeSettled,
-        28 => PromisedAnew { change, promised_at_ms },
+        28 => BreakerChanged { before },
+        29 => PromisedAnew { change, promised_at_ms },
     }
     Purpose { 0 => Vouchers, 1 => Invites, 2 => Envelopes, 3 => Compensation }
     Direction { 0 => Fund, 1 => Withdraw }
@@ -391,13 +392,14 @@ wire_enum! {
         37 => OrderOfAnotherOutlet, 38 => OrderStateConflict(state), 39 => PaymentNotFound,
         40 => TradeConflict, 42 => TicketVersionConflict, 43 => RefundTooLarge,
         44 => RefundNotFound, 45 => OutletBusy, 46 => NoOffers, 47 => OfferExpired,
-        48 => OfferOfAnotherOrder,
+        48 => OfferOfAnotherOrder, 49 => OutletUnreachable, 50 => BreakerByHand,
+        51 => OutletChanged,
     }
 }
 
 /// Fields of commands that the rules may find wrong, behind those of the terms. The place of a name
 /// never changes.
-const INVALID_FIELDS: [&str; 21] = [
+const INVALID_FIELDS: [&str; 23] = [
     "reason",
     "claims_per_s",
     "document",
@@ -419,6 +421,8 @@ const INVALID_FIELDS: [&str; 21] = [
     "hold",
     "allow_other_outlet",
     "fulfilment",
+    "state",
+    "vendor",
 ];
 
 /// The name of a field, by its place among those that refusals name.

@@ -5,10 +5,10 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::{
-    CampaignId, CampaignNo, CancelOrder, Level, LockNo, MoveTicket, NameHash, PauseOutlet,
-    PlaceOrder, Purpose, PutOutlet, QuoteOrder, RecordPayment, RecordRefund, RecordWalkIns,
-    RedemptionNo, Reference, RefundOrder, RequestKey, ResumeOutlet, SetStaffing, SettleDispute,
-    Terms, UserKey, VoucherNo, Wire,
+    CampaignId, CampaignNo, CancelOrder, ChangeBreaker, Level, LockNo, MoveTicket, NameHash,
+    PauseOutlet, PlaceOrder, Purpose, PutOutlet, QuoteOrder, RecordPayment, RecordRefund,
+    RecordWalkIns, RedemptionNo, Reference, RefundOrder, RequestKey, ResumeOutlet, SetStaffing,
+    SettleDispute, Terms, UserKey, VoucherNo, Wire,
 };
 
 /// Longest reason that an operator or app may give, in bytes.
@@ -84,6 +84,8 @@ pub enum Command {
     QuoteOrder(Box<QuoteOrder>),
     /// Somebody has seen to money that a provider took and should not have.
     SettleDispute(SettleDispute),
+    /// An outlet's or a vendor's system can be reached, or cannot.
+    ChangeBreaker(ChangeBreaker),
 }
 
 /// Gives one voucher to a user.
@@ -393,6 +395,7 @@ impl Command {
             Self::RecordWalkIns(record) => Some(record.request),
             Self::QuoteOrder(quote) => Some(quote.request),
             Self::SettleDispute(settle) => Some(settle.request),
+            Self::ChangeBreaker(change) => change.request,
             Self::ReleaseLock(_)
             | Self::ReplaceCampaign(_)
             | Self::Tick(_)
@@ -406,10 +409,21 @@ impl Command {
     }
 
     /// The same command under the key of all zeros, and without what the gate adds to it by itself: a
-    /// retry after the campaign's or outlet's document was replaced is still the same request.
+    /// retry after the campaign's or outlet's document was replaced is still the same request. Of
+    /// orders and quotes nearly everything follows from the outlet's document, so the gate says by a
+    /// fingerprint what was asked for.
     fn as_asked(&self) -> Self {
         let none = RequestKey([0; 16]);
-        let mut command = self.clone();
+        let mut command = match self {
+            // Nothing of their lists is looked at, so none is copied.
+            Self::PlaceOrder(place) => {
+                return Self::PlaceOrder(Box::new(PlaceOrder::again(none, place.asked)));
+            }
+            Self::QuoteOrder(quote) => {
+                return Self::QuoteOrder(Box::new(QuoteOrder::again(none, quote.asked)));
+            }
+            other => other.clone(),
+        };
         match &mut command {
             Self::ClaimVoucher(claim) => {
                 claim.request = None;
@@ -427,26 +441,20 @@ impl Command {
             Self::ChangeLimit(change) => change.request = none,
             Self::PauseOutlet(pause) => pause.request = none,
             Self::ResumeOutlet(resume) => resume.request = none,
-            Self::PlaceOrder(place) => {
-                place.request = none;
-                (place.total_minor, place.merchant_discount_minor, place.work) = (0, 0, 0);
-                place.others.clear();
-            }
             Self::CancelOrder(cancel) => cancel.request = none,
             Self::RefundOrder(refund) => refund.request = none,
             Self::SetStaffing(staffing) => staffing.request = none,
             Self::RecordWalkIns(record) => record.request = none,
-            Self::QuoteOrder(quote) => {
-                quote.request = none;
-                quote.candidates.truncate(1);
-            }
             Self::SettleDispute(settle) => settle.request = none,
+            Self::ChangeBreaker(change) => change.request = None,
             Self::ReleaseLock(_)
             | Self::ReplaceCampaign(_)
             | Self::Tick(_)
             | Self::ResumeService(_)
             | Self::ActivateRules(_)
             | Self::PutOutlet(_)
+            | Self::PlaceOrder(_)
+            | Self::QuoteOrder(_)
             | Self::RecordPayment(_)
             | Self::RecordRefund(_)
             | Self::MoveTicket(_) => {}

@@ -3,7 +3,9 @@
 //! The audit imports this module and nothing else of the crate: two counts that share types but no
 //! handlers must agree.
 
+mod actions;
 mod batch;
+mod breakers;
 mod codec;
 mod command;
 mod eligibility;
@@ -17,7 +19,9 @@ mod outlets;
 mod quotes;
 mod terms;
 
+pub use actions::*;
 pub use batch::{BatchReader, put_batch_start, put_entry};
+pub use breakers::*;
 pub use codec::{CODEC_VERSION, DecodeError, Reader, Wire};
 pub(crate) use codec::{wire_enum, wire_struct};
 pub use command::*;

@@ -190,10 +190,15 @@ pub struct OrderLine {
 pub struct PlaceOrder {
     /// Makes a repeat harmless.
     pub request: RequestKey,
+    /// A fingerprint of all that the client asked for: under the same key the same fingerprint is the
+    /// same request, whatever the outlet's document has made of it meanwhile.
+    pub asked: u64,
     /// Who orders.
     pub user: UserKey,
     /// Where.
     pub outlet: OutletNo,
+    /// Version of the outlet's document that lines, price and work are of: it must be the latest.
+    pub outlet_version: u32,
     /// What; 1 to [`LINES_MAX`] lines.
     pub lines: Vec<OrderLine>,
     /// Categories of what is ordered; a voucher may be for some only.
@@ -225,6 +230,33 @@ pub struct PlaceOrder {
     /// Whose compensation rules hold for it; without one, those of its voucher's campaign, if it
     /// has one.
     pub campaign: Option<CampaignNo>,
+}
+
+impl PlaceOrder {
+    /// An order of nothing, which is refused. Only where an order was placed under this key and with
+    /// this fingerprint it is answered: as that order was.
+    #[must_use]
+    pub fn again(request: RequestKey, asked: u64) -> Self {
+        Self {
+            request,
+            asked,
+            user: UserKey([0; 16]),
+            outlet: OutletNo(0),
+            outlet_version: 0,
+            lines: Vec::new(),
+            categories: Categories::default(),
+            total_minor: 0,
+            merchant_discount_minor: 0,
+            voucher: None,
+            offer: None,
+            ready_by_ms: None,
+            courier_ms: None,
+            work: 0,
+            pay_within_ms: 0,
+            others: Vec::new(),
+            campaign: None,
+        }
+    }
 }
 
 /// What a provider says of a payment.
@@ -484,83 +516,5 @@ impl SweptOrders {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
-    }
-}
-
-/// Something that is to be done outside for an order, until somebody records that it was.
-///
-/// Actions follow from an order's record alone, so they are the same after a restart. Whoever does
-/// them may do them more than once, and tells the other side the order with the version or number
-/// given here: what has the same numbers is the same action.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
-#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
-pub enum Action {
-    /// Make the payment at a provider. Done by [`PaymentEvent::Created`], or by any later event.
-    CreatePayment {
-        /// For which order.
-        order: OrderNo,
-        /// How much, in minor units.
-        payable_minor: u64,
-    },
-    /// Ask the provider how the payment stands, since callbacks get lost. Done by whatever ends the
-    /// wait for it.
-    LookAtPayment {
-        /// Of which order.
-        order: OrderNo,
-    },
-    /// See that the payment can no longer be paid. Done by [`PaymentEvent::Closed`], or when the
-    /// provider says that it succeeded.
-    ClosePayment {
-        /// Of which order.
-        order: OrderNo,
-    },
-    /// Send the ticket to the outlet. Done by [`TicketStep::Send`], or by any later step.
-    SendTicket {
-        /// Of which order.
-        order: OrderNo,
-        /// Where to.
-        outlet: OutletNo,
-        /// The ticket's version.
-        version: u32,
-    },
-    /// Tell the outlet that the ticket is cancelled. Done by [`TicketStep::Withdraw`].
-    CancelTicket {
-        /// Of which order.
-        order: OrderNo,
-        /// Where to.
-        outlet: OutletNo,
-        /// The ticket's version.
-        version: u32,
-    },
-    /// Give money back. Done by [`RecordRefund`]; one that failed is followed by the next number.
-    Refund {
-        /// Of which order.
-        order: OrderNo,
-        /// Counts an order's refunds from 1.
-        refund: u32,
-        /// How much, in minor units.
-        amount_minor: u64,
-    },
-    /// Look at what the provider says that it took. Done by [`SettleDispute`].
-    ReviewPayment {
-        /// Of which order.
-        order: OrderNo,
-    },
-}
-
-impl Action {
-    /// For which order.
-    #[must_use]
-    pub fn order(self) -> OrderNo {
-        match self {
-            Self::CreatePayment { order, .. }
-            | Self::ClosePayment { order }
-            | Self::LookAtPayment { order }
-            | Self::ReviewPayment { order }
-            | Self::SendTicket { order, .. }
-            | Self::CancelTicket { order, .. }
-            | Self::Refund { order, .. } => order,
-        }
     }
 }

@@ -4,8 +4,8 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::{
-    CampaignNo, Held, LevelSetting, LockNo, Money, OrderChange, OrderMove, OrderNo, OrderState,
-    OutletNo, Quoted, RedemptionNo, SweptOrders, VoucherNo,
+    BreakerState, CampaignNo, Held, LevelSetting, LockNo, Money, OrderChange, OrderMove, OrderNo,
+    OrderState, OutletNo, Quoted, RedemptionNo, SweptOrders, VoucherNo,
 };
 
 /// The facts of a command that had an effect. The journal keeps them beside the command; replay
@@ -144,6 +144,11 @@ pub enum Outcome {
     PaymentDisputed,
     /// Somebody has seen to it.
     DisputeSettled,
+    /// A breaker changed.
+    BreakerChanged {
+        /// From this.
+        before: BreakerState,
+    },
     /// An order was paid later than its promise counted on, and is promised for later.
     PromisedAnew {
         /// As of any payment.
@@ -347,6 +352,12 @@ pub enum Refusal {
     /// The outlet takes no orders now.
     #[error("outlet_paused")]
     OutletPaused,
+    /// The outlet's system, or its vendor's, cannot be reached now, or takes no new orders.
+    #[error("outlet_unreachable")]
+    OutletUnreachable,
+    /// An operator holds the breaker: connectors do not change it.
+    #[error("breaker_by_hand")]
+    BreakerByHand,
     /// No such order.
     #[error("order_not_found")]
     OrderNotFound,
@@ -386,4 +397,7 @@ pub enum Refusal {
     /// The offer is for another outlet or other work.
     #[error("offer_of_another_order")]
     OfferOfAnotherOrder,
+    /// The outlet has another document than the one by which it was priced.
+    #[error("outlet_changed")]
+    OutletChanged,
 }

@@ -133,6 +133,8 @@ pub struct PutOutlet {
     pub document: Vec<u8>,
     /// Whose shop it is; vouchers may be for some brands only.
     pub brand: NameHash,
+    /// Whose system takes its tickets; outlets of one vendor share a breaker beside their own.
+    pub vendor: NameHash,
     /// Staff or machines that make drinks, 1 to [`STATIONS_MAX`].
     pub stations: u16,
     /// What one of them needs for a unit of work, in milliseconds, by the outlet's own figure; 1 to

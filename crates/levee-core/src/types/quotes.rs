@@ -33,6 +33,15 @@ pub struct Candidate {
 pub struct QuoteOrder {
     /// Makes a repeat harmless.
     pub request: RequestKey,
+    /// A fingerprint of all that the client asked for, as in [`super::PlaceOrder::asked`].
+    pub asked: u64,
+    /// Version of the wanted outlet's document that price and work are of: it must be the latest.
+    pub outlet_version: u32,
+    /// Price of all that is asked for, in minor units, which a repeat is told again; 1 to
+    /// [`super::BILL_MINOR_MAX`].
+    pub total_minor: u64,
+    /// What the voucher would take off, likewise; at most the total.
+    pub discount_minor: u64,
     /// What it costs a kitchen, in thousandths of a unit; 1 to [`super::WORK_MAX`].
     pub work: u32,
     /// The outlet that is wanted first, then those that would do; 1 to [`QUOTE_OUTLETS_MAX`].
@@ -44,6 +53,25 @@ pub struct QuoteOrder {
     pub hold_ms: u64,
 }
 
+impl QuoteOrder {
+    /// A question for nothing, which is refused. Only where offers were held under this key and with
+    /// this fingerprint it is answered: as that question was.
+    #[must_use]
+    pub fn again(request: RequestKey, asked: u64) -> Self {
+        Self {
+            request,
+            asked,
+            outlet_version: 0,
+            total_minor: 0,
+            discount_minor: 0,
+            work: 0,
+            candidates: Vec::new(),
+            ready_by_ms: None,
+            hold_ms: 0,
+        }
+    }
+}
+
 /// An outlet would have the order ready then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
@@ -52,6 +80,8 @@ pub struct Offer {
     pub outlet: OutletNo,
     /// Milliseconds since 1970.
     pub ready_at_ms: u64,
+    /// The user's way to it, as the question had it.
+    pub travel_ms: u32,
 }
 
 /// Where and when an order can be made.
@@ -62,6 +92,10 @@ pub struct Quoted {
     pub quote: QuoteNo,
     /// Held until then, in milliseconds since 1970.
     pub until_ms: u64,
+    /// Price of all that was asked for, in minor units.
+    pub total_minor: u64,
+    /// What the voucher would take off, in minor units.
+    pub discount_minor: u64,
     /// Best first; at most [`OFFERS_MAX`].
     pub offers: Vec<Offer>,
 }

@@ -6,12 +6,14 @@
 
 use std::hint::black_box;
 
-use levee_core::types::{Command, OrderNo, VoucherNo};
+use levee_core::types::{Command, OrderNo, TicketStep, VoucherNo};
 
 use super::keys::ReferenceKind;
 use super::orders::Order;
+use super::outlets::Outlet;
 use super::recount::Recount;
 use super::stream::{Entry, Event};
+use super::tables::Voucher;
 
 /// So many events are looked ahead at a time: enough looks that do not wait for each other, and
 /// few enough that what was brought near is near still when its command's turn comes.
@@ -29,8 +31,9 @@ impl Recount {
             black_box(entries.fold(0, |sum, entry| sum ^ look(self, entry)));
         };
         glance(Self::glance_names);
-        // A reference belongs to a campaign, which the voucher knows.
-        glance(Self::glance_reference);
+        // A reference belongs to a campaign, which the voucher knows; and what an order holds stands in
+        // the order.
+        glance(Self::glance_behind);
     }
 
     fn glance_names(&self, entry: &Entry) -> u64 {
@@ -40,11 +43,12 @@ impl Recount {
                 Command::ClaimVoucher(ask) => {
                     self.campaign(ask.campaign).map_or(0, |found| found.users.glance(entry.names))
                 }
-                Command::RedeemVoucher(ask) => self.glance_campaign(ask.bill.voucher),
-                Command::LockVoucher(ask) => self.glance_campaign(ask.voucher),
-                Command::RevokeVoucher(ask) => self.glance_campaign(ask.voucher),
+                Command::RedeemVoucher(ask) => self.glance_voucher(ask.bill.voucher),
+                Command::LockVoucher(ask) => self.glance_voucher(ask.voucher),
+                Command::RevokeVoucher(ask) => self.glance_voucher(ask.voucher),
                 Command::PlaceOrder(ask) => {
-                    ask.voucher.map_or(0, |voucher| self.glance_campaign(voucher))
+                    ask.voucher.map_or(0, |voucher| self.glance_voucher(voucher))
+                        ^ self.outlets.get(ask.outlet).map_or(0, Outlet::glance)
                 }
                 Command::RecordPayment(ask) => self.glance_order(ask.order),
                 Command::MoveTicket(ask) => self.glance_order(ask.order),
@@ -52,23 +56,40 @@ impl Recount {
             }
     }
 
-    fn glance_campaign(&self, number: VoucherNo) -> u64 {
-        self.vouchers.get(number.0).map_or(0, |voucher| voucher.campaign.into())
+    fn glance_voucher(&self, number: VoucherNo) -> u64 {
+        self.vouchers.get(number.0).map_or(0, Voucher::glance)
+    }
+
+    /// What an order that is paid brings with it.
+    fn glance_around(&self, order: &Order) -> u64 {
+        let voucher = order.voucher().map_or(0, |voucher| self.glance_voucher(voucher));
+        let outlet = self.outlets.get(order.outlet()).map_or(0, Outlet::glance);
+        voucher ^ outlet ^ self.glance_held(order)
+    }
+
+    /// The lock or redemption that an order's voucher has for it.
+    fn glance_held(&self, order: &Order) -> u64 {
+        let lock = order.lock().and_then(|lock| self.locks.get(lock.0));
+        let redemption = order.redemption().and_then(|used| self.redemptions.get(used.0));
+        lock.map_or(0, |lock| lock.at_ms) ^ redemption.map_or(0, |redemption| redemption.at_ms)
     }
 
     fn glance_order(&self, number: OrderNo) -> u64 {
         self.orders.get(number.0).map_or(0, Order::glance)
     }
 
-    fn glance_reference(&self, entry: &Entry) -> u64 {
+    fn glance_behind(&self, entry: &Entry) -> u64 {
         let (kind, number) = match &entry.command {
             Command::RedeemVoucher(ask) => (ReferenceKind::Redemption, ask.bill.voucher),
             Command::LockVoucher(ask) => (ReferenceKind::Lock, ask.voucher),
             Command::RecordPayment(ask) => {
                 let (text, order) = (entry.names.reference, self.orders.get(ask.order.0));
-                let voucher = order.and_then(Order::voucher);
-                return self.references.glance(ReferenceKind::Payment, 0, text)
-                    ^ voucher.map_or(0, |voucher| self.glance_campaign(voucher));
+                let reference = self.references.glance(ReferenceKind::Payment, 0, text);
+                return reference ^ order.map_or(0, |order| self.glance_around(order));
+            }
+            Command::MoveTicket(ask) if ask.step == TicketStep::Collect => {
+                let order = self.orders.get(ask.order.0);
+                return order.map_or(0, |order| self.glance_held(order));
             }
             _ => return 0,
         };

@@ -5,9 +5,10 @@ use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 
 use levee_core::types::{
-    ACCEPT_WITHIN_MS_MAX, DOCUMENT_LEN_MAX, DURATION_MS_MAX, NameHash, Opening, OutletId, OutletNo,
-    PauseOutlet, PutOutlet, READY_WITHIN_MS_MAX, RecordWalkIns, ResumeOutlet, STATIONS_MAX,
-    SetStaffing, Terms, UNIT_MS_MAX, WORK_MAX,
+    ACCEPT_WITHIN_MS_MAX, BreakerOf, BreakerState, ChangeBreaker, DOCUMENT_LEN_MAX,
+    DURATION_MS_MAX, NameHash, Opening, OutletId, OutletNo, PauseOutlet, PutOutlet,
+    READY_WITHIN_MS_MAX, RecordWalkIns, ResumeOutlet, STATIONS_MAX, SetStaffing, Terms,
+    UNIT_MS_MAX, VENDOR_LEN_MAX, WORK_MAX,
 };
 
 use super::hours::Hours;
@@ -17,6 +18,7 @@ use super::recount::Recount;
 #[derive(Debug)]
 pub(super) struct Outlet {
     pub(super) brand: NameHash,
+    vendor: NameHash,
     pub(super) accept_within_ms: u64,
     pub(super) ready_within_ms: u64,
     pub(super) hours: Hours,
@@ -28,9 +30,22 @@ pub(super) struct Outlet {
 }
 
 impl Outlet {
+    /// When its time to accept an order began whose ticket it does not have yet, and its end: its
+    /// ordinary time after that, or when the order would be one for now, whichever is later.
+    pub(super) fn accepts_until(&self, now_ms: u64, promised_at_ms: u64) -> (u64, u64) {
+        let now_from_ms = promised_at_ms.saturating_sub(self.ready_within_ms);
+        (now_ms, now_ms.saturating_add(self.accept_within_ms).max(now_from_ms))
+    }
+
     /// Whether it takes no orders; a pause that is over is none, whether or not a tick said so.
     pub(super) fn is_paused_at(&self, now_ms: u64) -> bool {
         self.pause.is_some_and(|until_ms| until_ms.is_none_or(|until_ms| until_ms > now_ms))
+    }
+
+    /// Some of each of its cache lines: reading them brings it near.
+    pub(super) fn glance(&self) -> u64 {
+        let pause = self.pause.flatten().unwrap_or(0);
+        self.accept_within_ms ^ pause ^ self.hash ^ u64::from(self.version ^ self.brand.0)
     }
 }
 
@@ -39,12 +54,30 @@ impl Outlet {
 pub(super) struct Outlets {
     list: Vec<Outlet>,
     by_id: BTreeMap<OutletId, u32>,
+    /// Breakers that are not closed, and whether an operator holds them.
+    breakers: BTreeMap<BreakerOf, (BreakerState, bool)>,
     hasher: RandomState,
 }
 
 impl Outlets {
     pub(super) fn get(&self, number: OutletNo) -> Option<&Outlet> {
         self.list.get(number.index())
+    }
+
+    /// Why it takes no orders now, if it does not.
+    pub(super) fn turns_away(&self, number: OutletNo, now_ms: u64) -> Option<&'static str> {
+        let outlet = self.get(number)?;
+        let own = BreakerOf::Outlet(number);
+        if outlet.is_paused_at(now_ms) {
+            Some("is paused")
+        } else {
+            let of_vendor = |of: &BreakerOf| match of {
+                BreakerOf::Vendor(vendor) => NameHash::of(vendor) == outlet.vendor,
+                BreakerOf::Outlet(_) => false,
+            };
+            let is_broken = self.breakers.contains_key(&own) || self.breakers.keys().any(of_vendor);
+            is_broken.then_some("cannot be reached")
+        }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -61,7 +94,7 @@ impl Outlets {
         let offsets = put.opening.offsets.iter().map(|offset| (offset.from_ms, offset.minutes));
         self.hasher.hash_one((
             &put.document,
-            (put.brand, put.stations, put.unit_ms),
+            (put.brand, put.vendor, put.stations, put.unit_ms),
             (put.accept_within_ms, put.ready_within_ms),
             (hours.collect::<Vec<_>>(), offsets.collect::<Vec<_>>()),
         ))
@@ -81,6 +114,7 @@ impl Recount {
         let before = known.and_then(|known| book.list.get(OutletNo(known).index()));
         let after = Outlet {
             brand: ask.brand,
+            vendor: ask.vendor,
             accept_within_ms: ask.accept_within_ms,
             ready_within_ms: ask.ready_within_ms,
             hours: Hours::of(&ask.opening),
@@ -118,6 +152,53 @@ impl Recount {
             format!("an outlet that is ready within {ready_ms} ms")
         });
         notes.check(can_be_read(&ask.opening), || format!("opening hours {:?}", ask.opening));
+    }
+
+    /// A breaker changes, from what it was.
+    pub(super) fn change_breaker(&mut self, ask: &ChangeBreaker, said: BreakerState) {
+        self.check_reason(&ask.reason);
+        let ChangeBreaker { of, state, by_hand, .. } = ask;
+        let (state, by_hand) = (*state, *by_hand);
+        let (outlets, notes) = (&mut self.outlets, &mut self.notes);
+        match of {
+            BreakerOf::Outlet(outlet) => {
+                let is_known = outlets.get(*outlet).is_some();
+                notes.check(is_known, || format!("there is no outlet {outlet}"));
+            }
+            BreakerOf::Vendor(vendor) => {
+                let len = vendor.len();
+                notes.check((1..=VENDOR_LEN_MAX).contains(&len), || {
+                    format!("a vendor with a name of {len} bytes")
+                });
+            }
+        }
+        let (before, was_by_hand) = outlets.breakers.get(of).copied().unwrap_or_default();
+        notes.check(said == before, || {
+            format!("the breaker of {of:?} was {before:?}, not {said:?}")
+        });
+        notes.check(by_hand || !was_by_hand, || {
+            format!("a connector changes the breaker of {of:?}, which an operator holds")
+        });
+        notes.check(by_hand || state != BreakerState::Draining, || {
+            format!("a connector drains {of:?}")
+        });
+        let takes_over = by_hand && !was_by_hand && state != BreakerState::Closed;
+        notes.check(state != before || takes_over, || {
+            format!("the breaker of {of:?} is {state:?} already")
+        });
+        match state {
+            BreakerState::Closed => outlets.breakers.remove(of),
+            _ => outlets.breakers.insert(of.clone(), (state, by_hand)),
+        };
+        self.tally.breakers_opened += u64::from(state != BreakerState::Closed);
+    }
+
+    /// Price, work and lines are those of the outlet's latest document.
+    pub(super) fn check_version(&mut self, number: OutletNo, version: u32) {
+        let Some(latest) = self.outlets.get(number).map(|outlet| outlet.version) else { return };
+        self.notes.check(version == latest, || {
+            format!("priced by version {version} of outlet {number}, where {latest} is the latest")
+        });
     }
 
     pub(super) fn set_staffing(&mut self, ask: SetStaffing) {

@@ -226,6 +226,9 @@ impl Recount {
             (Command::ResumeOutlet(ask), Outcome::OutletResumed) => self.resume_outlet(ask),
             (Command::SetStaffing(ask), Outcome::StaffingSet) => self.set_staffing(*ask),
             (Command::RecordWalkIns(ask), Outcome::WalkInsRecorded) => self.walk_ins(*ask),
+            (Command::ChangeBreaker(ask), Outcome::BreakerChanged { before }) => {
+                self.change_breaker(ask, *before);
+            }
             _ => self.of_orders(entry),
         }
     }

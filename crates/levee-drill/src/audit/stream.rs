@@ -61,7 +61,7 @@ pub(super) struct Ending {
 /// A journal that is being read.
 pub(super) struct Stream<'scope> {
     full: Receiver<Vec<Event>>,
-    empty: SyncSender<Vec<Event>>,
+    seen: SyncSender<Vec<Event>>,
     thread: ScopedJoinHandle<'scope, Result<Ending, AuditError>>,
 }
 
@@ -69,23 +69,23 @@ impl<'scope> Stream<'scope> {
     /// Begins to read.
     pub(super) fn of(reader: Reader, scope: &'scope Scope<'scope, '_>) -> Self {
         let (full_tx, full) = sync_channel(CHUNKS_MAX);
-        let (empty, empty_rx) = sync_channel(CHUNKS_MAX);
-        let chunks = Chunks { filling: Vec::new(), full: full_tx, empty: empty_rx };
+        let (seen, seen_rx) = sync_channel(CHUNKS_MAX);
+        let chunks = Chunks { filling: Vec::new(), full: full_tx, seen: seen_rx };
         let thread = std::thread::Builder::new()
             .name("audit-read".into())
             .spawn_scoped(scope, move || read(reader, chunks))
             .expect("the system has a thread to spare");
-        Self { full, empty, thread }
+        Self { full, seen, thread }
     }
 
     /// Shows every event to `look`, some at a time. An error comes after everything that stands
     /// before its place.
     pub(super) fn each_chunk(self, mut look: impl FnMut(&[Event])) -> Result<Ending, AuditError> {
-        for mut chunk in self.full {
+        for chunk in self.full {
             look(&chunk);
-            chunk.clear();
-            // To be filled again; at the end nobody wants it any more.
-            let _ = self.empty.try_send(chunk);
+            // To be emptied and filled again: what it holds was made by that thread, which gives memory
+            // back sooner, and has less to do. At the end nobody wants it any more.
+            let _ = self.seen.try_send(chunk);
         }
         self.thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     }
@@ -95,7 +95,7 @@ impl<'scope> Stream<'scope> {
 struct Chunks {
     filling: Vec<Event>,
     full: SyncSender<Vec<Event>>,
-    empty: Receiver<Vec<Event>>,
+    seen: Receiver<Vec<Event>>,
 }
 
 impl Chunks {
@@ -107,7 +107,9 @@ impl Chunks {
     }
 
     fn hand_over(&mut self) {
-        let next = self.empty.try_recv().unwrap_or_else(|_| Vec::with_capacity(CHUNK_EVENTS));
+        let seen = self.seen.try_recv();
+        let mut next = seen.unwrap_or_else(|_| Vec::with_capacity(CHUNK_EVENTS));
+        next.clear();
         let chunk = std::mem::replace(&mut self.filling, next);
         self.full.send(chunk).expect("somebody listens to the end, unless that thread panics");
     }

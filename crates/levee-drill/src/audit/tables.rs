@@ -24,6 +24,15 @@ pub(super) struct Voucher {
     pub(super) state: VoucherState,
 }
 
+impl Voucher {
+    /// Some of each of its cache lines: reading them brings it near.
+    pub(super) fn glance(&self) -> u64 {
+        let [first, ..] = self.user.0;
+        let lock = self.lock.map_or(0, |lock| lock.0);
+        u64::from(self.campaign ^ lock) ^ u64::from(first ^ u8::from(self.is_apology))
+    }
+}
+
 /// One lock.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Lock {

@@ -143,6 +143,8 @@ pub struct Book<'a> {
     pub quotes: u64,
     /// How often an outlet was paused.
     pub pauses: u64,
+    /// How often a breaker opened, an outlet's and a vendor's.
+    pub breakers: [u64; 2],
     /// How often another outlet was given an order.
     pub moves: u64,
     /// What was given for orders that ended.
@@ -165,6 +167,7 @@ impl<'a> Book<'a> {
             placed: BTreeMap::new(),
             quotes: 0,
             pauses: 0,
+            breakers: [0; 2],
             moves: 0,
             given: Given::default(),
         }
@@ -189,6 +192,11 @@ impl<'a> Book<'a> {
                 }
             }
             (Command::PauseOutlet(_), Outcome::OutletPaused) => self.pauses += 1,
+            (Command::ChangeBreaker(change), Outcome::BreakerChanged { .. }) => {
+                let is_vendors = matches!(change.of, BreakerOf::Vendor(_));
+                let opens = change.state != BreakerState::Closed;
+                self.breakers[usize::from(is_vendors)] += u64::from(opens);
+            }
             (Command::QuoteOrder(_), Outcome::Quoted(_)) => self.quotes += 1,
             (Command::PlaceOrder(place), outcome @ Outcome::OrderPlaced { .. }) => {
                 self.place(place, outcome, fact.at_ms);

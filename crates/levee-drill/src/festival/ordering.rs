@@ -229,6 +229,10 @@ pub struct OutletsSummary {
     pub busy: u64,
     /// Times that one was paused.
     pub paused: u64,
+    /// Times that the breaker of one opened.
+    pub breakers_opened: u64,
+    /// Times that the breaker of a vendor opened.
+    pub vendors_opened: u64,
     /// Share of the time that walk-ins leave in which stations made orders. Above 1 orders took what
     /// walk-ins would have had, who wait in the same queue.
     pub utilisation: f64,
@@ -455,6 +459,8 @@ fn outlets(sources: &Sources<'_>, with: &Utilisation, without: &Utilisation) -> 
         count: with.all.outlets,
         busy: with.busy.outlets,
         paused: sources.book.pauses,
+        breakers_opened: sources.book.breakers[0],
+        vendors_opened: sources.book.breakers[1],
         utilisation: with.all.utilisation(),
         utilisation_of_busy: with.busy.utilisation(),
         made_for_nothing: sources.outside.stats.tickets.made_for_nothing,

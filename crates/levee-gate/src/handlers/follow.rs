@@ -32,5 +32,5 @@ fn listen(call: &Call, topic: Topic, seen: Seen) -> Answer {
     if call.worker.hub.draining.load(Relaxed) {
         return Err(Failure::Stopping.into());
     }
-    Ok(Reply::stream(EVENTS, call.worker.follow.listen(topic, seen)?))
+    Ok(Reply::stream(EVENTS, call.worker.follow.listen(topic, seen, call.key.clone())?))
 }

@@ -20,5 +20,5 @@ pub(crate) fn listen(call: &Call) -> Answer {
         let detail = "As many listen as this gate takes.";
         return Err(Trouble::new(Code::Overloaded).with_detail(detail));
     };
-    Ok(Reply::stream(EVENTS, listener.events()))
+    Ok(Reply::stream(EVENTS, listener.events(&call.worker, call.key.clone())))
 }

@@ -1,6 +1,7 @@
 //! What each route does: one file a subject.
 
 mod batch;
+mod breakers;
 mod campaigns;
 mod claims;
 mod export;
@@ -68,6 +69,9 @@ async fn other(handler: Handler, call: &mut Call) -> Answer {
         Handler::ListOutlets => Box::pin(near::list(call)).await,
         Handler::SetStaffing => outlets::set_staffing(call).await,
         Handler::RecordWalkIns => outlets::record_walk_ins(call).await,
+        Handler::SetOutletBreaker => breakers::set_outlets(call).await,
+        Handler::SetVendorBreaker => breakers::set_vendors(call).await,
+        Handler::ListBreakers => breakers::list(call).await,
         Handler::Quote => orders::quote(call).await,
         Handler::PlaceOrder => orders::place(call).await,
         Handler::GetOrder => orders::get(call).await,

@@ -13,8 +13,9 @@ use levee_api::types::{
     SetStaffing,
 };
 use levee_api::wire::{
-    OutletBody, OutletPauseBody, OutletPausedBody, OutletState, PauseRequest, PromisedBody,
-    QueueBody, ReasonRequest, StaffingBody, StaffingRequest, Units, WalkInsBody, WalkInsRequest,
+    BreakerBody, OutletBody, OutletPauseBody, OutletPausedBody, OutletState, PauseRequest,
+    PromisedBody, QueueBody, ReasonRequest, StaffingBody, StaffingRequest, Units, WalkInsBody,
+    WalkInsRequest,
 };
 
 use crate::call::{Call, unexpected};
@@ -179,6 +180,7 @@ pub(super) fn body(worker: &Worker, view: &OutletView) -> Result<OutletBody, Tro
     let document = document_of(view)?;
     let state = match &view.pause {
         Some(_) => OutletState::Paused,
+        None if view.breaker.is_some() || view.vendor_breaker.is_some() => OutletState::Unreachable,
         None if is_open_at(&opening(&document)?, worker.journal_ms()) => OutletState::Open,
         None => OutletState::Closed,
     };
@@ -195,6 +197,8 @@ pub(super) fn body(worker: &Worker, view: &OutletView) -> Result<OutletBody, Tro
         id: view.id.to_string(),
         state,
         pause,
+        breaker: view.breaker.clone().map(BreakerBody::from),
+        vendor_breaker: view.vendor_breaker.clone().map(BreakerBody::from),
         // What is ordered while it is closed is made once it opens.
         eta_ms: view.eta_ms,
         queue,
@@ -240,18 +244,27 @@ impl Worker {
         self.outlets().by_number(view.number).ok_or_else(|| Trouble::new(Code::OutletNotFound))
     }
 
+    /// An outlet as it is now: what this gate knows of it may be older by moments.
+    pub(crate) async fn outlet_anew(
+        &self,
+        priority: Priority,
+        number: OutletNo,
+    ) -> Result<Arc<Listing>, Trouble> {
+        let view = self.outlet_view_numbered(priority, number).await?;
+        self.outlets().put(view.number, view.version, view.id.clone(), &document_of(&view)?)?;
+        self.outlets().by_number(number).ok_or_else(|| Trouble::new(Code::OutletNotFound))
+    }
+
     /// As [`Self::outlet`], by its number.
     pub(crate) async fn outlet_numbered(
         &self,
         priority: Priority,
         number: OutletNo,
     ) -> Result<Arc<Listing>, Trouble> {
-        if let Some(listing) = self.outlets().by_number(number) {
-            return Ok(listing);
+        match self.outlets().by_number(number) {
+            Some(listing) => Ok(listing),
+            None => self.outlet_anew(priority, number).await,
         }
-        let view = self.outlet_view_numbered(priority, number).await?;
-        self.outlets().put(view.number, view.version, view.id.clone(), &document_of(&view)?)?;
-        self.outlets().by_number(number).ok_or_else(|| Trouble::new(Code::OutletNotFound))
     }
 
     /// All of an outlet by its number, as it is now.

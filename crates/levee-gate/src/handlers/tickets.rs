@@ -164,7 +164,8 @@ impl Worker {
         }
     }
 
-    /// Tickets of an outlet as replies have them, with the names of its menu.
+    /// Tickets of an outlet as replies have them, with the names of the menus by which they were
+    /// ordered.
     pub(crate) async fn ticket_bodies(
         &self,
         outlet: OutletNo,
@@ -175,7 +176,17 @@ impl Worker {
         }
         let outlet: Box<OutletView> = self.outlet_view_numbered(Priority::Callback, outlet).await?;
         let menu = document_of(&outlet)?.menu;
-        Ok(views.iter().map(|view| ticket_body(self, view, &menu)).collect())
+        let mut bodies = Vec::with_capacity(views.len());
+        for view in views {
+            let is_latest = view.outlet_version == Some(outlet.version);
+            bodies.push(if view.moved_from.is_none() && is_latest {
+                ticket_body(self, view, &menu)
+            } else {
+                let earlier = self.document_of(Priority::Callback, view.number).await?;
+                ticket_body(self, view, &earlier.menu)
+            });
+        }
+        Ok(bodies)
     }
 }
 

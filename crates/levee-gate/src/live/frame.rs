@@ -1,15 +1,16 @@
 //! Frames: what gates and engine have counted, as differences over the last second.
 
 use std::collections::VecDeque;
+use std::sync::atomic::Ordering::Relaxed;
 
 use bytes::Bytes;
 use levee_api::intake::Intake;
 use levee_api::port::Priority;
 use levee_api::time::Instant;
-use levee_api::vitals::{Histogram, Vitals};
+use levee_api::vitals::{Histogram, OutsideVitals, Vitals};
 use levee_api::wire::{
     AdmissionBody, ByLane, CampaignsBody, GateBody, GatesBody, LaneBody, LevelBody, LiveFrame,
-    Tile, WaitingBody,
+    OutsideBody, Tile, WaitingBody,
 };
 
 /// Counts are differences to this many frames before: a second.
@@ -85,7 +86,17 @@ impl Frames {
             level: Tile { as_of, is: LevelBody::of(intake.level(), intake.why()) },
             money: money.cloned(),
             gates: Tile { as_of, is: GatesBody { gates } },
+            outside: Tile { as_of, is: outside(&vitals.outside) },
         }
+    }
+}
+
+fn outside(vitals: &OutsideVitals) -> OutsideBody {
+    OutsideBody {
+        under_way: vitals.under_way.load(Relaxed),
+        parked: vitals.parked.load(Relaxed),
+        outlets_open: vitals.outlets_open.load(Relaxed),
+        vendors_open: vitals.vendors_open.load(Relaxed),
     }
 }
 

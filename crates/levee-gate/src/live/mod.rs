@@ -9,6 +9,7 @@ mod frame;
 mod money;
 
 use std::io;
+use std::rc::Rc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -23,6 +24,9 @@ use tokio::sync::{mpsc, watch};
 
 use self::frame::Frames;
 use self::money::Money;
+use crate::follow::KEY_REVOKED;
+use crate::keys::Key;
+use crate::worker::Worker;
 
 /// From one frame to the next.
 const FRAME_EVERY: Duration = Duration::from_millis(250);
@@ -107,15 +111,25 @@ pub(crate) struct Listener {
 }
 
 impl Listener {
-    /// The stream's events, which another task fills in.
-    pub(crate) fn events(self) -> mpsc::Receiver<io::Result<Bytes>> {
+    /// The stream's events, which another task fills in for as long as the key holds.
+    pub(crate) fn events(
+        self,
+        worker: &Rc<Worker>,
+        key: Option<Rc<Key>>,
+    ) -> mpsc::Receiver<io::Result<Bytes>> {
         let (events, answer) = mpsc::channel(FRAMES_WAITING_MAX);
-        tokio::task::spawn_local(self.forward(events));
+        tokio::task::spawn_local(self.forward(events, Rc::clone(worker), key));
         answer
     }
 
     /// Forwards the newest frame whenever there is room for it.
-    async fn forward(mut self, events: mpsc::Sender<io::Result<Bytes>>) {
+    async fn forward(
+        mut self,
+        events: mpsc::Sender<io::Result<Bytes>>,
+        worker: Rc<Worker>,
+        key: Option<Rc<Key>>,
+    ) {
+        let mut keys_seen = None;
         // What was shown before is old.
         self.shown.mark_unchanged();
         loop {
@@ -128,7 +142,13 @@ impl Listener {
                 // The maker is gone.
                 Err(_) => closed("the gate stops"),
             };
+            let generation = Some(worker.keys_generation());
+            let is_revoked = keys_seen != generation && !worker.holds(key.as_deref());
+            keys_seen = generation;
             let (event, last) = match shown {
+                Shown::Frame(_) if is_revoked => match closed(KEY_REVOKED) {
+                    Shown::Frame(event) | Shown::Closed(event) => (event, true),
+                },
                 Shown::Frame(event) => (event, false),
                 Shown::Closed(event) => (event, true),
             };

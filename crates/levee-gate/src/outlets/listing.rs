@@ -96,7 +96,7 @@ pub struct Item {
 }
 
 impl Menu {
-    pub(super) fn of(document: &OutletDocument) -> Self {
+    pub(crate) fn of(document: &OutletDocument) -> Self {
         let item = |item: &ItemDocument| Item {
             sku: item.sku.as_str().into(),
             price_minor: item.price_minor,

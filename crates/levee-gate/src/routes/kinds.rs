@@ -26,6 +26,8 @@ pub(super) const APP_OR_OPERATOR: &[Role] = &[Role::App, Role::Operator];
 /// Far more than any request of the kind needs.
 pub(super) const SMALL: Input = Input::Json { len_max: 16 * 1024 };
 /// A campaign document keeps at most half of it.
+/// What providers notify of: hundreds of bytes to a few thousand.
+pub(super) const NOTIFICATION: Input = Input::Signed { len_max: 64 * 1024 };
 pub(super) const DOCUMENT: Input = Input::Json { len_max: 64 * 1024 };
 pub(super) const REASON: Input = Input::OptionalJson { len_max: 16 * 1024 };
 

@@ -65,6 +65,9 @@ pub(crate) enum Handler {
     ListOutlets,
     SetStaffing,
     RecordWalkIns,
+    SetOutletBreaker,
+    SetVendorBreaker,
+    ListBreakers,
     Quote,
     PlaceOrder,
     GetOrder,
@@ -96,6 +99,8 @@ pub(crate) enum Input {
     Json { len_max: usize },
     /// A JSON object, which may be left out.
     OptionalJson { len_max: usize },
+    /// At most so many bytes in the form of whoever has signed them.
+    Signed { len_max: usize },
     /// One JSON object a line.
     Ndjson,
     /// One JSON object a line, or a spreadsheet with one in each row.
@@ -195,7 +200,10 @@ impl Route {
             codes.push(Code::SignatureInvalid);
         }
         if self.input != Input::Nothing {
-            codes.extend([Code::RequestTimeout, Code::ContentTooLarge, Code::UnsupportedMediaType]);
+            codes.extend([Code::RequestTimeout, Code::ContentTooLarge]);
+        }
+        if !matches!(self.input, Input::Nothing | Input::Signed { .. }) {
+            codes.push(Code::UnsupportedMediaType);
         }
         if self.idempotency == Idempotency::Needed {
             codes.extend([Code::IdempotencyKeyMissing, Code::IdempotencyKeyReused]);

@@ -9,8 +9,8 @@ use levee_api::wire::{
 };
 
 use super::kinds::{
-    APP, APP_OUTLET_OR_OPERATOR, CHANGE, LIST, LOOK_UP, OPEN, OPERATOR, OPERATOR_OR_OUTLET, ORDER,
-    PAGE, SMALL, STATEMENT, TICKET_STEP, WATCHERS_OR_OUTLET, schema,
+    APP, APP_OUTLET_OR_OPERATOR, CHANGE, LIST, LOOK_UP, NOTIFICATION, OPEN, OPERATOR,
+    OPERATOR_OR_OUTLET, ORDER, PAGE, STATEMENT, TICKET_STEP, WATCHERS_OR_OUTLET, schema,
 };
 use super::{Handler, Route, Signature, UserHeader};
 
@@ -36,6 +36,7 @@ pub(super) const QUOTE: Route = Route {
     reply: Some(schema::<QuoteBody>),
     codes: &[
         Code::OutletNotFound,
+        Code::OutletChanged,
         Code::NoOffers,
         Code::OfferExpired,
         Code::VoucherNotFound,
@@ -61,7 +62,9 @@ pub(super) const PLACE_ORDER: Route = Route {
     codes: &[
         Code::CampaignNotFound,
         Code::OutletNotFound,
+        Code::OutletChanged,
         Code::OutletPaused,
+        Code::OutletUnreachable,
         Code::OutletBusy,
         Code::OfferExpired,
         Code::OfferOfAnotherOrder,
@@ -166,9 +169,9 @@ pub(super) const GET_PAYMENT: Route = Route {
 pub(super) const NOTIFY_PAYMENT: Route = Route {
     method: Method::POST,
     path: "/v1/payments/{provider}/notify",
-    input: SMALL,
+    input: NOTIFICATION,
     signature: Signature::Needed,
-    summary: "Takes a provider's callback about a payment; answered `success`, also where it says nothing new",
+    summary: "Takes a provider's callback about a payment, in the provider's own form and with its own success reply, also where it says nothing new; the schema is that of the sandbox",
     request: Some(schema::<PaymentNotice>),
     reply_type: "text/plain; charset=utf-8",
     codes: &[Code::NotFound, Code::PaymentNotFound, Code::TradeConflict],

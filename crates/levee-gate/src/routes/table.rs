@@ -5,12 +5,12 @@ use levee_api::document::CampaignDocument;
 use levee_api::outlet::OutletDocument;
 use levee_api::problem::Code;
 use levee_api::wire::{
-    BatchLineBody, CampaignBody, ClaimBody, ClaimRequest, DrawBody, ImportLineBody, IntakeBody,
-    LevelChangeBody, LevelRequest, LimitChangeBody, LimitsRequest, LiveFrame, LockBody,
-    LockRequest, OutletBody, OutletItem, OutletPausedBody, Page, PauseRequest, ReadyBody,
-    ReasonRequest, RedemptionBody, RedemptionInfo, RedemptionRequest, ReleaseBody, RevocationBody,
-    RollbackBody, StaffingBody, StaffingRequest, ValidateBody, ValidateRequest, VoucherBody,
-    WaitBody, WalkInsBody, WalkInsRequest, WalletBody,
+    BatchLineBody, BreakerBody, BreakerChangeBody, BreakerRequest, CampaignBody, ClaimBody,
+    ClaimRequest, DrawBody, ImportLineBody, IntakeBody, LevelChangeBody, LevelRequest,
+    LimitChangeBody, LimitsRequest, LiveFrame, LockBody, LockRequest, OutletBody, OutletItem,
+    OutletPausedBody, Page, PauseRequest, ReadyBody, ReasonRequest, RedemptionBody, RedemptionInfo,
+    RedemptionRequest, ReleaseBody, RevocationBody, RollbackBody, StaffingBody, StaffingRequest,
+    ValidateBody, ValidateRequest, VoucherBody, WaitBody, WalkInsBody, WalkInsRequest, WalletBody,
 };
 
 use super::kinds::{
@@ -353,6 +353,35 @@ pub(crate) static ROUTES: &[Route] = &[
         codes: &[Code::OutletNotFound],
         handler: Handler::RecordWalkIns,
         ..OUTLET_CHANGE
+    },
+    Route {
+        path: "/v1/outlets/{id}/breaker",
+        roles: OPERATOR,
+        summary: "Opens, drains or closes an outlet's breaker by hand",
+        request: Some(schema::<BreakerRequest>),
+        reply: Some(schema::<BreakerChangeBody>),
+        handler: Handler::SetOutletBreaker,
+        ..OUTLET_CHANGE
+    },
+    Route {
+        path: "/v1/vendors/{vendor}/breaker",
+        roles: OPERATOR,
+        summary: "Opens, drains or closes by hand the breaker of all outlets of a vendor",
+        request: Some(schema::<BreakerRequest>),
+        reply: Some(schema::<BreakerChangeBody>),
+        codes: &[Code::Unchanged],
+        handler: Handler::SetVendorBreaker,
+        ..CHANGE
+    },
+    Route {
+        path: "/v1/breakers",
+        roles: WATCHERS,
+        query: PAGE,
+        until: LOOK_UP,
+        summary: "Lists breakers that are not closed: those of vendors with the first page, then outlets'",
+        reply: Some(schema::<Page<BreakerBody>>),
+        handler: Handler::ListBreakers,
+        ..OPEN
     },
     GET_STATEMENT,
     QUOTE,

@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use levee_api::code::Codes;
 use levee_api::pseudonym::PseudonymKey;
-use levee_api::webhook::{DEV_OUTLETS_SECRET, DEV_PAYMENTS_SECRET, WebhookSecret};
+use levee_api::webhook::{DEV_OUTLETS_SECRET, DEV_PAYMENTS_SECRET, WebhookSecrets};
 use levee_gate::{Gate, GateConfig, KeyRing, Ports, Provider, Signers, start};
 use serde_json::json;
 
 use crate::engine::{Engine, Journal};
+use crate::notifications::wires;
 use crate::wire::{Got, Wire};
 
 pub(crate) struct Bench {
@@ -109,13 +110,14 @@ impl Bench {
 
 /// The sandbox with its well-known secrets.
 fn signers() -> Signers {
-    let secret = |text| WebhookSecret::from_text(text).unwrap();
+    let secret = |text| WebhookSecrets::from_text(text).unwrap();
     Signers {
         providers: vec![Provider {
             name: "sandbox".to_owned(),
             url: "http://sandbox.example/pay".to_owned(),
             secret: secret(DEV_PAYMENTS_SECRET),
         }],
+        wires: wires(),
         sandbox_outlets: Some(secret(DEV_OUTLETS_SECRET)),
     }
 }

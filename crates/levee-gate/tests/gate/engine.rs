@@ -7,7 +7,7 @@ use std::sync::{Arc, Condvar, Mutex, mpsc};
 use std::thread;
 use std::time::Instant;
 
-use levee_api::intake::{Intake, Why};
+use levee_api::intake::{ClockFace, Intake, Why};
 use levee_api::port::{
     Ask, AskBody, Deliver, Export, ExportChunks, Failure, Origin, Priority, Reply, Submit,
 };
@@ -38,6 +38,13 @@ pub(crate) struct Engine {
     pub(crate) silent: AtomicBool,
 }
 
+/// Journal time at gates is that of the tests from the start, as a real engine sees to.
+fn intake() -> Intake {
+    let intake = Intake::default();
+    intake.set_clock(ClockFace { at_us: intake.now_us(), journal_ms: NOW_MS, speed: 1.0 });
+    intake
+}
+
 impl Engine {
     pub(crate) fn start() -> Arc<Self> {
         let (asks, asked) = mpsc::channel::<(Origin, Vec<Ask>)>();
@@ -45,7 +52,7 @@ impl Engine {
             asks,
             origins: Mutex::default(),
             vitals: Vitals::default(),
-            intake: Arc::default(),
+            intake: Arc::new(intake()),
             asked: AtomicU64::new(0),
             refuses: Mutex::default(),
             fails: Mutex::default(),
@@ -111,14 +118,19 @@ impl Engine {
     /// Lets so much time pass, with what ends in it.
     pub(crate) fn pass_ms(&self, ms: u64) {
         self.now_ms.fetch_add(ms, Relaxed);
+        // One for what ends, and one for what follows from that.
+        let tick = || Command::Tick(Tick { limit: 1_000 });
+        self.give([tick(), tick()]);
+    }
+
+    /// Gives commands as another gate would, and waits until they are decided.
+    pub(crate) fn give(&self, commands: impl IntoIterator<Item = Command>) {
         let (told, told_of) = mpsc::channel();
         let origin = self.register(Arc::new(Told(Mutex::new(told))));
-        // One for what ends, and one for what follows from that.
-        for ticket in [1, 2] {
-            let body = AskBody::Command(Command::Tick(Tick { limit: 1_000 }));
-            self.asks.send((origin, vec![Ask { ticket, within_ms: 1_000, body }])).unwrap();
-            told_of.recv().unwrap();
-        }
+        let ask =
+            |(ticket, command)| Ask { ticket, within_ms: 1_000, body: AskBody::Command(command) };
+        self.asks.send((origin, (1..).zip(commands).map(ask).collect())).unwrap();
+        told_of.recv().unwrap();
     }
 
     /// Keeps replies back until [`Self::release`].

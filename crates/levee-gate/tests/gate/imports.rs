@@ -160,3 +160,45 @@ fn few_imports_run_at_the_same_time() {
         bench.ask(LINE, "operator", NDJSON, "\n").status == 200
     });
 }
+
+/// Half a row may look like a whole one: twelve stations become one.
+#[test]
+fn the_row_at_which_a_body_breaks_off_is_not_taken() {
+    let bench = Bench::new();
+    let head = "id,brand,vendor,name,lat,lng,minutes_per_unit,menu,pos.url,pos.secret,stations";
+    let row = |id: &str, stations: &str| {
+        format!(
+            "{id},dev,keruyun,Square,31.2,121.4,1.5,[],https://pos.example,\
+             whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw,{stations}"
+        )
+    };
+    let sheet = format!("{head}\n{}\n{}", row("a", "12"), row("b", "1"));
+    let whole = |id: &str| line(id).to_string();
+    // What is a whole line of JSON is one as well only with the line's end.
+    for (kind, body, taken) in [
+        (CSV, sheet, "2 201 a created"),
+        (NDJSON, format!("{}\n{}", whole("c"), whole("d")), "1 201 c created"),
+    ] {
+        let mut wire = Wire::open(bench.address);
+        wire.send(&format!(
+            "{LINE} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer dev-operator\r\n{kind}\
+             Transfer-Encoding: chunked\r\n\r\n{:x}\r\n{body}\r\n",
+            body.len()
+        ));
+        wire.send("no chunk\r\n");
+        assert_eq!(wire.head().0, 200);
+        let first = wire.chunk();
+        let first: Value = serde_json::from_str(first.lines().next().unwrap()).unwrap();
+        let said = [&first["line"], &first["status"], &first["id"], &first["outcome"]];
+        let said = said.map(|part| part.as_str().map_or_else(|| part.to_string(), str::to_owned));
+        assert_eq!(said.join(" "), taken);
+        drop(wire);
+    }
+    crate::bench::wait_until("no import runs any more", || {
+        bench.ask(LINE, "operator", NDJSON, "\n").status == 200
+    });
+    for id in ["b", "d"] {
+        let got = bench.ask(&format!("GET /v1/outlets/{id}"), "operator", "", "");
+        assert_eq!(got.brief(), "404 outlet_not_found", "{id}");
+    }
+}

@@ -56,7 +56,7 @@ fn callbacks_are_taken_from_who_signs_them_alone() {
     assert_eq!((got.status, got.body.as_str()), (200, "success"), "{got:?}");
     assert_eq!(got.header("content-type"), Some("text/plain; charset=utf-8"));
     assert_eq!(payment(&bench, &order)["state"], "succeeded");
-    let other = bench.ask("POST /v1/payments/alipay/notify", "", &good, &body);
+    let other = bench.ask("POST /v1/payments/nobody/notify", "", &good, &body);
     assert_eq!(other.brief(), "404 not_found");
 }
 

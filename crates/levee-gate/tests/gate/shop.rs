@@ -3,7 +3,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use levee_api::webhook::{DEV_OUTLETS_SECRET, DEV_PAYMENTS_SECRET, WebhookSecret};
+use levee_api::webhook::{DEV_OUTLETS_SECRET, DEV_PAYMENTS_SECRET, WebhookSecrets};
 use serde_json::{Value, json};
 
 use crate::bench::Bench;
@@ -19,7 +19,7 @@ pub(crate) fn now_s() -> u64 {
 
 /// Header lines of a signed message.
 pub(crate) fn signed(secret: &str, at_s: u64, body: &str) -> String {
-    let secret = WebhookSecret::from_text(secret).unwrap();
+    let secret = WebhookSecrets::from_text(secret).unwrap();
     let headers = secret.headers("msg_1", at_s, body.as_bytes());
     headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect()
 }

@@ -1,5 +1,6 @@
 //! What an outlet is due, over real sockets.
 
+use levee_api::types::{Command, OrderLine, OutletNo, PlaceOrder, RequestKey};
 use serde_json::{Value, json};
 
 use crate::shop::{grape, shop, text, with};
@@ -139,4 +140,28 @@ fn what_is_wrong_is_named() {
     assert_eq!(bench.ask(line, "outlet", "", "").brief(), "403 forbidden");
     let line = "GET /v1/outlets/none/statement?day=2026-02-06";
     assert_eq!(bench.ask(line, "operator", "", "").brief(), "404 outlet_not_found");
+}
+
+/// Totals of a part of a day would be worse than none.
+#[test]
+fn a_day_of_too_many_orders_is_refused() {
+    let bench = shop();
+    let order = |number: u128| {
+        let place = PlaceOrder {
+            outlet: OutletNo(0),
+            outlet_version: 1,
+            lines: vec![OrderLine { item: 0, quantity: 1 }],
+            total_minor: 1_900,
+            work: 1,
+            pay_within_ms: 60_000,
+            ..PlaceOrder::again(RequestKey(number.to_le_bytes()), 0)
+        };
+        Command::PlaceOrder(Box::new(place))
+    };
+    let line = format!("GET /v1/outlets/sh-1/statement?day={DAY}&limit=1");
+    bench.engine.give((1..20_000).map(order));
+    let got = bench.ask(&line, "outlet", "", "");
+    assert_eq!((got.status, &got.json()["orders"]["placed"]), (200, &json!(19_999)), "{got:?}");
+    bench.engine.give([order(20_000)]);
+    assert_eq!(bench.ask(&line, "outlet", "", "").brief(), "400 invalid_field day");
 }

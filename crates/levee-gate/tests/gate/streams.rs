@@ -3,9 +3,12 @@
 use levee_api::intake::Why;
 use levee_api::port::Submit;
 use levee_api::types::Level;
+use levee_gate::keys::{create, revoke};
+use levee_gate::{GateConfig, KeyRing, Role};
 use serde_json::{Value, json};
 
 use crate::bench::{Bench, request, wait_until};
+use crate::outlets::outlet;
 use crate::shop::{grape, shop, text};
 use crate::wire::Wire;
 
@@ -129,7 +132,7 @@ fn an_outlet_sees_its_tickets_come_and_go() {
 
 #[test]
 fn a_level_ends_streams_and_a_listener_that_is_gone_leaves_its_place() {
-    let bench = Bench::beside(&shop(), levee_gate::GateConfig { workers: 1, ..Default::default() });
+    let bench = Bench::beside(&shop(), GateConfig { workers: 1, ..Default::default() });
     let path = "/v1/outlets/sh-1/tickets/events";
     let mut wires: Vec<Wire> = (0..256).map(|_| follow(&bench, path, "outlet")).collect();
     let line = format!("GET {path}");
@@ -159,4 +162,44 @@ fn a_gate_that_stops_says_so() {
     let stopping = std::thread::spawn(move || gate.drain());
     assert_eq!(event(&mut wire), ("closed".to_owned(), json!({"reason": "the gate stops"})));
     stopping.join().unwrap();
+}
+
+#[test]
+fn a_revoked_key_ends_its_streams_and_no_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("keys.json");
+    let (_, operator) = create(&path, Role::Operator, None).unwrap();
+    let (outlet_id, outlet_key) = create(&path, Role::Outlet, Some("dev")).unwrap();
+    let (viewer_id, viewer) = create(&path, Role::Viewer, None).unwrap();
+    let bench = Bench::with(GateConfig::default(), KeyRing::open(&path).unwrap());
+    let key = |secret: &str| format!("Authorization: Bearer {secret}\r\n");
+    let document = outlet("dev", 31.2304, 121.4737).to_string();
+    let got = bench.ask("PUT /v1/outlets/sh-1", "", &key(&operator), &document);
+    assert_eq!(got.status, 201, "{got:?}");
+    let open = |path: &str, secret: &str| {
+        let mut wire = Wire::open(bench.address);
+        wire.send(&request(&format!("GET {path}"), "", &key(secret), ""));
+        assert_eq!(wire.head().0, 200);
+        assert_ne!(event(&mut wire).0, "closed");
+        wire
+    };
+    let tickets = "/v1/outlets/sh-1/tickets/events";
+    // The live stream first: it has four frames a second, so it cannot be waited for in vain.
+    let mut revoked = [open("/v1/live", &viewer), open(tickets, &outlet_key)];
+    let mut live = open("/v1/live", &operator);
+    let mut kept = open(tickets, &operator);
+    revoke(&path, &outlet_id).unwrap();
+    revoke(&path, &viewer_id).unwrap();
+    for wire in &mut revoked {
+        let mut events = (0..60).map(|_| event(wire));
+        let last = events.find(|(name, _)| name == "closed");
+        let (_, last) = last.expect("a stream ends within some seconds");
+        assert_eq!(last, json!({"reason": "the key was revoked"}));
+    }
+    for _ in 0..8 {
+        assert_ne!(event(&mut live).0, "closed");
+    }
+    bench.engine.intake().set_level(Level::Lean, Why::default());
+    let (name, data) = event(&mut kept);
+    assert_eq!((name.as_str(), &data["reason"]), ("closed", &json!("the brownout level is lean")));
 }

@@ -70,6 +70,8 @@ fn is_a_gates(command: &Command) -> bool {
         Command::ChangeCampaignState(change) => change.reason.len() <= REASON_LEN_MAX,
         // By rule is the steward's, which runs beside the engine.
         Command::ChangeLevel(change) => change.by_hand && change.request.is_some(),
+        // Measured it is the connectors', which run beside the engine.
+        Command::ChangeBreaker(change) => change.by_hand && change.request.is_some(),
         Command::ReleaseLevel(_) | Command::ChangeLimit(_) => true,
         Command::MoveBudget(budget) => budget.amount_minor > 0,
         Command::ClaimVoucher(_) | Command::ReleaseLock(_) => true,

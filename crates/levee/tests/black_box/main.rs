@@ -1,6 +1,7 @@
 //! The binary as its users meet it: real processes, real sockets, real files, killed and starved.
 
 mod benches;
+mod breakers;
 mod commands;
 mod crashes;
 mod disk;

@@ -8,15 +8,16 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use hyper::Method;
-use levee_api::webhook::{DEV_OUTLETS_SECRET, DEV_PAYMENTS_SECRET, WebhookSecret};
+use levee_api::webhook::{DEV_OUTLETS_SECRET, DEV_PAYMENTS_SECRET, WebhookSecrets};
 use serde_json::{Value, json};
 
+use crate::breakers::Till;
 use crate::harness::{Address, Place, SMALL_SEGMENTS, Server, run};
 
-/// Nobody listens there: the tests themselves are outlet and provider.
+/// Whoever listens there answers and does nothing: the tests themselves are outlet and provider.
 fn place() -> Place {
-    let sandbox =
-        "[sandbox]\nurl = \"http://127.0.0.1:1\"\nnotify_url = \"http://127.0.0.1:1/notify\"\n";
+    let url = Till::open().url().to_owned();
+    let sandbox = format!("[sandbox]\nurl = \"{url}\"\nnotify_url = \"{url}/notify\"\n");
     Place::new(&format!("{SMALL_SEGMENTS}{sandbox}"))
 }
 
@@ -30,7 +31,7 @@ fn signed(
 ) -> (u16, String) {
     let body = body.to_string();
     let now_s = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs();
-    let secret = WebhookSecret::from_text(secret).expect("a secret");
+    let secret = WebhookSecrets::from_text(secret).expect("a secret");
     let mut head = format!(
         "POST {path} HTTP/1.1\r\nHost: levee\r\nContent-Type: application/json\r\n\
          Levee-Outlet: {outlet}\r\nConnection: close\r\nContent-Length: {}\r\n",
@@ -49,7 +50,12 @@ fn signed(
     (status, body.to_owned())
 }
 
-fn notify(address: &Address, payment: &Value, event: &str, minor: Option<u64>) -> (u16, String) {
+pub(crate) fn notify(
+    address: &Address,
+    payment: &Value,
+    event: &str,
+    minor: Option<u64>,
+) -> (u16, String) {
     let mut body = json!({"payment": payment, "trade": "T-1", "event": event});
     if let Some(minor) = minor {
         body["captured_minor"] = json!(minor);
@@ -64,7 +70,7 @@ fn step(address: &Address, ticket: &Value, step: &str, version: &Value) -> (u16,
     (status, serde_json::from_str(&body).expect("JSON"))
 }
 
-async fn ask(
+pub(crate) async fn ask(
     address: &Address,
     role: &str,
     method: Method,
@@ -103,7 +109,7 @@ async fn open_outlets(address: &Address) {
     }
 }
 
-async fn place_order(address: &Address, key: &str, body: &Value) -> (u16, Value) {
+pub(crate) async fn place_order(address: &Address, key: &str, body: &Value) -> (u16, Value) {
     let mut app = address.app().await;
     let raw = app.post("/v1/orders", Some(key), body).await.expect("answered");
     (raw.status, serde_json::from_slice(&raw.body).expect("JSON"))

@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use hyper::Method;
 use levee_api::client::{Client, Raw};
-use levee_api::webhook::{DEV_OUTLETS_SECRET, WebhookSecret};
+use levee_api::webhook::{DEV_OUTLETS_SECRET, WebhookSecrets};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
@@ -61,7 +61,11 @@ async fn post(client: &mut Client, path: &str, secret: Option<&str>, body: &Valu
     let body = body.to_string();
     let now_s = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs();
     let signed = secret.map(|secret| {
-        WebhookSecret::from_text(secret).expect("a secret").headers("msg_1", now_s, body.as_bytes())
+        WebhookSecrets::from_text(secret).expect("a secret").headers(
+            "msg_1",
+            now_s,
+            body.as_bytes(),
+        )
     });
     let headers = signed.iter().flatten().map(|(name, value)| (*name, value.as_str()));
     let headers: Vec<_> = headers.collect();

@@ -236,7 +236,7 @@ fn requests_are_taken_strictly() {
         // Nothing signed, another secret, another body than was signed.
         let raw = player.send(Method::POST, path, &[], good.to_string()).await;
         assert_eq!((raw.status, player.code(&raw)), (401, "unsigned".to_owned()));
-        let other = levee_api::webhook::WebhookSecret::from_bytes(&[1; 32]).expect("a secret");
+        let other = levee_api::webhook::WebhookSecrets::from_bytes(&[1; 32]).expect("a secret");
         let headers = other.headers("msg_1", super::now_s(), good.to_string().as_bytes());
         assert_eq!(player.send(Method::POST, path, &headers, good.to_string()).await.status, 401);
         let headers = signed(&good.to_string());

@@ -92,7 +92,7 @@ impl State {
     /// The kitchen learns what became of an order, and has its capacity back once.
     fn move_at_kitchen(&mut self, now_ms: u64, before: &Order, after: &Order) {
         // One that was moved has its capacity at the other outlet already.
-        if before.outlet != after.outlet {
+        if before.outlet != after.outlet || before.at_kitchen() == after.at_kitchen() {
             return;
         }
         let (pace, ticket) = (self.pace(), before.ticket());
@@ -163,7 +163,7 @@ impl State {
         let ticket = self.promise(now_ms, outlet, ticket.work, ready_at_ms);
         order.move_to(outlet, ticket, is_told);
         order.set_state(OrderState::Paid);
-        order.due_ms = self.outlet_accepts_until_ms(now_ms, outlet);
+        order.due_ms = self.accepts_until_ms(now_ms, order);
         let version = order.version;
         Some(OrderMove { order: number, outlet, promised_at_ms: ready_at_ms, version })
     }
@@ -201,9 +201,7 @@ impl State {
     /// this order, each in the order of their ends.
     pub(super) fn sweep_orders(&mut self, now_ms: u64, seq: u64, limit: usize) -> SweptOrders {
         let mut swept = SweptOrders::default();
-        let due = self.orders.awaiting().take_while(|(due_ms, _)| *due_ms <= now_ms);
-        let due = due.map(|(_, order)| order).take(limit).collect::<Vec<_>>();
-        for number in due {
+        for (_, number) in self.orders.over(now_ms, limit) {
             let mut order = *self.orders.get(number).expect("it awaits something");
             if order.others().next().is_some() && order.awaits_acceptance() {
                 match self.move_order(now_ms, number, &mut order, false) {
@@ -220,7 +218,7 @@ impl State {
             }
             self.keep_order(now_ms, seq, number, order, None);
         }
-        let owed = self.orders.owed().take(limit - swept.len()).collect::<Vec<_>>();
+        let owed = self.orders.lists.owed().take(limit - swept.len()).collect::<Vec<_>>();
         for number in owed {
             let given = self.compensate(now_ms, seq, number);
             swept.compensated.push(given);
@@ -240,9 +238,12 @@ impl State {
         swept
     }
 
-    fn outlet_accepts_until_ms(&self, now_ms: u64, outlet: OutletNo) -> u64 {
-        let outlet = self.outlets.get(outlet).expect("an order is at an outlet");
-        now_ms.saturating_add(outlet.accept_within_ms)
+    /// Until when an order's outlet may accept it that does not have the ticket yet. One that is
+    /// promised for later waits for a system that cannot be reached until it would be one for now.
+    fn accepts_until_ms(&self, now_ms: u64, order: &Order) -> u64 {
+        let outlet = self.outlets.get(order.outlet).expect("an order is at an outlet");
+        let now_from_ms = order.promised_at_ms().saturating_sub(outlet.ready_within_ms);
+        now_ms.saturating_add(outlet.accept_within_ms).max(now_from_ms)
     }
 }
 

@@ -49,7 +49,7 @@ impl State {
                 if order.state() == OrderState::AwaitingPayment {
                     promised_at_ms = self.promise_anew(now_ms, &mut order);
                 }
-                let accepts_until_ms = self.outlet_accepts_until_ms(now_ms, order.outlet);
+                let accepts_until_ms = self.accepts_until_ms(now_ms, &order);
                 order.succeed(accepts_until_ms);
             }
             _ => match payment_after(payment, event) {

@@ -6,8 +6,7 @@ use crate::state::{Effect, State};
 use crate::tables::Order;
 use crate::types::{
     BILL_MINOR_MAX, Bill, Held, LINES_MAX, OTHER_OUTLETS_MAX, OrderNo, OrderState, Outcome,
-    PAID_WITHIN_MS, PAY_WITHIN_MS_MAX, PROMISED_AHEAD_MS_MAX, PlaceOrder, Refusal, TRAVEL_MS_MAX,
-    WORK_MAX,
+    PAY_WITHIN_MS_MAX, PROMISED_AHEAD_MS_MAX, PlaceOrder, Refusal, TRAVEL_MS_MAX, WORK_MAX,
 };
 
 impl State {
@@ -20,16 +19,15 @@ impl State {
         place: &PlaceOrder,
     ) -> Result<Effect, Refusal> {
         check_ranges(now_ms, place)?;
-        let outlet = self.outlets.get(place.outlet).ok_or(Refusal::OutletNotFound)?;
+        self.outlets.get(place.outlet).ok_or(Refusal::OutletNotFound)?;
         if place.others.iter().any(|other| self.outlets.get(*other).is_none()) {
             return Err(Refusal::OutletNotFound);
         }
+        self.check_version(place.outlet, place.outlet_version)?;
         if place.campaign.is_some_and(|number| self.campaigns.get(number.index()).is_none()) {
             return Err(Refusal::CampaignNotFound);
         }
-        if outlet.is_paused_at(now_ms) {
-            return Err(Refusal::OutletPaused);
-        }
+        let outlet = self.outlet_taking_orders(now_ms, place.outlet)?;
         let offer = self.offer_for(now_ms, place)?;
         let mut subsidy_minor = 0;
         if let Some(voucher) = place.voucher {
@@ -46,8 +44,7 @@ impl State {
         let work = Work(place.work);
         let bill_minor = place.total_minor - place.merchant_discount_minor;
         // Its ticket goes to the outlet when it is paid.
-        let paid_after_ms = if bill_minor > subsidy_minor { PAID_WITHIN_MS } else { 0 };
-        let asked = Ask { work, begins_after_ms: paid_after_ms };
+        let asked = Ask::of(work, bill_minor > subsidy_minor);
         let ready_at_ms = match offer {
             // No order is promised for before it was placed.
             Some(ticket) => ticket.ready_at_ms.max(now_ms),
@@ -78,7 +75,7 @@ impl State {
             order.set_payment(None);
             order.set_state(OrderState::Paid);
             order.version = 1;
-            order.due_ms = self.outlet_accepts_until_ms(now_ms, place.outlet);
+            order.due_ms = self.accepts_until_ms(now_ms, &order);
             if place.voucher.is_some() {
                 held = Held::Redemption(self.use_for(now_ms, seq, number, &order));
             }

@@ -44,6 +44,10 @@ impl State {
             return Ok(Effect::Done(Outcome::OrderMoved(moved)));
         }
         order.step(now_ms, ask.step)?;
+        if ask.step == TicketStep::Send {
+            let outlet = self.outlets.get(order.outlet).expect("an order is at an outlet");
+            order.due_ms = order.due_ms.min(now_ms.saturating_add(outlet.accept_within_ms));
+        }
 
         let kept = Some(ask.step).filter(|step| *step != TicketStep::Send);
         Ok(changed(self.keep_order(now_ms, seq, ask.order, order, kept)))

@@ -198,11 +198,17 @@ impl Model {
         if others.iter().chain([&place.outlet]).any(|o| o.index() >= self.outlets.len()) {
             return Err(Refusal::OutletNotFound);
         }
+        if self.outlets[at].version != place.outlet_version {
+            return Err(Refusal::OutletChanged);
+        }
         if place.campaign.is_some_and(|campaign| campaign.index() >= self.campaigns.len()) {
             return Err(Refusal::CampaignNotFound);
         }
         if self.pause_at(now, at).is_some() {
             return Err(Refusal::OutletPaused);
+        }
+        if self.is_broken(at) {
+            return Err(Refusal::OutletUnreachable);
         }
         let offer = self.offer(now, place)?;
         let brand = self.outlets[at].put.brand;
@@ -267,7 +273,7 @@ impl Model {
         let mut held = Held::Nothing;
         if left == subsidy {
             (order.paid, order.reached, order.version) = (true, OrderState::Paid, 1);
-            order.due = (now, now + self.outlets[at].put.accept_within_ms);
+            order.due = (now, self.accepts_until(now, place.outlet, promised_ms));
             order.redemption = place.voucher.map(|v| self.use_up(now, v.0, left, subsidy, true));
         } else {
             order.lock = place.voucher.map(|voucher| self.hold(now, voucher.0, order.due.1));

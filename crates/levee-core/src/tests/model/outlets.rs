@@ -11,6 +11,8 @@ pub(crate) struct Outlet {
     pub put: PutOutlet,
     pub version: u32,
     pub put_seq: u64,
+    /// All that it had, by the sequence number of the command.
+    pub documents: Vec<(u64, Vec<u8>)>,
     /// Until when, where that ends by itself, and why.
     pub pause: Option<(Option<u64>, String)>,
     pub kitchen: Kitchen,
@@ -145,11 +147,13 @@ impl Model {
                 outlet.put = put.clone();
                 outlet.version += 1;
                 outlet.put_seq = put_seq;
+                outlet.documents.push((put_seq, put.document.clone()));
             }
             None => self.outlets.push(Outlet {
                 put: put.clone(),
                 version: 1,
                 put_seq,
+                documents: vec![(put_seq, put.document.clone())],
                 pause: None,
                 kitchen: Kitchen::new(put.stations, put.unit_ms),
             }),
@@ -185,6 +189,69 @@ impl Model {
         Ok(Ok(Outcome::OutletResumed))
     }
 
+    pub(super) fn change_breaker(&mut self, now: u64, ask: &ChangeBreaker) -> Came {
+        let ChangeBreaker { of, state, by_hand, .. } = ask.clone();
+        if ask.reason.is_empty() || ask.reason.len() > REASON_LEN_MAX {
+            return Err(Refusal::InvalidField("reason"));
+        }
+        if by_hand && ask.request.is_none() {
+            return Err(Refusal::IdempotencyKeyMissing);
+        }
+        if !by_hand && state == BreakerState::Draining {
+            return Err(Refusal::InvalidField("state"));
+        }
+        match &of {
+            BreakerOf::Outlet(outlet) if outlet.index() >= self.outlets.len() => {
+                return Err(Refusal::OutletNotFound);
+            }
+            BreakerOf::Vendor(vendor) if vendor.is_empty() || vendor.len() > VENDOR_LEN_MAX => {
+                return Err(Refusal::InvalidField("vendor"));
+            }
+            _ => {}
+        }
+        let place = self.breakers.iter().position(|(other, _)| *other == of);
+        let now_is = place.map(|place| &self.breakers[place].1);
+        let before = now_is.map_or(BreakerState::Closed, |breaker| breaker.state);
+        match now_is {
+            Some(breaker) if breaker.by_hand && !by_hand => return Err(Refusal::BreakerByHand),
+            Some(breaker) if breaker.state == state && breaker.by_hand == by_hand => {
+                return Err(Refusal::Unchanged);
+            }
+            None if state == BreakerState::Closed => return Err(Refusal::Unchanged),
+            _ => {}
+        }
+        place.map(|place| self.breakers.remove(place));
+        if state != BreakerState::Closed {
+            let reason = ask.reason.clone();
+            self.breakers.push((of, Breaker { state, by_hand, since_ms: now, reason }));
+        }
+        Ok(Ok(Outcome::BreakerChanged { before }))
+    }
+
+    pub(crate) fn breaker(&self, of: &BreakerOf) -> Option<&Breaker> {
+        self.breakers.iter().find(|(other, _)| other == of).map(|(_, breaker)| breaker)
+    }
+
+    pub(crate) fn breaker_of_vendor(&self, vendor: NameHash) -> Option<&Breaker> {
+        let is_it =
+            |of: &BreakerOf| matches!(of, BreakerOf::Vendor(name) if NameHash::of(name) == vendor);
+        self.breakers.iter().find(|(of, _)| is_it(of)).map(|(_, breaker)| breaker)
+    }
+
+    /// Whether an outlet's own breaker or its vendor's keeps orders away.
+    pub(super) fn is_broken(&self, number: usize) -> bool {
+        let vendor = self.outlets[number].put.vendor;
+        let own = BreakerOf::Outlet(OutletNo(count(number)));
+        self.breaker(&own).or(self.breaker_of_vendor(vendor)).is_some()
+    }
+
+    /// Until when an order's outlet may accept it that does not have the ticket yet.
+    pub(super) fn accepts_until(&self, now: u64, outlet: OutletNo, promised_ms: u64) -> u64 {
+        let Outlet { put, .. } = &self.outlets[outlet.index()];
+        let (accept, ready) = (put.accept_within_ms, put.ready_within_ms);
+        if promised_ms > now + accept + ready { promised_ms - ready } else { now + accept }
+    }
+
     pub(super) fn staff(&mut self, ask: SetStaffing) -> Came {
         if ask.stations == 0 || ask.stations > STATIONS_MAX {
             return Err(Refusal::InvalidField("stations"));
@@ -215,7 +282,7 @@ impl Model {
         by: Option<u64>,
         not_before: u64,
     ) -> Option<u64> {
-        if self.pause_at(now, number).is_some() {
+        if self.pause_at(now, number).is_some() || self.is_broken(number) {
             return None;
         }
         let Outlet { put, kitchen, .. } = &self.outlets[number];
@@ -238,7 +305,7 @@ impl Model {
     }
 
     fn slot(&self, now: u64, number: usize, ask: Ask, not_before: u64) -> Option<u64> {
-        if self.pause_at(now, number).is_some() {
+        if self.pause_at(now, number).is_some() || self.is_broken(number) {
             return None;
         }
         let Outlet { put, kitchen, .. } = &self.outlets[number];
@@ -289,6 +356,8 @@ impl Model {
         let few = (1..=QUOTE_OUTLETS_MAX).contains(&outlets.len());
         let by = |by: u64| by >= now && by <= now + PROMISED_AHEAD_MS_MAX;
         for (right, field) in [
+            (ask.total_minor > 0 && ask.total_minor <= BILL_MINOR_MAX, "total_minor"),
+            (ask.discount_minor <= ask.total_minor, "total_minor"),
             (ask.work > 0 && ask.work <= WORK_MAX, "work"),
             (few && near && once.len() == outlets.len(), "candidates"),
             (ask.ready_by_ms.is_none_or(by), "pickup_by"),
@@ -301,21 +370,30 @@ impl Model {
         if outlets.iter().any(|outlet| *outlet >= self.outlets.len()) {
             return Err(Refusal::OutletNotFound);
         }
+        if self.outlets[outlets[0]].version != ask.outlet_version {
+            return Err(Refusal::OutletChanged);
+        }
         let until_ms = now + ask.hold_ms;
-        let asked = to_be_paid(ask.work);
-        let in_time = |outlet: usize| {
-            let ready_at_ms = self.ready(now, outlet, asked, ask.ready_by_ms, until_ms)?;
-            Some(Offer { outlet: OutletNo(count(outlet)), ready_at_ms })
+        let asked = if ask.total_minor > ask.discount_minor {
+            to_be_paid(ask.work)
+        } else {
+            Work(ask.work).into()
+        };
+        let in_time = |candidate: &Candidate| {
+            let Candidate { outlet, travel_ms } = *candidate;
+            let by = ask.ready_by_ms;
+            let ready_at_ms = self.ready(now, outlet.index(), asked, by, until_ms)?;
+            Some(Offer { outlet, ready_at_ms, travel_ms })
         };
         let mut offers = Vec::new();
-        if let Some(offer) = in_time(outlets[0]) {
+        if let Some(offer) = in_time(&ask.candidates[0]) {
             offers.push(offer);
         } else {
             let slot = self.slot(now, outlets[0], asked, until_ms);
             let others = ask.candidates[1..].iter();
             let mut all: Vec<(u64, Offer)> = others
                 .filter_map(|candidate| {
-                    let offer = in_time(candidate.outlet.index())?;
+                    let offer = in_time(candidate)?;
                     Some((offer.ready_at_ms + u64::from(candidate.travel_ms), offer))
                 })
                 .collect();
@@ -323,9 +401,9 @@ impl Model {
             all.sort_by_key(by_there);
             all.truncate(2);
             if let Some(ready_at_ms) = slot {
-                let wanted = &ask.candidates[0];
-                let offer = Offer { outlet: wanted.outlet, ready_at_ms };
-                all.push((ready_at_ms + u64::from(wanted.travel_ms), offer));
+                let Candidate { outlet, travel_ms } = ask.candidates[0];
+                let offer = Offer { outlet, ready_at_ms, travel_ms };
+                all.push((ready_at_ms + u64::from(travel_ms), offer));
             }
             all.sort_by_key(by_there);
             offers.extend(all.iter().map(|(_, offer)| *offer));
@@ -348,7 +426,10 @@ impl Model {
             forgotten,
         };
         self.quotes.insert(number, made);
-        Ok(Ok(Outcome::Quoted(Box::new(Quoted { quote: QuoteNo(number), until_ms, offers }))))
+        let QuoteOrder { total_minor, discount_minor, .. } = *ask;
+        let quote = QuoteNo(number);
+        let quoted = Quoted { quote, until_ms, total_minor, discount_minor, offers };
+        Ok(Ok(Outcome::Quoted(Box::new(quoted))))
     }
 
     /// A repeat of a quote that nobody knows any more is refused.

@@ -53,8 +53,7 @@ impl Model {
                 order.ask(captured_minor);
             } else {
                 (order.paid, order.reached, order.version) = (true, OrderState::Paid, 1);
-                let within = self.outlets[order.outlet.index()].put.accept_within_ms;
-                order.due = (now, now + within);
+                order.due = (now, self.accepts_until(now, order.outlet, order.promised_ms));
             }
         } else {
             let (from, to): (&[PaymentState], _) = match ask.event {

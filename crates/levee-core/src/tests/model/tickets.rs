@@ -58,6 +58,11 @@ impl Model {
                 if order.end.is_some() || order.reached >= to {
                     return conflict;
                 }
+                if to == OrderState::Sent {
+                    let within = self.outlets[order.outlet.index()].put.accept_within_ms;
+                    let due = self.due(&order).expect("it awaits acceptance");
+                    order.due = (now, due.min(now + within));
+                }
                 if to == OrderState::Ready {
                     order.due = (now, now + COLLECTED_WITHIN_MS);
                 } else if to >= OrderState::Accepted && order.reached < OrderState::Accepted {
@@ -115,7 +120,7 @@ impl Model {
         order.left = Some((order.outlet, order.version, knows));
         (order.outlet, order.promised_ms) = (outlet, promised_at_ms);
         (order.reached, order.stages, order.last) = (OrderState::Paid, [None; 4], None);
-        order.due = (now, now + self.outlets[outlet.index()].put.accept_within_ms);
+        order.due = (now, self.accepts_until(now, outlet, promised_at_ms));
         Some(OrderMove { order: number, outlet, promised_at_ms, version: order.version })
     }
 

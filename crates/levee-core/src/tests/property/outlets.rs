@@ -15,6 +15,7 @@ pub(super) enum OutletAsk {
     Resume { outlet: u8, key: u64 },
     Staff { outlet: u8, key: u64, stations: u16 },
     WalkIns { outlet: u8, key: u64, work: u32 },
+    Break { of: u8, key: Option<u64>, state: BreakerState, by_hand: bool },
 }
 
 /// What an outlet says of itself.
@@ -49,7 +50,15 @@ pub(super) fn ask() -> impl Strategy<Value = OutletAsk> {
     );
     let pause = (outlet(), key(), prop::option::of(0..HOUR), 0..3_usize);
     let work = prop_oneof![9 => 500..9_000_u32, 1 => Just(0), 1 => Just(WORK_MAX)];
+    let state = prop_oneof![
+        3 => Just(BreakerState::Closed),
+        1 => Just(BreakerState::Open),
+        1 => Just(BreakerState::Draining),
+    ];
+    let breaks = (0..6_u8, prop::option::of(key()), state, any::<bool>());
     prop_oneof![
+        2 => breaks
+            .prop_map(|(of, key, state, by_hand)| OutletAsk::Break { of, key, state, by_hand }),
         2 => (outlet(), figures).prop_map(|(outlet, figures)| OutletAsk::Put { outlet, figures }),
         1 => pause.prop_map(|(outlet, key, for_ms, reason)| OutletAsk::Pause {
             outlet,
@@ -92,6 +101,7 @@ fn put(outlet: u8, figures: Figures) -> Command {
         id: outlet_id(outlet),
         document: vec![b' '; usize::from(stations) * 200],
         brand: NameHash::of(["tea", "coffee", "tea"][usize::from(outlet)]),
+        vendor: NameHash::of(["till", "till", "desk"][usize::from(outlet)]),
         stations,
         unit_ms,
         accept_within_ms,
@@ -128,6 +138,17 @@ impl Both {
                 request: request(key),
                 outlet: number(outlet),
                 stations,
+            }),
+            OutletAsk::Break { of, key, state, by_hand } => Command::ChangeBreaker(ChangeBreaker {
+                request: key.map(request),
+                of: match of {
+                    4 => BreakerOf::Vendor("till".into()),
+                    5 => BreakerOf::Vendor("desk".into()),
+                    outlet => BreakerOf::Outlet(number(outlet)),
+                },
+                state,
+                by_hand,
+                reason: "seen so".into(),
             }),
             OutletAsk::WalkIns { outlet, key, work } => Command::RecordWalkIns(RecordWalkIns {
                 request: request(key),

@@ -75,6 +75,10 @@ impl Both {
             assert_eq!((&view.document, view.put_seq), (&outlet.put.document, outlet.put_seq));
             let pause = self.model.pause_at(now, number).cloned();
             assert_eq!(view.pause.map(|pause| (pause.until_ms, pause.reason)), pause);
+            let vendor = self.model.breaker_of_vendor(outlet.put.vendor).cloned();
+            let own = self.model.breaker(&BreakerOf::Outlet(view.number)).cloned();
+            let breakers = [own, vendor];
+            assert_eq!([view.breaker, view.vendor_breaker], breakers);
             assert_eq!(view.eta_ms, self.model.eta(now, number, 1_000));
             etas.push(self.model.eta(now, number, 2_500));
             assert_eq!(*self.state.outlets.kitchen(view.number), outlet.kitchen);
@@ -87,6 +91,10 @@ impl Both {
             assert_eq!(view.promised.iter().map(|(_, work)| work).sum::<u64>(), waiting);
             assert!(view.unfinished >= begun + waiting);
         }
+        let query = Query::Breakers { after: None, limit: 9 };
+        let Answer::Breakers(breakers) = self.state.answer(now, &query) else { unreachable!() };
+        assert_eq!(breakers.len(), self.model.breakers.len());
+        assert!(breakers.iter().all(|breaker| self.model.breakers.contains(breaker)));
         let all = (0..).map(OutletNo).take(etas.len() + 1);
         etas.push(None);
         let query = Query::Etas { outlets: all.collect(), work: 2_500 };
@@ -122,6 +130,15 @@ impl Both {
         assert_eq!(view.refund_asked_minor, order.asked());
         assert_eq!(view.refunded_minor, order.refunded());
         assert_eq!((&view.lines, view.user), (&order.place.lines, order.place.user));
+        let outlet = &self.model.outlets[order.place.outlet.index()];
+        let (before, since) = outlet
+            .documents
+            .split_at(outlet.documents.partition_point(|(put_seq, _)| *put_seq < order.seq));
+        let version = since.is_empty().then_some(order.place.outlet_version);
+        assert_eq!(view.outlet_version, version);
+        let document = before.last().map(|(_, document)| document.clone());
+        let answer = self.state.answer(now, &Query::DocumentOf(number));
+        assert_eq!(answer, Answer::Document(document));
         assert_eq!(view.actions, stored.to_do(number));
     }
 

@@ -76,6 +76,8 @@ pub(super) fn command(words: &Words<'_>) -> Option<Command> {
             let lines = words.named_number("lines", 1);
             Command::PlaceOrder(Box::new(PlaceOrder {
                 request,
+                asked: words.named_number("asked", 0),
+                outlet_version: words.version_seen(),
                 user: words.user(2),
                 outlet: OutletNo(words.no(1)),
                 lines: (0..lines).map(|_| OrderLine { item: 3, quantity }).collect(),
@@ -210,6 +212,17 @@ impl Run<'_> {
                     ]);
                     let due = due.unwrap_or_default();
                     format!("{} {payment} {}{end}{due}: {money}", view.state.name(), view.version)
+                }
+                _ => "none".into(),
+            },
+            "menu-of" => match answer(Query::DocumentOf(words.order())) {
+                Answer::Document(Some(document)) => {
+                    let Answer::Order(Some(view)) = answer(Query::Order(words.order())) else {
+                        panic!("its document is known");
+                    };
+                    let version = view.outlet_version.map(|version| format!(", version {version}"));
+                    let document = String::from_utf8(document).expect("a text");
+                    format!("{document}{}", version.unwrap_or_default())
                 }
                 _ => "none".into(),
             },

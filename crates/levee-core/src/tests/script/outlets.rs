@@ -43,6 +43,11 @@ impl Words<'_> {
         [self.plain[1]].into_iter().chain(others).map(candidate).collect()
     }
 
+    /// Of the outlet's document.
+    pub(super) fn version_seen(&self) -> u32 {
+        u32::try_from(self.named_number("version", 1)).expect("small")
+    }
+
     pub(super) fn work(&self) -> u32 {
         u32::try_from(self.named_number("work", 1_000)).expect("32 bits")
     }
@@ -58,6 +63,7 @@ pub(super) fn command(words: &Words<'_>) -> Option<Command> {
             id: words.outlet_id(),
             document: words.named("menu").unwrap_or("{}").into(),
             brand: NameHash::of(words.named("brand").unwrap_or("tea")),
+            vendor: NameHash::of(words.named("vendor").unwrap_or("till")),
             stations: small("stations", 2),
             unit_ms: u32::try_from(words.named("unit").map_or(MINUTE, ms)).expect("32 bits"),
             accept_within_ms: ms(words.plain[2]),
@@ -85,8 +91,33 @@ pub(super) fn command(words: &Words<'_>) -> Option<Command> {
             outlet: OutletNo(words.no(1)),
             work: u32::try_from(words.number(2)).expect("32 bits"),
         }),
+        // `break s0 open`, `break till closed hand=1`.
+        "break" => {
+            let is_outlet =
+                words.plain[1].strip_prefix('s').is_some_and(|no| no.parse::<u32>().is_ok());
+            let by_hand = words.named("hand").is_some();
+            Command::ChangeBreaker(ChangeBreaker {
+                request: by_hand.then_some(request),
+                of: if is_outlet {
+                    BreakerOf::Outlet(OutletNo(words.no(1)))
+                } else {
+                    BreakerOf::Vendor(words.plain[1].into())
+                },
+                state: match words.plain[2] {
+                    "closed" => BreakerState::Closed,
+                    "open" => BreakerState::Open,
+                    _ => BreakerState::Draining,
+                },
+                by_hand,
+                reason: words.reason(),
+            })
+        }
         "quote" => Command::QuoteOrder(Box::new(QuoteOrder {
             request,
+            asked: words.named_number("asked", 0),
+            outlet_version: words.version_seen(),
+            total_minor: words.named_number("total", 1_000),
+            discount_minor: words.named_number("off", 0),
             work: words.work(),
             candidates: words.candidates(),
             ready_by_ms: words.named("by").map(ms),
@@ -98,11 +129,15 @@ pub(super) fn command(words: &Words<'_>) -> Option<Command> {
 }
 
 pub(super) fn show_quoted(quoted: &Quoted) -> String {
-    let Quoted { quote, until_ms, offers } = quoted;
+    let Quoted { quote, until_ms, total_minor, discount_minor, offers } = quoted;
+    let price = match (total_minor, discount_minor) {
+        (1_000, 0) => String::new(),
+        (total_minor, discount_minor) => format!(" for {total_minor}-{discount_minor}"),
+    };
     let offers = offers.iter();
     let offers = offers.map(|offer| format!("s{} at {}", offer.outlet, show_ms(offer.ready_at_ms)));
     let offers: Vec<String> = offers.collect();
-    format!("q{quote} until {}: {}", show_ms(*until_ms), offers.join(", "))
+    format!("q{quote}{price} until {}: {}", show_ms(*until_ms), offers.join(", "))
 }
 
 impl Run<'_> {
@@ -121,6 +156,24 @@ impl Run<'_> {
                 }
                 _ => "none".into(),
             },
+            "breakers" => {
+                let after = words.named("after").map(|after| OutletNo(no(after)));
+                let limit = words.plain.get(1).map_or(u32::MAX, |limit| no(&format!("x{limit}")));
+                let Answer::Breakers(all) = answer(Query::Breakers { after, limit }) else {
+                    unreachable!()
+                };
+                let all = all.iter().map(|(of, breaker)| {
+                    let of = match of {
+                        BreakerOf::Outlet(outlet) => format!("s{outlet}"),
+                        BreakerOf::Vendor(vendor) => vendor.clone(),
+                    };
+                    let by = if breaker.by_hand { " by hand" } else { "" };
+                    let since = show_ms(breaker.since_ms);
+                    format!("{of} {}{by} since {since}, {}", breaker.state.name(), breaker.reason)
+                });
+                let all: Vec<String> = all.collect();
+                if all.is_empty() { "none".into() } else { all.join("; ") }
+            }
             "kitchen" => match answer(Query::Outlet(words.outlet_id())) {
                 Answer::Outlet(Some(view)) => {
                     let eta = view.eta_ms.map_or("never".into(), show_ms);

@@ -71,6 +71,7 @@ pub(super) fn show_outcome(outcome: &Outcome) -> String {
         Outcome::OrderMoved(moved) => show_move(moved),
         Outcome::PaymentDisputed => "disputed".into(),
         Outcome::DisputeSettled => "settled".into(),
+        Outcome::BreakerChanged { before } => format!("was {}", before.name()),
         Outcome::StaffingSet => "staffed".into(),
         Outcome::WalkInsRecorded => "noted".into(),
         Outcome::Quoted(quoted) => outlets::show_quoted(quoted),

@@ -381,6 +381,7 @@ pub(super) fn refusal() -> impl Strategy<Value = Refusal> {
         NoOffers,
         OfferExpired,
         OfferOfAnotherOrder,
+        OutletChanged,
     ]);
     prop_oneof![
         plain,

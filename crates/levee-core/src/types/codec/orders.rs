@@ -26,6 +26,8 @@ wire_enum! {
     TicketStep {
         0 => Send, 1 => Accept, 2 => Reject, 3 => Start, 4 => Ready, 5 => Collect, 6 => Withdraw,
     }
+    BreakerOf { 0 => Outlet(outlet), 1 => Vendor(vendor) }
+    BreakerState { 0 => Closed, 1 => Open, 2 => Draining }
     Party { 0 => User(user), 1 => Outlet(outlet), 2 => Operator }
     Action {
         1 => CreatePayment { order, payable_minor },
@@ -41,14 +43,19 @@ wire_enum! {
 wire_struct! {
     Opening { offsets, hours }
     PutOutlet {
-        id, document, brand, stations, unit_ms, accept_within_ms, ready_within_ms, opening,
+        id, document, brand, vendor, stations, unit_ms, accept_within_ms, ready_within_ms, opening,
     }
+    ChangeBreaker { request, of, state, by_hand, reason }
+    Breaker { state, by_hand, since_ms, reason }
     SetStaffing { request, outlet, stations }
     RecordWalkIns { request, outlet, work }
     Candidate { outlet, travel_ms }
-    QuoteOrder { request, work, candidates, ready_by_ms, hold_ms }
-    Offer { outlet, ready_at_ms }
-    Quoted { quote, until_ms, offers }
+    QuoteOrder {
+        request, asked, outlet_version, total_minor, discount_minor, work, candidates, ready_by_ms,
+        hold_ms,
+    }
+    Offer { outlet, ready_at_ms, travel_ms }
+    Quoted { quote, until_ms, total_minor, discount_minor, offers }
     OfferNo { quote, place }
     SettleDispute { request, order, reason }
     OrderMove { order, outlet, promised_at_ms, version }
@@ -56,7 +63,7 @@ wire_struct! {
     ResumeOutlet { request, outlet, reason }
     OrderLine { item, quantity }
     PlaceOrder {
-        request, user, outlet, lines, categories, total_minor, merchant_discount_minor, voucher,
+        request, asked, user, outlet, outlet_version, lines, categories, total_minor, merchant_discount_minor, voucher,
         offer, ready_by_ms, courier_ms, work, pay_within_ms, others, campaign,
     }
     RecordPayment { order, provider, trade, event }

@@ -101,10 +101,21 @@ impl Order {
         }
     }
 
-    /// Some of it, from its first and last cache lines: reading them brings it near.
+    /// Some of each of its cache lines: reading them brings it near.
     pub(in crate::audit) fn glance(&self) -> u64 {
         let [first, ..] = self.user.0;
-        u64::from(first) ^ self.promised_at_ms ^ self.unpaid_minor ^ u64::from(self.version)
+        let (asked_at_ms, due_ms) = self.due;
+        let money = self.payable_minor ^ self.asked_minor ^ self.refunded_minor;
+        let given = self.under_way_minor ^ self.outlet_paid_minor ^ self.unpaid_minor;
+        let times = asked_at_ms ^ due_ms ^ self.promised_at_ms;
+        let counts = self.subsidy_minor ^ self.refunds ^ self.version ^ self.outlet.0;
+        let trade = self.trade.map_or(0, |(provider, _)| provider.0);
+        let flags = u8::from(self.withdrawn) ^ u8::from(self.made) ^ first;
+        money ^ given ^ times ^ u64::from(counts ^ trade) ^ u64::from(flags)
+    }
+
+    pub(in crate::audit) fn outlet(&self) -> OutletNo {
+        self.outlet
     }
 
     pub(in crate::audit) fn voucher(&self) -> Option<VoucherNo> {
@@ -115,11 +126,11 @@ impl Order {
         if self.captured { self.payable_minor } else { 0 }
     }
 
-    pub(super) fn lock(&self) -> Option<LockNo> {
+    pub(in crate::audit) fn lock(&self) -> Option<LockNo> {
         if let Held::Lock(lock) = self.held { Some(lock) } else { None }
     }
 
-    pub(super) fn redemption(&self) -> Option<RedemptionNo> {
+    pub(in crate::audit) fn redemption(&self) -> Option<RedemptionNo> {
         if let Held::Redemption(redemption) = self.held { Some(redemption) } else { None }
     }
 
@@ -191,10 +202,10 @@ impl Order {
         }
     }
 
-    pub(super) fn pay(&mut self, now_ms: u64, accept_within_ms: u64) {
+    pub(super) fn pay(&mut self, due: (u64, u64)) {
         self.reached = OrderState::Paid;
         self.version = 1;
-        self.due = (now_ms, now_ms.saturating_add(accept_within_ms));
+        self.due = due;
     }
 
     /// Its ticket comes further. Whoever accepted it has a time to make it, whoever made it a time

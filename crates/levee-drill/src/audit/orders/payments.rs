@@ -45,13 +45,16 @@ impl Recount {
                 order.captured = true;
                 if order.end.is_some() {
                     order.give_back(payable_minor.saturating_sub(order.asked_minor));
-                } else if order.reached == OrderState::AwaitingPayment {
+                } else if order.reached == OrderState::AwaitingPayment
+                    && let Some(outlet) = self.outlets.get(order.outlet)
+                {
+                    let accepts_until =
+                        |promised_ms| outlet.accepts_until(self.now_ms, promised_ms);
+                    let due = accepts_until(promised_anew_ms.unwrap_or(order.promised_at_ms));
                     if let Some(promised_ms) = promised_anew_ms {
                         self.promise_anew(ask.order, &mut order, promised_ms);
                     }
-                    let outlet = self.outlets.get(order.outlet);
-                    let within_ms = outlet.map_or(0, |outlet| outlet.accept_within_ms);
-                    order.pay(self.now_ms, within_ms);
+                    order.pay(due);
                 }
             }
             PaymentEvent::Created => {

@@ -25,11 +25,14 @@ impl Recount {
             self.orders.put(number.0, None);
             return;
         };
-        let (brand, accept_within_ms) = (outlet.brand, outlet.accept_within_ms);
+        let brand = outlet.brand;
+        let accepts = outlet.accepts_until(now_ms, promised_at_ms);
         let by_ms = ask.ready_by_ms.unwrap_or(now_ms.saturating_add(outlet.ready_within_ms));
-        let is_paused = outlet.is_paused_at(now_ms);
-        self.notes
-            .check(!is_paused, || format!("an order at outlet {}, which is paused", ask.outlet));
+        self.check_version(ask.outlet, ask.outlet_version);
+        let turned_away = self.outlets.turns_away(ask.outlet, now_ms);
+        if let Some(why) = turned_away {
+            self.notes.note(format!("an order at outlet {}, which {why}", ask.outlet));
+        }
         for other in &ask.others {
             let is_known = self.outlets.get(*other).is_some();
             self.notes.check(is_known, || format!("there is no outlet {other}"));
@@ -51,7 +54,7 @@ impl Recount {
         let payable_minor = bill_minor.saturating_sub(subsidy);
         let mut order = Order::placed(ask, now_ms, promised_at_ms, (subsidy_minor, payable_minor));
         if payable_minor == 0 {
-            order.pay(now_ms, accept_within_ms);
+            order.pay(accepts);
         }
         let (_, expected_ms) = order.due;
         self.notes.check(due_ms == expected_ms, || {

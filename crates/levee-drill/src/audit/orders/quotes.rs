@@ -1,8 +1,8 @@
 //! Quotes: what may be offered, which offer an order takes, and when the others are free again.
 
 use levee_core::types::{
-    Candidate, HOLD_MS_MAX, OFFERS_MAX, Offer, OfferNo, PROMISED_AHEAD_MS_MAX, PlaceOrder,
-    QUOTE_OUTLETS_MAX, QuoteNo, QuoteOrder, Quoted, TRAVEL_MS_MAX, WORK_MAX,
+    BILL_MINOR_MAX, Candidate, HOLD_MS_MAX, OFFERS_MAX, Offer, OfferNo, PROMISED_AHEAD_MS_MAX,
+    PlaceOrder, QUOTE_OUTLETS_MAX, QuoteNo, QuoteOrder, Quoted, TRAVEL_MS_MAX, WORK_MAX,
 };
 
 use crate::audit::recount::Recount;
@@ -21,7 +21,7 @@ pub(in crate::audit) struct Quote {
 
 impl Recount {
     pub(in crate::audit) fn quote(&mut self, ask: &QuoteOrder, quoted: &Quoted) {
-        let Quoted { quote: number, until_ms, offers } = quoted;
+        let Quoted { quote: number, until_ms, total_minor, discount_minor, offers } = quoted;
         if let Some(what) = self.quotes.misnumbered(number.0) {
             self.notes.note(what);
         }
@@ -29,6 +29,11 @@ impl Recount {
         let expected_ms = self.now_ms.saturating_add(ask.hold_ms);
         self.notes.check(*until_ms == expected_ms, || {
             format!("offers are held until {until_ms}, asked for was {expected_ms}")
+        });
+        let (prices, expected) =
+            ((*total_minor, *discount_minor), (ask.total_minor, ask.discount_minor));
+        self.notes.check(prices == expected, || {
+            format!("a quote of {prices:?} minor units where {expected:?} was asked")
         });
         let count = offers.len();
         self.notes.check((1..=OFFERS_MAX).contains(&count), || format!("{count} offers"));
@@ -52,12 +57,17 @@ impl Recount {
         let near = ask.candidates.iter().all(|candidate| candidate.travel_ms <= TRAVEL_MS_MAX);
         let ahead = now_ms..=now_ms.saturating_add(PROMISED_AHEAD_MS_MAX);
         for (holds, what) in [
+            ((1..=BILL_MINOR_MAX).contains(&ask.total_minor), "a total"),
+            (ask.discount_minor <= ask.total_minor, "a discount"),
             ((1..=WORK_MAX).contains(&ask.work), "work"),
             ((1..=QUOTE_OUTLETS_MAX).contains(&count) && near, "candidates"),
             (ask.ready_by_ms.is_none_or(|by_ms| ahead.contains(&by_ms)), "a wanted time"),
             ((1..=HOLD_MS_MAX).contains(&ask.hold_ms), "a time to hold"),
         ] {
             self.notes.check(holds, || format!("a quote with {what} out of bounds"));
+        }
+        if let Some(wanted) = ask.candidates.first() {
+            self.check_version(wanted.outlet, ask.outlet_version);
         }
         let mut outlets = ask.candidates.iter().map(|candidate| candidate.outlet);
         while let Some(outlet) = outlets.next() {
@@ -80,11 +90,13 @@ impl Recount {
             self.notes.check(ready_ms >= until_ms, || {
                 format!("an offer for {ready_ms}, which is held until {until_ms}")
             });
-            let is_paused =
-                self.outlets.get(offer.outlet).is_some_and(|outlet| outlet.is_paused_at(now_ms));
-            self.notes.check(!is_paused, || {
-                format!("an offer of outlet {}, which is paused", offer.outlet)
+            let way = ask.candidates.iter().find(|candidate| candidate.outlet == offer.outlet);
+            self.notes.check(way.is_none_or(|way| way.travel_ms == offer.travel_ms), || {
+                format!("an offer of outlet {} with another way", offer.outlet)
             });
+            if let Some(why) = self.outlets.turns_away(offer.outlet, now_ms) {
+                self.notes.note(format!("an offer of outlet {}, which {why}", offer.outlet));
+            }
         }
         let own = offers.iter().find(|offer| offer.outlet == wanted.outlet);
         if let Some(own) = own {

@@ -15,6 +15,8 @@ pub struct OrdersReport {
     pub staffing_changes: u64,
     /// Work of other channels that outlets reported, in thousandths of a unit.
     pub walk_in_work: u64,
+    /// How often a breaker was opened or drained, an outlet's or a vendor's.
+    pub breakers_opened: u64,
     /// Quotes that were asked for.
     pub quotes: u64,
     /// What they offered.
@@ -122,6 +124,7 @@ impl StatesReport {
 pub(in crate::audit) struct Tally {
     pub(in crate::audit) staffing_changes: u64,
     pub(in crate::audit) walk_in_work: u64,
+    pub(in crate::audit) breakers_opened: u64,
     pub(in crate::audit) offers: u64,
     pub(in crate::audit) offers_taken: u64,
     pub(super) promised_anew: u64,
@@ -136,6 +139,7 @@ impl Recount {
             outlets: self.outlets.len() as u64,
             staffing_changes: tally.staffing_changes,
             walk_in_work: tally.walk_in_work,
+            breakers_opened: tally.breakers_opened,
             quotes: self.quotes.iter().count() as u64,
             offers: tally.offers,
             offers_taken: tally.offers_taken,

@@ -136,7 +136,7 @@ impl Recount {
     }
 
     /// When an order under way is over by the clock.
-    fn order_ends_ms(&self, number: u32) -> Option<u64> {
+    pub(super) fn order_ends_ms(&self, number: u32) -> Option<u64> {
         let order = self.orders.get(number).filter(|order| order.awaits())?;
         Some(self.order_end_ms(order))
     }

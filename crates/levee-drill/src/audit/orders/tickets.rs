@@ -33,13 +33,28 @@ impl Recount {
         self.notes.check(allowed, || format!("{:?} of an order that is {state:?}", ask.step));
         match (ask.step, to) {
             (TicketStep::Reject, _) if order.end.is_none() => order.finish(OrderEnd::Rejected),
-            (_, Some(to)) => order.reach(self.now_ms, to),
+            (_, Some(to)) => {
+                if to == OrderState::Sent {
+                    self.send(ask.order, &mut order);
+                }
+                order.reach(self.now_ms, to);
+            }
             _ => {
                 order.withdrawn = true;
                 order.version += 1;
             }
         }
         self.follow(ask.order, &before, order, Some(said));
+    }
+
+    /// From when its outlet has the ticket it has the ordinary time to accept it, if that is over
+    /// before.
+    fn send(&mut self, number: OrderNo, order: &mut Order) {
+        let Some(outlet) = self.outlets.get(order.outlet) else { return };
+        let accepts_ms = self.now_ms.saturating_add(outlet.accept_within_ms);
+        let due_ms =
+            self.order_ends_ms(number.0).map_or(accepts_ms, |due_ms| due_ms.min(accepts_ms));
+        order.due = (self.now_ms, due_ms);
     }
 
     fn check_ticket(&mut self, ask: MoveTicket, order: &Order) {
@@ -87,13 +102,15 @@ impl Recount {
             format!("version {} of the ticket of order {number}, not {version}", said.version)
         });
         let Some(outlet) = self.outlets.get(to) else { return };
-        let (within_ms, accept_ms) = (outlet.ready_within_ms, outlet.accept_within_ms);
-        let is_paused = outlet.is_paused_at(now_ms);
+        let within_ms = outlet.ready_within_ms;
+        let accepts = outlet.accepts_until(now_ms, promised_ms);
+        let turned_away = self.outlets.turns_away(to, now_ms);
         let (from_ms, until_ms) = outlet.hours.stretch_from(now_ms);
         // Where it is ready before that, of which nothing is said, it can be fetched then.
         let can_be_fetched = outlet.hours.is_open_at(before_ms) || until_ms == Some(before_ms);
-        self.notes
-            .check(!is_paused, || format!("order {number} is moved to {to}, which is paused"));
+        if let Some(why) = turned_away {
+            self.notes.note(format!("order {number} is moved to {to}, which {why}"));
+        }
         if promised_ms > before_ms {
             self.check_promise(to, promised_ms, now_ms.saturating_add(within_ms).max(before_ms));
         } else {
@@ -101,7 +118,7 @@ impl Recount {
                 format!("order {number} is moved to {to}, which is closed until or at {before_ms}")
             });
         }
-        order.move_to(to, promised_ms, (now_ms, now_ms.saturating_add(accept_ms)));
+        order.move_to(to, promised_ms, accepts);
     }
 
     pub(super) fn check_party(&mut self, number: OrderNo, order: &Order, by: Party) {

@@ -160,6 +160,10 @@ impl Crowd {
         let candidates = candidates.collect();
         Command::QuoteOrder(Box::new(QuoteOrder {
             request: self.request(),
+            asked: 0,
+            outlet_version: 1,
+            total_minor: 3_000,
+            discount_minor: 0,
             work: self.work(),
             candidates,
             ready_by_ms: self.ready_by_ms(now_ms),
@@ -185,8 +189,10 @@ impl Crowd {
         };
         Command::PlaceOrder(Box::new(PlaceOrder {
             request: self.request(),
+            asked: 0,
             user,
             outlet,
+            outlet_version: 1,
             lines: vec![OrderLine { item: 0, quantity: 1 }],
             categories: Categories::new(&[NameHash::of("milk-tea")]).unwrap(),
             total_minor: self.rng.u64(900..6_000),

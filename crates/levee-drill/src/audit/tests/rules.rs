@@ -31,6 +31,7 @@ fn outlets() -> impl Iterator<Item = Command> {
             id: OutletId::new(&format!("tea-{number}")).unwrap(),
             document: vec![1],
             brand: NameHash::of("heytea"),
+            vendor: NameHash::of("till"),
             stations: 2,
             unit_ms: 120_000,
             accept_within_ms: 400_000,

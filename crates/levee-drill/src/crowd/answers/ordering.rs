@@ -221,7 +221,14 @@ impl Answers {
 
     /// An order or a quote was turned down with this code.
     pub(super) fn order_refused(&mut self, work: &Work, code: &str, now_us: u64) -> After {
-        let about_kitchen = ["outlet_busy", "outlet_paused", "no_offers", "offer_expired"];
+        let about_kitchen = [
+            "outlet_busy",
+            "outlet_paused",
+            "outlet_unreachable",
+            "outlet_changed",
+            "no_offers",
+            "offer_expired",
+        ];
         let is_open = !self.ledger.orders.placed.contains_key(&work.user);
         let (Some(script), true) = (self.plan.script(work.user).order, is_open) else {
             return After::default();

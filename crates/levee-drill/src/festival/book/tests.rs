@@ -51,8 +51,10 @@ pub(crate) fn fact(what: &str, order: u32) -> (Command, Outcome) {
             let total_minor = if what == "free" { 2_500 } else { 3_000 };
             let place = PlaceOrder {
                 request: key(),
+                asked: 0,
                 user: UserKey([0; 16]),
                 outlet: OutletNo(0),
+                outlet_version: 1,
                 lines: vec![OrderLine { item: 0, quantity: 2 }],
                 categories: Categories::new(&[]).unwrap(),
                 total_minor,
@@ -139,6 +141,7 @@ pub(crate) fn book(market: &Market) -> Book<'_> {
             id: OutletId::new(&outlet.id).expect("an id"),
             document: Vec::new(),
             brand: NameHash::of("heytea"),
+            vendor: NameHash::of("till"),
             stations: 1,
             unit_ms: 60_000,
             accept_within_ms: 1,

@@ -58,8 +58,10 @@ impl Drill {
 fn place(user: UserKey, order: u32) -> (Command, Outcome) {
     let place = PlaceOrder {
         request: request(u8::try_from(order).unwrap()),
+        asked: 0,
         user,
         outlet: OutletNo(0),
+        outlet_version: 1,
         lines: vec![OrderLine { item: 0, quantity: 2 }],
         categories: Categories::new(&[]).unwrap(),
         total_minor: 4_000,

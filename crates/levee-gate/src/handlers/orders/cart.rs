@@ -1,7 +1,7 @@
 //! What a user chose: its lines, price and work by the outlet's menu, and who else can make it.
 
 use levee_api::outlet::Fulfilment;
-use levee_api::types::{Categories, LINES_MAX, NameHash, OrderLine, WORK_MAX};
+use levee_api::types::{Categories, LINES_MAX, NameHash, OrderLine, TRAVEL_MS_MAX, WORK_MAX};
 use levee_api::wire::{ItemRequest, LineBody, QUANTITY_MAX};
 
 use crate::outlets::{Listing, Menu, Near, Outlets, Place};
@@ -98,18 +98,15 @@ impl Cart {
         limit: usize,
     ) -> Vec<Near> {
         let can = |other: &Listing| {
+            // Two brands may be alike when hashed.
             other.number != own.number
+                && other.brand == own.brand
                 && offers(other, fulfilment)
                 && self.fits(&own.menu, &other.menu)
         };
         let mut near = outlets.near_if(from, Some(own.brand_hash), limit, can);
         near.retain(|near| near.distance_m <= OTHERS_WITHIN_M);
         near
-    }
-
-    /// As replies have them.
-    pub(super) fn bodies(&self, menu: &Menu) -> Vec<LineBody> {
-        line_bodies(&self.lines, menu)
     }
 }
 
@@ -144,14 +141,20 @@ pub(super) fn fulfilment(
     }
 }
 
-/// How long a way takes on foot, in milliseconds.
+/// How long a way takes on foot, in milliseconds; ways that take longer than a day count as that.
 pub(super) fn walk_ms(distance_m: u32) -> u32 {
-    distance_m.saturating_mul(WALK_MS_PER_M)
+    distance_m.saturating_mul(WALK_MS_PER_M).min(TRAVEL_MS_MAX)
+}
+
+/// How far somebody gets on foot in that time, in metres.
+pub(super) fn walked_m(travel_ms: u32) -> u32 {
+    travel_ms / WALK_MS_PER_M
 }
 
 #[cfg(test)]
 mod tests {
     use levee_api::strict::Name;
+    use levee_api::types::{OutletId, OutletNo};
 
     use super::*;
     use crate::outlets::Item;
@@ -227,8 +230,34 @@ mod tests {
     }
 
     #[test]
+    fn another_brand_of_the_same_hash_makes_nothing() {
+        let (brand, alike) = ("brand-12697", "brand-29399");
+        assert_eq!(NameHash::of(brand), NameHash::of(alike));
+        let outlets = Outlets::default();
+        for (number, brand) in [(0, brand), (1, alike), (2, brand)] {
+            let document = serde_json::json!({
+                "brand": brand, "vendor": "v", "name": "n", "lat": 31.2, "lng": 121.4, "stations": 1,
+                "minutes_per_unit": 1, "pos": {"sandbox": true},
+                "menu": [{"sku": "oat", "name": "Oat", "category": "tea", "price_minor": 100}],
+            });
+            let document = serde_json::from_value(document).expect("a document");
+            let id = OutletId::new(&format!("o-{number}")).expect("an id");
+            outlets.put(OutletNo(number), 1, id, &document).expect("a good document");
+        }
+        let own = outlets.by_number(OutletNo(0)).expect("put");
+        let sku = Name::try_from("oat".to_owned()).expect("a name");
+        let cart = Cart::of(&own.menu, &[ItemRequest { sku, quantity: 1 }]).expect("good");
+        let others = cart.others(&outlets, &own, own.place, Fulfilment::Pickup, 2);
+        let numbers: Vec<OutletNo> = others.iter().map(|near| near.listing.number).collect();
+        assert_eq!(numbers, [OutletNo(2)]);
+    }
+
+    #[test]
     fn a_kilometre_takes_twelve_and_a_half_minutes() {
         assert_eq!(walk_ms(1_000), 750_000);
-        assert_eq!(walk_ms(20_000_000), u32::MAX);
+        assert_eq!(walk_ms(20_000_000), TRAVEL_MS_MAX);
+        for distance_m in [0, 1, 1_000, 115_200] {
+            assert_eq!(walked_m(walk_ms(distance_m)), distance_m);
+        }
     }
 }

@@ -1,11 +1,13 @@
 //! Orders: from the items that a user chose to their end.
 //!
+//! - `asked.rs`: what a request asks for, by which a repeat is known.
 //! - `cart.rs`: what items cost, and who else can make them.
 //! - `quote.rs`, `place.rs`: asking for offers, ordering.
 //! - `show.rs`: an order, a user's orders, a payment.
 //! - `end.rs`: cancellation, refunds, disputes.
 //! - `words.rs`: orders as replies have them.
 
+mod asked;
 mod cart;
 mod end;
 mod place;
@@ -15,14 +17,16 @@ mod words;
 
 use std::sync::Arc;
 
+use levee_api::outlet::OutletDocument;
 use levee_api::port::{Answer as EngineAnswer, OrderView, Priority, Query};
 use levee_api::problem::Code;
+use levee_api::strict::parse;
 use levee_api::types::{OrderNo, OutletId, UserKey, VoucherNo};
 
 use crate::call::{Call, unexpected};
 use crate::handlers::vouchers::{forged, user_in_header};
 use crate::keys::Role;
-use crate::outlets::Listing;
+use crate::outlets::{Listing, Menu};
 use crate::trouble::Trouble;
 use crate::worker::Worker;
 
@@ -41,6 +45,33 @@ impl Worker {
     ) -> Result<Box<OrderView>, Trouble> {
         match self.query(priority, Query::Order(number)).await? {
             EngineAnswer::Order(view) => view.ok_or_else(|| Trouble::new(Code::OrderNotFound)),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// The menu whose places an order's lines are.
+    pub(crate) async fn menu_of(
+        &self,
+        priority: Priority,
+        view: &OrderView,
+    ) -> Result<Arc<Menu>, Trouble> {
+        let placed_at = self.outlets().by_number(view.moved_from.unwrap_or(view.outlet));
+        match placed_at.filter(|listing| Some(listing.version) == view.outlet_version) {
+            Some(listing) => Ok(Arc::clone(&listing.menu)),
+            None => Ok(Arc::new(Menu::of(&self.document_of(priority, view.number).await?))),
+        }
+    }
+
+    /// The outlet's document by which an order was placed.
+    pub(crate) async fn document_of(
+        &self,
+        priority: Priority,
+        number: OrderNo,
+    ) -> Result<OutletDocument, Trouble> {
+        match self.query(priority, Query::DocumentOf(number)).await? {
+            EngineAnswer::Document(Some(document)) => {
+                parse(&document).map_err(|error| unexpected(&error))
+            }
             other => Err(unexpected(&other)),
         }
     }

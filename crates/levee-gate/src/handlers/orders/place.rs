@@ -1,18 +1,21 @@
 //! Placing an order.
 
+use std::sync::Arc;
+
 use levee_api::outlet::Fulfilment;
 use levee_api::port::{Priority, Reply as Said};
 use levee_api::problem::Code;
 use levee_api::types::{
     Command, OTHER_OUTLETS_MAX, OfferNo, OrderNo, OrderState, Outcome, OutletNo, PaymentState,
-    PlaceOrder, Refusal,
+    PlaceOrder, VoucherNo,
 };
 use levee_api::wire::{
-    OrderBody, OrderPlacedBody, OrderRequest, PaymentRef, TicketRef, order_state,
+    LineBody, OrderBody, OrderPlacedBody, OrderRequest, PaymentRef, TicketRef, order_state,
 };
 
-use super::cart::{Cart, fulfilment};
-use super::words::instant;
+use super::asked::{self, Went};
+use super::cart::{Cart, fulfilment, line_bodies};
+use super::words::{instant, way_of};
 use super::{outlet_named, voucher_named};
 use crate::call::{Call, unexpected};
 use crate::handlers::vouchers::pseudonym;
@@ -30,60 +33,71 @@ pub(crate) async fn place(call: &mut Call) -> Answer {
     let body: OrderRequest = call.json().await?;
     let user = pseudonym(call, &body.user_id);
     call.worker.admit_user(Priority::Redeem, user)?;
-    let listing = outlet_named(call, &body.outlet_id).await?;
-    let cart = Cart::of(&listing.menu, &body.items)?;
-    let is_price_right = body.expected_total_minor.is_none_or(|minor| minor == cart.total_minor);
-    let way = fulfilment(&listing, body.fulfilment)?;
+    let code = body.voucher_code.as_deref();
+    let voucher = code.map(|code| voucher_named(call, code)).transpose()?;
+    let offer = body.offer.as_deref().map(|id| offer_named(call, id)).transpose()?;
     let campaign = match &body.campaign {
         Some(id) => Some(call.worker.campaign(id).await?.number),
         None => None,
     };
-    let code = body.voucher_code.as_deref();
-    let voucher = code.map(|code| voucher_named(call, code)).transpose()?;
-    let place = PlaceOrder {
-        request,
-        user,
-        outlet: listing.number,
-        lines: cart.lines.clone(),
-        categories: cart.categories(voucher.is_some())?,
-        // An order for nothing is refused, unless it was placed before: the key is looked up first,
-        // and whoever repeats an order after prices have changed must be told of it.
-        total_minor: if is_price_right { cart.total_minor } else { 0 },
-        merchant_discount_minor: 0,
-        voucher,
-        offer: body.offer.as_deref().map(|id| offer_named(call, id)).transpose()?,
-        ready_by_ms: body.pickup_by.map(|by| by.ms),
-        courier_ms: (way == Fulfilment::Delivery).then_some(listing.courier_travel_ms),
-        work: cart.work,
-        pay_within_ms: PAY_WITHIN_MS,
-        others: others(call, &body, &listing, &cart, way)?,
-        campaign,
+    let listing = outlet_named(call, &body.outlet_id).await?;
+    let asked = asked::of_order(&body, user, voucher, offer);
+    let again = |request| Command::PlaceOrder(Box::new(PlaceOrder::again(request, asked)));
+    let order = async |listing: &Arc<Listing>| {
+        let (cart, way) = chosen(&body, listing)?;
+        Ok(Command::PlaceOrder(Box::new(PlaceOrder {
+            request,
+            asked,
+            user,
+            outlet: listing.number,
+            outlet_version: listing.version,
+            categories: cart.categories(voucher.is_some())?,
+            total_minor: cart.total_minor,
+            merchant_discount_minor: 0,
+            voucher,
+            offer,
+            ready_by_ms: body.pickup_by.map(|by| by.ms),
+            courier_ms: (way == Fulfilment::Delivery).then_some(listing.courier_travel_ms),
+            work: cart.work,
+            pay_within_ms: PAY_WITHIN_MS,
+            others: others(call, &body, listing, &cart, way)?,
+            campaign,
+            lines: cart.lines,
+        })))
     };
-    match call.command(Priority::Redeem, Command::PlaceOrder(Box::new(place))).await? {
+    let Went { said, listing } = asked::by_document(call, listing, again, order).await?;
+    match said {
         Said::Done {
             seq,
             at_ms,
             outcome: Outcome::OrderPlaced { order, promised_at_ms, subsidy_minor, due_ms, .. },
             repeated,
         } => {
-            // Prices were fixed when it was placed.
-            let total_minor = if repeated {
-                call.worker.order_view(Priority::Redeem, order).await?.total_minor
+            // What it was for stands in the order: the document may be another by now.
+            let items = if repeated {
+                Items::of_order(call, order).await?
             } else {
-                cart.total_minor
+                let (cart, way) = chosen(&body, &listing)?;
+                let lines = line_bodies(&cart.lines, &listing.menu);
+                Items { lines, total_minor: cart.total_minor, way }
             };
-            let placed =
-                Placed { order, at_ms, promised_at_ms, total_minor, subsidy_minor, due_ms };
-            let order = placed.body(call, &body, &listing, &cart, way);
+            let placed = Placed { order, at_ms, promised_at_ms, items, subsidy_minor, due_ms };
+            let order = placed.body(call, voucher, &listing);
             Ok(Reply::json(201, &OrderPlacedBody { order, seq }).repeated(repeated))
-        }
-        Said::Refused(Refusal::InvalidField(_)) if !is_price_right => {
-            let detail = format!("The items cost {}.", cart.total_minor);
-            Err(Trouble::new(Code::PriceChanged).with_detail(detail))
         }
         Said::Refused(refusal) => Err(refusal.into()),
         other => Err(unexpected(&other)),
     }
+}
+
+/// What was chosen by an outlet's menu, for the price that its user was shown, and how it leaves.
+fn chosen(body: &OrderRequest, listing: &Listing) -> Result<(Cart, Fulfilment), Trouble> {
+    let cart = Cart::of(&listing.menu, &body.items)?;
+    if body.expected_total_minor.is_some_and(|minor| minor != cart.total_minor) {
+        let detail = format!("The items cost {}.", cart.total_minor);
+        return Err(Trouble::new(Code::PriceChanged).with_detail(detail));
+    }
+    Ok((cart, fulfilment(listing, body.fulfilment)?))
 }
 
 fn offer_named(call: &Call, id: &str) -> Result<OfferNo, Trouble> {
@@ -111,29 +125,43 @@ fn others(
     Ok(near.into_iter().map(|near| near.listing.number).collect())
 }
 
+/// What an order is for.
+struct Items {
+    lines: Vec<LineBody>,
+    total_minor: u64,
+    way: Fulfilment,
+}
+
+impl Items {
+    /// As it was placed.
+    async fn of_order(call: &Call, order: OrderNo) -> Result<Self, Trouble> {
+        let view = call.worker.order_view(Priority::Redeem, order).await?;
+        let menu = call.worker.menu_of(Priority::Redeem, &view).await?;
+        Ok(Self {
+            lines: line_bodies(&view.lines, &menu),
+            total_minor: view.total_minor,
+            way: way_of(&view),
+        })
+    }
+}
+
 /// What the engine says of a new order.
 struct Placed {
     order: OrderNo,
     at_ms: u64,
     promised_at_ms: u64,
-    total_minor: u64,
+    items: Items,
     subsidy_minor: u32,
     due_ms: u64,
 }
 
 impl Placed {
-    /// From the request and the outcome alone, so that a repeat is answered the same.
-    fn body(
-        &self,
-        call: &Call,
-        asked: &OrderRequest,
-        listing: &Listing,
-        cart: &Cart,
-        way: Fulfilment,
-    ) -> OrderBody {
+    /// From the request, the outcome and what it is for alone, so that a repeat is answered the same.
+    fn body(self, call: &Call, voucher: Option<VoucherNo>, listing: &Listing) -> OrderBody {
         let hub = &call.worker.hub;
         let codes = &hub.ports.codes;
-        let payable_minor = self.total_minor - u64::from(self.subsidy_minor);
+        let Items { lines, total_minor, way } = self.items;
+        let payable_minor = total_minor - u64::from(self.subsidy_minor);
         let is_paid = payable_minor == 0;
         let state = if is_paid { OrderState::Paid } else { OrderState::AwaitingPayment };
         let payment = PaymentRef {
@@ -147,20 +175,16 @@ impl Placed {
             state: order_state(state),
             end: None,
             outlet_id: listing.id.to_string(),
-            items: cart.bodies(&listing.menu),
+            items: lines,
             fulfilment: way,
-            total_minor: self.total_minor,
+            total_minor,
             merchant_discount_minor: 0,
             discount_minor: self.subsidy_minor.into(),
             payable_minor,
             captured_minor: 0,
             refunded_minor: 0,
             payment: (!is_paid).then_some(payment),
-            voucher_code: asked
-                .voucher_code
-                .as_deref()
-                .and_then(|code| codes.parse_voucher(code))
-                .map(|number| codes.voucher(number)),
+            voucher_code: voucher.map(|number| codes.voucher(number)),
             placed_at: instant(self.at_ms),
             ready_at: instant(self.promised_at_ms),
             courier_at: None,

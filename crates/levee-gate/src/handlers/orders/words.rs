@@ -10,7 +10,6 @@ use levee_api::wire::{
 
 use super::cart::line_bodies;
 use crate::call::unexpected;
-use crate::config::Provider;
 use crate::trouble::Trouble;
 use crate::worker::Worker;
 
@@ -27,6 +26,7 @@ pub(crate) async fn order_body(
 ) -> Result<OrderBody, Trouble> {
     let codes = &worker.hub.ports.codes;
     let listing = worker.outlet_numbered(Priority::Status, view.outlet).await?;
+    let menu = worker.menu_of(Priority::Status, view).await?;
     let moved_from = match view.moved_from {
         Some(left) => Some(worker.outlet_numbered(Priority::Status, left).await?.id.to_string()),
         None => None,
@@ -34,15 +34,13 @@ pub(crate) async fn order_body(
     let voucher_code = view.voucher.filter(|_| with_codes).map(|number| codes.voucher(number));
     let [accepted_at, started_at, made_at, collected_at] =
         view.stages_at_ms.map(|ms| ms.map(instant));
-    // A courier is called for what leaves with one, and for nothing else.
-    let by_courier = view.courier_at_ms.is_some();
     Ok(OrderBody {
         id: codes.order(view.number),
         state: order_state(view.state),
         end: view.end.map(|end| end.name().to_owned()),
         outlet_id: listing.id.to_string(),
-        items: line_bodies(&view.lines, &listing.menu),
-        fulfilment: if by_courier { Fulfilment::Delivery } else { Fulfilment::Pickup },
+        items: line_bodies(&view.lines, &menu),
+        fulfilment: way_of(view),
         total_minor: view.total_minor,
         merchant_discount_minor: view.merchant_discount_minor,
         discount_minor: view.subsidy_minor.into(),
@@ -66,6 +64,11 @@ pub(crate) async fn order_body(
     })
 }
 
+/// How an order leaves its outlet: a courier is called for what leaves with one, and for nothing else.
+pub(super) fn way_of(view: &OrderView) -> Fulfilment {
+    if view.courier_at_ms.is_some() { Fulfilment::Delivery } else { Fulfilment::Pickup }
+}
+
 /// `None` where nothing is to be paid.
 pub(super) fn payment_ref(worker: &Worker, view: &OrderView) -> Option<PaymentRef> {
     let state = view.payment?;
@@ -74,21 +77,24 @@ pub(super) fn payment_ref(worker: &Worker, view: &OrderView) -> Option<PaymentRe
     // The provider's page is there once it has said that it knows the payment.
     let may_pay =
         matches!(state, PaymentState::Created | PaymentState::Pending | PaymentState::Failed);
-    let pays_at = provider.filter(|_| may_pay && view.trade.is_some());
+    let url = provider.and_then(|(_, url)| url).filter(|_| may_pay && view.trade.is_some());
     Some(PaymentRef {
-        pay_url: pays_at.map(|provider| format!("{}/payments/{id}/pay", provider.url)),
+        pay_url: url.map(|url| format!("{url}/payments/{id}/pay")),
         id,
-        provider: provider.map(|provider| provider.name.clone()),
+        provider: provider.map(|(name, _)| name.to_owned()),
         state: state.name().to_owned(),
     })
 }
 
-/// Where an order is paid: at the provider that has spoken of it, or at the one for new orders.
-fn provider_of<'w>(worker: &'w Worker, view: &OrderView) -> Option<&'w Provider> {
-    let providers = &worker.hub.config.signers.providers;
+/// Where an order is paid: at the provider that has spoken of it, or at the one for new orders. Its
+/// name and, if pages for payments are known there, its address.
+fn provider_of<'w>(worker: &'w Worker, view: &OrderView) -> Option<(&'w str, Option<&'w str>)> {
+    let signers = &worker.hub.config.signers;
+    let with_pages = signers.providers.iter().map(|one| (one.name.as_str(), Some(&*one.url)));
+    let mut all = with_pages.chain(signers.wires.iter().map(|wire| (wire.name.as_str(), None)));
     match view.trade {
-        Some((name, _)) => providers.iter().find(|provider| NameHash::of(&provider.name) == name),
-        None => providers.first(),
+        Some((name, _)) => all.find(|(known, _)| NameHash::of(known) == name),
+        None => all.next().filter(|(_, url)| url.is_some()),
     }
 }
 

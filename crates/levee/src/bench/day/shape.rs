@@ -126,8 +126,10 @@ pub(super) fn place(
     let quantity = u16::try_from(shape.units()).expect("a few");
     Command::PlaceOrder(Box::new(PlaceOrder {
         request: RequestKey(key_bytes((which as u64) << 32 | u64::from(user))),
+        asked: 0,
         user: pseudonym(user),
         outlet,
+        outlet_version: 1,
         lines: vec![OrderLine { item: 0, quantity }],
         categories: Categories::default(),
         total_minor: shape.total_minor(),

@@ -76,6 +76,7 @@ impl Town {
             id: OutletId::new(&format!("outlet-{outlet}")).expect("a good id"),
             document: Vec::new(),
             brand: NameHash::of("tea"),
+            vendor: NameHash::of("till"),
             stations: self.stations(outlet),
             unit_ms: UNIT_MS,
             accept_within_ms: ACCEPT_WITHIN_MS,

@@ -77,12 +77,13 @@ fn put() -> impl Strategy<Value = PutOutlet> {
     let offset = offset.prop_map(|(from_ms, minutes)| ZoneOffset { from_ms, minutes });
     let opening = (vec(offset, 0..3), vec(part, 0..3));
     let opening = opening.prop_map(|(offsets, hours)| Opening { offsets, hours });
-    let numbers = (any::<[u32; 2]>(), any::<u16>(), any::<[u64; 2]>());
+    let numbers = (any::<[u32; 3]>(), any::<u16>(), any::<[u64; 2]>());
     (outlet_id(), vec(any::<u8>(), 0..40), numbers, opening).prop_map(
-        |(id, document, ([brand, unit_ms], stations, within_ms), opening)| PutOutlet {
+        |(id, document, ([brand, vendor, unit_ms], stations, within_ms), opening)| PutOutlet {
             id,
             document,
             brand: NameHash(brand),
+            vendor: NameHash(vendor),
             stations,
             unit_ms,
             accept_within_ms: within_ms[0],
@@ -97,30 +98,34 @@ fn place() -> impl Strategy<Value = PlaceOrder> {
     let who = (request(), user(), outlet());
     let what = (lines(), names, option::of(voucher()), vec(outlet(), 0..=OTHER_OUTLETS_MAX));
     let when = (option::of(offer()), option::of(any::<u64>()), option::of(any::<u32>()));
-    let numbers = (any::<[u64; 3]>(), any::<u32>(), option::of(any::<u32>()));
-    (who, what, when, numbers).prop_map(|(who, what, when, (minor, work, campaign))| {
-        let (request, user, outlet) = who;
-        let (lines, names, voucher, others) = what;
-        let (offer, ready_by_ms, courier_ms) = when;
-        let [total_minor, merchant_discount_minor, pay_within_ms] = minor;
-        PlaceOrder {
-            request,
-            user,
-            outlet,
-            lines,
-            categories: Categories::new(&names).expect("few enough"),
-            total_minor,
-            merchant_discount_minor,
-            voucher,
-            offer,
-            ready_by_ms,
-            courier_ms,
-            work,
-            pay_within_ms,
-            others,
-            campaign: campaign.map(CampaignNo),
-        }
-    })
+    let numbers = (any::<[u64; 4]>(), any::<[u32; 2]>(), option::of(any::<u32>()));
+    (who, what, when, numbers).prop_map(
+        |(who, what, when, (longs, [work, outlet_version], campaign))| {
+            let (request, user, outlet) = who;
+            let (lines, names, voucher, others) = what;
+            let (offer, ready_by_ms, courier_ms) = when;
+            let [asked, total_minor, merchant_discount_minor, pay_within_ms] = longs;
+            PlaceOrder {
+                request,
+                asked,
+                user,
+                outlet,
+                outlet_version,
+                lines,
+                categories: Categories::new(&names).expect("few enough"),
+                total_minor,
+                merchant_discount_minor,
+                voucher,
+                offer,
+                ready_by_ms,
+                courier_ms,
+                work,
+                pay_within_ms,
+                others,
+                campaign: campaign.map(CampaignNo),
+            }
+        },
+    )
 }
 
 fn event() -> impl Strategy<Value = PaymentEvent> {
@@ -136,15 +141,41 @@ fn step() -> impl Strategy<Value = TicketStep> {
     select(vec![Send, Accept, Reject, Start, Ready, Collect, Withdraw])
 }
 
+fn breaker_of() -> impl Strategy<Value = BreakerOf> {
+    prop_oneof![outlet().prop_map(BreakerOf::Outlet), text().prop_map(BreakerOf::Vendor),]
+}
+
+pub(super) fn breaker_state() -> impl Strategy<Value = BreakerState> {
+    select(vec![BreakerState::Closed, BreakerState::Open, BreakerState::Draining])
+}
+
+fn change_breaker() -> impl Strategy<Value = Command> {
+    let asked = (option::of(request()), breaker_of(), breaker_state(), any::<bool>(), text());
+    asked.prop_map(|(request, of, state, by_hand, reason)| {
+        Command::ChangeBreaker(ChangeBreaker { request, of, state, by_hand, reason })
+    })
+}
+
 /// Commands of outlets and quotes.
 fn outlet_command() -> impl Strategy<Value = Command> {
     let candidate = (outlet(), any::<u32>());
     let candidate = candidate.prop_map(|(outlet, travel_ms)| Candidate { outlet, travel_ms });
     let times = (option::of(any::<u64>()), any::<u64>());
-    let quote = (request(), any::<u32>(), vec(candidate, 0..4), times).prop_map(
-        |(request, work, candidates, (ready_by_ms, hold_ms))| {
-            let quote = QuoteOrder { request, work, candidates, ready_by_ms, hold_ms };
-            Command::QuoteOrder(Box::new(quote))
+    let numbers = (any::<[u32; 2]>(), any::<[u64; 3]>());
+    let quote = (request(), numbers, vec(candidate, 0..4), times).prop_map(
+        |(request, (shorts, longs), candidates, (ready_by_ms, hold_ms))| {
+            let ([work, outlet_version], [asked, total_minor, discount_minor]) = (shorts, longs);
+            Command::QuoteOrder(Box::new(QuoteOrder {
+                request,
+                asked,
+                outlet_version,
+                total_minor,
+                discount_minor,
+                work,
+                candidates,
+                ready_by_ms,
+                hold_ms,
+            }))
         },
     );
     prop_oneof![
@@ -156,6 +187,7 @@ fn outlet_command() -> impl Strategy<Value = Command> {
             Command::RecordWalkIns(RecordWalkIns { request, outlet, work })
         }),
         quote,
+        change_breaker(),
         (request(), outlet_id(), option::of(any::<u64>()), text()).prop_map(
             |(request, outlet, until_ms, reason)| {
                 Command::PauseOutlet(PauseOutlet { request, outlet, until_ms, reason })
@@ -255,10 +287,15 @@ fn held() -> impl Strategy<Value = Held> {
 }
 
 fn quoted() -> impl Strategy<Value = Quoted> {
-    let offer = (outlet(), any::<u64>());
-    let offer = offer.prop_map(|(outlet, ready_at_ms)| Offer { outlet, ready_at_ms });
-    (any::<u32>(), any::<u64>(), vec(offer, 0..=OFFERS_MAX))
-        .prop_map(|(quote, until_ms, offers)| Quoted { quote: QuoteNo(quote), until_ms, offers })
+    let offer = (outlet(), any::<u64>(), any::<u32>());
+    let offer =
+        offer.prop_map(|(outlet, ready_at_ms, travel_ms)| Offer { outlet, ready_at_ms, travel_ms });
+    (any::<u32>(), any::<[u64; 3]>(), vec(offer, 0..=OFFERS_MAX)).prop_map(
+        |(quote, [until_ms, total_minor, discount_minor], offers)| {
+            let quote = QuoteNo(quote);
+            Quoted { quote, until_ms, total_minor, discount_minor, offers }
+        },
+    )
 }
 
 pub(super) fn outcome(swept: impl Strategy<Value = Swept>) -> impl Strategy<Value = Outcome> {
@@ -273,6 +310,7 @@ pub(super) fn outcome(swept: impl Strategy<Value = Swept>) -> impl Strategy<Valu
             Outcome::WalkInsRecorded,
             Outcome::PaymentDisputed,
             Outcome::DisputeSettled,
+            Outcome::BreakerChanged { before: BreakerState::Draining },
         ]),
         (order(), any::<u32>(), held(), times).prop_map(
             |(order, subsidy_minor, held, [promised_at_ms, due_ms])| Outcome::OrderPlaced {
@@ -298,6 +336,7 @@ pub(super) fn query() -> impl Strategy<Value = Query> {
     prop_oneof![
         outlet_id().prop_map(Query::Outlet),
         outlet().prop_map(Query::OutletNumbered),
+        order().prop_map(Query::DocumentOf),
         order().prop_map(Query::Order),
         (user(), number(), any::<u32>()).prop_map(|(user, before, limit)| Query::Orders {
             user,
@@ -353,6 +392,7 @@ fn order_view() -> impl Strategy<Value = OrderView> {
             user,
             outlet: OutletNo(short[1]),
             lines,
+            outlet_version: some(short[6]),
             state,
             end,
             seq: long[0],
@@ -388,13 +428,19 @@ fn order_view() -> impl Strategy<Value = OrderView> {
     })
 }
 
+fn breaker() -> impl Strategy<Value = Breaker> {
+    (breaker_state(), any::<bool>(), any::<u64>(), text())
+        .prop_map(|(state, by_hand, since_ms, reason)| Breaker { state, by_hand, since_ms, reason })
+}
+
 fn outlet_view() -> impl Strategy<Value = OutletView> {
     let pause = (option::of(any::<u64>()), text());
     let pause = pause.prop_map(|(until_ms, reason)| PauseView { until_ms, reason });
     let numbers = (any::<[u32; 3]>(), any::<u16>(), any::<[u64; 4]>());
     let forms = (option::of(pause), vec(any::<(u64, u64)>(), 0..4));
-    (outlet_id(), vec(any::<u8>(), 0..40), numbers, forms).prop_map(
-        |(id, document, ([number, version, brand], stations, long), (pause, promised))| {
+    let breakers = (option::of(breaker()), option::of(breaker()));
+    (outlet_id(), vec(any::<u8>(), 0..40), numbers, forms, breakers).prop_map(
+        |(id, document, ([number, version, brand], stations, long), (pause, promised), broken)| {
             OutletView {
                 number: OutletNo(number),
                 id,
@@ -406,6 +452,9 @@ fn outlet_view() -> impl Strategy<Value = OutletView> {
                 accept_within_ms: long[1],
                 eta_ms: Some(long[2]).filter(|_| pause.is_none()),
                 pause,
+                breaker: broken.0,
+                vendor_breaker: broken.1,
+                pace_ms: long[3] ^ long[0],
                 unfinished: long[3],
                 promised,
             }
@@ -421,6 +470,8 @@ pub(super) fn answer() -> impl Strategy<Value = Answer> {
         (vec(action(), 0..6), any::<u64>())
             .prop_map(|(actions, change)| Answer::Undone { actions, change }),
         vec(outlet_view(), 0..3).prop_map(Answer::Outlets),
+        option::of(vec(any::<u8>(), 0..40)).prop_map(Answer::Document),
         vec(option::of(any::<u64>()), 0..5).prop_map(Answer::Etas),
+        vec((breaker_of(), breaker()), 0..3).prop_map(Answer::Breakers),
     ]
 }

@@ -21,6 +21,7 @@ fn outlet(name: &str, number: u32, version: u32) -> (Command, Outcome) {
         id: OutletId::new(name).unwrap(),
         document: vec![u8::try_from(version).unwrap()],
         brand: NameHash::of("heytea"),
+        vendor: NameHash::of("till"),
         stations: 2,
         unit_ms: 100,
         accept_within_ms: 300,
@@ -53,8 +54,10 @@ fn place(
 ) -> (Command, Outcome) {
     let place = PlaceOrder {
         request: key(request),
+        asked: 0,
         user: user(of),
         outlet: OutletNo(0),
+        outlet_version: 1,
         lines: vec![OrderLine { item: 0, quantity: 1 }],
         categories: Categories::new(&[NameHash::of("milk-tea")]).unwrap(),
         total_minor: 3_000,
@@ -249,7 +252,7 @@ fn clean_orders_are_reported() {
     assert_eq!(report.differences, []);
     let orders = serde_json::to_value(report.orders).unwrap();
     let expected = serde_json::json!({
-        "outlets": 1, "staffing_changes": 0, "walk_in_work": 0,
+        "outlets": 1, "staffing_changes": 0, "walk_in_work": 0, "breakers_opened": 0,
         "quotes": 0, "offers": 0, "offers_taken": 0,
         "placed": 5,
         "states": {

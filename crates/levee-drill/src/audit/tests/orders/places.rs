@@ -7,8 +7,9 @@ fn places() {
     ends_with(8, 1_200, place(90, 1, None, 1, (None, 1_700)), "order 1 stands where 0 follows");
     ends_with(8, 1_200, place(90, 1, None, 0, (None, 1_701)), "order 0 is due at 1700, not 1701");
     type Doctor = fn(&mut PlaceOrder);
-    let cases: [(Doctor, &str); 18] = [
+    let cases: [(Doctor, &str); 19] = [
         (|ask| ask.outlet = OutletNo(1), "there is no outlet 1"),
+        (|ask| ask.outlet_version = 2, "priced by version 2 of outlet 0, where 1 is the latest"),
         (|ask| ask.lines.clear(), "an order with lines out of bounds"),
         (|ask| ask.lines[0].quantity = 0, "an order with lines out of bounds"),
         (|ask| ask.ready_by_ms = Some(1_100), "an order with a wanted time out of bounds"),

@@ -11,16 +11,25 @@ fn quote(
     offers: &[(u32, u64)],
 ) -> (Command, Outcome) {
     let candidate = |(outlet, travel_ms)| Candidate { outlet: OutletNo(outlet), travel_ms };
-    let offer = |(outlet, ready_at_ms)| Offer { outlet: OutletNo(outlet), ready_at_ms };
+    let offer = |(outlet, ready_at_ms)| {
+        let way = candidates.iter().find(|(candidate, _)| *candidate == outlet);
+        let travel_ms = way.map_or(0, |(_, travel_ms)| *travel_ms);
+        Offer { outlet: OutletNo(outlet), ready_at_ms, travel_ms }
+    };
     let ask = QuoteOrder {
         request: key(request),
+        asked: 0,
+        outlet_version: 1,
+        total_minor: 3_000,
+        discount_minor: 2_500,
         work: 1_000,
         candidates: candidates.iter().copied().map(candidate).collect(),
         ready_by_ms: None,
         hold_ms: 400,
     };
     let offers = offers.iter().copied().map(offer).collect();
-    let quoted = Quoted { quote: QuoteNo(number), until_ms, offers };
+    let (quote, total_minor, discount_minor) = (QuoteNo(number), 3_000, 2_500);
+    let quoted = Quoted { quote, until_ms, total_minor, discount_minor, offers };
     (Command::QuoteOrder(Box::new(ask)), Outcome::Quoted(Box::new(quoted)))
 }
 
@@ -100,7 +109,10 @@ fn clean_quotes_are_reported() {
 #[test]
 fn what_is_asked() {
     type Doctor = fn(&mut QuoteOrder);
-    let cases: [(Doctor, &str); 8] = [
+    let cases: [(Doctor, &str); 11] = [
+        (|ask| ask.outlet_version = 2, "priced by version 2 of outlet 0, where 1 is the latest"),
+        (|ask| ask.total_minor = 0, "a quote with a total out of bounds"),
+        (|ask| ask.discount_minor = 3_001, "a quote with a discount out of bounds"),
         (|ask| ask.work = 0, "a quote with work out of bounds"),
         (|ask| ask.work = WORK_MAX + 1, "a quote with work out of bounds"),
         (|ask| ask.candidates[1].travel_ms = TRAVEL_MS_MAX + 1, "a quote with candidates out of"),
@@ -151,6 +163,16 @@ fn what_is_offered() {
         quote(90, &[(0, 0), (1, 0)], 0, 1_510, &[(2, 8_000)]),
         "an offer of outlet 2, which nobody asked",
     );
+    let other = |change: fn(&mut Quoted)| {
+        let (ask, mut outcome) = one(&[(1, 8_000)]);
+        let Outcome::Quoted(quoted) = &mut outcome else { panic!("no quote") };
+        change(quoted);
+        (ask, outcome)
+    };
+    let dearer = other(|quoted| quoted.total_minor += 1);
+    ends_with(10, 1_110, dearer, "a quote of (3001, 2500) minor units where (3000, 2500) was");
+    let nearer = other(|quoted| quoted.offers[0].travel_ms = 99);
+    ends_with(10, 1_110, nearer, "an offer of outlet 1 with another way");
     check(
         "a paused outlet",
         |s| {

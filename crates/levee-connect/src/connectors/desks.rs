@@ -1,0 +1,382 @@
+//! Who may be called now: one desk an outlet and one a vendor, with breaker, pace and turns. What may
+//! not go is parked here until it may.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::rc::Rc;
+use std::time::Instant;
+
+use levee_api::port::OutletView;
+use levee_api::types::{Action, BreakerState, OutletNo};
+use tokio::sync::Semaphore;
+
+use super::breaker::{Breaker, Ended, Policy};
+use super::pace::{Kitchen, Pace, RetryBudget};
+
+/// Calls to the outlets of one vendor that are under way at once: one whose systems are silent leaves
+/// room for the others. An outlet is called by one at a time.
+const VENDOR_CALLS_MAX: usize = 32;
+
+/// Most tickets that are parked; what is beyond is asked for again when something opens up.
+const PARKED_MAX: usize = 1_000_000;
+
+/// Fewer desks of outlets than these are not looked at for whether they are still needed.
+const DESKS_MAX: usize = 20_000;
+
+/// An outlet's breaker; times are of the engine's clock.
+pub(super) const OUTLET: Policy = Policy {
+    failures_in_row: 3,
+    window_ms: 30_000,
+    calls_min: 10,
+    bad_percent: 50,
+    parties_min: 1,
+    slow_ms: 2_000,
+    open_ms_first: 5_000,
+    open_ms_max: 60_000,
+};
+
+/// A vendor's: a few dead outlets of a vendor that hardly has orders are no outage of the vendor.
+pub(super) const VENDOR: Policy =
+    Policy { failures_in_row: 0, calls_min: 20, bad_percent: 80, parties_min: 10, ..OUTLET };
+
+/// Whose breaker.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Of {
+    Outlet(OutletNo),
+    Vendor(Rc<str>),
+}
+
+struct Desk {
+    breaker: Breaker,
+    /// Somebody tries now and then.
+    is_watched: bool,
+    pace: Option<(Pace, Kitchen)>,
+    turns: Rc<Semaphore>,
+    parked: HashSet<Action>,
+}
+
+struct VendorDesk {
+    breaker: Breaker,
+    is_watched: bool,
+    calls: Rc<Semaphore>,
+    budget: RetryBudget,
+    parked: HashSet<Action>,
+    /// Any outlet of it, to see how it is.
+    outlet: OutletNo,
+}
+
+/// All desks.
+pub(super) struct Desks {
+    outlets: RefCell<HashMap<OutletNo, Desk>>,
+    vendors: RefCell<HashMap<Rc<str>, VendorDesk>>,
+    /// What may go again.
+    ready: RefCell<VecDeque<Action>>,
+    parked: Cell<usize>,
+    /// Something was not parked for want of room.
+    missed: Cell<bool>,
+    /// Desks that there may be until those are let go that nobody needs.
+    desks_max: Cell<usize>,
+    started: Instant,
+    speed: f64,
+}
+
+impl Desks {
+    pub(super) fn new(speed: f64) -> Self {
+        Self {
+            outlets: RefCell::default(),
+            vendors: RefCell::default(),
+            ready: RefCell::default(),
+            parked: Cell::new(0),
+            missed: Cell::new(false),
+            desks_max: Cell::new(DESKS_MAX),
+            started: Instant::now(),
+            speed: speed.max(1.0),
+        }
+    }
+
+    /// By a clock that runs as fast as the engine's.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "far within 64 bits"
+    )]
+    pub(super) fn now_ms(&self) -> u64 {
+        (self.started.elapsed().as_secs_f64() * 1_000.0 * self.speed) as u64
+    }
+
+    /// What the engine says of an outlet is heeded: what an operator has opened is open.
+    pub(super) fn heed(&self, vendor: &Rc<str>, view: &OutletView) {
+        let opens = |breaker: &Option<levee_api::types::Breaker>| {
+            breaker.as_ref().is_some_and(|breaker| breaker.state == BreakerState::Open)
+        };
+        let kitchen = Kitchen { unit_ms: view.pace_ms, stations: view.stations };
+        self.with_outlet(view.number, |desk| {
+            if opens(&view.breaker) && !desk.breaker.is_open() {
+                desk.breaker = Breaker::opened();
+            }
+            if let Some((_, known)) = &mut desk.pace {
+                *known = kitchen;
+            } else {
+                desk.pace = Some((Pace::new(kitchen, self.now_ms()), kitchen));
+            }
+        });
+        self.with_vendor(vendor, view.number, |desk| {
+            if opens(&view.vendor_breaker) && !desk.breaker.is_open() {
+                desk.breaker = Breaker::opened();
+            }
+        });
+    }
+
+    /// Whose breaker keeps calls away, if one does: the vendor's first.
+    pub(super) fn blocked_by(&self, outlet: OutletNo, vendor: &Rc<str>) -> Option<Of> {
+        if self.vendors.borrow().get(vendor).is_some_and(|desk| desk.breaker.is_open()) {
+            return Some(Of::Vendor(Rc::clone(vendor)));
+        }
+        let is_open = self.outlets.borrow().get(&outlet).is_some_and(|desk| desk.breaker.is_open());
+        is_open.then_some(Of::Outlet(outlet))
+    }
+
+    /// Keeps a ticket until that breaker closes. Whether somebody has to watch the breaker.
+    pub(super) fn park(&self, of: &Of, action: Action) -> bool {
+        let has_room = self.parked.get() < PARKED_MAX;
+        self.missed.set(self.missed.get() || !has_room);
+        let keep = |parked: &mut HashSet<Action>| {
+            if has_room && parked.insert(action) {
+                self.parked.set(self.parked.get() + 1);
+            }
+        };
+        match of {
+            Of::Outlet(outlet) => self.with_outlet(*outlet, |desk| {
+                keep(&mut desk.parked);
+                !std::mem::replace(&mut desk.is_watched, true)
+            }),
+            Of::Vendor(vendor) => {
+                let mut vendors = self.vendors.borrow_mut();
+                let desk = vendors.get_mut(vendor).expect("its breaker was looked at");
+                keep(&mut desk.parked);
+                !std::mem::replace(&mut desk.is_watched, true)
+            }
+        }
+    }
+
+    /// One of the tickets that wait for a breaker, taken out to try with; and where else to try.
+    pub(super) fn to_try(&self, of: &Of) -> (Option<Action>, Option<OutletNo>) {
+        let take = |parked: &mut HashSet<Action>| {
+            // Any: the outlet of the oldest of a vendor may be dead for itself.
+            let place = fastrand::usize(..parked.len().max(1));
+            let action = parked.iter().nth(place).copied()?;
+            parked.remove(&action);
+            self.parked.set(self.parked.get() - 1);
+            Some(action)
+        };
+        match of {
+            Of::Outlet(outlet) => {
+                (self.with_outlet(*outlet, |desk| take(&mut desk.parked)), Some(*outlet))
+            }
+            Of::Vendor(vendor) => match self.vendors.borrow_mut().get_mut(vendor) {
+                Some(desk) => (take(&mut desk.parked), Some(desk.outlet)),
+                None => (None, None),
+            },
+        }
+    }
+
+    /// A call ended. Whose breakers open for it, and why.
+    pub(super) fn ended(
+        &self,
+        outlet: OutletNo,
+        vendor: &Rc<str>,
+        ended: Ended,
+    ) -> Vec<(Of, String)> {
+        let now_ms = self.now_ms();
+        let own = self.with_outlet(outlet, |desk| {
+            desk.breaker.ended(&OUTLET, now_ms, outlet.0, ended).inspect(|_| desk.is_watched = true)
+        });
+        let of_vendor = self.with_vendor(vendor, outlet, |desk| {
+            desk.breaker.ended(&VENDOR, now_ms, outlet.0, ended).inspect(|_| desk.is_watched = true)
+        });
+        let own = own.map(|why| (Of::Outlet(outlet), why));
+        own.into_iter().chain(of_vendor.map(|why| (Of::Vendor(Rc::clone(vendor)), why))).collect()
+    }
+
+    /// For how long an open breaker is left alone.
+    pub(super) fn wait_ms(&self, of: &Of) -> u64 {
+        let drawn = fastrand::f64();
+        match of {
+            Of::Outlet(outlet) => {
+                self.with_outlet(*outlet, |desk| desk.breaker.wait_ms(&OUTLET, drawn))
+            }
+            Of::Vendor(vendor) => {
+                let vendors = self.vendors.borrow();
+                vendors.get(vendor).map_or(0, |desk| desk.breaker.wait_ms(&VENDOR, drawn))
+            }
+        }
+    }
+
+    /// A try did not succeed.
+    pub(super) fn tried_in_vain(&self, of: &Of) {
+        match of {
+            Of::Outlet(outlet) => self.with_outlet(*outlet, |desk| {
+                desk.breaker.tried(false);
+            }),
+            Of::Vendor(vendor) => {
+                if let Some(desk) = self.vendors.borrow_mut().get_mut(vendor) {
+                    desk.breaker.tried(false);
+                }
+            }
+        }
+    }
+
+    /// A breaker is closed: what waited for it may go, oldest first.
+    pub(super) fn close(&self, of: &Of) {
+        let release = |breaker: &mut Breaker, parked: &mut HashSet<Action>| {
+            breaker.close();
+            let mut actions = parked.drain().collect::<Vec<_>>();
+            self.parked.set(self.parked.get() - actions.len());
+            actions.sort_unstable_by_key(|action| action.order());
+            self.ready.borrow_mut().extend(actions);
+        };
+        match of {
+            Of::Outlet(outlet) => self.with_outlet(*outlet, |desk| {
+                desk.is_watched = false;
+                release(&mut desk.breaker, &mut desk.parked);
+            }),
+            Of::Vendor(vendor) => {
+                if let Some(desk) = self.vendors.borrow_mut().get_mut(vendor) {
+                    desk.is_watched = false;
+                    release(&mut desk.breaker, &mut desk.parked);
+                }
+            }
+        }
+    }
+
+    /// A breaker that the engine has as open from before a start. Whether somebody has to watch it.
+    pub(super) fn open(&self, of: &Of, outlet: OutletNo) -> bool {
+        let open = |breaker: &mut Breaker, is_watched: &mut bool| {
+            if !breaker.is_open() {
+                *breaker = Breaker::opened();
+            }
+            !std::mem::replace(is_watched, true)
+        };
+        match of {
+            Of::Outlet(outlet) => {
+                self.with_outlet(*outlet, |desk| open(&mut desk.breaker, &mut desk.is_watched))
+            }
+            Of::Vendor(vendor) => self
+                .with_vendor(vendor, outlet, |desk| open(&mut desk.breaker, &mut desk.is_watched)),
+        }
+    }
+
+    /// What may go again.
+    pub(super) fn next_ready(&self) -> Option<Action> {
+        self.ready.borrow_mut().pop_front()
+    }
+
+    /// Whether all that is undone has to be asked for again, because something was not parked and
+    /// there is room now.
+    pub(super) fn take_missed(&self) -> bool {
+        self.parked.get() < PARKED_MAX / 2 && self.missed.replace(false)
+    }
+
+    pub(super) fn parked(&self) -> usize {
+        self.parked.get()
+    }
+
+    /// Open breakers of outlets and of vendors.
+    pub(super) fn open_counts(&self) -> (usize, usize) {
+        let (outlets, vendors) = (self.outlets.borrow(), self.vendors.borrow());
+        let outlets = outlets.values().filter(|desk| desk.breaker.is_open()).count();
+        (outlets, vendors.values().filter(|desk| desk.breaker.is_open()).count())
+    }
+
+    /// In how many milliseconds of the engine's clock the next ticket may go to an outlet.
+    pub(super) fn pace_wait_ms(&self, outlet: OutletNo) -> u64 {
+        let now_ms = self.now_ms();
+        self.with_outlet(outlet, |desk| {
+            desk.pace.as_mut().map_or(0, |(pace, kitchen)| pace.wait_ms(*kitchen, now_ms))
+        })
+    }
+
+    /// A ticket of so many thousandths of work has gone.
+    pub(super) fn sent(&self, outlet: OutletNo, work: u32) {
+        self.with_outlet(outlet, |desk| {
+            if let Some((pace, _)) = &mut desk.pace {
+                pace.take(work);
+            }
+        });
+    }
+
+    /// Counts a call, or takes one from what may be repeated; in how many milliseconds it may be, if
+    /// not now.
+    pub(super) fn take_try(
+        &self,
+        outlet: OutletNo,
+        vendor: &Rc<str>,
+        tries: u32,
+    ) -> Result<(), u64> {
+        let now_ms = self.now_ms();
+        self.with_vendor(vendor, outlet, |desk| {
+            if tries == 0 {
+                desk.budget.call();
+                return Ok(());
+            }
+            desk.budget.repeat(now_ms)
+        })
+    }
+
+    pub(super) fn outlet_turns(&self, outlet: OutletNo) -> Rc<Semaphore> {
+        self.with_outlet(outlet, |desk| Rc::clone(&desk.turns))
+    }
+
+    pub(super) fn vendor_calls(&self, vendor: &Rc<str>, outlet: OutletNo) -> Rc<Semaphore> {
+        self.with_vendor(vendor, outlet, |desk| Rc::clone(&desk.calls))
+    }
+
+    fn with_outlet<T>(&self, outlet: OutletNo, change: impl FnOnce(&mut Desk) -> T) -> T {
+        let mut outlets = self.outlets.borrow_mut();
+        if outlets.len() >= self.desks_max.get() && !outlets.contains_key(&outlet) {
+            let now_ms = self.now_ms();
+            outlets.retain(|_, desk| desk.is_needed(now_ms));
+            self.desks_max.set(DESKS_MAX.max(2 * outlets.len()));
+        }
+        let desk = outlets.entry(outlet).or_insert_with(|| Desk {
+            breaker: Breaker::default(),
+            is_watched: false,
+            pace: None,
+            turns: Rc::new(Semaphore::new(1)),
+            parked: HashSet::new(),
+        });
+        change(desk)
+    }
+
+    fn with_vendor<T>(
+        &self,
+        vendor: &Rc<str>,
+        outlet: OutletNo,
+        change: impl FnOnce(&mut VendorDesk) -> T,
+    ) -> T {
+        let mut vendors = self.vendors.borrow_mut();
+        let desk = vendors.entry(Rc::clone(vendor)).or_insert_with(|| VendorDesk {
+            breaker: Breaker::default(),
+            is_watched: false,
+            calls: Rc::new(Semaphore::new(VENDOR_CALLS_MAX)),
+            budget: RetryBudget::default(),
+            parked: HashSet::new(),
+            outlet,
+        });
+        change(desk)
+    }
+}
+
+impl Desk {
+    /// Whether it knows something that a new one would not.
+    fn is_needed(&mut self, now_ms: u64) -> bool {
+        let is_paced =
+            self.pace.as_mut().is_some_and(|(pace, kitchen)| !pace.is_full(*kitchen, now_ms));
+        let is_used = Rc::strong_count(&self.turns) > 1;
+        !self.breaker.is_spotless()
+            || self.is_watched
+            || is_paced
+            || is_used
+            || !self.parked.is_empty()
+    }
+}

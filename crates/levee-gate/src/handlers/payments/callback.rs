@@ -1,0 +1,44 @@
+//! Callbacks as the sandbox sends them: JSON, signed after Standard Webhooks.
+
+use bytes::Bytes;
+use hyper::header::HeaderValue;
+use levee_api::strict::parse;
+use levee_api::types::PaymentEvent;
+use levee_api::wire::{PaymentNotice, PaymentNoticeEvent};
+
+use crate::call::Call;
+use crate::config::Provider;
+use crate::reply::{Answer, Reply};
+use crate::signed::check_signature;
+use crate::trouble::Trouble;
+
+pub(super) const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+
+/// What a provider waits for before it stops repeating itself.
+const ACKNOWLEDGED: &[u8] = b"success";
+
+pub(super) async fn take(call: &Call, provider: &Provider, body: &[u8]) -> Answer {
+    check_signature(call, &provider.secret, body)?;
+    let notice: PaymentNotice = parse(body)?;
+    let event = event(&notice)?;
+    let success = Reply::bytes(200, TEXT, Bytes::from_static(ACKNOWLEDGED));
+    super::record(call, &provider.name, &notice.payment, event, success).await
+}
+
+fn event(notice: &PaymentNotice) -> Result<PaymentEvent, Trouble> {
+    let event = match (notice.event, notice.captured_minor) {
+        (PaymentNoticeEvent::Succeeded, Some(captured_minor)) => {
+            PaymentEvent::Succeeded { captured_minor }
+        }
+        (PaymentNoticeEvent::Succeeded, None) => {
+            return Err(Trouble::field("captured_minor", "is needed with succeeded"));
+        }
+        (_, Some(_)) => {
+            return Err(Trouble::field("captured_minor", "belongs to succeeded alone"));
+        }
+        (PaymentNoticeEvent::Pending, None) => PaymentEvent::Pending,
+        (PaymentNoticeEvent::Failed, None) => PaymentEvent::Failed,
+        (PaymentNoticeEvent::Closed, None) => PaymentEvent::Closed,
+    };
+    Ok(event)
+}

@@ -1,0 +1,61 @@
+//! Alipay's notifications: a form, signed over all its sorted fields but `sign` and `sign_type`
+//! (<https://opendocs.alipay.com/common/02mse7>).
+
+use super::{Alipay, reply, sorted};
+use crate::error::{Distrust, NotifyError};
+use crate::money::parse_hundredths;
+use crate::port::{Notification, REPLAY_WINDOW_S};
+use crate::{Money, beijing, form};
+
+/// How old a notification may be, in seconds. Alipay repeats one for a day and does not say whether
+/// a repeat is signed anew; what a copy says within that time has one effect at most.
+const AGE_MAX_S: u64 = 26 * 3_600;
+
+/// The one kind that is about payments.
+const TRADE: &str = "trade_status_sync";
+
+pub(super) fn read(alipay: &Alipay, body: &str, now_s: u64) -> Result<Notification, NotifyError> {
+    let fields = form::read(body.as_bytes()).ok_or(Distrust::Malformed("body"))?;
+    let find = |name: &'static str| {
+        let found = fields.iter().find(|(known, _)| known == name);
+        found.map(|(_, value)| value.as_str()).ok_or(Distrust::Malformed(name))
+    };
+    // Whoever could choose SHA-1 would.
+    if find("sign_type")? != "RSA2" {
+        return Err(Distrust::Malformed("sign_type").into());
+    }
+    let signed = fields.iter().filter(|(name, _)| name != "sign" && name != "sign_type");
+    let signed = sorted(signed.map(|(name, value)| (name, value)).collect());
+    if !alipay.verifies(&signed, find("sign")?) {
+        return Err(Distrust::Tampered.into());
+    }
+
+    let sent_s = beijing::read(find("notify_time")?).ok_or(Distrust::Malformed("notify_time"))?;
+    if sent_s.saturating_add(AGE_MAX_S) < now_s || now_s.saturating_add(REPLAY_WINDOW_S) < sent_s {
+        return Err(Distrust::TooOld.into());
+    }
+    let app_id = find("app_id")?;
+    if app_id != alipay.config.app_id {
+        return Err(Distrust::WrongApp.into());
+    }
+    let kind = find("notify_type")?;
+    if kind != TRADE {
+        return Err(NotifyError::OtherEvent(kind.to_owned()));
+    }
+    let seller_id = find("seller_id")?;
+    if seller_id != alipay.config.seller_id {
+        return Err(Distrust::WrongMerchant.into());
+    }
+    let total = parse_hundredths(find("total_amount")?);
+    Ok(Notification {
+        id: find("notify_id")?.to_owned(),
+        out_trade_no: find("out_trade_no")?.to_owned(),
+        trade_no: Some(find("trade_no")?.to_owned()),
+        // A refund comes as another notification of the payment, without a word on how it did.
+        out_refund_no: None,
+        state: reply::state(find("trade_status")?, find("gmt_payment").is_ok()),
+        money: Money::fen(total.ok_or(Distrust::Malformed("total_amount"))?),
+        app_id: Some(app_id.to_owned()),
+        merchant_id: Some(seller_id.to_owned()),
+    })
+}

@@ -1,0 +1,94 @@
+//! The libraries with which merchants speak to payment providers, and those of Standard Webhooks,
+//! beside ours: they take what we send, and we take what they send, over loopback.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+
+use crate::{process, python};
+
+/// The scripts and the lists of packages.
+const SCRIPTS: &str = "peers/sdk";
+
+/// Where they run: Node looks for packages beside a script, and they belong below `target`.
+const FOLDER: &str = "target/sdk";
+const PACKAGES: &str = "peers/sdk/requirements.txt";
+const PYTHON_FOLDER: &str = "target/sdk/python";
+const LOCK: &str = "package-lock.json";
+
+/// What the libraries for Node ask for.
+const NODE_MAJOR_MIN: u32 = 20;
+
+/// The example that a script talks to, with the package that it is in.
+const PEER: (&str, &str) = ("levee-pay", "peer");
+const WEBHOOKS: (&str, &str) = ("levee-api", "webhooks");
+
+const CHECKS: &[(&str, (&str, &str))] = &[
+    ("alipay.mjs", PEER),
+    ("stripe.mjs", PEER),
+    ("wechat.py", PEER),
+    ("webhooks.mjs", WEBHOOKS),
+    ("webhooks.py", WEBHOOKS),
+];
+
+/// Runs all of them; `false` where Node, Python or their packages are not to be had.
+pub(crate) fn run(root: &Path) -> Result<bool> {
+    if !has_node(root) || !has_node_packages(root)? {
+        return Ok(false);
+    }
+    let Some(python) = python::with_packages(root, PACKAGES, PYTHON_FOLDER)? else {
+        return Ok(false);
+    };
+    for (package, example) in [PEER, WEBHOOKS] {
+        let build = ["build", "--package", package, "--example", example];
+        process::check(process::cargo(root).args(build))?;
+    }
+    for (script, (_, example)) in CHECKS {
+        let mut command = if script.ends_with(".py") {
+            process::command(root, &python)
+        } else {
+            process::command(root, "node")
+        };
+        let script = format!("{FOLDER}/{script}");
+        process::check(command.arg(script).arg(format!("target/debug/examples/{example}")))?;
+    }
+    Ok(true)
+}
+
+fn has_node(root: &Path) -> bool {
+    let version = process::output(process::command(root, "node").arg("--version"));
+    let major = version.ok().and_then(|text| {
+        let (major, _) = text.trim().strip_prefix('v')?.split_once('.')?;
+        major.parse::<u32>().ok()
+    });
+    major.is_some_and(|major| major >= NODE_MAJOR_MIN)
+        && process::succeeds(process::command(root, "npm").arg("--version"))
+}
+
+/// Copies the scripts, and installs the packages that they import unless they are there.
+fn has_node_packages(root: &Path) -> Result<bool> {
+    let folder = root.join(FOLDER);
+    fs::create_dir_all(&folder).context("cannot make the folder for scripts")?;
+    let installed = folder.join("installed");
+    let lock = fs::read_to_string(root.join(SCRIPTS).join(LOCK)).context("read the packages")?;
+    for entry in fs::read_dir(root.join(SCRIPTS)).context("read the scripts")? {
+        let file = entry?.path();
+        let name = file.file_name().context("a script has a name")?;
+        if file.is_file() {
+            fs::copy(&file, folder.join(name)).context("cannot copy a script")?;
+        }
+    }
+    if fs::read_to_string(&installed).unwrap_or_default() == lock {
+        return Ok(true);
+    }
+    let mut npm = process::command(root, "npm");
+    npm.current_dir(&folder);
+    // Nothing that a package brings is run while it is installed.
+    npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--silent"]);
+    if process::check(&mut npm).is_err() {
+        return Ok(false);
+    }
+    fs::write(installed, lock).context("cannot note the packages")?;
+    Ok(true)
+}
