@@ -19,8 +19,8 @@ const SLOT_BITS: u32 = 10;
 /// Entries of a lane that stand in one piece of memory: a lane is never moved when it grows.
 const PIECE: usize = 4_096;
 
-/// When an entry leaves the front of a lane, the record of the one so many places behind it is
-/// brought near: entries leave in rows, and each is asked of its record.
+/// When an entry is asked of its record, that of the one so many places behind it is brought near:
+/// entries leave in rows.
 const NEAR: usize = 16;
 
 /// Numbers of records with the instants at which they end, in lanes by kind. Whoever keeps it says
@@ -62,14 +62,14 @@ impl<N: Copy + Ord, const LANES: usize> Deadlines<N, LANES> {
             }
         }
         if self.slots.first().is_none() || is_it(self.slots.first()) {
-            self.slots.settle(counts);
+            self.slots.settle(counts, near);
         }
     }
 
     /// As [`Self::settle`], whatever records have changed.
     pub(crate) fn settle_all(&mut self, counts: impl Fn(u64, N) -> bool + Copy) {
         self.lanes.iter_mut().for_each(|lane| lane.settle(counts, |_| {}));
-        self.slots.settle(counts);
+        self.slots.settle(counts, |_| {});
     }
 
     /// When the first one ends.
@@ -194,7 +194,7 @@ impl<N: Copy + Ord> Slots<N> {
         self.later.entry(slot).or_default().push(entry);
     }
 
-    fn settle(&mut self, counts: impl Fn(u64, N) -> bool) {
+    fn settle(&mut self, counts: impl Fn(u64, N) -> bool, near: impl Fn(N)) {
         loop {
             while let Some((at_ms, number)) = self.first.last() {
                 if counts(*at_ms, *number) {
@@ -202,10 +202,14 @@ impl<N: Copy + Ord> Slots<N> {
                 }
                 self.first.pop();
             }
-            let Some((slot, mut entries)) = self.later.pop_first() else { return };
-            entries.retain(|(at_ms, number)| counts(*at_ms, *number));
-            entries.sort_unstable_by(|one, other| other.cmp(one));
-            (self.first, self.first_slot) = (entries, slot);
+            let Some((slot, entries)) = self.later.pop_first() else { return };
+            let live = entries.iter().enumerate().filter(|(place, (at_ms, number))| {
+                entries.get(place + NEAR).inspect(|(_, ahead)| near(*ahead));
+                counts(*at_ms, *number)
+            });
+            let mut live = live.map(|(_, entry)| *entry).collect::<Vec<_>>();
+            live.sort_unstable_by(|one, other| other.cmp(one));
+            (self.first, self.first_slot) = (live, slot);
         }
     }
 
