@@ -1,21 +1,29 @@
 //! What a batch will look at is brought near before its turn comes. Nothing is changed or decided.
 
+use crate::handlers::payment_key;
 use crate::state::State;
 use crate::tables::{Order, prefetch_all};
-use crate::types::{Command, Held, OrderNo, TicketStep};
+use crate::types::{Command, Held, MoveTicket, RecordPayment, TicketStep};
 
 impl State {
-    /// Begins to bring near what stands beside a command in memory: another thread has written it just
-    /// now. A batch does this before [`Self::prefetch`], for which it is needed.
+    /// Begins to bring near what needs no look-up: what stands beside a command in memory, which another
+    /// thread has written just now, and the order that it names by number. A batch does this before
+    /// [`Self::prefetch`], for which it is needed.
     #[inline]
-    pub fn prefetch_body(&self, command: &Command) {
-        if let Command::PlaceOrder(place) = command {
-            prefetch_all(&**place);
+    pub fn prefetch_named(&self, command: &Command) {
+        match command {
+            Command::PlaceOrder(place) => prefetch_all(&**place),
+            Command::MoveTicket(MoveTicket { order, .. })
+            | Command::RecordPayment(RecordPayment { order, .. }) => {
+                self.orders.rows.prefetch(order.0);
+                self.orders.lists.prefetch_undone(*order);
+            }
+            _ => {}
         }
     }
 
-    /// Begins to bring near the index entries that a command will look at. A batch does this some
-    /// commands ahead, and [`Self::prefetch_records`] a few commands ahead.
+    /// Begins to bring near the index entries that a command will look at, and what its order names. A
+    /// batch does this some commands ahead, and [`Self::prefetch_records`] a few commands ahead.
     #[inline]
     pub fn prefetch(&self, command: &Command) {
         match command {
@@ -34,39 +42,9 @@ impl State {
                 self.orders.prefetch_user(place.user);
                 self.outlets.prefetch(place.outlet);
             }
-            Command::MoveTicket(step) => {
-                self.prefetch_order(step.order);
-                match step.step {
-                    TicketStep::Send | TicketStep::Accept => {}
-                    TicketStep::Collect => self.orders.lists.prefetch_open(step.outlet),
-                    _ => self.outlets.prefetch(step.outlet),
-                }
-            }
-            Command::RecordPayment(record) => self.prefetch_order(record.order),
-            _ => {}
-        }
-    }
-
-    #[inline]
-    fn prefetch_order(&self, number: OrderNo) {
-        self.orders.rows.prefetch(number.0);
-        self.orders.lists.prefetch_undone(number);
-    }
-
-    /// Begins to bring near the records that a command will look at, as far as the index shows them.
-    #[inline]
-    pub fn prefetch_records(&self, command: &Command) {
-        match command {
-            Command::ClaimVoucher(claim) => {
-                self.users.prefetch_record(claim.user, &self.vouchers);
-            }
-            Command::RedeemVoucher(redeem) => self.requests.prefetch_row(redeem.request.0),
-            Command::LockVoucher(lock) => self.requests.prefetch_row(lock.request.0),
-            Command::PlaceOrder(place) => {
-                self.requests.prefetch_row(place.request.0);
-                self.outlets.prefetch_promised(place.outlet);
-            }
             Command::RecordPayment(record) => {
+                // Digested here and once more in its turn, which is less than the wait for the bucket.
+                self.references.prefetch(payment_key(record));
                 // A success uses the voucher, and its outlet has a time to accept.
                 if let Some(order) = self.orders.get(record.order) {
                     order.voucher().inspect(|voucher| self.vouchers.prefetch(voucher.0));
@@ -85,8 +63,35 @@ impl State {
                     if let Some(Held::Redemption(used)) = order.map(Order::holder) {
                         self.redemptions.prefetch(used.0);
                     }
-                    self.orders.lists.prefetch_open_list(step.outlet);
+                    self.orders.lists.prefetch_open(step.outlet);
                 }
+                _ => self.outlets.prefetch(step.outlet),
+            },
+            _ => {}
+        }
+    }
+
+    /// Begins to bring near the records that a command will look at, as far as the index shows them, and
+    /// lists, as far as it is known where they stand.
+    #[inline]
+    pub fn prefetch_records(&self, command: &Command) {
+        match command {
+            Command::ClaimVoucher(claim) => {
+                self.users.prefetch_record(claim.user, &self.vouchers);
+            }
+            Command::RedeemVoucher(redeem) => self.requests.prefetch_row(redeem.request.0),
+            Command::LockVoucher(lock) => self.requests.prefetch_row(lock.request.0),
+            Command::PlaceOrder(place) => {
+                self.requests.prefetch_row(place.request.0);
+                self.outlets.prefetch_promised(place.outlet);
+            }
+            Command::RecordPayment(record) => {
+                let order = self.orders.get(record.order);
+                order.inspect(|order| self.orders.lists.prefetch_open_list(order.outlet));
+            }
+            Command::MoveTicket(step) => match step.step {
+                TicketStep::Send | TicketStep::Accept => {}
+                TicketStep::Collect => self.orders.lists.prefetch_open_list(step.outlet),
                 _ => self.outlets.prefetch_promised(step.outlet),
             },
             _ => {}

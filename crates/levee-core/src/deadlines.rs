@@ -19,8 +19,8 @@ const SLOT_BITS: u32 = 10;
 /// Entries of a lane that stand in one piece of memory: a lane is never moved when it grows.
 const PIECE: usize = 4_096;
 
-/// When an entry leaves the front of a lane, the record of the one so many places behind it is
-/// brought near: entries leave in rows, and each is asked of its record.
+/// When an entry is asked of its record, that of the one so many places behind it is brought near:
+/// entries leave in rows.
 const NEAR: usize = 16;
 
 /// Numbers of records with the instants at which they end, in lanes by kind. Whoever keeps it says
@@ -62,14 +62,14 @@ impl<N: Copy + Ord, const LANES: usize> Deadlines<N, LANES> {
             }
         }
         if self.slots.first().is_none() || is_it(self.slots.first()) {
-            self.slots.settle(counts);
+            self.slots.settle(counts, near);
         }
     }
 
     /// As [`Self::settle`], whatever records have changed.
     pub(crate) fn settle_all(&mut self, counts: impl Fn(u64, N) -> bool + Copy) {
         self.lanes.iter_mut().for_each(|lane| lane.settle(counts, |_| {}));
-        self.slots.settle(counts);
+        self.slots.settle(counts, |_| {});
     }
 
     /// When the first one ends.
@@ -89,12 +89,18 @@ impl<N: Copy + Ord, const LANES: usize> Deadlines<N, LANES> {
         let mut over = Vec::new();
         let is_over = |entry: &(u64, N)| entry.0 <= until_ms;
         let is_live = |entry: &(u64, N)| counts(entry.0, entry.1);
+        // One that came back to an instant stands there twice, and counts once.
         for lane in &self.lanes {
-            over.extend(lane.iter().take_while(is_over).filter(is_live).take(limit));
+            let mut last = None;
+            let is_new = |entry: &(u64, N)| last.replace(*entry) != Some(*entry);
+            let due = lane.iter().take_while(is_over).filter(is_live).filter({
+                let mut is_new = is_new;
+                move |entry| is_new(entry)
+            });
+            over.extend(due.take(limit));
         }
-        self.slots.add_over(until_ms, limit, is_live, &mut over);
+        over.extend(self.slots.over(until_ms, limit, is_live));
         over.sort_unstable();
-        // One that came back to an instant stands there twice.
         over.dedup();
         over.truncate(limit);
         over
@@ -188,7 +194,7 @@ impl<N: Copy + Ord> Slots<N> {
         self.later.entry(slot).or_default().push(entry);
     }
 
-    fn settle(&mut self, counts: impl Fn(u64, N) -> bool) {
+    fn settle(&mut self, counts: impl Fn(u64, N) -> bool, near: impl Fn(N)) {
         loop {
             while let Some((at_ms, number)) = self.first.last() {
                 if counts(*at_ms, *number) {
@@ -196,10 +202,14 @@ impl<N: Copy + Ord> Slots<N> {
                 }
                 self.first.pop();
             }
-            let Some((slot, mut entries)) = self.later.pop_first() else { return };
-            entries.retain(|(at_ms, number)| counts(*at_ms, *number));
-            entries.sort_unstable_by(|one, other| other.cmp(one));
-            (self.first, self.first_slot) = (entries, slot);
+            let Some((slot, entries)) = self.later.pop_first() else { return };
+            let live = entries.iter().enumerate().filter(|(place, (at_ms, number))| {
+                entries.get(place + NEAR).inspect(|(_, ahead)| near(*ahead));
+                counts(*at_ms, *number)
+            });
+            let mut live = live.map(|(_, entry)| *entry).collect::<Vec<_>>();
+            live.sort_unstable_by(|one, other| other.cmp(one));
+            (self.first, self.first_slot) = (live, slot);
         }
     }
 
@@ -207,24 +217,27 @@ impl<N: Copy + Ord> Slots<N> {
         self.first.last().copied()
     }
 
-    /// Adds the first `limit` of those that end by an instant.
-    fn add_over(
+    /// The first `limit` of those that end by an instant, and maybe some more.
+    fn over(
         &self,
         until_ms: u64,
         limit: usize,
         is_live: impl Fn(&(u64, N)) -> bool,
-        over: &mut Vec<(u64, N)>,
-    ) {
+    ) -> Vec<(u64, N)> {
         let is_wanted = |entry: &(u64, N)| entry.0 <= until_ms && is_live(entry);
-        let before = over.len();
-        over.extend(self.first.iter().rev().copied().filter(&is_wanted));
+        let mut over = self.first.iter().rev().copied().filter(&is_wanted).collect::<Vec<_>>();
+        over.dedup();
         for (_, entries) in self.later.range(..=until_ms >> SLOT_BITS) {
-            // All of a slot, because it is in no order.
-            if over.len() - before >= limit {
+            if over.len() >= limit {
                 break;
             }
+            // All of a slot, because it is in no order.
+            let before = over.len();
             over.extend(entries.iter().copied().filter(&is_wanted));
+            over[before..].sort_unstable();
+            over.dedup();
         }
+        over
     }
 }
 
@@ -249,7 +262,9 @@ mod tests {
             // Mostly as long as all others.
             let after = [0, 3_000, 3_000, draw(100_000), draw(5)];
             let after = after[usize::try_from(draw(5)).expect("small")];
-            due[number] = (draw(3) > 0).then_some(step * 7 + after);
+            // Instants come back.
+            let at_ms = (step * 7 + after) / 700 * 700;
+            due[number] = (draw(3) > 0).then_some(at_ms);
             if let Some(at_ms) = due[number] {
                 deadlines.put(number % 2, at_ms, number);
             }

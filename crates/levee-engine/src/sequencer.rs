@@ -13,9 +13,9 @@ use levee_journal::{BatchHead, RecordBuffer};
 use crate::lanes::{Handover, has_lapsed, whole_ms};
 use crate::quarantine::Quarantine;
 
-/// How many asks ahead of the one that is decided all of it is brought near, then its index entries,
-/// and then its records: about as many as fit the processor's queue of loads.
-const BODY_AHEAD: usize = 40;
+/// How many asks ahead of the one that is decided what it names is brought near, then its index
+/// entries, and then its records: about as many as fit the processor's queue of loads.
+const NAMED_AHEAD: usize = 40;
 const INDEX_AHEAD: usize = 24;
 const RECORDS_AHEAD: usize = 10;
 
@@ -219,14 +219,14 @@ impl Sequencer {
         for Handover { origin, priority, waited_us, asks, .. } in handovers {
             let waited_ms = whole_ms(*waited_us);
             let replies = batch.replies_of(*origin, handovers);
-            for place in 0..BODY_AHEAD {
-                self.near(asks.get(place), State::prefetch_body);
+            for place in 0..NAMED_AHEAD {
+                self.near(asks.get(place), State::prefetch_named);
             }
             for place in 0..INDEX_AHEAD {
                 self.near(asks.get(place), State::prefetch);
             }
             for (place, ask) in asks.iter().enumerate() {
-                self.near(asks.get(place + BODY_AHEAD), State::prefetch_body);
+                self.near(asks.get(place + NAMED_AHEAD), State::prefetch_named);
                 self.near(asks.get(place + INDEX_AHEAD), State::prefetch);
                 self.near(asks.get(place + RECORDS_AHEAD), State::prefetch_records);
                 let reply = match &ask.body {

@@ -63,8 +63,10 @@ impl Breaker {
     }
 
     /// Whether nothing is known against it.
-    pub(super) fn is_spotless(&self) -> bool {
-        !self.is_open() && self.failed_in_row == 0 && self.calls.is_empty()
+    pub(super) fn is_spotless(&self, policy: &Policy, now_ms: u64) -> bool {
+        let first_ms = now_ms.saturating_sub(policy.window_ms);
+        let is_bad = |(at_ms, _, bad): &(u64, u32, bool)| *bad && *at_ms >= first_ms;
+        !self.is_open() && self.failed_in_row == 0 && !self.calls.iter().any(is_bad)
     }
 
     /// A call to `party` ended while it was closed; why it opens now, if it does.
@@ -222,6 +224,6 @@ mod tests {
         assert_eq!(breaker.ended(&OUTLET, 0, 0, late), None, "of before it opened");
         assert!(breaker.is_open());
         assert!(breaker.tried(true));
-        assert!(!breaker.is_open() && breaker.is_spotless());
+        assert!(!breaker.is_open() && breaker.is_spotless(&OUTLET, 0));
     }
 }

@@ -8,16 +8,17 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use levee_api::code::Codes;
+use levee_api::outlet::OutletDocument;
 use levee_api::port::{OrderView, Submit};
-use levee_api::types::{Action, BreakerOf, BreakerState, ChangeBreaker, Command, OutletNo};
+use levee_api::types::{Action, BreakerState, Command, OutletNo};
 use levee_api::vitals::OutsideVitals;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::spawn_local;
 use tokio::time::sleep;
 
 use super::ConnectorsConfig;
 use super::breaker::Ended;
-use super::desks::{Desks, Of};
+use super::desks::Desks;
 use super::engine::Engine;
 use super::payments::Provider;
 use super::tickets::{Ids, Outlets, Target};
@@ -27,7 +28,7 @@ use crate::http::{Http, Trouble};
 const LOOK: Duration = Duration::from_millis(10);
 
 /// Between two tries to ask an engine that takes nothing; it doubles with each.
-const ENGINE_PAUSE_FIRST: Duration = Duration::from_millis(250);
+pub(super) const ENGINE_PAUSE_FIRST: Duration = Duration::from_millis(250);
 const ENGINE_PAUSE_MAX: Duration = Duration::from_secs(10);
 
 /// Between two counts of what is under way.
@@ -47,9 +48,6 @@ const LOOK_AT_PAYMENT_AFTER: Duration = Duration::from_secs(5);
 /// Calls to outlets that are under way at once.
 const TICKET_CALLS_MAX: usize = 256;
 
-/// Between two looks at an open breaker that an operator holds, by the engine's clock.
-const LOOK_AT_BREAKER: Duration = Duration::from_secs(5);
-
 /// Calls to the provider that are under way at once, for new payments, and for all else.
 const CREATE_CALLS_MAX: usize = 64;
 const PAYMENT_CALLS_MAX: usize = 64;
@@ -63,18 +61,18 @@ const TRIES_WARN: u32 = 6;
 /// Carries actions out.
 pub(super) struct Carrier(Rc<Shared>);
 
-struct Shared {
-    engine: Engine,
+pub(super) struct Shared {
+    pub(super) engine: Engine,
     codes: Arc<Codes>,
-    http: Http,
+    pub(super) http: Http,
     provider: Option<Provider>,
-    outlets: Outlets,
+    pub(super) outlets: Outlets,
     speed: f64,
     /// Those under way, and whether each was asked for again meanwhile.
     running: RefCell<HashMap<Action, bool>>,
-    desks: Desks,
+    pub(super) desks: Desks,
     counted_at: Cell<Instant>,
-    ticket_calls: Semaphore,
+    ticket_calls: Arc<Semaphore>,
     create_calls: Semaphore,
     payment_calls: Semaphore,
 }
@@ -91,21 +89,12 @@ impl Drop for Running {
     }
 }
 
-/// What came of one call while a breaker was open.
-enum Tried {
-    Answered,
-    /// How long the other side asks to be left alone.
-    InVain(Duration),
-    /// An operator holds it open.
-    HeldByHand,
-    /// An operator has closed it.
-    ClosedByHand,
-}
-
 /// Why there is nothing to tell the engine yet.
-enum Undone {
+pub(super) enum Undone {
     /// The other side; how long it asks to be left alone.
     Outside(Duration),
+    /// It said no: somebody is there.
+    Refused(Duration),
     /// The engine takes nothing just now.
     Engine,
     /// It is not wanted any more.
@@ -130,7 +119,7 @@ impl Carrier {
             running: RefCell::default(),
             desks: Desks::new(config.speed),
             counted_at: Cell::new(Instant::now()),
-            ticket_calls: Semaphore::new(TICKET_CALLS_MAX),
+            ticket_calls: Arc::new(Semaphore::new(TICKET_CALLS_MAX)),
             create_calls: Semaphore::new(CREATE_CALLS_MAX),
             payment_calls: Semaphore::new(PAYMENT_CALLS_MAX),
         }))
@@ -227,9 +216,9 @@ impl Shared {
     async fn carry(self: Rc<Self>, action: Action) {
         sleep(self.wait_before(action)).await;
         let began = Instant::now();
-        let mut tries = 0;
+        let (mut tries, calls) = (0, Cell::new(0));
         loop {
-            let pause = match self.attempt(action, tries).await {
+            let pause = match self.attempt(action, &calls).await {
                 Ok(command) => match self.say(command).await {
                     Ok(()) => {
                         if matches!(action, Action::SendTicket { .. }) {
@@ -244,7 +233,9 @@ impl Shared {
                 },
                 Err(Undone::Unwanted | Undone::Parked) => return,
                 Err(Undone::Engine) => engine_pause(tries),
-                Err(Undone::Outside(asked)) => self.pause(action, tries).max(asked),
+                Err(Undone::Outside(asked) | Undone::Refused(asked)) => {
+                    self.pause(action, tries).max(asked)
+                }
             };
             tries += 1;
             if tries == TRIES_WARN && !matches!(action, Action::LookAtPayment { .. }) {
@@ -256,10 +247,14 @@ impl Shared {
     }
 
     /// Does it once, and returns what the engine is to be told.
-    async fn attempt(self: &Rc<Self>, action: Action, tries: u32) -> Result<Command, Undone> {
+    async fn attempt(
+        self: &Rc<Self>,
+        action: Action,
+        calls: &Cell<u32>,
+    ) -> Result<Command, Undone> {
         match action {
             Action::SendTicket { outlet, .. } | Action::CancelTicket { outlet, .. } => {
-                self.attempt_ticket(action, outlet, tries).await
+                self.attempt_ticket(action, outlet, calls).await
             }
             _ => {
                 let order = self.wanted(action).await?;
@@ -285,48 +280,68 @@ impl Shared {
 
     /// Tells an outlet once its turn has come: breakers first, then its own turn and pace, then the
     /// turn of its vendor. Whoever waits for a silent outlet or vendor keeps nobody else waiting.
+    /// `calls` counts the calls that were made for the action.
     async fn attempt_ticket(
         self: &Rc<Self>,
         action: Action,
         outlet: OutletNo,
-        tries: u32,
+        calls: &Cell<u32>,
     ) -> Result<Command, Undone> {
         let target = self.target(outlet).await?;
         let vendor = target.vendor();
         self.park_if_blocked(action, outlet, vendor)?;
-        while let Err(wait_ms) = self.desks.take_try(outlet, vendor, tries) {
+        while let Err(wait_ms) = self.desks.take_try(outlet, vendor, calls.get()) {
+            sleep(self.paced(wait_ms)).await;
+        }
+        // Tickets stand in line for the kitchen; what is to be cancelled does not.
+        let line = self.desks.outlet_line(outlet);
+        let _line = match action {
+            Action::SendTicket { .. } => Some(line.acquire().await.expect("it is never closed")),
+            _ => None,
+        };
+        while matches!(action, Action::SendTicket { .. })
+            && let wait_ms @ 1.. = self.desks.pace_wait_ms(outlet)
+        {
+            self.park_if_blocked(action, outlet, vendor)?;
             sleep(self.paced(wait_ms)).await;
         }
         let turns = self.desks.outlet_turns(outlet);
-        let _turn = loop {
-            let turn = turns.acquire().await.expect("it is never closed");
-            self.park_if_blocked(action, outlet, vendor)?;
-            let paces = matches!(action, Action::SendTicket { .. });
-            let wait_ms = if paces { self.desks.pace_wait_ms(outlet) } else { 0 };
-            if wait_ms == 0 {
-                break turn;
-            }
-            // Without the turn: what is to be cancelled need not wait for the kitchen.
-            drop(turn);
-            sleep(self.paced(wait_ms)).await;
-        };
+        let _turn = turns.acquire().await.expect("it is never closed");
+        let _both = self.turns_to_call(vendor, outlet).await;
+        // Whatever was so before all that waiting.
+        let target = self.target(outlet).await?;
+        self.park_if_blocked(action, outlet, target.vendor())?;
+        self.vitals().tickets_repeated.fetch_add(u64::from(calls.get() > 0), Relaxed);
+        self.call_outlet(action, &target, calls).await
+    }
+
+    /// A vendor's turn, and then one of all calls.
+    pub(super) async fn turns_to_call(
+        &self,
+        vendor: &Rc<str>,
+        outlet: OutletNo,
+    ) -> [OwnedSemaphorePermit; 2] {
         let of_vendor = self.desks.vendor_calls(vendor, outlet);
-        let _vendors = of_vendor.acquire().await.expect("it is never closed");
-        let _all = self.ticket_calls.acquire().await.expect("it is never closed");
-        self.park_if_blocked(action, outlet, vendor)?;
-        self.vitals().tickets_repeated.fetch_add(u64::from(tries > 0), Relaxed);
-        self.call_outlet(action, &target).await
+        let vendors = of_vendor.acquire_owned().await.expect("it is never closed");
+        let all = Arc::clone(&self.ticket_calls).acquire_owned().await;
+        [vendors, all.expect("it is never closed")]
     }
 
     /// Calls an outlet now, and has breakers heed how that ended.
-    async fn call_outlet(
+    pub(super) async fn call_outlet(
         self: &Rc<Self>,
         action: Action,
         target: &Target,
+        calls: &Cell<u32>,
     ) -> Result<Command, Undone> {
         let order = self.wanted(action).await?;
+        let menu = match action {
+            Action::SendTicket { .. } => target.earlier_document(&self.engine, &order).await?,
+            _ => None,
+        };
         let (began, outlet) = (Instant::now(), target.outlet());
-        let called = self.tell_outlet(action, &order, target).await;
+        calls.set(calls.get() + 1);
+        let called = self.tell_outlet(action, &order, target, menu.as_ref()).await;
         let ended = ended(&called, began.elapsed());
         for (of, why) in self.desks.ended(outlet, target.vendor(), ended) {
             self.vitals().opened.fetch_add(1, Relaxed);
@@ -342,11 +357,14 @@ impl Shared {
         }
         called.map_err(|problem| {
             tracing::debug!(?action, %problem, "an outlet is not told yet");
-            Undone::Outside(problem.retry_after())
+            match ended {
+                Ended::Answered { .. } => Undone::Refused(problem.retry_after()),
+                Ended::Failed => Undone::Outside(problem.retry_after()),
+            }
         })
     }
 
-    async fn target(&self, outlet: OutletNo) -> Result<Rc<Target>, Undone> {
+    pub(super) async fn target(&self, outlet: OutletNo) -> Result<Rc<Target>, Undone> {
         let target = self.outlets.target(&self.engine, outlet).await.map_err(|problem| {
             tracing::debug!(%outlet, %problem, "an outlet is not to be reached");
             Undone::Outside(Duration::ZERO)
@@ -368,103 +386,7 @@ impl Shared {
         Err(Undone::Parked)
     }
 
-    /// Watches an open breaker: has the engine know that it opened, if it did just now, and tries, later
-    /// and later, until somebody answers or an operator closes it.
-    async fn watch(self: Rc<Self>, of: Of, why: Option<String>) {
-        tracing::warn!(?of, why = why.as_deref().unwrap_or("was so"), "a breaker is open");
-        if let Some(why) = why {
-            self.set_breaker(&of, BreakerState::Open, why).await;
-        }
-        loop {
-            sleep(self.scaled(Duration::from_millis(self.desks.wait_ms(&of)))).await;
-            let (action, outlet) = self.desks.to_try(&of);
-            let outlet = action.and_then(Action::outlet).or(outlet);
-            let answered = match outlet {
-                Some(outlet) => self.try_again(&of, action, outlet).await,
-                None => Tried::InVain(Duration::ZERO),
-            };
-            match answered {
-                Tried::Answered => {
-                    let why = "it answers again".to_owned();
-                    self.set_breaker(&of, BreakerState::Closed, why).await;
-                    break;
-                }
-                Tried::ClosedByHand => break,
-                Tried::HeldByHand => sleep(self.scaled(LOOK_AT_BREAKER)).await,
-                Tried::InVain(asked) => {
-                    self.desks.tried_in_vain(&of);
-                    sleep(asked).await;
-                }
-            }
-        }
-        tracing::warn!(?of, "a breaker is closed");
-        self.desks.close(&of);
-    }
-
-    /// One call while a breaker is open, with a ticket that waits for it or, without one, just to see
-    /// whether anybody answers.
-    async fn try_again(
-        self: &Rc<Self>,
-        of: &Of,
-        action: Option<Action>,
-        outlet: OutletNo,
-    ) -> Tried {
-        let put_back = |tried: Tried| {
-            if let Some(action) = action {
-                self.desks.park(of, action);
-            }
-            tried
-        };
-        let Ok(target) = self.target(outlet).await else {
-            return put_back(Tried::InVain(Duration::ZERO));
-        };
-        let said = match of {
-            Of::Outlet(_) => &target.view().breaker,
-            Of::Vendor(_) => &target.view().vendor_breaker,
-        };
-        match said {
-            None => return put_back(Tried::ClosedByHand),
-            Some(said) if said.by_hand => return put_back(Tried::HeldByHand),
-            Some(_) => {}
-        }
-        // Behind a vendor that is gone nobody looks for single outlets.
-        let vendors = self.desks.blocked_by(outlet, target.vendor());
-        if matches!((of, vendors), (Of::Outlet(_), Some(Of::Vendor(_)))) {
-            return put_back(Tried::InVain(Duration::ZERO));
-        }
-        let turns = self.desks.outlet_turns(outlet);
-        let _turn = turns.acquire().await.expect("it is never closed");
-        let Some(action) = action else {
-            return match target.look(&self.http).await {
-                Ok(()) => Tried::Answered,
-                Err(problem) => Tried::InVain(problem.retry_after()),
-            };
-        };
-        match self.call_outlet(action, &target).await {
-            Ok(command) => match self.say(command).await {
-                Ok(()) | Err(()) => Tried::Answered,
-            },
-            Err(Undone::Outside(asked)) => put_back(Tried::InVain(asked)),
-            Err(Undone::Engine) => put_back(Tried::InVain(ENGINE_PAUSE_FIRST)),
-            // With another one next time, at once.
-            Err(Undone::Unwanted | Undone::Parked) => match target.look(&self.http).await {
-                Ok(()) => Tried::Answered,
-                Err(problem) => Tried::InVain(problem.retry_after()),
-            },
-        }
-    }
-
-    async fn set_breaker(&self, of: &Of, state: BreakerState, reason: String) {
-        let of = match of {
-            Of::Outlet(outlet) => BreakerOf::Outlet(*outlet),
-            Of::Vendor(vendor) => BreakerOf::Vendor(vendor.to_string()),
-        };
-        let change = ChangeBreaker { request: None, of, state, by_hand: false, reason };
-        // An operator who holds it is the one to say; so is one who has closed it meanwhile.
-        let _ = self.say(Command::ChangeBreaker(change)).await;
-    }
-
-    fn vitals(&self) -> &OutsideVitals {
+    pub(super) fn vitals(&self) -> &OutsideVitals {
         self.engine.vitals()
     }
 
@@ -490,6 +412,7 @@ impl Shared {
         action: Action,
         order: &OrderView,
         target: &Target,
+        menu: Option<&OutletDocument>,
     ) -> Result<Command, Trouble> {
         let (order_id, ticket) = (self.codes.order(order.number), self.codes.ticket(order.number));
         let ids = Ids { order: &order_id, ticket: &ticket };
@@ -498,7 +421,10 @@ impl Shared {
                 let reason = order.end.map_or("moved to another outlet", |end| end.name());
                 target.cancel(&self.http, ids, (number, outlet, version), reason).await
             }
-            _ => target.send(&self.http, &self.engine, ids, order).await,
+            _ => {
+                let now_ms = self.engine.journal_ms();
+                target.send(&self.http, ids, order, menu, now_ms).await
+            }
         }
     }
 
@@ -523,7 +449,7 @@ impl Shared {
 
     /// Says what was done until the engine has decided over it: what was done outside is not done
     /// again because the engine takes nothing just now. An error where it is refused.
-    async fn say(&self, command: Command) -> Result<(), ()> {
+    pub(super) async fn say(&self, command: Command) -> Result<(), ()> {
         let mut tries = 0;
         loop {
             match self.engine.say(command.clone()).await {
@@ -568,7 +494,7 @@ impl Shared {
     }
 
     /// By the engine's clock; one that hardly moves makes no wait longer than a real one.
-    fn scaled(&self, wait: Duration) -> Duration {
+    pub(super) fn scaled(&self, wait: Duration) -> Duration {
         wait.div_f64(self.speed.max(1.0)).max(PAUSE_MIN)
     }
 }

@@ -4,13 +4,14 @@
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Instant;
 
 use levee_api::port::OutletView;
-use levee_api::types::{Action, BreakerState, OutletNo};
+use levee_api::types::{Action, Breaker, BreakerState, OutletNo};
 use tokio::sync::Semaphore;
 
-use super::breaker::{Breaker, Ended, Policy};
+use super::breaker::{Breaker as Measured, Ended, Policy};
 use super::pace::{Kitchen, Pace, RetryBudget};
 
 /// Calls to the outlets of one vendor that are under way at once: one whose systems are silent leaves
@@ -22,6 +23,9 @@ const PARKED_MAX: usize = 1_000_000;
 
 /// Fewer desks of outlets than these are not looked at for whether they are still needed.
 const DESKS_MAX: usize = 20_000;
+
+/// Outlets of a vendor that are remembered to see how it is.
+const OUTLETS_MAX: usize = 16;
 
 /// An outlet's breaker; times are of the engine's clock.
 pub(super) const OUTLET: Policy = Policy {
@@ -47,22 +51,24 @@ pub(super) enum Of {
 }
 
 struct Desk {
-    breaker: Breaker,
+    breaker: Measured,
     /// Somebody tries now and then.
     is_watched: bool,
     pace: Option<(Pace, Kitchen)>,
+    /// For calls, and before them a line for tickets.
     turns: Rc<Semaphore>,
+    line: Rc<Semaphore>,
     parked: HashSet<Action>,
 }
 
 struct VendorDesk {
-    breaker: Breaker,
+    breaker: Measured,
     is_watched: bool,
-    calls: Rc<Semaphore>,
+    calls: Arc<Semaphore>,
     budget: RetryBudget,
     parked: HashSet<Action>,
-    /// Any outlet of it, to see how it is.
-    outlet: OutletNo,
+    /// Some of its outlets, to see how it is; the last that was called at the end.
+    outlets: VecDeque<OutletNo>,
 }
 
 /// All desks.
@@ -104,15 +110,18 @@ impl Desks {
         (self.started.elapsed().as_secs_f64() * 1_000.0 * self.speed) as u64
     }
 
-    /// What the engine says of an outlet is heeded: what an operator has opened is open.
+    /// What the engine says of an outlet is heeded: what an operator has opened is open. What opened by
+    /// itself is known here; a reading of some moments ago says nothing new of it.
     pub(super) fn heed(&self, vendor: &Rc<str>, view: &OutletView) {
-        let opens = |breaker: &Option<levee_api::types::Breaker>| {
-            breaker.as_ref().is_some_and(|breaker| breaker.state == BreakerState::Open)
+        let opens = |breaker: &Option<Breaker>| {
+            let is_open =
+                |breaker: &Breaker| breaker.state == BreakerState::Open && breaker.by_hand;
+            breaker.as_ref().is_some_and(is_open)
         };
         let kitchen = Kitchen { unit_ms: view.pace_ms, stations: view.stations };
         self.with_outlet(view.number, |desk| {
             if opens(&view.breaker) && !desk.breaker.is_open() {
-                desk.breaker = Breaker::opened();
+                desk.breaker = Measured::opened();
             }
             if let Some((_, known)) = &mut desk.pace {
                 *known = kitchen;
@@ -122,7 +131,7 @@ impl Desks {
         });
         self.with_vendor(vendor, view.number, |desk| {
             if opens(&view.vendor_breaker) && !desk.breaker.is_open() {
-                desk.breaker = Breaker::opened();
+                desk.breaker = Measured::opened();
             }
         });
     }
@@ -174,7 +183,10 @@ impl Desks {
                 (self.with_outlet(*outlet, |desk| take(&mut desk.parked)), Some(*outlet))
             }
             Of::Vendor(vendor) => match self.vendors.borrow_mut().get_mut(vendor) {
-                Some(desk) => (take(&mut desk.parked), Some(desk.outlet)),
+                Some(desk) => {
+                    let any = fastrand::usize(..desk.outlets.len().max(1));
+                    (take(&mut desk.parked), desk.outlets.get(any).copied())
+                }
                 None => (None, None),
             },
         }
@@ -228,7 +240,7 @@ impl Desks {
 
     /// A breaker is closed: what waited for it may go, oldest first.
     pub(super) fn close(&self, of: &Of) {
-        let release = |breaker: &mut Breaker, parked: &mut HashSet<Action>| {
+        let release = |breaker: &mut Measured, parked: &mut HashSet<Action>| {
             breaker.close();
             let mut actions = parked.drain().collect::<Vec<_>>();
             self.parked.set(self.parked.get() - actions.len());
@@ -251,9 +263,9 @@ impl Desks {
 
     /// A breaker that the engine has as open from before a start. Whether somebody has to watch it.
     pub(super) fn open(&self, of: &Of, outlet: OutletNo) -> bool {
-        let open = |breaker: &mut Breaker, is_watched: &mut bool| {
+        let open = |breaker: &mut Measured, is_watched: &mut bool| {
             if !breaker.is_open() {
-                *breaker = Breaker::opened();
+                *breaker = Measured::opened();
             }
             !std::mem::replace(is_watched, true)
         };
@@ -263,6 +275,18 @@ impl Desks {
             }
             Of::Vendor(vendor) => self
                 .with_vendor(vendor, outlet, |desk| open(&mut desk.breaker, &mut desk.is_watched)),
+        }
+    }
+
+    /// It may go again.
+    pub(super) fn put_ready(&self, action: Action) {
+        self.ready.borrow_mut().push_back(action);
+    }
+
+    /// An outlet is none of this vendor any more.
+    pub(super) fn forget(&self, vendor: &Rc<str>, outlet: OutletNo) {
+        if let Some(desk) = self.vendors.borrow_mut().get_mut(vendor) {
+            desk.outlets.retain(|other| *other != outlet);
         }
     }
 
@@ -323,12 +347,16 @@ impl Desks {
         })
     }
 
+    pub(super) fn outlet_line(&self, outlet: OutletNo) -> Rc<Semaphore> {
+        self.with_outlet(outlet, |desk| Rc::clone(&desk.line))
+    }
+
     pub(super) fn outlet_turns(&self, outlet: OutletNo) -> Rc<Semaphore> {
         self.with_outlet(outlet, |desk| Rc::clone(&desk.turns))
     }
 
-    pub(super) fn vendor_calls(&self, vendor: &Rc<str>, outlet: OutletNo) -> Rc<Semaphore> {
-        self.with_vendor(vendor, outlet, |desk| Rc::clone(&desk.calls))
+    pub(super) fn vendor_calls(&self, vendor: &Rc<str>, outlet: OutletNo) -> Arc<Semaphore> {
+        self.with_vendor(vendor, outlet, |desk| Arc::clone(&desk.calls))
     }
 
     fn with_outlet<T>(&self, outlet: OutletNo, change: impl FnOnce(&mut Desk) -> T) -> T {
@@ -339,10 +367,11 @@ impl Desks {
             self.desks_max.set(DESKS_MAX.max(2 * outlets.len()));
         }
         let desk = outlets.entry(outlet).or_insert_with(|| Desk {
-            breaker: Breaker::default(),
+            breaker: Measured::default(),
             is_watched: false,
             pace: None,
             turns: Rc::new(Semaphore::new(1)),
+            line: Rc::new(Semaphore::new(1)),
             parked: HashSet::new(),
         });
         change(desk)
@@ -356,13 +385,20 @@ impl Desks {
     ) -> T {
         let mut vendors = self.vendors.borrow_mut();
         let desk = vendors.entry(Rc::clone(vendor)).or_insert_with(|| VendorDesk {
-            breaker: Breaker::default(),
+            breaker: Measured::default(),
             is_watched: false,
-            calls: Rc::new(Semaphore::new(VENDOR_CALLS_MAX)),
+            calls: Arc::new(Semaphore::new(VENDOR_CALLS_MAX)),
             budget: RetryBudget::default(),
             parked: HashSet::new(),
-            outlet,
+            outlets: VecDeque::new(),
         });
+        if desk.outlets.back() != Some(&outlet) {
+            desk.outlets.retain(|other| *other != outlet);
+            desk.outlets.push_back(outlet);
+            if desk.outlets.len() > OUTLETS_MAX {
+                desk.outlets.pop_front();
+            }
+        }
         change(desk)
     }
 }
@@ -372,8 +408,8 @@ impl Desk {
     fn is_needed(&mut self, now_ms: u64) -> bool {
         let is_paced =
             self.pace.as_mut().is_some_and(|(pace, kitchen)| !pace.is_full(*kitchen, now_ms));
-        let is_used = Rc::strong_count(&self.turns) > 1;
-        !self.breaker.is_spotless()
+        let is_used = Rc::strong_count(&self.turns) > 1 || Rc::strong_count(&self.line) > 1;
+        !self.breaker.is_spotless(&OUTLET, now_ms)
             || self.is_watched
             || is_paced
             || is_used

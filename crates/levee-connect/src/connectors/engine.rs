@@ -9,7 +9,9 @@ use levee_api::port::{
     Answer, Ask, AskBody, Deliver, Failure, LIST_MAX, OrderView, Origin, OutletView, Priority,
     Query, Reply, Submit,
 };
-use levee_api::types::{Action, BreakerOf, BreakerState, Command, OrderNo, OutletNo, Refusal};
+use levee_api::types::{
+    Action, Breaker, BreakerOf, BreakerState, Command, OrderNo, OutletNo, Refusal,
+};
 use levee_api::vitals::OutsideVitals;
 use tokio::sync::oneshot;
 
@@ -141,8 +143,24 @@ impl Engine {
         }
     }
 
-    /// Any outlet of a vendor; goes through all of them, so it is for starts alone.
-    async fn outlet_of(
+    /// A vendor's breaker, unless it is closed.
+    pub(super) async fn breaker_of(&self, vendor: &str) -> Result<Option<Breaker>, Failure> {
+        let query = Query::Breakers { after: None, limit: 0 };
+        let Answer::Breakers(breakers) = self.query(query).await? else {
+            unreachable!("an answer to another question")
+        };
+        let is_it = |of: &BreakerOf| matches!(of, BreakerOf::Vendor(name) if name == vendor);
+        Ok(breakers.into_iter().find(|(of, _)| is_it(of)).map(|(_, breaker)| breaker))
+    }
+
+    /// Journal time, as far as it is known here, in milliseconds since 1970.
+    pub(super) fn journal_ms(&self) -> u64 {
+        let intake = self.submit.intake();
+        intake.clock().journal_ms_at(intake.now_us())
+    }
+
+    /// Any outlet of a vendor; goes through all of them, so it is seldom asked.
+    pub(super) async fn outlet_of(
         &self,
         vendor: &str,
         outlets: &Outlets,

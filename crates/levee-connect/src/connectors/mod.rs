@@ -9,6 +9,7 @@
 //! |---|---|
 //! | `breaker.rs`, `pace.rs` | who is left alone for a while, and how much an outlet gets at a time; pure |
 //! | `desks.rs` | breakers, paces and turns of outlets and vendors; what waits for them |
+//! | `watching.rs` | who is left alone is tried now and then |
 //! | `carrier.rs` | which actions are under way, and when one is tried again |
 //! | `engine.rs` | asking the engine |
 //! | `payments.rs` | the payment provider |
@@ -21,6 +22,7 @@ mod engine;
 mod pace;
 mod payments;
 mod tickets;
+mod watching;
 
 use std::io;
 use std::sync::Arc;

@@ -14,6 +14,7 @@ use levee_api::webhook::WebhookSecrets;
 use serde::Serialize;
 
 use super::OutletsConfig;
+use super::carrier::Undone;
 use super::engine::Engine;
 use crate::http::{Http, Trouble};
 use crate::wire::pos::{Cancel, Item, Ticket};
@@ -128,12 +129,15 @@ impl Target {
     pub(super) async fn send(
         &self,
         http: &Http,
-        engine: &Engine,
         ids: Ids<'_>,
         order: &OrderView,
+        earlier: Option<&OutletDocument>,
+        now_ms: u64,
     ) -> Result<Command, Trouble> {
-        let earlier = self.earlier_document(engine, order).await?;
-        let menu = &earlier.as_ref().unwrap_or(&self.document).menu;
+        let menu = &earlier.unwrap_or(&self.document).menu;
+        let due_ms = order.due_ms.unwrap_or(order.promised_at_ms);
+        // Once it has the ticket it has no longer than that.
+        let accept_by_ms = due_ms.min(now_ms.saturating_add(self.view.accept_within_ms));
         let items = order.lines.iter().map(|line| item(menu, line));
         let ticket = Ticket {
             ticket: ids.ticket.to_owned(),
@@ -144,7 +148,7 @@ impl Target {
             work: order.work,
             ready_at: instant(order.promised_at_ms),
             courier_at: order.courier_at_ms.map(instant),
-            accept_by: instant(order.due_ms.unwrap_or(order.promised_at_ms)),
+            accept_by: instant(accept_by_ms),
         };
         self.call(http, "tickets", &format!("{}.{}", ids.ticket, order.version), &ticket).await?;
         Ok(step(order.number, order.outlet, order.version, TicketStep::Send))
@@ -180,22 +184,21 @@ impl Target {
     }
 
     /// The document by whose menu an order's lines go, where that is not the one that is known here.
-    async fn earlier_document(
+    pub(super) async fn earlier_document(
         &self,
         engine: &Engine,
         order: &OrderView,
-    ) -> Result<Option<OutletDocument>, Trouble> {
+    ) -> Result<Option<OutletDocument>, Undone> {
         let is_own = order.moved_from.is_none() && order.outlet == self.number;
         if is_own && order.outlet_version == Some(self.version) {
             return Ok(None);
         }
-        let malformed = |what: String| {
-            Trouble::Malformed(format!("the document of order {}: {what}", order.number))
-        };
-        let document = engine.document_of(order.number).await;
-        let document = document.map_err(|failure| malformed(format!("{failure:?}")))?;
-        let document = document.ok_or_else(|| malformed("there is none".to_owned()))?;
-        serde_json::from_slice(&document).map(Some).map_err(|error| malformed(error.to_string()))
+        let document = engine.document_of(order.number).await.map_err(|_| Undone::Engine)?;
+        let document = document.and_then(|document| serde_json::from_slice(&document).ok());
+        if document.is_none() {
+            tracing::warn!(order = %order.number, "its menu cannot be read: items have no names");
+        }
+        Ok(document)
     }
 }
 

@@ -12,6 +12,7 @@ mod redemptions;
 mod time;
 
 pub(crate) use self::campaigns::USERS_PLANNED_MAX;
+pub(crate) use self::orders::payment_key;
 use sha2::{Digest, Sha256};
 
 use crate::state::{Effect, State};

@@ -220,14 +220,15 @@ impl Outlet {
         store: &mut Store,
     ) {
         let Some(breaker) = breaker else {
-            (self.breaker, self.breaker_since_ms, self.breaker_reason) = (0, 0, Span::zeroed());
+            // Its reason keeps its place, for the next one.
+            (self.breaker, self.breaker_since_ms) = (0, 0);
             return;
         };
         let drains = if breaker.state == BreakerState::Draining { DRAINS } else { 0 };
         let by_hand = if breaker.by_hand { BY_HAND } else { 0 };
         self.breaker = BROKEN | drains | by_hand;
         self.breaker_since_ms = breaker.since_ms;
-        self.breaker_reason = texts.push(breaker.reason.as_bytes(), store);
+        self.breaker_reason = texts.replace(self.breaker_reason, breaker.reason.as_bytes(), store);
     }
 
     pub(crate) fn put_digest(&self, texts: &Texts, out: &mut Vec<u8>) {
@@ -294,6 +295,22 @@ impl Texts {
             self.blocks.push(block, store);
         }
         Span { first, len }
+    }
+
+    /// Puts a text in the place of one that is not wanted any more, if there is room: what changes often
+    /// must not grow.
+    fn replace(&mut self, span: Span, text: &[u8], store: &mut Store) -> Span {
+        let len = u32::try_from(text.len()).expect("texts are bounded");
+        let blocks = |len: u32| (len as usize).div_ceil(BLOCK_BYTES);
+        if blocks(len) > blocks(span.len) {
+            return self.push(text, store);
+        }
+        for (place, piece) in (span.first as usize..).zip(text.chunks(BLOCK_BYTES)) {
+            let mut block = [0; BLOCK_BYTES];
+            block[..piece.len()].copy_from_slice(piece);
+            self.blocks[place] = block;
+        }
+        Span { first: span.first, len }
     }
 
     fn get(&self, span: Span) -> Vec<u8> {

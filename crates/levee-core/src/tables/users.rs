@@ -5,6 +5,7 @@ use bytemuck::Pod;
 
 use super::chunk::Store;
 use super::index::{HashIndex, Keys};
+use super::prefetch::prefetch;
 use super::{Order, Table, Voucher};
 use crate::hash::hash_of;
 use crate::types::UserKey;
@@ -47,8 +48,9 @@ impl<T: OfUser> Keys for Table<T> {
         hash_of(&self[number as usize].user().0)
     }
 
+    /// Its user is all that an index looks at, and stands in front.
     fn prefetch(&self, number: u32) {
-        Table::prefetch(self, number);
+        self.get(number as usize).inspect(|record| prefetch(*record));
     }
 }
 

@@ -1,7 +1,7 @@
 //! Outlets: their documents, pauses, and who works there.
 
-use std::collections::BTreeMap;
 use std::collections::hash_map::RandomState;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::BuildHasher;
 
 use levee_core::types::{
@@ -56,6 +56,8 @@ pub(super) struct Outlets {
     by_id: BTreeMap<OutletId, u32>,
     /// Breakers that are not closed, and whether an operator holds them.
     breakers: BTreeMap<BreakerOf, (BreakerState, bool)>,
+    /// The vendors among them.
+    broken_vendors: BTreeSet<NameHash>,
     hasher: RandomState,
 }
 
@@ -71,11 +73,8 @@ impl Outlets {
         if outlet.is_paused_at(now_ms) {
             Some("is paused")
         } else {
-            let of_vendor = |of: &BreakerOf| match of {
-                BreakerOf::Vendor(vendor) => NameHash::of(vendor) == outlet.vendor,
-                BreakerOf::Outlet(_) => false,
-            };
-            let is_broken = self.breakers.contains_key(&own) || self.breakers.keys().any(of_vendor);
+            let is_broken =
+                self.breakers.contains_key(&own) || self.broken_vendors.contains(&outlet.vendor);
             is_broken.then_some("cannot be reached")
         }
     }
@@ -190,6 +189,13 @@ impl Recount {
             BreakerState::Closed => outlets.breakers.remove(of),
             _ => outlets.breakers.insert(of.clone(), (state, by_hand)),
         };
+        if let BreakerOf::Vendor(vendor) = of {
+            let vendor = NameHash::of(vendor);
+            match state {
+                BreakerState::Closed => outlets.broken_vendors.remove(&vendor),
+                _ => outlets.broken_vendors.insert(vendor),
+            };
+        }
         self.tally.breakers_opened += u64::from(state != BreakerState::Closed);
     }
 

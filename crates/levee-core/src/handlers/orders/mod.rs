@@ -12,6 +12,8 @@ mod payments;
 mod place;
 mod tickets;
 
+pub(crate) use self::payments::payment_key;
+
 use alloc::vec::Vec;
 
 use crate::books::AtKitchen;

@@ -22,8 +22,7 @@ impl State {
         body: u64,
     ) -> Result<Effect, Refusal> {
         let RecordPayment { order: number, provider, trade, event } = *record;
-        let parts: [&[u8]; 3] = [&provider.0.to_le_bytes(), &trade.0, &[event.kind()]];
-        let key = event_key(EventKind::Payment, &parts);
+        let key = payment_key(record);
         let before = match (self.answered(key, body), event) {
             (Ok(Some(repeat)), _) => return Ok(repeat),
             // It has paid another order, or another amount.
@@ -183,6 +182,12 @@ impl State {
         self.orders.set(settle.order, order);
         Ok(Effect::Done(Outcome::DisputeSettled))
     }
+}
+
+/// Under which an event of a payment is remembered.
+pub(crate) fn payment_key(record: &RecordPayment) -> [u8; 16] {
+    let RecordPayment { provider, trade, event, .. } = record;
+    event_key(EventKind::Payment, &[&provider.0.to_le_bytes(), &trade.0, &[event.kind()]])
 }
 
 /// What an event other than success makes of a payment; `None` when it changes nothing.
