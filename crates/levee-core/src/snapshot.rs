@@ -110,7 +110,7 @@ impl State {
             outages: self.outages.clone(),
             operations: self.operations.clone(),
             vendors: self.outlets.vendors.clone(),
-            experience: (self.experience.kitchens > 0).then_some(self.experience),
+            experience: (self.experience.lessons > 0).then_some(self.experience),
         }
     }
 
@@ -341,9 +341,9 @@ impl Restore {
             }
         }
         if reader.remaining() > 0 {
-            let Experience { unit_times, series, start, kitchens } = &mut state.experience;
+            let Experience { unit_times, series, start, lessons } = &mut state.experience;
             (*unit_times, *series, *start) = (real(reader)?, real(reader)?, real(reader)?);
-            *kitchens = Wire::get(reader)?;
+            *lessons = Wire::get(reader)?;
         }
         let wrong = |what| RestoreError::Rest(DecodeError { what, offset: reader.offset() });
         let in_order = |(first, len): &(u32, u32)| first <= len && *len < u32::MAX;

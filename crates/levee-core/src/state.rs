@@ -444,7 +444,7 @@ impl State {
             add(&mut bytes);
         }
         // As long as no kitchen has taught anything, the digest is that of builds which knew no orders.
-        if self.experience.kitchens > 0 {
+        if self.experience.lessons > 0 {
             bytes.extend_from_slice(bytemuck::bytes_of(&self.experience));
             add(&mut bytes);
         }

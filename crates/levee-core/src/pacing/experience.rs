@@ -2,7 +2,7 @@
 //!
 //! An outlet's own figure of its making time says nothing of how long a ticket is on its way, of
 //! customers at the counter, or of how its operator counts; and operators rather say too little. So
-//! what the first order at each kitchen showed is kept for the kitchens whose first order is to come.
+//! what the first orders at each kitchen showed is kept for the kitchens whose first orders are to come.
 
 use bytemuck::{Pod, Zeroable};
 
@@ -18,45 +18,46 @@ pub struct Experience {
     pub series: f64,
     /// By how much it moves its promises, in such making times; 0 or more.
     pub start: f64,
-    /// How many kitchens have taught it.
-    pub kitchens: u64,
+    /// How many orders have taught it.
+    pub lessons: u64,
 }
 
-/// What the first order that a kitchen finished has shown.
+/// What one of the first orders that a kitchen finished has shown.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Lesson {
-    /// How many times what the outlet states a unit took, where it is known when it was begun.
+    /// How many times what the outlet states a unit took: of the very first one, where it is known
+    /// when it was begun.
     pub unit_times: Option<f64>,
-    /// Which share of its further units waited for the first one, where it had any.
+    /// Which share of its further units waited for the first one: likewise, where it had any.
     pub series: Option<f64>,
-    /// Whether it was ready later than a new kitchen would promise now.
+    /// Whether it was ready later than it would be promised now.
     pub late: bool,
 }
 
 impl Experience {
     /// Before any kitchen was seen: figures are believed, half of an order's units are made one after
     /// another, and promises are moved by half a unit.
-    pub const DEFAULT: Self = Self { unit_times: 1.0, series: 0.5, start: 0.5, kitchens: 0 };
+    pub const DEFAULT: Self = Self { unit_times: 1.0, series: 0.5, start: 0.5, lessons: 0 };
 
     /// A policy that learns nothing of kitchens learns nothing for others, either.
     ///
     /// The average of what units took, and that part of a unit by which promises must be moved so
     /// that a share `q` of first orders is kept (as a kitchen does for its own: H. Robbins and
-    /// S. Monro, 1951). Both by steps that become smaller as kitchens come.
+    /// S. Monro, 1951). Both by steps that become smaller as lessons come.
     pub fn learn(&mut self, lesson: Lesson, pace: &Pace) {
         // Far below 2^53.
-        let kitchens = super::estimate::real(self.kitchens) + KITCHENS_BEFORE;
-        let gain = (1.0 / kitchens).max(GAIN_MIN);
+        let lessons = super::estimate::real(self.lessons) + LESSONS_BEFORE;
+        let gain = (STEP / lessons).clamp(GAIN_MIN, GAIN_MAX);
         if let Some(times) = lesson.unit_times.filter(|_| pace.unit_gain > 0.0) {
             self.unit_times += gain * (times.clamp(1.0 / TIMES_MAX, TIMES_MAX) - self.unit_times);
         }
         if let Some(series) = lesson.series.filter(|_| pace.unit_gain > 0.0) {
             self.series += gain * (series.clamp(0.0, 1.0) - self.series);
         }
-        let step = if pace.gamma > 0.0 { (STEP / kitchens).max(STEP_MIN) } else { 0.0 };
+        let step = if pace.gamma > 0.0 { (STEP / lessons).max(STEP_MIN) } else { 0.0 };
         self.start += step * if lesson.late { pace.q } else { pace.q - 1.0 };
         self.start = self.start.clamp(0.0, START_MAX);
-        self.kitchens += 1;
+        self.lessons += 1;
     }
 }
 
@@ -66,13 +67,15 @@ impl Default for Experience {
     }
 }
 
-/// What was believed before weighs as much as so many kitchens.
-const KITCHENS_BEFORE: f64 = 20.0;
+/// What was believed before weighs as much as so many lessons.
+const LESSONS_BEFORE: f64 = 20.0;
 
-/// The last thousand kitchens or so always count: operators and systems change.
-const GAIN_MIN: f64 = 0.001;
+/// The weight of a first order in what units take: of the first ones and later on. The last two hundred
+/// kitchens or so always count, as operators and systems change.
+const GAIN_MAX: f64 = 0.05;
+const GAIN_MIN: f64 = 0.005;
 
-/// The step after the first kitchen is this by [`KITCHENS_BEFORE`]; the last one is the other.
+/// The step after the first lesson is this by [`LESSONS_BEFORE`]; those after many are the other.
 const STEP: f64 = 5.0;
 const STEP_MIN: f64 = 0.01;
 

@@ -207,7 +207,7 @@ impl Kitchen {
     }
 
     /// An order that was begun is ready; teaches how long a unit takes, how fast the queue moves,
-    /// and whether promises are kept. The first one has a lesson for other kitchens, too.
+    /// and whether promises are kept. The first ones have lessons for other kitchens, too.
     ///
     /// # Panics
     /// No such order is being made.
@@ -222,7 +222,7 @@ impl Kitchen {
         let took_ms = real(now_ms.saturating_sub(begun_at_ms));
         let lesson = self.lesson(now_ms, ticket, Some(took_ms), pace);
         self.take_up(pace);
-        self.learn_unit(ticket.work, took_ms, pace);
+        self.learn_unit(now_ms, ticket.work, took_ms, pace);
         self.learn_promise(now_ms, ticket, pace);
         lesson
     }
@@ -327,7 +327,7 @@ impl Kitchen {
             all += real(due.work);
             let due_ms = now_ms.saturating_add(estimate.ms_of(all + own, 0.0));
             if due.at_ms() <= ready_ms || due_ms > due.at_ms() {
-                ready_ms = ready_ms.max(after(all));
+                ready_ms = ready_ms.max(after(all)).max(due_ms);
             }
         }
         (ready_ms <= *range.end()).then_some(ready_ms)
@@ -388,12 +388,16 @@ impl Kitchen {
     /// judged is the promise that the order would get now; otherwise promises would move by as many
     /// steps as orders were under way, and swing.
     fn learn_delta(&mut self, now_ms: u64, ticket: Ticket, pace: &Pace) {
-        let known_ms = i64::from(self.delta_ms) - i64::from(ticket.delta_ms);
-        let late = now_ms > ticket.ready_at_ms.saturating_add_signed(known_ms);
-        let step = if late { pace.q } else { pace.q - 1.0 };
+        let step = if self.is_late(now_ms, ticket, pace) { pace.q } else { pace.q - 1.0 };
         let gain = pace.gamma * self.haste();
         let moved_ms = f64::from(self.delta_ms) + gain * self.unit_ms * step;
         self.delta_ms = signed_ms(moved_ms.clamp(-self.unit_ms, pace.delta_ms_max.max(0.0)));
+    }
+
+    /// Whether an order is ready later than it would be promised now.
+    fn is_late(&self, now_ms: u64, ticket: Ticket, pace: &Pace) -> bool {
+        let known_ms = i64::from(self.delta_ms(pace)) - i64::from(ticket.delta_ms);
+        now_ms > ticket.ready_at_ms.saturating_add_signed(known_ms)
     }
 
     /// How many times longer so much work takes at an idle kitchen than a unit.
@@ -406,19 +410,22 @@ impl Kitchen {
     }
 
     /// Both by the same error: making times by those of all orders, what is made in series by those
-    /// of more than a unit (normalised least mean squares; B. Widrow and M. E. Hoff, 1960).
-    fn learn_unit(&mut self, work: Work, took_ms: f64, pace: &Pace) {
+    /// of more than a unit (normalised least mean squares; B. Widrow and M. E. Hoff, 1960), if nothing
+    /// waits: where it does, units wait for other orders' as well.
+    fn learn_unit(&mut self, now_ms: u64, work: Work, took_ms: f64, pace: &Pace) {
         let gain = pace.unit_gain * self.haste();
         let rounds = self.rounds(work, pace);
         let further = further(f64::from(work.0) / f64::from(Work::UNIT));
-        let off = took_ms / self.unit_ms - rounds;
-        let moved = self.series + gain * off * further / (1.0 + further * further);
-        self.series = moved.clamp(0.0, 1.0);
+        if !self.waits(now_ms, pace) {
+            let off = took_ms / self.unit_ms - rounds;
+            let moved = self.series + gain * off * further / (1.0 + further * further);
+            self.series = moved.clamp(0.0, 1.0);
+        }
         let moved_ms = self.unit_ms + gain * (took_ms / rounds - self.unit_ms);
         self.unit_ms = moved_ms.clamp(pace.unit_ms_min, pace.unit_ms_max);
     }
 
-    /// What the first order has to say of kitchens that are like this one was until now.
+    /// What one of the first orders has to say of kitchens that are like this one was.
     fn lesson(
         &self,
         now_ms: u64,
@@ -426,15 +433,17 @@ impl Kitchen {
         took_ms: Option<f64>,
         pace: &Pace,
     ) -> Option<Lesson> {
-        if self.seen > 0 {
+        if self.seen >= LESSONS {
             return None;
         }
-        let known_ms = i64::from(self.delta_ms(pace)) - i64::from(ticket.delta_ms);
-        let late = now_ms > ticket.ready_at_ms.saturating_add_signed(known_ms);
+        let late = self.is_late(now_ms, ticket, pace);
+        // What a unit takes is compared with what the outlet states, and later with what is learned.
+        let took_ms = took_ms.filter(|_| self.seen == 0);
         let unit_times = took_ms.map(|ms| ms / self.rounds(ticket.work, pace) / self.unit_ms);
         let further = further(f64::from(ticket.work.0) / f64::from(Work::UNIT));
-        let beside = took_ms.filter(|_| further > 0.0 && self.stations > 1);
-        let series = beside.map(|ms| (ms / self.unit_ms(pace) - 1.0) / further);
+        let beside = further > 0.0 && self.stations > 1 && !self.waits(now_ms, pace);
+        let series = took_ms.filter(|_| beside);
+        let series = series.map(|ms| (ms / self.unit_ms(pace) - 1.0) / further);
         Some(Lesson { unit_times, series, late })
     }
 
@@ -469,6 +478,9 @@ impl Kitchen {
 pub(super) fn further(units: f64) -> f64 {
     (units - 1.0).max(0.0)
 }
+
+/// So many first orders of a kitchen teach what is to be expected of others.
+const LESSONS: u16 = 5;
 
 /// From so many orders on a kitchen is known.
 const SEEN_MAX: u16 = 10;

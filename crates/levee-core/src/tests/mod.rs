@@ -82,7 +82,7 @@ static EXACT_RULES: [Rules; 1] = [Rules {
         unit_gain: 0.0,
         queue_gain: 0.0,
         late_gain: 0.0,
-        expected: Experience { unit_times: 1.0, series: 0.0, start: 0.0, kitchens: 0 },
+        expected: Experience { unit_times: 1.0, series: 0.0, start: 0.0, lessons: 0 },
         ..Pace::DEFAULT
     },
 }];
