@@ -218,8 +218,11 @@ impl Rest {
                 breaker.put(&mut out);
             }
         }
-        if let Some(experience) = self.experience {
-            out.extend_from_slice(bytemuck::bytes_of(&experience));
+        if let Some(Experience { unit_times, series, start, lessons }) = self.experience {
+            for real in [unit_times, series, start] {
+                real.to_bits().put(&mut out);
+            }
+            lessons.put(&mut out);
         }
         out
     }
@@ -271,16 +274,6 @@ impl Wire for Campaign {
             last_redeemed: Wire::get(reader)?,
         })
     }
-}
-
-/// A real number, by its bits.
-fn real(reader: &mut Reader<'_>) -> Result<f64, DecodeError> {
-    let bytes = [(); 8].map(|()| u8::get(reader));
-    let mut all = [0; 8];
-    for (place, byte) in all.iter_mut().zip(bytes) {
-        *place = byte?;
-    }
-    Ok(f64::from_le_bytes(all))
 }
 
 /// A state in the making.
@@ -342,7 +335,9 @@ impl Restore {
         }
         if reader.remaining() > 0 {
             let Experience { unit_times, series, start, lessons } = &mut state.experience;
-            (*unit_times, *series, *start) = (real(reader)?, real(reader)?, real(reader)?);
+            for real in [unit_times, series, start] {
+                *real = f64::from_bits(Wire::get(reader)?);
+            }
             *lessons = Wire::get(reader)?;
         }
         let wrong = |what| RestoreError::Rest(DecodeError { what, offset: reader.offset() });

@@ -131,7 +131,12 @@ impl State {
         let from_ms = opening.open_from_ms(now_ms);
         let within_ms = range.end().checked_sub(from_ms)?;
         let kitchen = self.outlets.kitchen(number);
-        let eta_ms = kitchen.eta_within(from_ms, asked, within_ms, &self.pace())?;
+        let eta_ms = kitchen.eta_within(
+            from_ms,
+            asked.into().after(from_ms - now_ms),
+            within_ms,
+            &self.pace(),
+        )?;
         let ready_at_ms = (from_ms + eta_ms).max(*range.start());
         let closes_ms = opening.open_until_ms(from_ms);
         let is_open = closes_ms.is_none_or(|closes_ms| ready_at_ms <= closes_ms);
@@ -159,7 +164,8 @@ impl State {
         let (kitchen, pace) = (self.outlets.kitchen(number), self.pace());
         let mut from_ms = opening.open_from_ms(now_ms);
         for _ in 0..2 {
-            let slot_ms = kitchen.slot_at(from_ms, asked, not_before_ms, &pace);
+            let slot_ms =
+                kitchen.slot_at(from_ms, asked.after(from_ms - now_ms), not_before_ms, &pace);
             let Some(closes_ms) = opening.open_until_ms(from_ms) else { return slot_ms };
             if slot_ms.is_some_and(|slot_ms| slot_ms <= closes_ms) {
                 return slot_ms;

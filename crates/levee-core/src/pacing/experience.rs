@@ -35,9 +35,8 @@ pub struct Lesson {
 }
 
 impl Experience {
-    /// Before any kitchen was seen: figures are believed, half of an order's units are made one after
-    /// another, and promises are moved by half a unit.
-    pub const DEFAULT: Self = Self { unit_times: 1.0, series: 0.5, start: 0.5, lessons: 0 };
+    /// Before any kitchen was seen: figures are believed, and promises are moved by half a unit.
+    pub const DEFAULT: Self = Self { unit_times: 1.0, series: 0.0, start: 0.0, lessons: 0 };
 
     /// A policy that learns nothing of kitchens learns nothing for others, either.
     ///

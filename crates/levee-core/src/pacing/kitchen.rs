@@ -60,6 +60,13 @@ impl Ask {
     pub fn of(work: Work, is_to_be_paid: bool) -> Self {
         Self { work, begins_after_ms: if is_to_be_paid { PAID_WITHIN_MS } else { 0 } }
     }
+
+    /// What it is so long after it was asked, in ms.
+    #[must_use]
+    pub fn after(self, gone_ms: u64) -> Self {
+        let begins_after_ms = self.begins_after_ms.saturating_sub(gone_ms);
+        Self { begins_after_ms, ..self }
+    }
 }
 
 impl From<Work> for Ask {
@@ -418,7 +425,7 @@ impl Kitchen {
         let further = further(f64::from(work.0) / f64::from(Work::UNIT));
         if !self.waits(now_ms, pace) {
             let off = took_ms / self.unit_ms - rounds;
-            let moved = self.series + gain * off * further / (1.0 + further * further);
+            let moved = self.series + gain * off * further / (FURTHER_LEAST + further * further);
             self.series = moved.clamp(0.0, 1.0);
         }
         let moved_ms = self.unit_ms + gain * (took_ms / rounds - self.unit_ms);
@@ -473,6 +480,10 @@ impl Kitchen {
         self.done_at_ms = if self.waits(now_ms, pace) { now_ms } else { 0 };
     }
 }
+
+/// Keeps orders of little more than a unit, which say little of what is made in series, from saying too
+/// much; in squared units.
+const FURTHER_LEAST: f64 = 0.25;
 
 /// Units of an order beyond the first.
 pub(super) fn further(units: f64) -> f64 {

@@ -20,6 +20,7 @@ mod operations;
 mod orders;
 mod outlets;
 mod permutations;
+mod promises;
 mod property;
 mod queries;
 mod quotes;

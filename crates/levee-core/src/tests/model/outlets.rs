@@ -80,6 +80,11 @@ fn closes(opening: &Opening, at_ms: u64) -> Option<u64> {
     minutes_from(at_ms).find(|at_ms| !is_open(opening, *at_ms))
 }
 
+/// Some of the minute may be over when the kitchen opens.
+fn later_by(ask: Ask, ms: u64) -> Ask {
+    Ask { begins_after_ms: ask.begins_after_ms - ask.begins_after_ms.min(ms), ..ask }
+}
+
 /// Work of an order whose payment takes its minute.
 pub(super) fn to_be_paid(work: u32) -> Ask {
     Ask { work: Work(work), begins_after_ms: MINUTE_MS }
@@ -288,6 +293,7 @@ impl Model {
         let Outlet { put, kitchen, .. } = &self.outlets[number];
         let from = opens(&put.opening, now);
         let by = by.unwrap_or(now + put.ready_within_ms);
+        let ask = later_by(ask.into(), from - now);
         let eta = kitchen.eta_within(from, ask, by.checked_sub(from)?, &self.pace())?;
         let ready = not_before.max(from + eta);
         let closes = closes(&put.opening, from).unwrap_or(u64::MAX);
@@ -311,7 +317,7 @@ impl Model {
         let Outlet { put, kitchen, .. } = &self.outlets[number];
         let mut from = opens(&put.opening, now);
         for _ in ["these hours", "the next"] {
-            let slot = kitchen.slot_at(from, ask, not_before, &self.pace());
+            let slot = kitchen.slot_at(from, later_by(ask, from - now), not_before, &self.pace());
             let Some(closes) = closes(&put.opening, from) else { return slot };
             if slot.is_some_and(|slot| slot <= closes) {
                 return slot;
