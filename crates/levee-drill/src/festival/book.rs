@@ -88,7 +88,8 @@ impl Story {
     }
 
     /// How long after its promise it was ready, in milliseconds, below 0 if before; or ended after it.
-    /// `None` where that cannot be said, because it ended before its time or is still under way.
+    /// `None` where that cannot be said, because it ended before its time or is still under way; or
+    /// because it was never paid, so that no kitchen had heard of it.
     #[must_use]
     pub fn late_ms(&self) -> Option<i64> {
         self.after_ms(self.promised_ms)
@@ -104,7 +105,7 @@ impl Story {
         if let Some(ready_ms) = self.ready_ms {
             return Some(after(ready_ms, promised_ms));
         }
-        let (ended_ms, _) = self.ended?;
+        let (ended_ms, _) = self.ended.filter(|(_, end)| *end != OrderEnd::NotPaid)?;
         Some(after(ended_ms, promised_ms)).filter(|late_ms| *late_ms > 0)
     }
 }

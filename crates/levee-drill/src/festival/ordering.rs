@@ -23,7 +23,7 @@ const LAST_BIN: i64 = 60;
 /// How promises were kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Promises {
-    /// Orders of which it can be said: made, or ended after their promise.
+    /// Orders of which it can be said: made, or paid and ended after their promise.
     pub judged: u64,
     /// Of these, not ready when it was promised.
     pub late_share: f64,

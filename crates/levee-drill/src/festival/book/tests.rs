@@ -195,6 +195,8 @@ fn orders_are_followed_to_their_end() {
     let unpaid =
         check("0 place 0\n 90 expire 0", OrderState::Expired, Some(OrderEnd::NotPaid), None);
     assert!(!unpaid.is_paid());
+    // Nobody missed a promise to who never paid.
+    check("0 place 0\n 900 expire 0", OrderState::Expired, Some(OrderEnd::NotPaid), None);
     check("0 place 0\n 9 cancel 0", OrderState::Cancelled, Some(OrderEnd::ByUser), None);
     let refunded = check(
         "0 place 0\n 9 pay 0\n 10 send 0\n 99 expire 0\n 120 refund 0",
