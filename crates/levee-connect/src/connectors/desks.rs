@@ -11,7 +11,7 @@ use levee_api::port::OutletView;
 use levee_api::types::{Action, Breaker, BreakerState, OutletNo};
 use tokio::sync::Semaphore;
 
-use super::breaker::{Breaker as Measured, Ended, Policy};
+use super::breaker::{Breaker as Measured, Ended, OUTLET, VENDOR};
 use super::pace::{Kitchen, Pace, RetryBudget};
 
 /// Calls to the outlets of one vendor that are under way at once: one whose systems are silent leaves
@@ -26,22 +26,6 @@ const DESKS_MAX: usize = 20_000;
 
 /// Outlets of a vendor that are remembered to see how it is.
 const OUTLETS_MAX: usize = 16;
-
-/// An outlet's breaker; times are of the engine's clock.
-pub(super) const OUTLET: Policy = Policy {
-    failures_in_row: 3,
-    window_ms: 30_000,
-    calls_min: 10,
-    bad_percent: 50,
-    parties_min: 1,
-    slow_ms: 2_000,
-    open_ms_first: 5_000,
-    open_ms_max: 60_000,
-};
-
-/// A vendor's: a few dead outlets of a vendor that hardly has orders are no outage of the vendor.
-pub(super) const VENDOR: Policy =
-    Policy { failures_in_row: 0, calls_min: 20, bad_percent: 80, parties_min: 10, ..OUTLET };
 
 /// Whose breaker.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -262,10 +246,7 @@ impl Desks {
         for outlet in actions.iter().filter_map(|action| action.outlet()) {
             self.with_outlet(outlet, |desk| {
                 if let (None, Some(kitchen)) = (desk.pace, desk.kitchen) {
-                    // Not quite full: one that is full again has caught up.
-                    let mut pace = Pace::new(kitchen, now_ms);
-                    pace.take(1);
-                    desk.pace = Some(pace);
+                    desk.pace = Some(Pace::new(kitchen, now_ms));
                 }
             });
         }
@@ -328,7 +309,7 @@ impl Desks {
         let now_ms = self.now_ms();
         self.with_outlet(outlet, |desk| {
             let (Some(pace), Some(kitchen)) = (&mut desk.pace, desk.kitchen) else { return 0 };
-            if pace.is_full(kitchen, now_ms) {
+            if pace.has_caught_up(kitchen, now_ms) {
                 desk.pace = None;
                 return 0;
             }
@@ -423,7 +404,10 @@ impl Desks {
 impl Desk {
     /// Whether it knows something that a new one would not.
     fn is_needed(&mut self, now_ms: u64) -> bool {
-        let is_paced = self.pace.is_some();
+        let is_paced = match (&mut self.pace, self.kitchen) {
+            (Some(pace), Some(kitchen)) => !pace.has_caught_up(kitchen, now_ms),
+            _ => false,
+        };
         let is_used = Rc::strong_count(&self.turns) > 1 || Rc::strong_count(&self.line) > 1;
         !self.breaker.is_spotless(&OUTLET, now_ms)
             || self.is_watched

@@ -16,6 +16,7 @@
 //! | `tickets.rs` | outlets' point-of-sale systems |
 
 mod breaker;
+mod calls;
 mod carrier;
 mod desks;
 mod engine;
