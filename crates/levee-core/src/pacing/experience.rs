@@ -35,7 +35,7 @@ pub struct Lesson {
 }
 
 impl Experience {
-    /// Before any kitchen was seen: figures are believed, and promises are moved by half a unit.
+    /// Before any kitchen was seen: figures are believed.
     pub const DEFAULT: Self = Self { unit_times: 1.0, series: 0.0, start: 0.0, lessons: 0 };
 
     /// A policy that learns nothing of kitchens learns nothing for others, either.
