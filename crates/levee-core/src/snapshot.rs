@@ -9,6 +9,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::handlers::USERS_PLANNED_MAX;
+use crate::pacing::Experience;
 use crate::state::{Campaign, Outage, SetAside, State};
 use crate::tables::{Budgets, Capture, Chunk, LAYOUT, LockState, Pages};
 use crate::types::{
@@ -37,6 +38,8 @@ pub struct Rest {
     operations: Operations,
     /// Breakers that are not closed.
     vendors: BTreeMap<NameHash, (String, Breaker)>,
+    /// Where kitchens have taught anything.
+    experience: Option<Experience>,
 }
 
 /// Why a snapshot does not make a state.
@@ -107,6 +110,7 @@ impl State {
             outages: self.outages.clone(),
             operations: self.operations.clone(),
             vendors: self.outlets.vendors.clone(),
+            experience: (self.experience.lessons > 0).then_some(self.experience),
         }
     }
 
@@ -199,7 +203,8 @@ impl Rest {
         // What was never set is not written: builds that know no settings can read it then.
         let compensated = self.campaigns.iter().map(|campaign| campaign.compensated);
         let has_compensated = compensated.clone().any(|sums| sums != Compensated::default());
-        let has_vendors = !self.vendors.is_empty();
+        let has_taught = self.experience.is_some();
+        let has_vendors = !self.vendors.is_empty() || has_taught;
         if self.operations != Operations::default() || has_compensated || has_vendors {
             self.operations.put(&mut out);
         }
@@ -212,6 +217,12 @@ impl Rest {
                 vendor.put(&mut out);
                 breaker.put(&mut out);
             }
+        }
+        if let Some(Experience { unit_times, series, start, lessons }) = self.experience {
+            for real in [unit_times, series, start] {
+                real.to_bits().put(&mut out);
+            }
+            lessons.put(&mut out);
         }
         out
     }
@@ -315,12 +326,19 @@ impl Restore {
             }
         }
         if reader.remaining() > 0 {
-            // A list that is there is not empty.
-            for _ in 0..usize::get(reader)?.max(1) {
+            // A list that is there is not empty, unless something comes after it.
+            for _ in 0..usize::get(reader)?.max(usize::from(reader.remaining() == 0)) {
                 let vendor = String::get(reader)?;
                 let breaker = Wire::get(reader)?;
                 state.outlets.vendors.insert(NameHash::of(&vendor), (vendor, breaker));
             }
+        }
+        if reader.remaining() > 0 {
+            let Experience { unit_times, series, start, lessons } = &mut state.experience;
+            for real in [unit_times, series, start] {
+                *real = f64::from_bits(Wire::get(reader)?);
+            }
+            *lessons = Wire::get(reader)?;
         }
         let wrong = |what| RestoreError::Rest(DecodeError { what, offset: reader.offset() });
         let in_order = |(first, len): &(u32, u32)| first <= len && *len < u32::MAX;

@@ -276,7 +276,8 @@ replies! {
         voucher_code: Option<String>,
         /// When it was placed.
         placed_at: Instant,
-        /// When it can be collected, as promised.
+        /// When it can be collected, as promised: for a payment within a minute. An order that is paid
+        /// later may be promised for later.
         ready_at: Instant,
         /// When its courier is to set out; not in the answer to the order itself, since it moves
         /// with what the kitchen learns.

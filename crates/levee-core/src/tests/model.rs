@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 
 pub(crate) use self::orders::Order;
 use self::outlets::{Outlet, Promised, Quote};
+use crate::pacing::{Experience, Work};
 use crate::types::*;
 use crate::{SetAside, Verdict};
 
@@ -95,6 +96,8 @@ pub(crate) struct Model {
     pub quotes: BTreeMap<u32, Quote>,
     pub orders: BTreeMap<u32, Order>,
     pub operations: Operations,
+    /// What kitchens have taught.
+    experience: Experience,
     /// From when until when; never forgotten.
     outages: Vec<(u64, u64)>,
 }

@@ -364,6 +364,7 @@ wire_enum! {
         26 => PaymentDisputed,
         27 => DisputeSettled,
         28 => BreakerChanged { before },
+        29 => PromisedAnew { change, promised_at_ms },
     }
     Purpose { 0 => Vouchers, 1 => Invites, 2 => Envelopes, 3 => Compensation }
     Direction { 0 => Fund, 1 => Withdraw }

@@ -240,7 +240,10 @@ impl Recount {
             (Command::QuoteOrder(ask), Outcome::Quoted(quoted)) => self.quote(ask, quoted),
             (Command::PlaceOrder(ask), Outcome::OrderPlaced { .. }) => self.place(ask, outcome),
             (Command::RecordPayment(ask), Outcome::OrderChanged(change)) => {
-                self.payment(ask, names, change);
+                self.payment(ask, names, change, None);
+            }
+            (Command::RecordPayment(ask), Outcome::PromisedAnew { change, promised_at_ms }) => {
+                self.payment(ask, names, change, Some(*promised_at_ms));
             }
             (Command::RecordPayment(ask), Outcome::PaymentDisputed) => self.dispute(ask, names),
             (Command::SettleDispute(ask), Outcome::DisputeSettled) => self.settle_dispute(ask),

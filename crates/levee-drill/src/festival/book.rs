@@ -50,8 +50,12 @@ pub struct Story {
     pub outlet: Option<usize>,
     /// When it was placed.
     pub placed_ms: u64,
-    /// When it is promised, by the outlet that has it now.
+    /// When it was promised first.
+    pub told_ms: u64,
+    /// When it is promised, by the outlet that has it now and since it was paid.
     pub promised_ms: u64,
+    /// By how much its promise was moved because it was paid late, in milliseconds.
+    pub promised_anew_by_ms: Option<u64>,
     /// How long a courier needs to the outlet, where one takes it.
     pub courier_ms: Option<u32>,
     /// To be paid, in minor units; 0: nothing.
@@ -84,14 +88,25 @@ impl Story {
     }
 
     /// How long after its promise it was ready, in milliseconds, below 0 if before; or ended after it.
-    /// `None` where that cannot be said, because it ended before its time or is still under way.
+    /// `None` where that cannot be said, because it ended before its time or is still under way; or
+    /// because it was never paid, so that no kitchen had heard of it.
     #[must_use]
     pub fn late_ms(&self) -> Option<i64> {
+        self.after_ms(self.promised_ms)
+    }
+
+    /// [`Self::late_ms`] by what was promised first, whatever was promised since.
+    #[must_use]
+    pub fn late_as_told_ms(&self) -> Option<i64> {
+        self.after_ms(self.told_ms)
+    }
+
+    fn after_ms(&self, promised_ms: u64) -> Option<i64> {
         if let Some(ready_ms) = self.ready_ms {
-            return Some(after(ready_ms, self.promised_ms));
+            return Some(after(ready_ms, promised_ms));
         }
-        let (ended_ms, _) = self.ended?;
-        Some(after(ended_ms, self.promised_ms)).filter(|late_ms| *late_ms > 0)
+        let (ended_ms, _) = self.ended.filter(|(_, end)| *end != OrderEnd::NotPaid)?;
+        Some(after(ended_ms, promised_ms)).filter(|late_ms| *late_ms > 0)
     }
 }
 
@@ -230,7 +245,9 @@ impl<'a> Book<'a> {
         self.orders.push(Story {
             outlet: self.outlets.get(&place.outlet.0).copied(),
             placed_ms: at_ms,
+            told_ms: *promised_at_ms,
             promised_ms: *promised_at_ms,
+            promised_anew_by_ms: None,
             courier_ms: place.courier_ms,
             payable_minor,
             state,
@@ -247,8 +264,12 @@ impl<'a> Book<'a> {
 
     fn pay(&mut self, payment: &RecordPayment, outcome: &Outcome) {
         let Some(story) = self.orders.get_mut(payment.order.index()) else { return };
+        if let Outcome::PromisedAnew { promised_at_ms, .. } = outcome {
+            story.promised_anew_by_ms = Some(promised_at_ms.saturating_sub(story.promised_ms));
+            story.promised_ms = *promised_at_ms;
+        }
         match outcome {
-            Outcome::OrderChanged(change) => {
+            Outcome::OrderChanged(change) | Outcome::PromisedAnew { change, .. } => {
                 if let PaymentEvent::Succeeded { captured_minor } = payment.event {
                     story.captured_minor += captured_minor;
                 }

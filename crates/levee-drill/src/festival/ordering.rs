@@ -23,7 +23,7 @@ const LAST_BIN: i64 = 60;
 /// How promises were kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Promises {
-    /// Orders of which it can be said: made, or ended after their promise.
+    /// Orders of which it can be said: made, or paid and ended after their promise.
     pub judged: u64,
     /// Of these, not ready when it was promised.
     pub late_share: f64,
@@ -50,12 +50,34 @@ impl Promises {
 /// How promises were kept to a part of the orders.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct PromiseGroup {
-    /// Which orders: with `nothing_to_pay`, those that were `to_be_paid`, an outlet's `first_ten`, and
-    /// `later_ones`.
+    /// Which orders: with `nothing_to_pay`, those that were `to_be_paid` and were not, or were,
+    /// `promised_anew` when they were paid, an outlet's `first_ten`, and its `later_ones`. And all of
+    /// them by what was promised first: `as_first_told`.
     pub orders: &'static str,
     /// How they were kept.
     #[serde(flatten)]
     pub promises: Promises,
+}
+
+/// Orders whose promise was moved because they were paid late.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct PromisedAnew {
+    /// How many.
+    pub orders: u64,
+    /// By how much on average, in milliseconds of the day.
+    pub by_mean_ms: u64,
+    /// Nine of ten by at most this, in milliseconds of the day.
+    pub by_p90_ms: u64,
+}
+
+impl PromisedAnew {
+    fn of(stories: &[Story]) -> Self {
+        let by_ms: Vec<u64> =
+            stories.iter().filter_map(|story| story.promised_anew_by_ms).collect();
+        let orders = by_ms.len() as u64;
+        let by_mean_ms = by_ms.iter().sum::<u64>() / orders.max(1);
+        Self { orders, by_mean_ms, by_p90_ms: quantile(by_ms, 0.9) }
+    }
 }
 
 /// Orders that were ready so long after their promise.
@@ -140,6 +162,8 @@ pub struct OrdersSummary {
     /// How promises were kept.
     #[serde(flatten)]
     pub promises: Promises,
+    /// Those that were moved: promises are judged as they were told last.
+    pub promised_anew: PromisedAnew,
     /// The same, of parts of them.
     pub promises_by: Vec<PromiseGroup>,
     /// How late or early they were.
@@ -315,6 +339,7 @@ pub(super) fn ordering(sources: &Sources<'_>) -> Option<OrderingSummary> {
     let mut orders = orders(sources);
     orders.wanted = demand.wishes.len() as u64;
     orders.promises = Promises::of(&late_ms);
+    orders.promised_anew = PromisedAnew::of(&book.orders);
     orders.promises_by = promises_by(&book.orders);
     orders.lateness = lateness(&late_ms, &unpaced.late_ms);
     Some(OrderingSummary {
@@ -335,18 +360,21 @@ pub(super) fn ordering(sources: &Sources<'_>) -> Option<OrderingSummary> {
 /// An outlet's kitchen is learned from its orders: these are its first.
 const FIRST_ORDERS: u32 = 10;
 
-/// A promise counts from the order, and an order goes to its outlet when it is paid.
+/// A promise counts on being paid within a minute, and an order goes to its outlet when it is paid.
 fn promises_by(stories: &[Story]) -> Vec<PromiseGroup> {
     let group = |orders: &'static str, holds: fn(&Story) -> bool| {
         let stories = stories.iter().filter(|story| holds(story));
         let late_ms: Vec<i64> = stories.filter_map(Story::late_ms).collect();
         PromiseGroup { orders, promises: Promises::of(&late_ms) }
     };
+    let told_ms: Vec<i64> = stories.iter().filter_map(Story::late_as_told_ms).collect();
     vec![
         group("nothing_to_pay", |story| story.payable_minor == 0),
-        group("to_be_paid", |story| story.payable_minor > 0),
+        group("to_be_paid", |story| story.payable_minor > 0 && story.promised_anew_by_ms.is_none()),
+        group("promised_anew", |story| story.promised_anew_by_ms.is_some()),
         group("first_ten", |story| story.place_at_outlet <= FIRST_ORDERS),
         group("later_ones", |story| story.place_at_outlet > FIRST_ORDERS),
+        PromiseGroup { orders: "as_first_told", promises: Promises::of(&told_ms) },
     ]
 }
 

@@ -94,11 +94,15 @@ pub(super) fn section(summary: &Summary) -> String {
         &format!(
             "Minutes between the promise and the moment at which an order was ready. With pacing a \
              kitchen promises what it can make; without, everything within the same fixed time. {} \
-             of {} promises were missed by more than five minutes, and would have been {} of {}.",
+             of {} promises were missed by more than five minutes, and would have been {} of {}. {} orders \
+             were promised anew because they were paid late, for {} later on average, and are judged by \
+             that; the last row judges all by what was promised first.",
             percent(orders.promises.late_over_5_min_share),
             count(orders.promises.judged),
             percent(ordering.without_pacing.promises.late_over_5_min_share),
-            count(ordering.without_pacing.promises.judged)
+            count(ordering.without_pacing.promises.judged),
+            count(orders.promised_anew.orders),
+            minutes(orders.promised_anew.by_mean_ms)
         ),
         &(lateness(&orders.lateness) + &promises(&orders.promises_by)),
     );
@@ -271,7 +275,9 @@ fn promises(groups: &[PromiseGroup]) -> String {
         .map(|PromiseGroup { orders, promises }| {
             let name = match *orders {
                 "nothing_to_pay" => "With nothing left to pay",
-                "to_be_paid" => "To be paid first: a promise counts from the order",
+                "to_be_paid" => "To be paid first: a promise counts on a minute for that",
+                "promised_anew" => "Paid later, and promised anew when they were",
+                "as_first_told" => "All of them, by what was promised first",
                 "first_ten" => "The first ten at their outlet, whose kitchen is not known yet",
                 "later_ones" => "Later ones there",
                 other => other,

@@ -79,10 +79,10 @@ impl Recount {
     }
 
     /// The wanted outlet alone, where it is in time. Else its first free slot in these opening hours
-    /// or the next, and other outlets that are in time, the soonest at hand first. What a kitchen
+    /// or the next, and other outlets that are in time; the soonest at hand first. What a kitchen
     /// could have had ready is not recomputed; see `place.rs`.
     fn check_offers(&mut self, ask: &QuoteOrder, offers: &[Offer]) {
-        let Some((wanted, others)) = ask.candidates.split_first() else { return };
+        let Some(wanted) = ask.candidates.first() else { return };
         let now_ms = self.now_ms;
         let until_ms = now_ms.saturating_add(ask.hold_ms);
         for offer in offers {
@@ -98,27 +98,25 @@ impl Recount {
                 self.notes.note(format!("an offer of outlet {}, which {why}", offer.outlet));
             }
         }
-        let mut elsewhere = offers;
-        if let Some((first, rest)) =
-            offers.split_first().filter(|(first, _)| first.outlet == wanted.outlet)
-        {
-            elsewhere = rest;
-            let is_alone = rest.is_empty();
-            if self.is_in_time(ask, first) {
+        let own = offers.iter().find(|offer| offer.outlet == wanted.outlet);
+        if let Some(own) = own {
+            let is_alone = offers.len() == 1;
+            if self.is_in_time(ask, own) {
                 self.notes.check(is_alone, || "offers besides one that is as wanted".into());
             } else {
-                self.check_slot(first);
+                self.check_slot(own);
             }
         }
         let mut before = None;
-        for (place, offer) in elsewhere.iter().enumerate() {
-            let candidate = others.iter().find(|candidate| candidate.outlet == offer.outlet);
+        for (place, offer) in offers.iter().enumerate() {
+            let mut candidates = ask.candidates.iter();
+            let candidate = candidates.find(|candidate| candidate.outlet == offer.outlet);
             let Some(Candidate { travel_ms, .. }) = candidate else {
                 self.notes.note(format!("an offer of outlet {}, which nobody asked", offer.outlet));
                 continue;
             };
-            let is_once = elsewhere[..place].iter().all(|other| other.outlet != offer.outlet);
-            let is_in_time = self.is_in_time(ask, offer);
+            let is_once = offers[..place].iter().all(|other| other.outlet != offer.outlet);
+            let is_in_time = own == Some(offer) || self.is_in_time(ask, offer);
             self.notes.check(is_once && is_in_time, || {
                 format!("an offer of outlet {} for {}", offer.outlet, offer.ready_at_ms)
             });

@@ -78,6 +78,12 @@ pub(crate) fn fact(what: &str, order: u32) -> (Command, Outcome) {
             (Command::PlaceOrder(Box::new(place)), outcome)
         }
         "pay" => pay(PaymentEvent::Succeeded { captured_minor: 500 }, change(OrderState::Paid)),
+        "pay-anew" => {
+            let Outcome::OrderChanged(change) = change(OrderState::Paid) else { panic!("other") };
+            let promised_at_ms = STARTS_AT_MS + 900_000;
+            let anew = Outcome::PromisedAnew { change, promised_at_ms };
+            pay(PaymentEvent::Succeeded { captured_minor: 500 }, anew)
+        }
         "late-pay" => {
             pay(PaymentEvent::Succeeded { captured_minor: 500 }, change(OrderState::Refunding))
         }
@@ -189,6 +195,8 @@ fn orders_are_followed_to_their_end() {
     let unpaid =
         check("0 place 0\n 90 expire 0", OrderState::Expired, Some(OrderEnd::NotPaid), None);
     assert!(!unpaid.is_paid());
+    // Nobody missed a promise to who never paid.
+    check("0 place 0\n 900 expire 0", OrderState::Expired, Some(OrderEnd::NotPaid), None);
     check("0 place 0\n 9 cancel 0", OrderState::Cancelled, Some(OrderEnd::ByUser), None);
     let refunded = check(
         "0 place 0\n 9 pay 0\n 10 send 0\n 99 expire 0\n 120 refund 0",
@@ -207,6 +215,11 @@ fn orders_are_followed_to_their_end() {
         None,
     );
     assert!(check("0 place 0\n 9 dispute 0", OrderState::AwaitingPayment, None, None).disputed);
+    // Paid late, it is promised for 900.
+    let late =
+        check("0 place 0\n 70 pay-anew 0\n 800 ready 0", OrderState::Ready, None, Some(-100));
+    assert_eq!(late.late_as_told_ms(), Some(200_000));
+    assert_eq!((late.promised_anew_by_ms, late.captured_minor), (Some(300_000), 500));
     // Another outlet promises anew.
     for moved in ["elsewhere", "move"] {
         let table = format!("{paid} 40 {moved} 0\n 950 ready 0");

@@ -322,6 +322,8 @@ pub(super) fn outcome(swept: impl Strategy<Value = Swept>) -> impl Strategy<Valu
             }
         ),
         change().prop_map(Outcome::OrderChanged),
+        (change(), any::<u64>())
+            .prop_map(|(change, promised_at_ms)| Outcome::PromisedAnew { change, promised_at_ms }),
         moved().prop_map(Outcome::OrderMoved),
         quoted().prop_map(|quoted| Outcome::Quoted(Box::new(quoted))),
         (swept, swept_orders()).prop_map(|(swept, orders)| {

@@ -69,7 +69,7 @@ fn quoted() -> Story {
                 &[(0, 0), (1, 100), (2, 0)],
                 1,
                 1_530,
-                &[(0, 10_000), (2, 8_000), (1, 7_950)],
+                &[(2, 8_000), (1, 7_950), (0, 10_000)],
             ),
         ),
         (1_530, released(&[1])),
@@ -153,6 +153,7 @@ fn what_is_offered() {
     ends_with(10, 1_110, one(&[]), "0 offers");
     ends_with(10, 1_110, one(&[(0, 9_000), (2, 9_000)]), "offers besides one that is as wanted");
     ends_with(10, 1_110, one(&[(1, 8_000), (2, 8_099)]), "the offer of outlet 2 is not the next");
+    ends_with(10, 1_110, one(&[(0, 10_000), (2, 8_000)]), "the offer of outlet 2 is not the next");
     ends_with(10, 1_110, one(&[(1, 8_000), (1, 8_001)]), "an offer of outlet 1 for 8001");
     ends_with(10, 1_110, one(&[(1, 9_111)]), "an offer of outlet 1 for 9111");
     ends_with(10, 1_110, one(&[(1, 1_509)]), "an offer for 1509, which is held until 1510");
@@ -316,7 +317,7 @@ fn what_is_not_taken_is_released_by_the_clock() {
             s.end(13);
             let (command, outcome) = resume(1_130, 1_000);
             s.add(2_130, command, outcome);
-            let (command, outcome) = taking(1, 1, place(90, 2, None, 1, (None, 3_629)));
+            let (command, outcome) = taking(1, 0, place(90, 2, None, 1, (None, 3_629)));
             s.add(3_129, command, outcome);
             placed(s, 15).outlet = OutletNo(2);
             *promised(s, 15) = 8_000;
