@@ -29,7 +29,8 @@ impl Candidate {
 impl State {
     /// Offers the outlet that is wanted if that is in time; else its first free slot, and the other
     /// outlets at which the user has the order first, way included. Those come first at which the user
-    /// has it first. What is offered is held.
+    /// has it first. What is offered is held, and the user's oldest offers no longer, if that is one too
+    /// many.
     pub(crate) fn quote_order(&mut self, now_ms: u64, ask: &QuoteOrder) -> Result<Effect, Refusal> {
         self.check_quote(now_ms, ask)?;
         let asked = Ask::of(Work(ask.work), ask.total_minor > ask.discount_minor);
@@ -62,10 +63,14 @@ impl State {
             let promise = self.promise(now_ms, *outlet, asked.work, *ready_at_ms);
             tickets.push(promise);
         }
+        let released = ask.user.and_then(|user| self.quotes.in_the_way_of(user));
+        if let Some(oldest) = released {
+            self.end_quote(now_ms, oldest, None);
+        }
         let quote = Quote::held(ask, until_ms, &offers, &tickets);
         let quote = self.quotes.push(quote, &mut self.store);
         let QuoteOrder { total_minor, discount_minor, .. } = *ask;
-        let quoted = Quoted { quote, until_ms, total_minor, discount_minor, offers };
+        let quoted = Quoted { quote, until_ms, total_minor, discount_minor, offers, released };
         Ok(Effect::Done(Outcome::Quoted(Box::new(quoted))))
     }
 
@@ -211,7 +216,8 @@ impl State {
             ticket.ready_at_ms >= now_ms || self.is_open_at(*outlet, now_ms)
         });
         let (outlet, ticket) = ticket.ok_or(Refusal::OfferExpired)?;
-        if outlet != place.outlet || ticket.work != Work(place.work) {
+        let is_theirs = quote.user().is_none_or(|user| user == place.user);
+        if !is_theirs || outlet != place.outlet || ticket.work != Work(place.work) {
             return Err(Refusal::OfferOfAnotherOrder);
         }
         Ok(Some(ticket))

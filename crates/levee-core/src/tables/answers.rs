@@ -97,7 +97,11 @@ impl AnswerRow {
                 (19, [order.0, *subsidy_minor, number], long)
             }
             // Offers and prices stand in the quote's own record.
-            Outcome::Quoted(quoted) => (24, [quoted.quote.0, 0, 0], quoted.until_ms),
+            Outcome::Quoted(quoted) => {
+                let released = quoted.released.map_or(0, |released| released.0);
+                let short = [quoted.quote.0, quoted.released.is_some().into(), released];
+                (24, short, quoted.until_ms)
+            }
             Outcome::OrderChanged(change) => change_row(20, change, 0, bytes),
             Outcome::PromisedAnew { change, promised_at_ms } => {
                 let promised = promised_at_ms.saturating_sub(answer.at_ms);
@@ -147,6 +151,7 @@ impl AnswerRow {
                 total_minor: 0,
                 discount_minor: 0,
                 offers: Vec::new(),
+                released: (b != 0).then_some(QuoteNo(c)),
             })),
             20 => Outcome::OrderChanged(self.order_change().expect("written by `of`")),
             29 => Outcome::PromisedAnew {

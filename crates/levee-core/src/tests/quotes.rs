@@ -71,6 +71,37 @@ fn what_was_held_comes_back_once() {
     );
 }
 
+/// A user who asks at many outlets keeps nobody else from what they offer.
+#[test]
+fn a_users_oldest_quote_makes_room_for_a_fourth() {
+    check(
+        "
+        0    outlet tea 10m unit=4m stations=9    -> s0 version 1
+        0    outlet milk 10m unit=4m stations=9   -> s1 version 1
+        0    quote s0 user=7                      -> q0 until 2m: s0 at 5m
+        0    quote s1 user=7                      -> q1 until 2m: s1 at 5m
+        0    quote s0 user=8                      -> q2 until 2m: s0 at 5m
+        0    quote s0                             -> q3 until 2m: s0 at 5m
+        0    quote s0 user=7                      -> q4 until 2m: s0 at 5m
+        0    restart                              -> as before
+        0    pause-outlet milk until=20m          -> paused
+        0    quote s1 user=7                      -> no_offers
+        0    resume-outlet milk                   -> resumed
+        1m   quote s1 user=7 key=9                -> q5 until 3m: s1 at 6m, not q0 any more
+        1m   quote s1 user=7 key=9                -> again q5 until 3m: s1 at 6m, not q0 any more
+        1m   kitchen tea                          -> stations 9 eta 4m work 3000, 3000 by 5m
+        1m   order s0 7 500 offer=q0.0            -> offer_expired
+        1m   order s0 7 500 offer=q2.0            -> offer_of_another_order
+        1m   order s0 7 500 offer=q4.0            -> o0 0 off until 16m
+        1m   order s0 7 500 offer=q3.0            -> o1 0 off until 16m
+        1m   quote s1 user=7                      -> q6 until 3m: s1 at 6m
+        2m   tick                                 -> q1 q2
+        2m   quote s1 user=7                      -> q7 until 4m: s1 at 7m
+        2m   quote s1 user=7                      -> q8 until 4m: s1 at 7m, not q5 any more
+        ",
+    );
+}
+
 #[test]
 fn paused_outlets_offer_nothing() {
     check(

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use levee_core::types::{CampaignId, CampaignNo, Command, Outcome, SweptOrders};
+use levee_core::types::{CampaignId, CampaignNo, Command, Outcome, QuoteNo, SweptOrders, UserKey};
 
 use super::Fact;
 use super::keys::{Names, References, Requests};
@@ -38,6 +38,8 @@ pub(super) struct Recount {
     /// What ends by the clock: orders under way, quotes that hold offers, pauses of outlets.
     pub(super) due_orders: Line,
     pub(super) held_quotes: Line,
+    /// Users' quotes that hold something, oldest first.
+    pub(super) quotes_of: BTreeMap<UserKey, Vec<QuoteNo>>,
     pub(super) pauses: Line,
     /// Orders for which something is to be given, by number.
     pub(super) owed: BTreeSet<u32>,
@@ -77,6 +79,7 @@ impl Default for Recount {
             quotes: Table::new("quote"),
             due_orders: Line::default(),
             held_quotes: Line::default(),
+            quotes_of: BTreeMap::new(),
             pauses: Line::default(),
             owed: BTreeSet::new(),
             tally: Tally::default(),

@@ -35,6 +35,7 @@ pub(crate) struct Promised {
 }
 
 pub(crate) struct Quote {
+    user: Option<UserKey>,
     work: u32,
     made_ms: u64,
     until_ms: u64,
@@ -422,8 +423,17 @@ impl Model {
             let holder = Holder::Offer(number, place);
             self.promise(now, holder, offer.outlet.index(), ask.work, offer.ready_at_ms);
         }
+        let theirs = |(_, quote): &(&u32, &Quote)| ask.user.is_some() && quote.user == ask.user;
+        let theirs = self.quotes.iter().filter(theirs).filter(|(_, quote)| !quote.over);
+        let mut theirs: Vec<u32> = theirs.map(|(number, _)| *number).collect();
+        theirs.sort_unstable();
+        let released = (theirs.len() == QUOTES_HELD_MAX).then(|| theirs[0]);
+        if let Some(released) = released {
+            self.end_quote(now, released, None);
+        }
         let (over, forgotten) = (false, false);
         let made = Quote {
+            user: ask.user,
             work: ask.work,
             made_ms: now,
             until_ms,
@@ -434,7 +444,8 @@ impl Model {
         self.quotes.insert(number, made);
         let QuoteOrder { total_minor, discount_minor, .. } = *ask;
         let quote = QuoteNo(number);
-        let quoted = Quoted { quote, until_ms, total_minor, discount_minor, offers };
+        let released = released.map(QuoteNo);
+        let quoted = Quoted { quote, until_ms, total_minor, discount_minor, offers, released };
         Ok(Ok(Outcome::Quoted(Box::new(quoted))))
     }
 
@@ -463,16 +474,17 @@ impl Model {
             offer.ready_at_ms >= now || self.is_open_at(offer.outlet.index(), now)
         });
         let (quote, offer) = offer.ok_or(Refusal::OfferExpired)?;
-        if offer.outlet != place.outlet || quote.work != place.work {
+        let anothers = quote.user.is_some_and(|user| user != place.user);
+        if anothers || offer.outlet != place.outlet || quote.work != place.work {
             return Err(Refusal::OfferOfAnotherOrder);
         }
         Ok(Some(*offer))
     }
 
-    /// What an offer is for: where, and how much work.
-    pub(crate) fn quoted(&self, offer: OfferNo) -> Option<(OutletNo, u32)> {
+    /// What an offer is for: where, how much work, and for whom.
+    pub(crate) fn quoted(&self, offer: OfferNo) -> Option<(OutletNo, u32, Option<UserKey>)> {
         let quote = self.quotes.get(&offer.quote.0)?;
-        Some((quote.offers.get(usize::from(offer.place))?.outlet, quote.work))
+        Some((quote.offers.get(usize::from(offer.place))?.outlet, quote.work, quote.user))
     }
 
     /// All offers are let go, but for one that an order has.
