@@ -20,7 +20,7 @@ use super::desks::Desks;
 use super::engine::Engine;
 use super::payments::Provider;
 use super::tickets::Outlets;
-use crate::http::{Http, Trouble};
+use crate::http::{CALL_MAX, Http, Trouble};
 
 /// Between two looks at what is undone, while nothing is.
 const LOOK: Duration = Duration::from_millis(10);
@@ -34,6 +34,9 @@ const COUNT: Duration = Duration::from_millis(250);
 
 /// No wait toward others is shorter, however fast the engine's clock runs.
 const PAUSE_MIN: Duration = Duration::from_millis(250);
+
+/// No call is given up earlier, likewise.
+const CALL_MAX_LEAST: Duration = Duration::from_secs(1);
 
 /// The pause before an action is tried again, by the engine's clock; it doubles with each try.
 const PAUSE_FIRST: Duration = Duration::from_secs(1);
@@ -110,7 +113,7 @@ impl Carrier {
         Self(Rc::new(Shared {
             engine: Engine::new(submit),
             codes,
-            http: Http::new(),
+            http: Http::new(scaled(CALL_MAX, config.speed, CALL_MAX_LEAST)),
             provider: config.payments.map(Provider::new),
             outlets: Outlets::new(config.outlets),
             speed: config.speed,
@@ -345,8 +348,12 @@ impl Shared {
 
     /// By the engine's clock; one that hardly moves makes no wait longer than a real one.
     pub(super) fn scaled(&self, wait: Duration) -> Duration {
-        wait.div_f64(self.speed.max(1.0)).max(PAUSE_MIN)
+        scaled(wait, self.speed, PAUSE_MIN)
     }
+}
+
+fn scaled(wait: Duration, speed: f64, least: Duration) -> Duration {
+    wait.div_f64(speed.max(1.0)).max(least)
 }
 
 fn engine_pause(tries: u32) -> Duration {

@@ -42,7 +42,8 @@ use carrier::Carrier;
 #[derive(Clone, Debug)]
 pub struct ConnectorsConfig {
     /// How many times faster than real time the engine's clock runs. Waits toward others follow it,
-    /// but none becomes shorter than a quarter of a second.
+    /// but none becomes shorter than a quarter of a second, and calls are given up after ten seconds
+    /// of it, but not before a real one.
     pub speed: f64,
     /// The payment provider.
     pub payments: Option<PaymentsConfig>,
