@@ -20,6 +20,7 @@ use super::desks::Desks;
 use super::engine::Engine;
 use super::payments::Provider;
 use super::tickets::Outlets;
+use super::watching::NOBODY;
 use crate::http::{CALL_MAX, Http, Trouble};
 
 /// Between two looks at what is undone, while nothing is.
@@ -173,8 +174,8 @@ impl Carrier {
                             Some(_) => {}
                             // Nobody would ever find out that it answers again.
                             None => {
-                                let why = "no outlet has this vendor".to_owned();
-                                self.0.set_breaker(&of, BreakerState::Closed, why).await;
+                                let why = NOBODY.to_owned();
+                                let _ = self.0.set_breaker(&of, BreakerState::Closed, why).await;
                             }
                         }
                     }
