@@ -13,7 +13,7 @@ use crate::state::{Campaign, Outage, SetAside, State};
 use crate::tables::{Budgets, Capture, Chunk, LAYOUT, LockState, Pages};
 use crate::types::{
     Breaker, CampaignNo, Compensated, DecodeError, Definition, LockNo, NameHash, Operations,
-    Reader, Wire,
+    Reader, Webhook, WebhookId, Wire,
 };
 
 /// How many tables there are, and how many there were before there were outlets.
@@ -37,6 +37,7 @@ pub struct Rest {
     operations: Operations,
     /// Breakers that are not closed.
     vendors: BTreeMap<NameHash, (String, Breaker)>,
+    webhooks: BTreeMap<WebhookId, Webhook>,
 }
 
 /// Why a snapshot does not make a state.
@@ -107,6 +108,7 @@ impl State {
             outages: self.outages.clone(),
             operations: self.operations.clone(),
             vendors: self.outlets.vendors.clone(),
+            webhooks: self.webhooks.clone(),
         }
     }
 
@@ -199,7 +201,8 @@ impl Rest {
         // What was never set is not written: builds that know no settings can read it then.
         let compensated = self.campaigns.iter().map(|campaign| campaign.compensated);
         let has_compensated = compensated.clone().any(|sums| sums != Compensated::default());
-        let has_vendors = !self.vendors.is_empty();
+        let has_webhooks = !self.webhooks.is_empty();
+        let has_vendors = !self.vendors.is_empty() || has_webhooks;
         if self.operations != Operations::default() || has_compensated || has_vendors {
             self.operations.put(&mut out);
         }
@@ -211,6 +214,13 @@ impl Rest {
             for (vendor, breaker) in self.vendors.values() {
                 vendor.put(&mut out);
                 breaker.put(&mut out);
+            }
+        }
+        if has_webhooks {
+            self.webhooks.len().put(&mut out);
+            for (id, webhook) in &self.webhooks {
+                id.put(&mut out);
+                webhook.put(&mut out);
             }
         }
         out
@@ -315,11 +325,18 @@ impl Restore {
             }
         }
         if reader.remaining() > 0 {
-            // A list that is there is not empty.
-            for _ in 0..usize::get(reader)?.max(1) {
+            let vendors = usize::get(reader)?;
+            for _ in 0..vendors {
                 let vendor = String::get(reader)?;
                 let breaker = Wire::get(reader)?;
                 state.outlets.vendors.insert(NameHash::of(&vendor), (vendor, breaker));
+            }
+            // A list that ends a snapshot is not empty.
+            if vendors == 0 || reader.remaining() > 0 {
+                for _ in 0..usize::get(reader)?.max(1) {
+                    let (id, webhook) = Wire::get(reader)?;
+                    state.webhooks.insert(id, webhook);
+                }
             }
         }
         let wrong = |what| RestoreError::Rest(DecodeError { what, offset: reader.offset() });

@@ -14,7 +14,8 @@ use crate::tables::{
 };
 use crate::types::{
     CampaignId, CampaignNo, CampaignState, Command, Compensated, Counts, Definition, LockNo, Money,
-    Operations, Outcome, Purpose, RedemptionNo, Refusal, RequestKey, VoucherNo, Wire,
+    Operations, Outcome, Purpose, RedemptionNo, Refusal, RequestKey, VoucherNo, Webhook, WebhookId,
+    Wire,
 };
 
 /// Most campaigns of one installation; bounds the work of a tick.
@@ -182,6 +183,7 @@ pub struct State {
     /// Whose grace may still matter, in the order in which they were.
     pub(crate) outages: Vec<Outage>,
     pub(crate) operations: Operations,
+    pub(crate) webhooks: BTreeMap<WebhookId, Webhook>,
     /// Where a command's bytes are put to be digested.
     scratch: Vec<u8>,
 }
@@ -211,6 +213,7 @@ impl State {
             store: Store::default(),
             outages: Vec::new(),
             operations: Operations::default(),
+            webhooks: BTreeMap::new(),
             scratch: Vec::new(),
         }
     }
@@ -349,6 +352,11 @@ impl State {
             Command::QuoteOrder(quote) => self.quote_order(now_ms, quote),
             Command::SettleDispute(settle) => self.settle_dispute(settle),
             Command::ChangeBreaker(change) => self.change_breaker(now_ms, change),
+            Command::PutWebhook(put) => self.put_webhook(seq, put),
+            Command::RemoveWebhook(remove) => self.remove_webhook(remove),
+            Command::ReplayWebhook(replay) => self.replay_webhook(replay),
+            Command::RecordDeadLetter(record) => self.record_dead_letter(record),
+            Command::RetryDeadLetter(retry) => self.retry_dead_letter(retry),
         }
     }
 
@@ -437,6 +445,11 @@ impl State {
         // As long as nothing was ever set, the digest is that of builds which knew no settings.
         if self.operations != Operations::default() {
             self.operations.put(&mut bytes);
+            add(&mut bytes);
+        }
+        for (id, webhook) in &self.webhooks {
+            id.put(&mut bytes);
+            webhook.put(&mut bytes);
             add(&mut bytes);
         }
         digest.finalize().into()

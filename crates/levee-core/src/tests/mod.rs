@@ -31,6 +31,7 @@ mod script;
 mod statements;
 mod terms;
 mod undone;
+mod webhooks;
 mod wire;
 
 use crate::pacing::Pace;

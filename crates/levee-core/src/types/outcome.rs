@@ -149,6 +149,19 @@ pub enum Outcome {
         /// From this.
         before: BreakerState,
     },
+    /// A webhook was made, or its document replaced.
+    WebhookPut {
+        /// Counts up with every document, from 1.
+        version: u32,
+    },
+    /// A webhook ended.
+    WebhookRemoved,
+    /// Its events are delivered again, up to this.
+    WebhookReplayed,
+    /// The event is on the list.
+    DeadLetterRecorded,
+    /// The event left the list, and is delivered again.
+    DeadLetterRetried,
 }
 
 /// What one tick let expire, in the order in which it did.
@@ -393,4 +406,13 @@ pub enum Refusal {
     /// The outlet has another document than the one by which it was priced.
     #[error("outlet_changed")]
     OutletChanged,
+    /// No webhook of that name.
+    #[error("webhook_not_found")]
+    WebhookNotFound,
+    /// The state machine holds as many webhooks as it may.
+    #[error("webhook_limit_reached")]
+    WebhookLimitReached,
+    /// The list has no such dead letter.
+    #[error("dead_letter_not_found")]
+    DeadLetterNotFound,
 }

@@ -68,6 +68,11 @@ pub(super) fn show_outcome(outcome: &Outcome) -> String {
         Outcome::OrderMoved(moved) => show_move(moved),
         Outcome::PaymentDisputed => "disputed".into(),
         Outcome::DisputeSettled => "settled".into(),
+        Outcome::WebhookPut { .. }
+        | Outcome::WebhookRemoved
+        | Outcome::WebhookReplayed
+        | Outcome::DeadLetterRecorded
+        | Outcome::DeadLetterRetried => unreachable!("scripts ask nothing of webhooks"),
         Outcome::BreakerChanged { before } => format!("was {}", before.name()),
         Outcome::StaffingSet => "staffed".into(),
         Outcome::WalkInsRecorded => "noted".into(),

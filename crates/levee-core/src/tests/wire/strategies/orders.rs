@@ -32,7 +32,7 @@ fn payment_state() -> impl Strategy<Value = PaymentState> {
     select(vec![Created, Pending, Succeeded, Failed, Closed, Refunding, Refunded, Unknown])
 }
 
-fn order_end() -> impl Strategy<Value = OrderEnd> {
+pub(super) fn order_end() -> impl Strategy<Value = OrderEnd> {
     use OrderEnd::*;
     select(vec![NotPaid, NotAccepted, Rejected, NotMade, ByUser, ByOutlet, ByOperator])
 }
