@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
-use levee_api::port::{Export, ExportChunks};
+use levee_api::port::{Export, ExportChunks, Fact, Facts};
 use levee_api::time::Instant;
 use levee_core::types::{BatchReader, Command, Outcome};
 use levee_journal::{Kind, OwnedRecord, Reader};
@@ -61,6 +61,37 @@ impl Export for JournalExport {
             }
             Some(Ok(chunk))
         })))
+    }
+}
+
+impl Facts for JournalExport {
+    fn facts(&self, after_seq: u64, count_min: usize) -> io::Result<Vec<Fact>> {
+        let up_to_seq = self.shared.durable_seq();
+        let mut facts = Vec::new();
+        if after_seq >= up_to_seq {
+            return Ok(facts);
+        }
+        let reader = Reader::open(&self.shared.data)
+            .and_then(|reader| reader.from_seq(after_seq + 1))
+            .map_err(io::Error::other)?
+            .up_to_seq(up_to_seq);
+        for record in reader {
+            let record = record.map_err(io::Error::other)?;
+            if record.kind != Kind::Batch {
+                continue;
+            }
+            let batch = BatchReader::new(&record.payload).map_err(io::Error::other)?;
+            for (seq, entry) in (record.first_seq..).zip(batch) {
+                let (command, outcome) = entry.map_err(io::Error::other)?;
+                if seq > after_seq {
+                    facts.push(Fact { seq, at_ms: record.time_ms, command, outcome });
+                }
+            }
+            if facts.len() >= count_min {
+                break;
+            }
+        }
+        Ok(facts)
     }
 }
 

@@ -25,7 +25,8 @@ fn check(state: &mut State, lines: &str) {
             "remove" => Command::RemoveWebhook(RemoveWebhook { id }),
             "replay" => Command::ReplayWebhook(ReplayWebhook { request, id, after_seq: number(2) }),
             "dead" => {
-                let letter = DeadLetter { event: event(), tries: 9, error: "gone".to_owned() };
+                let letter =
+                    DeadLetter { event: event(), kind: 1, tries: 9, error: "gone".to_owned() };
                 Command::RecordDeadLetter(Box::new(RecordDeadLetter { id, letter }))
             }
             "retry" => Command::RetryDeadLetter(RetryDeadLetter { request, id, event: event() }),

@@ -64,6 +64,8 @@ pub struct EventNo {
 pub struct DeadLetter {
     /// Which; its content follows from the journal.
     pub event: EventNo,
+    /// Its type, as a number that whoever delivers gave it.
+    pub kind: u8,
     /// How often it was sent.
     pub tries: u32,
     /// What came of the last try; 1 to [`super::REASON_LEN_MAX`] bytes.

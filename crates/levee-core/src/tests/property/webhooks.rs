@@ -48,7 +48,7 @@ impl WebhookAsk {
             }),
             Self::Dead { id, back, index, error } => {
                 let (event, error) = (event(back, index), "e".repeat(error));
-                let letter = DeadLetter { event, tries: 3, error };
+                let letter = DeadLetter { event, kind: 1, tries: 3, error };
                 Command::RecordDeadLetter(Box::new(RecordDeadLetter { id: named(id), letter }))
             }
             Self::Retry { id, key, back, index } => Command::RetryDeadLetter(RetryDeadLetter {

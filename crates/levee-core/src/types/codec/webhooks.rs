@@ -9,7 +9,7 @@ wire_struct! {
     RemoveWebhook { id }
     ReplayWebhook { request, id, after_seq }
     EventNo { seq, index }
-    DeadLetter { event, tries, error }
+    DeadLetter { event, kind, tries, error }
     RecordDeadLetter { id, letter }
     RetryDeadLetter { request, id, event }
     Webhook { document, version, created_seq, dead, dead_dropped }

@@ -13,7 +13,8 @@ fn put(document: &str, version: u32) -> (Command, Outcome) {
 }
 
 fn dead(seq: u64) -> (Command, Outcome) {
-    let letter = DeadLetter { event: EventNo { seq, index: 0 }, tries: 3, error: "gone".into() };
+    let event = EventNo { seq, index: 0 };
+    let letter = DeadLetter { event, kind: 1, tries: 3, error: "gone".into() };
     let record = RecordDeadLetter { id: id(), letter };
     (Command::RecordDeadLetter(Box::new(record)), Outcome::DeadLetterRecorded)
 }

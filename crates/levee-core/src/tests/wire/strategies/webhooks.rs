@@ -17,8 +17,9 @@ fn event() -> impl Strategy<Value = EventNo> {
 }
 
 fn letter() -> impl Strategy<Value = DeadLetter> {
-    (event(), any::<u32>(), text()).prop_map(|(event, tries, error)| DeadLetter {
+    (event(), any::<(u8, u32)>(), text()).prop_map(|(event, (kind, tries), error)| DeadLetter {
         event,
+        kind,
         tries,
         error,
     })
