@@ -54,7 +54,10 @@ struct Desk {
     breaker: Measured,
     /// Somebody tries now and then.
     is_watched: bool,
-    pace: Option<(Pace, Kitchen)>,
+    kitchen: Option<Kitchen>,
+    /// While it catches up on what waited for a breaker; at other times what kitchens promise is pace
+    /// enough.
+    pace: Option<Pace>,
     /// For calls, and before them a line for tickets.
     turns: Rc<Semaphore>,
     line: Rc<Semaphore>,
@@ -123,11 +126,7 @@ impl Desks {
             if opens(&view.breaker) && !desk.breaker.is_open() {
                 desk.breaker = Measured::opened();
             }
-            if let Some((_, known)) = &mut desk.pace {
-                *known = kitchen;
-            } else {
-                desk.pace = Some((Pace::new(kitchen, self.now_ms()), kitchen));
-            }
+            desk.kitchen = Some(kitchen);
         });
         self.with_vendor(vendor, view.number, |desk| {
             if opens(&view.vendor_breaker) && !desk.breaker.is_open() {
@@ -238,27 +237,39 @@ impl Desks {
         }
     }
 
-    /// A breaker is closed: what waited for it may go, oldest first.
+    /// A breaker is closed: what waited for it may go, oldest first and at its outlets' pace.
     pub(super) fn close(&self, of: &Of) {
         let release = |breaker: &mut Measured, parked: &mut HashSet<Action>| {
             breaker.close();
-            let mut actions = parked.drain().collect::<Vec<_>>();
-            self.parked.set(self.parked.get() - actions.len());
-            actions.sort_unstable_by_key(|action| action.order());
-            self.ready.borrow_mut().extend(actions);
+            self.parked.set(self.parked.get() - parked.len());
+            parked.drain().collect::<Vec<_>>()
         };
-        match of {
+        let mut actions = match of {
             Of::Outlet(outlet) => self.with_outlet(*outlet, |desk| {
                 desk.is_watched = false;
-                release(&mut desk.breaker, &mut desk.parked);
+                release(&mut desk.breaker, &mut desk.parked)
             }),
-            Of::Vendor(vendor) => {
-                if let Some(desk) = self.vendors.borrow_mut().get_mut(vendor) {
+            Of::Vendor(vendor) => match self.vendors.borrow_mut().get_mut(vendor) {
+                Some(desk) => {
                     desk.is_watched = false;
-                    release(&mut desk.breaker, &mut desk.parked);
+                    release(&mut desk.breaker, &mut desk.parked)
                 }
-            }
+                None => Vec::new(),
+            },
+        };
+        actions.sort_unstable_by_key(|action| action.order());
+        let now_ms = self.now_ms();
+        for outlet in actions.iter().filter_map(|action| action.outlet()) {
+            self.with_outlet(outlet, |desk| {
+                if let (None, Some(kitchen)) = (desk.pace, desk.kitchen) {
+                    // Not quite full: one that is full again has caught up.
+                    let mut pace = Pace::new(kitchen, now_ms);
+                    pace.take(1);
+                    desk.pace = Some(pace);
+                }
+            });
         }
+        self.ready.borrow_mut().extend(actions);
     }
 
     /// A breaker that the engine has as open from before a start. Whether somebody has to watch it.
@@ -316,14 +327,19 @@ impl Desks {
     pub(super) fn pace_wait_ms(&self, outlet: OutletNo) -> u64 {
         let now_ms = self.now_ms();
         self.with_outlet(outlet, |desk| {
-            desk.pace.as_mut().map_or(0, |(pace, kitchen)| pace.wait_ms(*kitchen, now_ms))
+            let (Some(pace), Some(kitchen)) = (&mut desk.pace, desk.kitchen) else { return 0 };
+            if pace.is_full(kitchen, now_ms) {
+                desk.pace = None;
+                return 0;
+            }
+            pace.wait_ms(kitchen, now_ms)
         })
     }
 
     /// A ticket of so many thousandths of work has gone.
     pub(super) fn sent(&self, outlet: OutletNo, work: u32) {
         self.with_outlet(outlet, |desk| {
-            if let Some((pace, _)) = &mut desk.pace {
+            if let Some(pace) = &mut desk.pace {
                 pace.take(work);
             }
         });
@@ -369,6 +385,7 @@ impl Desks {
         let desk = outlets.entry(outlet).or_insert_with(|| Desk {
             breaker: Measured::default(),
             is_watched: false,
+            kitchen: None,
             pace: None,
             turns: Rc::new(Semaphore::new(1)),
             line: Rc::new(Semaphore::new(1)),
@@ -406,8 +423,7 @@ impl Desks {
 impl Desk {
     /// Whether it knows something that a new one would not.
     fn is_needed(&mut self, now_ms: u64) -> bool {
-        let is_paced =
-            self.pace.as_mut().is_some_and(|(pace, kitchen)| !pace.is_full(*kitchen, now_ms));
+        let is_paced = self.pace.is_some();
         let is_used = Rc::strong_count(&self.turns) > 1 || Rc::strong_count(&self.line) > 1;
         !self.breaker.is_spotless(&OUTLET, now_ms)
             || self.is_watched
