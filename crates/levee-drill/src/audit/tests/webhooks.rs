@@ -49,10 +49,16 @@ fn each_says_what_follows() {
     let clean = [made, put("b", 2), dead(1), replay(1, 3), retry(2, 1), dead(1), remove(), again];
     check(&clean, &[]);
     check(&[put("a", 1), put("b", 3)], &[(2, "version 2 of the webhook app is called 3")]);
-    check(&[put("a", 1), put("a", 2)], &[(2, "has this document already")]);
+    check(&[put("a", 1), put("a", 2)], &[(2, "the webhook app has this document already")]);
     check(&[remove()], &[(1, "there is no webhook app")]);
-    check(&[put("a", 1), dead(1), dead(1)], &[(3, "is a dead letter already")]);
-    check(&[put("a", 1), dead(2)], &[(2, "which is not there yet")]);
-    check(&[put("a", 1), retry(1, 1)], &[(2, "is no dead letter")]);
+    check(
+        &[put("a", 1), dead(1), dead(1)],
+        &[(3, "EventNo { seq: 1, index: 0 } is a dead letter already")],
+    );
+    check(
+        &[put("a", 1), dead(2)],
+        &[(2, "a dead letter of EventNo { seq: 2, index: 0 }, which is not there yet")],
+    );
+    check(&[put("a", 1), retry(1, 1)], &[(2, "EventNo { seq: 1, index: 0 } is no dead letter")]);
     check(&[put("a", 1), replay(1, 2)], &[(2, "a replay after 2, which is not there yet")]);
 }
