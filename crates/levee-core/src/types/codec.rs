@@ -367,11 +367,8 @@ wire_enum! {
         26 => PaymentDisputed,
         27 => DisputeSettled,
         28 => BreakerChanged { before },
-        40 => WebhookPut { version },
-        41 => WebhookRemoved,
-        42 => WebhookReplayed,
-        43 => DeadLetterRecorded,
-        44 => DeadLetterRetried,
+        40 => WebhookPut { version }, 41 => WebhookRemoved, 42 => WebhookReplayed,
+        43 => DeadLetterRecorded, 44 => DeadLetterRetried,
     }
     Purpose { 0 => Vouchers, 1 => Invites, 2 => Envelopes, 3 => Compensation }
     Direction { 0 => Fund, 1 => Withdraw }
@@ -471,12 +468,6 @@ wire_struct! {
     ChangeLimit { request, claims_per_s, reason }
     LevelSetting { level, by_hand }
     Operations { setting, reason, since_ms, claims_per_s, limit_reason, limit_since_ms }
-    Money {
-        funded_minor, available_minor, reserved_minor, in_flight_minor, escrowed_minor, owed_minor,
-        spent_minor, returned_minor,
-    }
-    Counts { claims, live, locked, redeemed, expired, revoked }
-    Compensated { apologies, apologies_minor, outlets_minor, unpaid_minor }
     Swept { locks, vouchers, redemptions }
 }
 
