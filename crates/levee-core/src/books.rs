@@ -10,7 +10,7 @@ use crate::pacing::{Kitchen, Ticket};
 use crate::tables::{Order, Outlet, Quote, Store, Table, Texts, UserIndex, prefetch};
 use crate::types::{
     Action, Breaker, BreakerOf, NameHash, OrderEnd, OrderNo, OrderState, OutletId, OutletNo,
-    PaymentState, QuoteNo, UserKey,
+    PaymentState, QUOTES_HELD_MAX, QuoteNo, UserKey,
 };
 
 /// Outlets by number and by name.
@@ -182,11 +182,13 @@ pub(crate) struct QuoteBook {
     pub(crate) rows: Table<Quote>,
     /// Those whose offers are held, by the time at which that ends.
     held: BTreeSet<(u64, QuoteNo)>,
+    /// Those of them of which it is known whose they are.
+    held_by: BTreeSet<(UserKey, QuoteNo)>,
 }
 
 impl QuoteBook {
     pub(crate) fn new(rows: u8) -> Self {
-        Self { rows: Table::new(rows), held: BTreeSet::new() }
+        Self { rows: Table::new(rows), held: BTreeSet::new(), held_by: BTreeSet::new() }
     }
 
     pub(crate) fn get(&self, number: QuoteNo) -> Option<&Quote> {
@@ -196,7 +198,16 @@ impl QuoteBook {
     pub(crate) fn push(&mut self, quote: Quote, store: &mut Store) -> QuoteNo {
         let number = QuoteNo(self.rows.push(quote, store));
         self.held.insert((quote.until_ms, number));
+        self.held_by.extend(quote.user().map(|user| (user, number)));
         number
+    }
+
+    /// The oldest of a user's that are held, if they are as many as there may be.
+    pub(crate) fn in_the_way_of(&self, user: UserKey) -> Option<QuoteNo> {
+        let of_user = (user, QuoteNo(0))..=(user, QuoteNo(u32::MAX));
+        let mut held = self.held_by.range(of_user).map(|(_, number)| *number);
+        let oldest = held.next()?;
+        (held.count() + 1 >= QUOTES_HELD_MAX).then_some(oldest)
     }
 
     /// A quote's offers are held no longer.
@@ -204,6 +215,9 @@ impl QuoteBook {
         let quote = &mut self.rows[number.index()];
         quote.set_over();
         self.held.remove(&(quote.until_ms, number));
+        if let Some(user) = quote.user() {
+            self.held_by.remove(&(user, number));
+        }
     }
 
     /// Those whose offers are held, in the order in which that ends, each with that time.
@@ -239,7 +253,11 @@ impl QuoteBook {
     pub(crate) fn rebuild(&mut self) {
         let numbers = (self.rows.first()..).map(QuoteNo);
         let held = numbers.zip(self.rows.iter()).filter(|(_, quote)| quote.is_held());
-        self.held = held.map(|(number, quote)| (quote.until_ms, number)).collect();
+        (self.held, self.held_by) = Default::default();
+        for (number, quote) in held {
+            self.held.insert((quote.until_ms, number));
+            self.held_by.extend(quote.user().map(|user| (user, number)));
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::handlers::USERS_PLANNED_MAX;
+use crate::pacing::Experience;
 use crate::state::{Campaign, Outage, SetAside, State};
 use crate::tables::{Budgets, Capture, Chunk, LAYOUT, LockState, Pages};
 use crate::types::{
@@ -37,6 +38,7 @@ pub struct Rest {
     operations: Operations,
     /// Breakers that are not closed.
     vendors: BTreeMap<NameHash, (String, Breaker)>,
+    experience: Experience,
     webhooks: BTreeMap<WebhookId, Webhook>,
 }
 
@@ -108,6 +110,7 @@ impl State {
             outages: self.outages.clone(),
             operations: self.operations.clone(),
             vendors: self.outlets.vendors.clone(),
+            experience: self.experience,
             webhooks: self.webhooks.clone(),
         }
     }
@@ -202,7 +205,8 @@ impl Rest {
         let compensated = self.campaigns.iter().map(|campaign| campaign.compensated);
         let has_compensated = compensated.clone().any(|sums| sums != Compensated::default());
         let has_webhooks = !self.webhooks.is_empty();
-        let has_vendors = !self.vendors.is_empty() || has_webhooks;
+        let has_taught = self.experience.lessons > 0 || has_webhooks;
+        let has_vendors = !self.vendors.is_empty() || has_taught;
         if self.operations != Operations::default() || has_compensated || has_vendors {
             self.operations.put(&mut out);
         }
@@ -215,6 +219,13 @@ impl Rest {
                 vendor.put(&mut out);
                 breaker.put(&mut out);
             }
+        }
+        if has_taught {
+            let Experience { unit_times, series, start, lessons } = self.experience;
+            for real in [unit_times, series, start] {
+                real.to_bits().put(&mut out);
+            }
+            lessons.put(&mut out);
         }
         if has_webhooks {
             self.webhooks.len().put(&mut out);
@@ -325,18 +336,25 @@ impl Restore {
             }
         }
         if reader.remaining() > 0 {
-            let vendors = usize::get(reader)?;
-            for _ in 0..vendors {
+            // A list that is there is not empty, unless something comes after it.
+            for _ in 0..usize::get(reader)?.max(usize::from(reader.remaining() == 0)) {
                 let vendor = String::get(reader)?;
                 let breaker = Wire::get(reader)?;
                 state.outlets.vendors.insert(NameHash::of(&vendor), (vendor, breaker));
             }
-            // A list that ends a snapshot is not empty.
-            if vendors == 0 || reader.remaining() > 0 {
-                for _ in 0..usize::get(reader)?.max(1) {
-                    let (id, webhook) = Wire::get(reader)?;
-                    state.webhooks.insert(id, webhook);
-                }
+        }
+        if reader.remaining() > 0 {
+            let Experience { unit_times, series, start, lessons } = &mut state.experience;
+            for real in [unit_times, series, start] {
+                *real = f64::from_bits(Wire::get(reader)?);
+            }
+            *lessons = Wire::get(reader)?;
+        }
+        if reader.remaining() > 0 {
+            // Nor is this one.
+            for _ in 0..usize::get(reader)?.max(1) {
+                let (id, webhook) = Wire::get(reader)?;
+                state.webhooks.insert(id, webhook);
             }
         }
         let wrong = |what| RestoreError::Rest(DecodeError { what, offset: reader.offset() });

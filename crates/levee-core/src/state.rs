@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 
 use crate::books::{OrderBook, OutletBook, QuoteBook};
 use crate::deadlines::Deadlines;
+use crate::pacing::{Experience, Pace};
 use crate::rules::{RuleBook, Rules};
 use crate::tables::{
     Answer, Answers, Budgets, Lock, Redemption, Store, Table, UserIndex, Voucher, put_all,
@@ -184,6 +185,8 @@ pub struct State {
     pub(crate) outages: Vec<Outage>,
     pub(crate) operations: Operations,
     pub(crate) webhooks: BTreeMap<WebhookId, Webhook>,
+    /// What kitchens have taught about new ones.
+    pub(crate) experience: Experience,
     /// Where a command's bytes are put to be digested.
     scratch: Vec<u8>,
 }
@@ -214,6 +217,7 @@ impl State {
             outages: Vec::new(),
             operations: Operations::default(),
             webhooks: BTreeMap::new(),
+            experience: book.first().pace.expected,
             scratch: Vec::new(),
         }
     }
@@ -234,6 +238,11 @@ impl State {
     #[must_use]
     pub fn rules_version(&self) -> u16 {
         self.rules.version
+    }
+
+    /// How kitchens promise by the rules that hold now, and by what kitchens have taught.
+    pub(crate) fn pace(&self) -> Pace {
+        Pace { expected: self.experience, ..self.rules.pace }
     }
 
     /// What is set for the whole installation.
@@ -440,6 +449,11 @@ impl State {
         for (vendor, breaker) in self.outlets.vendors.values() {
             vendor.put(&mut bytes);
             breaker.put(&mut bytes);
+            add(&mut bytes);
+        }
+        // As long as no kitchen has taught anything, the digest is that of builds which knew no orders.
+        if self.experience.lessons > 0 {
+            bytes.extend_from_slice(bytemuck::bytes_of(&self.experience));
             add(&mut bytes);
         }
         // As long as nothing was ever set, the digest is that of builds which knew no settings.

@@ -45,7 +45,8 @@ pub struct QuoteRequest {
     /// What it would take off the price.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub voucher_code: Option<String>,
-    /// Needed with a voucher, which is good for its user alone.
+    /// Whose order it will be: offers are that user's alone then, and those of three quotes are held
+    /// at most. Needed with a voucher, which is good for its user alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_id: Option<UserId>,
     /// Wanted by then; absent: within the time that the outlet promises by itself.
@@ -276,7 +277,8 @@ replies! {
         voucher_code: Option<String>,
         /// When it was placed.
         placed_at: Instant,
-        /// When it can be collected, as promised.
+        /// When it can be collected, as promised: for a payment within a minute. An order that is paid
+        /// later may be promised for later.
         ready_at: Instant,
         /// When its courier is to set out; not in the answer to the order itself, since it moves
         /// with what the kitchen learns.

@@ -16,6 +16,7 @@
 //! | `tickets.rs` | outlets' point-of-sale systems |
 
 mod breaker;
+mod calls;
 mod carrier;
 mod desks;
 mod engine;
@@ -41,7 +42,8 @@ use carrier::Carrier;
 #[derive(Clone, Debug)]
 pub struct ConnectorsConfig {
     /// How many times faster than real time the engine's clock runs. Waits toward others follow it,
-    /// but none becomes shorter than a quarter of a second.
+    /// but none becomes shorter than a quarter of a second, and calls are given up after ten seconds
+    /// of it, but not before a real one.
     pub speed: f64,
     /// The payment provider.
     pub payments: Option<PaymentsConfig>,

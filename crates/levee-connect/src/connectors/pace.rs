@@ -8,7 +8,12 @@ pub(super) struct Pace {
     /// In thousandths of a unit of work.
     tokens: f64,
     at_ms: u64,
+    began_ms: u64,
 }
+
+/// Nobody has caught up before this time: what waited comes out of the engine a little at a time, and
+/// a kitchen whose stations are all free may only not have heard of it yet.
+const CATCH_UP_MS: u64 = 60_000;
 
 /// What one kitchen makes.
 #[derive(Clone, Copy, Debug)]
@@ -33,7 +38,7 @@ impl Kitchen {
 impl Pace {
     /// All of its stations are free.
     pub(super) fn new(kitchen: Kitchen, now_ms: u64) -> Self {
-        Self { tokens: kitchen.burst(), at_ms: now_ms }
+        Self { tokens: kitchen.burst(), at_ms: now_ms, began_ms: now_ms }
     }
 
     #[expect(clippy::cast_precision_loss, reason = "a pace needs no more")]
@@ -59,10 +64,15 @@ impl Pace {
         self.tokens -= f64::from(work);
     }
 
-    /// Whether it is as good as new.
-    pub(super) fn is_full(&mut self, kitchen: Kitchen, now_ms: u64) -> bool {
+    /// It begins again, with the stations that are free now.
+    pub(super) fn begin_again(&mut self, now_ms: u64) {
+        self.began_ms = now_ms;
+    }
+
+    /// Whether all of its stations are free again, some time after it began.
+    pub(super) fn has_caught_up(&mut self, kitchen: Kitchen, now_ms: u64) -> bool {
         self.refill(kitchen, now_ms);
-        self.tokens >= kitchen.burst()
+        self.tokens >= kitchen.burst() && now_ms >= self.began_ms.saturating_add(CATCH_UP_MS)
     }
 }
 
@@ -129,8 +139,20 @@ mod tests {
             sent.push(now_ms);
         }
         assert_eq!(sent, [0, 0, 1, 30_001, 60_001, 90_001]);
-        assert!(!pace.is_full(KITCHEN, 120_000));
-        assert!(pace.is_full(KITCHEN, 190_000));
+        assert!(!pace.has_caught_up(KITCHEN, 120_000));
+        assert!(pace.has_caught_up(KITCHEN, 190_000));
+    }
+
+    /// What waited comes out of the engine some moments after the breaker has closed.
+    #[test]
+    fn one_that_has_hardly_begun_has_not_caught_up() {
+        let mut pace = Pace::new(KITCHEN, 500);
+        assert!(!pace.has_caught_up(KITCHEN, 500));
+        assert!(!pace.has_caught_up(KITCHEN, 60_499));
+        pace.take(2_000);
+        assert!(!pace.has_caught_up(KITCHEN, 60_500));
+        assert!(pace.has_caught_up(KITCHEN, 120_499));
+        assert!(Pace::new(KITCHEN, 500).has_caught_up(KITCHEN, 60_500));
     }
 
     #[test]
@@ -141,7 +163,7 @@ mod tests {
         assert_eq!(pace.wait_ms(KITCHEN, 1_000), 300_001);
         assert_eq!(pace.wait_ms(KITCHEN, 301_001), 0);
         // Nothing is saved up beyond what it can begin at once.
-        assert!(pace.is_full(KITCHEN, 10_000_000));
+        assert!(pace.has_caught_up(KITCHEN, 10_000_000));
         pace.take(2_000);
         assert_eq!(pace.wait_ms(KITCHEN, 10_000_000), 1);
     }

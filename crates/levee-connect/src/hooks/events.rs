@@ -117,7 +117,9 @@ pub(super) fn drafts(fact: &Fact, codes: &Codes) -> Vec<Draft> {
             let refund = refund.saying("refund", ask.refund);
             drafts.push(refund.saying("order_state", change.state.name()));
         }
-        (command, Outcome::OrderChanged(change)) => changed(command, change, codes, &mut drafts),
+        (command, Outcome::OrderChanged(change) | Outcome::PromisedAnew { change, .. }) => {
+            changed(command, change, codes, &mut drafts);
+        }
         (_, Outcome::OrderMoved(change)) => drafts.push(moved(change)),
         (_, Outcome::Ticked(swept)) => expired(swept, &mut drafts),
         (_, Outcome::TickedWithOrders { swept, orders }) => {

@@ -41,7 +41,7 @@ use tokio::time::sleep;
 use self::cursors::Cursors;
 use self::engine::Engine;
 use self::receiver::Receiver;
-use crate::http::Http;
+use crate::http::{CALL_MAX, Http};
 
 /// Between two looks at which webhooks there are, and two writes of cursors.
 const LOOK: Duration = Duration::from_secs(1);
@@ -76,7 +76,7 @@ impl Hooks {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let thread = thread::Builder::new().name("webhooks".to_owned()).spawn(move || {
             let engine = Engine::new(submit);
-            let shared = Rc::new(Shared { engine, journal, codes, http: Http::new() });
+            let shared = Rc::new(Shared { engine, journal, codes, http: Http::new(CALL_MAX) });
             let receivers = RefCell::default();
             let local = LocalSet::new();
             let cursors = local.block_on(&runtime, async {

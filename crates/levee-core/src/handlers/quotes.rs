@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::ops::RangeInclusive;
 
-use crate::pacing::{Ticket, Work};
+use crate::pacing::{Ask, Ticket, Work};
 use crate::state::{Effect, State};
 use crate::tables::Quote;
 use crate::types::{
@@ -19,32 +19,40 @@ impl Candidate {
     fn offer(&self, ready_at_ms: u64) -> Offer {
         Offer { outlet: self.outlet, ready_at_ms, travel_ms: self.travel_ms }
     }
+
+    /// When the user has it, and the offer.
+    fn there(&self, ready_at_ms: u64) -> (u64, Offer) {
+        (ready_at_ms.saturating_add(u64::from(self.travel_ms)), self.offer(ready_at_ms))
+    }
 }
 
 impl State {
     /// Offers the outlet that is wanted if that is in time; else its first free slot, and the other
-    /// outlets at which the user has the order first, way included. What is offered is held.
+    /// outlets at which the user has the order first, way included. Those come first at which the user
+    /// has it first. What is offered is held, and the user's oldest offers no longer, if that is one too
+    /// many.
     pub(crate) fn quote_order(&mut self, now_ms: u64, ask: &QuoteOrder) -> Result<Effect, Refusal> {
         self.check_quote(now_ms, ask)?;
-        let work = Work(ask.work);
+        let asked = Ask::of(Work(ask.work), ask.total_minor > ask.discount_minor);
         let (wanted, others) = ask.candidates.split_first().expect("checked: one at least");
         let mut offers = Vec::new();
         // Who takes one at the last moment still gets what was offered.
         let until_ms = now_ms.saturating_add(ask.hold_ms);
-        let in_time = |outlet| self.ready_in_time(now_ms, outlet, work, ask.ready_by_ms, until_ms);
+        let in_time = |outlet| self.ready_in_time(now_ms, outlet, asked, ask.ready_by_ms, until_ms);
         if let Some(ready_at_ms) = in_time(wanted.outlet) {
             offers.push(wanted.offer(ready_at_ms));
         } else {
-            let slot_ms = self.slot_at(now_ms, wanted.outlet, work, until_ms);
-            offers.extend(slot_ms.map(|ready_at_ms| wanted.offer(ready_at_ms)));
-            let elsewhere = others.iter().filter_map(|candidate| {
-                let ready_at_ms = in_time(candidate.outlet)?;
-                let there_ms = ready_at_ms + u64::from(candidate.travel_ms);
-                Some((there_ms, candidate.offer(ready_at_ms)))
-            });
-            let mut elsewhere = elsewhere.collect::<Vec<_>>();
-            elsewhere.sort_by_key(|(there_ms, offer)| (*there_ms, offer.outlet));
-            offers.extend(elsewhere.into_iter().take(OFFERS_ELSEWHERE_MAX).map(|(_, offer)| offer));
+            let soonest = |(there_ms, offer): &(u64, Offer)| (*there_ms, offer.outlet);
+            let elsewhere =
+                others.iter().filter_map(|other| Some(other.there(in_time(other.outlet)?)));
+            let mut all = elsewhere.collect::<Vec<_>>();
+            all.sort_by_key(soonest);
+            all.truncate(OFFERS_ELSEWHERE_MAX);
+            // The slot may be tomorrow's.
+            let slot_ms = self.slot_at(now_ms, wanted.outlet, asked, until_ms);
+            all.extend(slot_ms.map(|ready_at_ms| wanted.there(ready_at_ms)));
+            all.sort_by_key(soonest);
+            offers.extend(all.into_iter().map(|(_, offer)| offer));
         }
         if offers.is_empty() {
             return Err(Refusal::NoOffers);
@@ -52,13 +60,17 @@ impl State {
 
         let mut tickets = Vec::new();
         for Offer { outlet, ready_at_ms, .. } in &offers {
-            let promise = self.promise(now_ms, *outlet, work, *ready_at_ms);
+            let promise = self.promise(now_ms, *outlet, asked.work, *ready_at_ms);
             tickets.push(promise);
+        }
+        let released = ask.user.and_then(|user| self.quotes.in_the_way_of(user));
+        if let Some(oldest) = released {
+            self.end_quote(now_ms, oldest, None);
         }
         let quote = Quote::held(ask, until_ms, &offers, &tickets);
         let quote = self.quotes.push(quote, &mut self.store);
         let QuoteOrder { total_minor, discount_minor, .. } = *ask;
-        let quoted = Quoted { quote, until_ms, total_minor, discount_minor, offers };
+        let quoted = Quoted { quote, until_ms, total_minor, discount_minor, offers, released };
         Ok(Effect::Done(Outcome::Quoted(Box::new(quoted))))
     }
 
@@ -101,13 +113,13 @@ impl State {
         &self,
         now_ms: u64,
         number: OutletNo,
-        work: Work,
+        asked: impl Into<Ask>,
         by_ms: Option<u64>,
         not_before_ms: u64,
     ) -> Option<u64> {
         let outlet = self.outlet_taking_orders(now_ms, number).ok()?;
         let by_ms = by_ms.unwrap_or_else(|| now_ms.saturating_add(outlet.ready_within_ms));
-        self.ready_by(now_ms, number, work, not_before_ms..=by_ms)
+        self.ready_by(now_ms, number, asked, not_before_ms..=by_ms)
     }
 
     /// When an order can be ready at an outlet, in a range of time and within opening hours. A kitchen
@@ -116,7 +128,7 @@ impl State {
         &self,
         now_ms: u64,
         number: OutletNo,
-        work: Work,
+        asked: impl Into<Ask>,
         range: RangeInclusive<u64>,
     ) -> Option<u64> {
         let outlet = self.outlets.get(number)?;
@@ -124,7 +136,12 @@ impl State {
         let from_ms = opening.open_from_ms(now_ms);
         let within_ms = range.end().checked_sub(from_ms)?;
         let kitchen = self.outlets.kitchen(number);
-        let eta_ms = kitchen.eta_within(from_ms, work, within_ms, &self.rules.pace)?;
+        let eta_ms = kitchen.eta_within(
+            from_ms,
+            asked.into().after(from_ms - now_ms),
+            within_ms,
+            &self.pace(),
+        )?;
         let ready_at_ms = (from_ms + eta_ms).max(*range.start());
         let closes_ms = opening.open_until_ms(from_ms);
         let is_open = closes_ms.is_none_or(|closes_ms| ready_at_ms <= closes_ms);
@@ -144,15 +161,16 @@ impl State {
         &self,
         now_ms: u64,
         number: OutletNo,
-        work: Work,
+        asked: Ask,
         not_before_ms: u64,
     ) -> Option<u64> {
         let outlet = self.outlet_taking_orders(now_ms, number).ok()?;
         let opening = outlet.opening(&self.outlets.texts);
-        let kitchen = self.outlets.kitchen(number);
+        let (kitchen, pace) = (self.outlets.kitchen(number), self.pace());
         let mut from_ms = opening.open_from_ms(now_ms);
         for _ in 0..2 {
-            let slot_ms = kitchen.slot_at(from_ms, work, not_before_ms, &self.rules.pace);
+            let slot_ms =
+                kitchen.slot_at(from_ms, asked.after(from_ms - now_ms), not_before_ms, &pace);
             let Some(closes_ms) = opening.open_until_ms(from_ms) else { return slot_ms };
             if slot_ms.is_some_and(|slot_ms| slot_ms <= closes_ms) {
                 return slot_ms;
@@ -170,7 +188,9 @@ impl State {
         work: Work,
         ready_at_ms: u64,
     ) -> Ticket {
-        self.outlets.with_kitchen(outlet, |kitchen| kitchen.promise(now_ms, work, ready_at_ms))
+        let pace = self.pace();
+        self.outlets
+            .with_kitchen(outlet, |kitchen| kitchen.promise(now_ms, work, ready_at_ms, &pace))
     }
 
     /// Gives back what was promised and will not be begun.
@@ -196,7 +216,8 @@ impl State {
             ticket.ready_at_ms >= now_ms || self.is_open_at(*outlet, now_ms)
         });
         let (outlet, ticket) = ticket.ok_or(Refusal::OfferExpired)?;
-        if outlet != place.outlet || ticket.work != Work(place.work) {
+        let is_theirs = quote.user().is_none_or(|user| user == place.user);
+        if !is_theirs || outlet != place.outlet || ticket.work != Work(place.work) {
             return Err(Refusal::OfferOfAnotherOrder);
         }
         Ok(Some(ticket))

@@ -5,8 +5,9 @@ use core::ops::RangeInclusive;
 use super::estimate::{Estimate, ms, real, signed_ms};
 use super::later::{Later, SLOT_MS};
 use super::pace::quantile;
-use super::{Pace, Work};
+use super::{Lesson, Pace, Work};
 use crate::tables::prefetch;
+use crate::types::PAID_WITHIN_MS;
 
 /// The kitchen of one outlet.
 ///
@@ -16,8 +17,13 @@ use crate::tables::prefetch;
 pub struct Kitchen {
     /// Staff or machines that make, by the outlet's own figure; at least 1.
     pub(super) stations: u16,
-    /// Making time of one unit, learned from start to done.
+    /// Orders that it has finished, as far as it matters.
+    pub(super) seen: u16,
+    /// Making time of one unit, learned from start to done; its outlet's figure until there is one.
     pub(super) unit_ms: f64,
+    /// Which share of an order's units beyond the first waits for the first one, 0 (each takes a
+    /// station that is free) to 1 (one station makes all of them), learned from start to done.
+    pub(super) series: f64,
     /// How many times slower the queue moves than stations and making time say, learned while work
     /// waits. It holds a wrong figure of stations, and customers whom nobody reports.
     pub(super) drag: f64,
@@ -26,7 +32,7 @@ pub struct Kitchen {
     pub(super) late_ms: f64,
     /// How far orders are from that on average, in ms.
     pub(super) late_spread_ms: f64,
-    /// What promises are moved by, learned from those kept and missed.
+    /// What promises are moved by, learned from those kept and missed; 0 until there is one.
     pub(super) delta_ms: i32,
     /// Being made for us, in thousandths.
     pub(super) making: u64,
@@ -37,6 +43,37 @@ pub struct Kitchen {
     pub(super) walk_ins_at_ms: u64,
     /// The last order that was done, if work has been waiting ever since; 0 if not.
     pub(super) done_at_ms: u64,
+}
+
+/// What a kitchen is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ask {
+    /// All of it.
+    pub work: Work,
+    /// It cannot be begun sooner after the ask, in ms: it is to be paid before.
+    pub begins_after_ms: u64,
+}
+
+impl Ask {
+    /// Work of an order. What is to be paid goes to the outlet when it is.
+    #[must_use]
+    pub fn of(work: Work, is_to_be_paid: bool) -> Self {
+        Self { work, begins_after_ms: if is_to_be_paid { PAID_WITHIN_MS } else { 0 } }
+    }
+
+    /// What it is so long after it was asked, in ms.
+    #[must_use]
+    pub fn after(self, gone_ms: u64) -> Self {
+        let begins_after_ms = self.begins_after_ms.saturating_sub(gone_ms);
+        Self { begins_after_ms, ..self }
+    }
+}
+
+impl From<Work> for Ask {
+    /// Work that could be begun at once.
+    fn from(work: Work) -> Self {
+        Self { work, begins_after_ms: 0 }
+    }
 }
 
 /// A promised order, as its kitchen needs to know it at every later step; whoever keeps the order
@@ -58,7 +95,9 @@ impl Kitchen {
     pub fn new(stations: u16, unit_ms: u32) -> Self {
         Self {
             stations: stations.max(1),
+            seen: 0,
             unit_ms: f64::from(unit_ms.max(1)),
+            series: 0.0,
             drag: DRAG_UNKNOWN,
             late_ms: 0.0,
             late_spread_ms: f64::from(unit_ms.max(1)),
@@ -86,26 +125,38 @@ impl Kitchen {
     /// In how many ms from now an order that is placed now is ready, with the wanted certainty, so
     /// that no earlier promise is endangered.
     #[must_use]
-    pub fn eta_ms(&self, now_ms: u64, work: Work, pace: &Pace) -> u64 {
-        let ready_ms = self.ready_at_ms(now_ms, work, now_ms..=u64::MAX, pace);
+    pub fn eta_ms(&self, now_ms: u64, ask: impl Into<Ask>, pace: &Pace) -> u64 {
+        let ready_ms = self.ready_at_ms(now_ms, ask.into(), now_ms..=u64::MAX, pace);
         ready_ms.map_or(u64::MAX - now_ms, |ready_ms| ready_ms - now_ms)
     }
 
     /// [`Self::eta_ms`] where it is no longer than `within_ms`; finds out sooner where it is.
     #[must_use]
-    pub fn eta_within(&self, now_ms: u64, work: Work, within_ms: u64, pace: &Pace) -> Option<u64> {
+    pub fn eta_within(
+        &self,
+        now_ms: u64,
+        ask: impl Into<Ask>,
+        within_ms: u64,
+        pace: &Pace,
+    ) -> Option<u64> {
         let range = now_ms..=now_ms.saturating_add(within_ms);
-        self.ready_at_ms(now_ms, work, range, pace).map(|ready_ms| ready_ms - now_ms)
+        self.ready_at_ms(now_ms, ask.into(), range, pace).map(|ready_ms| ready_ms - now_ms)
     }
 
     /// The first multiple of [`SLOT_MS`], not before `not_before_ms`, for which capacity is free for
     /// the whole making time; none within the policy's horizon from now.
     #[must_use]
-    pub fn slot_at(&self, now_ms: u64, work: Work, not_before_ms: u64, pace: &Pace) -> Option<u64> {
+    pub fn slot_at(
+        &self,
+        now_ms: u64,
+        ask: impl Into<Ask>,
+        not_before_ms: u64,
+        pace: &Pace,
+    ) -> Option<u64> {
         let last_ms = now_ms.saturating_add(pace.horizon_ms);
         let range = not_before_ms.max(now_ms)..=last_ms;
         // Work of the slot itself is either in front already, or was found to be in time after it.
-        let free_ms = self.ready_at_ms(now_ms, work, range, pace)?;
+        let free_ms = self.ready_at_ms(now_ms, ask.into(), range, pace)?;
         let slot_ms = free_ms.div_ceil(SLOT_MS).checked_mul(SLOT_MS)?;
         (slot_ms <= last_ms).then_some(slot_ms)
     }
@@ -136,10 +187,10 @@ impl Kitchen {
     }
 
     /// Takes capacity for an order. Whether there is any is asked before, with the same time.
-    pub fn promise(&mut self, now_ms: u64, work: Work, ready_at_ms: u64) -> Ticket {
+    pub fn promise(&mut self, now_ms: u64, work: Work, ready_at_ms: u64, pace: &Pace) -> Ticket {
         self.drain(now_ms);
         self.later.add(ready_at_ms, work);
-        Ticket { work, ready_at_ms, delta_ms: self.delta_ms }
+        Ticket { work, ready_at_ms, delta_ms: self.delta_ms(pace) }
     }
 
     /// Gives back the capacity of an order that was promised and will not be begun.
@@ -163,23 +214,36 @@ impl Kitchen {
     }
 
     /// An order that was begun is ready; teaches how long a unit takes, how fast the queue moves,
-    /// and whether promises are kept.
+    /// and whether promises are kept. The first ones have lessons for other kitchens, too.
     ///
     /// # Panics
     /// No such order is being made.
-    pub fn finish(&mut self, now_ms: u64, ticket: Ticket, begun_at_ms: u64, pace: &Pace) {
+    pub fn finish(
+        &mut self,
+        now_ms: u64,
+        ticket: Ticket,
+        begun_at_ms: u64,
+        pace: &Pace,
+    ) -> Option<Lesson> {
         self.give_up(now_ms, ticket);
-        self.learn_unit(ticket.work, now_ms.saturating_sub(begun_at_ms), pace);
+        let took_ms = real(now_ms.saturating_sub(begun_at_ms));
+        let lesson = self.lesson(now_ms, ticket, Some(took_ms), pace);
+        self.take_up(pace);
+        self.learn_unit(now_ms, ticket.work, took_ms, pace);
         self.learn_promise(now_ms, ticket, pace);
+        lesson
     }
 
     /// A promised order is ready, and nobody said when it was begun.
     ///
     /// # Panics
     /// No such order is promised.
-    pub fn finish_unbegun(&mut self, now_ms: u64, ticket: Ticket, pace: &Pace) {
+    pub fn finish_unbegun(&mut self, now_ms: u64, ticket: Ticket, pace: &Pace) -> Option<Lesson> {
         self.take_back(now_ms, ticket, pace);
+        let lesson = self.lesson(now_ms, ticket, None, pace);
+        self.take_up(pace);
         self.learn_promise(now_ms, ticket, pace);
+        lesson
     }
 
     /// When a courier who needs `travel_ms` is to set out for an order, in ms since 1970: so that at
@@ -214,9 +278,30 @@ impl Kitchen {
         self.stations = stations.max(1);
     }
 
-    /// The outlet's figure of the making time changes, 1 ms or more: it is learned anew.
+    /// The outlet's figure of the making time changes, 1 ms or more: it is learned anew, and so is what
+    /// promises are moved by.
     pub fn set_unit_ms(&mut self, unit_ms: u32) {
         self.unit_ms = f64::from(unit_ms.max(1));
+        (self.seen, self.delta_ms) = (0, 0);
+    }
+
+    /// Making time of a unit, as far as it is known.
+    pub(super) fn unit_ms(&self, pace: &Pace) -> f64 {
+        if self.seen == 0 { self.unit_ms * pace.expected.unit_times } else { self.unit_ms }
+    }
+
+    /// Which share of an order's further units waits for the first one, as far as it is known.
+    pub(super) fn series(&self, pace: &Pace) -> f64 {
+        if self.seen == 0 { pace.expected.series } else { self.series }
+    }
+
+    /// What promises are moved by, as far as it is known.
+    pub(super) fn delta_ms(&self, pace: &Pace) -> i32 {
+        if self.seen > 0 {
+            return self.delta_ms;
+        }
+        let start_ms = pace.expected.start * self.unit_ms(pace);
+        signed_ms(start_ms.min(pace.delta_ms_max.max(0.0)))
     }
 
     /// When `work` is ready with the wanted certainty, if that is in time; not before the range.
@@ -226,27 +311,30 @@ impl Kitchen {
     fn ready_at_ms(
         &self,
         now_ms: u64,
-        work: Work,
+        ask: Ask,
         range: RangeInclusive<u64>,
         pace: &Pace,
     ) -> Option<u64> {
         let estimate = Estimate::new(self, pace);
-        let after = |others: f64| now_ms.saturating_add(estimate.ms_of(others + f64::from(work.0)));
+        let own = f64::from(ask.work.0);
+        let after = |others: f64| now_ms.saturating_add(estimate.ms_of(others, own));
+        // By the time that it can be begun, what is before it may be done.
+        let alone_ms = after(0.0).saturating_add(ask.begins_after_ms);
         let handed_ms = now_ms.saturating_add(pace.ahead_ms);
         let mut dues = self.later.iter().peekable();
         let mut all = real(self.making) + self.walk_ins_left(now_ms);
         while let Some(due) = dues.next_if(|due| due.at_ms() <= handed_ms) {
             all += real(due.work);
         }
-        let mut ready_ms = after(all).max(*range.start());
+        let mut ready_ms = after(all).max(alone_ms).max(*range.start());
         for due in dues {
             if ready_ms > *range.end() {
                 return None;
             }
             all += real(due.work);
-            let behind_ms = after(all);
-            if due.at_ms() <= ready_ms || behind_ms > due.at_ms() {
-                ready_ms = ready_ms.max(behind_ms);
+            let due_ms = now_ms.saturating_add(estimate.ms_of(all + own, 0.0));
+            if due.at_ms() <= ready_ms || due_ms > due.at_ms() {
+                ready_ms = ready_ms.max(after(all)).max(due_ms);
             }
         }
         (ready_ms <= *range.end()).then_some(ready_ms)
@@ -307,20 +395,76 @@ impl Kitchen {
     /// judged is the promise that the order would get now; otherwise promises would move by as many
     /// steps as orders were under way, and swing.
     fn learn_delta(&mut self, now_ms: u64, ticket: Ticket, pace: &Pace) {
-        let known_ms = i64::from(self.delta_ms) - i64::from(ticket.delta_ms);
-        let late = now_ms > ticket.ready_at_ms.saturating_add_signed(known_ms);
-        let step = if late { pace.q } else { pace.q - 1.0 };
-        let moved_ms = f64::from(self.delta_ms) + pace.gamma * self.unit_ms * step;
+        let step = if self.is_late(now_ms, ticket, pace) { pace.q } else { pace.q - 1.0 };
+        let gain = pace.gamma * self.haste();
+        let moved_ms = f64::from(self.delta_ms) + gain * self.unit_ms * step;
         self.delta_ms = signed_ms(moved_ms.clamp(-self.unit_ms, pace.delta_ms_max.max(0.0)));
     }
 
-    fn learn_unit(&mut self, work: Work, took_ms: u64, pace: &Pace) {
+    /// Whether an order is ready later than it would be promised now.
+    fn is_late(&self, now_ms: u64, ticket: Ticket, pace: &Pace) -> bool {
+        let known_ms = i64::from(self.delta_ms(pace)) - i64::from(ticket.delta_ms);
+        now_ms > ticket.ready_at_ms.saturating_add_signed(known_ms)
+    }
+
+    /// How many times longer so much work takes at an idle kitchen than a unit.
+    fn rounds(&self, work: Work, pace: &Pace) -> f64 {
+        let units = f64::from(work.0) / f64::from(Work::UNIT);
+        let own = 1.0 + self.series(pace) * further(units);
         // Units beyond the stations wait for the first ones of the same order.
-        let beyond =
-            (f64::from(work.0) / f64::from(Work::UNIT) - f64::from(self.stations)).max(0.0);
-        let rounds = 1.0 + beyond * self.drag / f64::from(self.stations);
-        let moved_ms = self.unit_ms + pace.unit_gain * (real(took_ms) / rounds - self.unit_ms);
+        let beyond = (units + 1.0 - own - f64::from(self.stations)).max(0.0);
+        own + beyond * self.drag / f64::from(self.stations)
+    }
+
+    /// Both by the same error: making times by those of all orders, what is made in series by those
+    /// of more than a unit (normalised least mean squares; B. Widrow and M. E. Hoff, 1960), if nothing
+    /// waits: where it does, units wait for other orders' as well.
+    fn learn_unit(&mut self, now_ms: u64, work: Work, took_ms: f64, pace: &Pace) {
+        let gain = pace.unit_gain * self.haste();
+        let rounds = self.rounds(work, pace);
+        let further = further(f64::from(work.0) / f64::from(Work::UNIT));
+        if !self.waits(now_ms, pace) {
+            let off = took_ms / self.unit_ms - rounds;
+            let moved = self.series + gain * off * further / (FURTHER_LEAST + further * further);
+            self.series = moved.clamp(0.0, 1.0);
+        }
+        let moved_ms = self.unit_ms + gain * (took_ms / rounds - self.unit_ms);
         self.unit_ms = moved_ms.clamp(pace.unit_ms_min, pace.unit_ms_max);
+    }
+
+    /// What one of the first orders has to say of kitchens that are like this one was.
+    fn lesson(
+        &self,
+        now_ms: u64,
+        ticket: Ticket,
+        took_ms: Option<f64>,
+        pace: &Pace,
+    ) -> Option<Lesson> {
+        if self.seen >= LESSONS {
+            return None;
+        }
+        let late = self.is_late(now_ms, ticket, pace);
+        // What a unit takes is compared with what the outlet states, and later with what is learned.
+        let took_ms = took_ms.filter(|_| self.seen == 0);
+        let unit_times = took_ms.map(|ms| ms / self.rounds(ticket.work, pace) / self.unit_ms);
+        let further = further(f64::from(ticket.work.0) / f64::from(Work::UNIT));
+        let beside = further > 0.0 && self.stations > 1 && !self.waits(now_ms, pace);
+        let series = took_ms.filter(|_| beside);
+        let series = series.map(|ms| (ms / self.unit_ms(pace) - 1.0) / further);
+        Some(Lesson { unit_times, series, late })
+    }
+
+    /// What was expected is where it begins to learn from.
+    fn take_up(&mut self, pace: &Pace) {
+        let (unit_ms, delta_ms) = (self.unit_ms(pace), self.delta_ms(pace));
+        self.series = self.series(pace);
+        (self.unit_ms, self.delta_ms) = (unit_ms, delta_ms);
+        self.seen = self.seen.saturating_add(1).min(SEEN_MAX);
+    }
+
+    /// How many times faster than usual it learns: what was expected weighs as much as four orders.
+    fn haste(&self) -> f64 {
+        f64::from(SEEN_MAX) / (f64::from(self.seen) + 4.0).min(f64::from(SEEN_MAX))
     }
 
     fn learn_queue(&mut self, now_ms: u64, work: Work, pace: &Pace) {
@@ -336,6 +480,21 @@ impl Kitchen {
         self.done_at_ms = if self.waits(now_ms, pace) { now_ms } else { 0 };
     }
 }
+
+/// Keeps orders of little more than a unit, which say little of what is made in series, from saying too
+/// much; in squared units.
+const FURTHER_LEAST: f64 = 0.25;
+
+/// Units of an order beyond the first.
+pub(super) fn further(units: f64) -> f64 {
+    (units - 1.0).max(0.0)
+}
+
+/// So many first orders of a kitchen teach what is to be expected of others.
+const LESSONS: u16 = 5;
+
+/// From so many orders on a kitchen is known.
+const SEEN_MAX: u16 = 10;
 
 /// Steps in which walk-ins drain between two events; more make it finer.
 const DRAIN_STEPS: u32 = 4;

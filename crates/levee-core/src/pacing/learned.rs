@@ -11,6 +11,7 @@ use super::{Kitchen, Ticket};
 #[repr(C)]
 pub struct Learned {
     unit_ms: f64,
+    series: f64,
     drag: f64,
     late_ms: f64,
     late_spread_ms: f64,
@@ -20,7 +21,7 @@ pub struct Learned {
     making: u64,
     delta_ms: i32,
     stations: u16,
-    unused: [u8; 2],
+    seen: u16,
 }
 
 impl Kitchen {
@@ -29,6 +30,7 @@ impl Kitchen {
     pub fn learned(&self) -> Learned {
         Learned {
             unit_ms: self.unit_ms,
+            series: self.series,
             drag: self.drag,
             late_ms: self.late_ms,
             late_spread_ms: self.late_spread_ms,
@@ -38,7 +40,7 @@ impl Kitchen {
             making: self.making,
             delta_ms: self.delta_ms,
             stations: self.stations,
-            unused: [0; 2],
+            seen: self.seen,
         }
     }
 
@@ -48,7 +50,9 @@ impl Kitchen {
     pub fn restored(learned: &Learned) -> Self {
         Self {
             stations: learned.stations,
+            seen: learned.seen,
             unit_ms: learned.unit_ms,
+            series: learned.series,
             drag: learned.drag,
             late_ms: learned.late_ms,
             late_spread_ms: learned.late_spread_ms,

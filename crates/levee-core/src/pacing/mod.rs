@@ -2,6 +2,7 @@
 //!
 //! | file | what is there |
 //! |---|---|
+//! | `experience.rs` | what is expected of a kitchen that nobody knows yet |
 //! | `pace.rs` | the policy: which share of promises is to be kept, and how fast to learn |
 //! | `kitchen.rs` | one outlet: what was learned, what is promised and being made |
 //! | `estimate.rs` | how long so much work takes, with the wanted certainty |
@@ -14,6 +15,7 @@
 //! Only IEEE basic operations and `libm`, so that every build comes to the same numbers.
 
 mod estimate;
+mod experience;
 mod kitchen;
 mod later;
 mod learned;
@@ -22,7 +24,8 @@ mod pace;
 #[cfg(test)]
 mod tests;
 
-pub use kitchen::{Kitchen, Ticket};
+pub use experience::{Experience, Lesson};
+pub use kitchen::{Ask, Kitchen, Ticket};
 pub use later::SLOT_MS;
 pub use learned::Learned;
 pub use pace::Pace;

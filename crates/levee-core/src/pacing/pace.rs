@@ -1,5 +1,7 @@
 //! The policy by which kitchens promise.
 
+use super::Experience;
+
 /// How carefully kitchens promise and how fast they learn; one for an installation or a brand.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Pace {
@@ -35,6 +37,8 @@ pub struct Pace {
     pub ahead_ms: u64,
     /// No slot is later than this after the ask.
     pub horizon_ms: u64,
+    /// What is expected of a kitchen that has not finished an order.
+    pub expected: Experience,
 }
 
 impl Pace {
@@ -55,6 +59,7 @@ impl Pace {
         late_gain: 0.05,
         ahead_ms: 30 * 60_000,
         horizon_ms: 3 * 3_600_000,
+        expected: Experience::DEFAULT,
     };
 
     /// The quantile of the standard normal distribution at [`Self::q`].

@@ -192,7 +192,7 @@ impl State {
             courier_at_ms: order.courier_ms().map(|courier_ms| {
                 let kitchen = self.outlets.kitchen(order.outlet);
                 let promised_at_ms = order.promised_at_ms();
-                kitchen.courier_at_ms(promised_at_ms, courier_ms.into(), &self.rules.pace)
+                kitchen.courier_at_ms(promised_at_ms, courier_ms.into(), &self.pace())
             }),
             others: order.others().collect(),
             moved_from: order.left(),

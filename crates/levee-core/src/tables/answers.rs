@@ -44,6 +44,25 @@ pub(crate) struct AnswerRow {
 const LOCK: u8 = 1;
 const REDEMPTION: u8 = 2;
 
+/// A change of an order as kind and numbers, with one number beside it.
+fn change_row(
+    kind: u8,
+    change: &OrderChange,
+    beside: u32,
+    bytes: &mut Vec<u8>,
+) -> (u8, [u32; 3], u64) {
+    // Everything but the numbers takes few bytes.
+    let OrderChange { state, payment, version, redemption, voucher } = change;
+    state.put(bytes);
+    payment.put(bytes);
+    voucher.put(bytes);
+    redemption.is_some().put(bytes);
+    let mut long = [0; 8];
+    long[..bytes.len()].copy_from_slice(bytes);
+    let number = redemption.map_or(0, |redemption| redemption.0);
+    (kind, [*version, number, beside], u64::from_le_bytes(long))
+}
+
 /// The budget after a transfer does not fit a record; there are few.
 pub(crate) type Budgets = Vec<Money>;
 
@@ -78,18 +97,16 @@ impl AnswerRow {
                 (19, [order.0, *subsidy_minor, number], long)
             }
             // Offers and prices stand in the quote's own record.
-            Outcome::Quoted(quoted) => (24, [quoted.quote.0, 0, 0], quoted.until_ms),
-            Outcome::OrderChanged(change) => {
-                // Everything but the numbers takes few bytes.
-                let OrderChange { state, payment, version, redemption, voucher } = change;
-                state.put(bytes);
-                payment.put(bytes);
-                voucher.put(bytes);
-                redemption.is_some().put(bytes);
-                let mut long = [0; 8];
-                long[..bytes.len()].copy_from_slice(bytes);
-                let number = redemption.map_or(0, |redemption| redemption.0);
-                (20, [*version, number, 0], u64::from_le_bytes(long))
+            Outcome::Quoted(quoted) => {
+                let released = quoted.released.map_or(0, |released| released.0);
+                let short = [quoted.quote.0, quoted.released.is_some().into(), released];
+                (24, short, quoted.until_ms)
+            }
+            Outcome::OrderChanged(change) => change_row(20, change, 0, bytes),
+            Outcome::PromisedAnew { change, promised_at_ms } => {
+                let promised = promised_at_ms.saturating_sub(answer.at_ms);
+                let promised = u32::try_from(promised).expect("as near as when it was placed");
+                change_row(29, change, promised, bytes)
             }
             small => {
                 small.put(bytes);
@@ -134,8 +151,13 @@ impl AnswerRow {
                 total_minor: 0,
                 discount_minor: 0,
                 offers: Vec::new(),
+                released: (b != 0).then_some(QuoteNo(c)),
             })),
-            20 => self.order_change().expect("written by `of`"),
+            20 => Outcome::OrderChanged(self.order_change().expect("written by `of`")),
+            29 => Outcome::PromisedAnew {
+                change: self.order_change().expect("written by `of`"),
+                promised_at_ms: self.at_ms + u64::from(c),
+            },
             kind => {
                 let mut bytes = alloc::vec![kind];
                 bytes.extend_from_slice(bytemuck::cast_slice(&self.short));
@@ -146,14 +168,14 @@ impl AnswerRow {
         Answer { body: self.body, seq: self.seq, at_ms: self.at_ms, outcome }
     }
 
-    fn order_change(&self) -> Result<Outcome, DecodeError> {
+    fn order_change(&self) -> Result<OrderChange, DecodeError> {
         let [version, number, _] = self.short;
         let bytes = self.long.to_le_bytes();
         let reader = &mut Reader::new(&bytes);
         let (state, payment, voucher) =
             (Wire::get(reader)?, Wire::get(reader)?, Wire::get(reader)?);
         let redemption = bool::get(reader)?.then_some(RedemptionNo(number));
-        Ok(Outcome::OrderChanged(OrderChange { state, payment, version, redemption, voucher }))
+        Ok(OrderChange { state, payment, version, redemption, voucher })
     }
 }
 

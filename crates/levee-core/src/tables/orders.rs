@@ -278,10 +278,15 @@ impl Order {
         if is_told {
             self.flags |= LEFT_KNOWS;
         }
-        self.promised_after_ms = after_ms(self.placed_at_ms, ticket.ready_at_ms);
-        self.delta_ms = ticket.delta_ms;
+        self.set_promise(ticket);
         self.stages_ms = [0; 4];
         self.forget_moved();
+    }
+
+    /// Its outlet has promised it anew.
+    pub(crate) fn set_promise(&mut self, ticket: Ticket) {
+        self.promised_after_ms = after_ms(self.placed_at_ms, ticket.ready_at_ms);
+        self.delta_ms = ticket.delta_ms;
     }
 
     /// The outlet that it was moved away from and that does not know it yet, with the version under

@@ -23,7 +23,7 @@ const BROKEN: u8 = 1;
 const DRAINS: u8 = 2;
 const BY_HAND: u8 = 4;
 
-/// One outlet. 256 bytes: 64 of them are its name, 72 what was learned of its kitchen.
+/// One outlet. 256 bytes: 64 of them are its name, 80 what was learned of its kitchen.
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 #[repr(C)]
 pub(crate) struct Outlet {
@@ -54,7 +54,7 @@ pub(crate) struct Outlet {
     id_len: u8,
     /// 0 while it is closed.
     breaker: u8,
-    unused: [u8; 16],
+    unused: [u8; 8],
 }
 
 impl Outlet {
@@ -99,7 +99,7 @@ impl Outlet {
             stations: put.stations,
             id_len: u8::try_from(name.len()).expect("at most LEN_MAX"),
             breaker: before.map_or(0, |before| before.breaker),
-            unused: [0; 16],
+            unused: [0; 8],
         }
     }
 

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use bytemuck::{Pod, Zeroable};
 
 use crate::pacing::{Ticket, Work};
-use crate::types::{OFFERS_MAX, Offer, OutletNo, QuoteOrder};
+use crate::types::{OFFERS_MAX, Offer, OutletNo, QuoteOrder, UserKey};
 
 /// One quote.
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
@@ -24,7 +24,10 @@ pub(crate) struct Quote {
     len: u8,
     /// Nothing is held any more: it is over, or an order took an offer.
     is_over: u8,
-    unused: [u8; 18],
+    /// Whether the app said whose it is.
+    has_user: u8,
+    unused: u8,
+    user: UserKey,
 }
 
 impl Quote {
@@ -35,8 +38,10 @@ impl Quote {
         offers: &[Offer],
         tickets: &[Ticket],
     ) -> Self {
-        let QuoteOrder { work, total_minor, discount_minor, .. } = *ask;
+        let QuoteOrder { work, total_minor, discount_minor, user, .. } = *ask;
         let mut quote = Self { work, until_ms, total_minor, discount_minor, ..Self::zeroed() };
+        quote.has_user = user.is_some().into();
+        quote.user = user.unwrap_or(UserKey::zeroed());
         quote.len = u8::try_from(offers.len()).expect("at most OFFERS_MAX");
         for (place, (offer, ticket)) in offers.iter().zip(tickets).enumerate() {
             quote.outlets[place] = offer.outlet;
@@ -45,6 +50,11 @@ impl Quote {
             quote.deltas_ms[place] = ticket.delta_ms;
         }
         quote
+    }
+
+    /// Whose it is, where the app said so.
+    pub(crate) fn user(&self) -> Option<UserKey> {
+        (self.has_user != 0).then_some(self.user)
     }
 
     /// What is or was held at outlets' kitchens.

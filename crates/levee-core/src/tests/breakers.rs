@@ -22,7 +22,7 @@ fn an_outlet_that_cannot_be_reached_takes_no_orders() {
         1m   break s0 open reason=silent          -> was closed
         1m   order s0 7 500                       -> outlet_unreachable
         1m   etas s0,s1                           -> never, 4m
-        1m   quote s0 others=s1 hold=2m           -> q0 until 3m: s1 at 5m
+        1m   quote s0 others=s1 hold=2m           -> q0 until 3m: s1 at 6m
         1m   break s0 open                        -> unchanged
         1m   breakers                             -> s0 open since 1m, silent
         1m   restart                              -> as before
@@ -44,7 +44,7 @@ fn a_vendors_breaker_is_that_of_all_its_outlets() {
         "
         1m   break till open reason=dark          -> was closed
         1m   etas s0,s1,s2                        -> never, never, 4m
-        1m   quote s0 others=s1,s2 hold=2m        -> q0 until 3m: s2 at 5m
+        1m   quote s0 others=s1,s2 hold=2m        -> q0 until 3m: s2 at 6m
         1m   quote s0 others=s1 hold=2m           -> no_offers
         1m   break s0 open                        -> was closed
         1m   breakers                             -> till open since 1m, dark; s0 open since 1m, because
@@ -101,14 +101,14 @@ fn an_order_for_later_waits_for_its_outlet_for_longer() {
     check(
         "
         0    order s2 7 500 work=6000 by=2h       -> o0 0 off until 15m
-        0    promised o0                          -> s2 at 27m
+        0    promised o0                          -> s2 at 28m
         0    order s2 7 500 work=6000 by=2h       -> o1 0 off until 15m
         0    promised o1                          -> s2 at 54m+36s
         1m   break desk open                      -> was closed
-        2m   pay o0 500                           -> paid succeeded 1
-        2m   pay o1 500                           -> paid succeeded 1
-        2m   show o0                              -> paid succeeded 1 until 12m: payable 500 captured 500
-        2m   show o1                              -> paid succeeded 1 until 24m+36s: payable 500 captured 500
+        1m   pay o0 500                           -> paid succeeded 1
+        1m   pay o1 500                           -> paid succeeded 1
+        1m   show o0                              -> paid succeeded 1 until 11m: payable 500 captured 500
+        1m   show o1                              -> paid succeeded 1 until 24m+36s: payable 500 captured 500
         12m  tick                                 -> o0
         12m  show o0                              -> refunding refunding 2 not_accepted: payable 500 captured 500 asked 500
         13m  break desk closed                    -> was open
@@ -122,9 +122,9 @@ fn an_order_for_later_waits_for_its_outlet_for_longer() {
     check(
         "
         0    order s2 7 500 work=6000 by=2h       -> o0 0 off until 15m
-        2m   pay o0 500                           -> paid succeeded 1
+        1m   pay o0 500                           -> paid succeeded 1
         9m   ticket o0 send 1 at=s2               -> sent succeeded 1
-        9m   show o0                              -> sent succeeded 1 until 12m: payable 500 captured 500
+        9m   show o0                              -> sent succeeded 1 until 11m: payable 500 captured 500
         ",
     );
 }

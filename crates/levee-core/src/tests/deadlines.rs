@@ -22,19 +22,19 @@ fn what_was_accepted_and_is_not_made_ends() {
         check(&format!(
             "
             1m       ticket o0 {step} 1           -> {state} succeeded 2
-            1m       show o0                      -> {state} succeeded 2 until 2h+4m: payable 500 captured 500
-            1m       due                          -> 2h+4m
+            1m       show o0                      -> {state} succeeded 2 until 2h+5m: payable 500 captured 500
+            1m       due                          -> 2h+5m
             2h       ticket o0 {step} 1           -> again {state} succeeded 2
-            2h+3m    tick                         -> nothing
-            2h+4m    ticket o0 ready 2            -> ticket_version_conflict
-            2h+4m    ticket o0 ready 3            -> order_state_conflict(refunding)
-            2h+4m    restart                      -> as before
-            2h+4m    tick                         -> o0
-            2h+4m    show o0                      -> refunding refunding 3 not_made: payable 500 captured 500 asked 500
-            2h+4m    todo o0                      -> o0 cancel ticket 3 at s0, o0 refund 1 of 500
-            2h+4m    voucher v0                   -> live until 10d
-            2h+4m    kitchen tea                  -> stations 1 eta 4m work 0
-            2h+5m    refunded o0 1                -> refunded refunded 3
+            2h+4m    tick                         -> nothing
+            2h+5m    ticket o0 ready 2            -> ticket_version_conflict
+            2h+5m    ticket o0 ready 3            -> order_state_conflict(refunding)
+            2h+5m    restart                      -> as before
+            2h+5m    tick                         -> o0
+            2h+5m    show o0                      -> refunding refunding 3 not_made: payable 500 captured 500 asked 500
+            2h+5m    todo o0                      -> o0 cancel ticket 3 at s0, o0 refund 1 of 500
+            2h+5m    voucher v0                   -> live until 10d
+            2h+5m    kitchen tea                  -> stations 1 eta 4m work 0
+            2h+6m    refunded o0 1                -> refunded refunded 3
             "
         ));
     }
@@ -107,7 +107,7 @@ fn a_courier_sets_out_so_as_to_be_there_when_it_is_ready() {
         "
         0    outlet tea 10m unit=4m stations=1    -> s0 version 1
         0    order s0 7 500 courier=3m            -> o0 0 off until 15m
-        0    promised o0                          -> s0 at 4m courier at 2m+16s+206
+        0    promised o0                          -> s0 at 5m courier at 3m+16s+206
         0    order s0 7 500                       -> o1 0 off until 15m
         0    promised o1                          -> s0 at 8m+36s
         ",

@@ -20,6 +20,7 @@ mod operations;
 mod orders;
 mod outlets;
 mod permutations;
+mod promises;
 mod property;
 mod queries;
 mod quotes;
@@ -34,7 +35,7 @@ mod undone;
 mod webhooks;
 mod wire;
 
-use crate::pacing::Pace;
+use crate::pacing::{Experience, Pace};
 use crate::types::{
     CampaignId, Definition, Eligibility, RequestKey, Terms, UserKey, VoucherKind, VoucherTerms,
 };
@@ -83,6 +84,7 @@ static EXACT_RULES: [Rules; 1] = [Rules {
         unit_gain: 0.0,
         queue_gain: 0.0,
         late_gain: 0.0,
+        expected: Experience { unit_times: 1.0, series: 0.0, start: 0.0, lessons: 0 },
         ..Pace::DEFAULT
     },
 }];

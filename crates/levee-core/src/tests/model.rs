@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 
 pub(crate) use self::orders::Order;
 use self::outlets::{Outlet, Promised, Quote};
+use crate::pacing::{Experience, Work};
 use crate::types::*;
 use crate::{SetAside, Verdict};
 
@@ -97,6 +98,8 @@ pub(crate) struct Model {
     pub orders: BTreeMap<u32, Order>,
     pub operations: Operations,
     pub webhooks: BTreeMap<WebhookId, Webhook>,
+    /// What kitchens have taught.
+    experience: Experience,
     /// From when until when; never forgotten.
     outages: Vec<(u64, u64)>,
 }

@@ -146,7 +146,7 @@ fn the_first_to_have_it_ready_makes_it_and_not_before_the_first_promise() {
         0    walk-ins s1 1000                     -> noted
         0    order s0 7 500 others=s1,s2          -> o0 0 off until 15m
         0    pay o0 500                           -> paid succeeded 1
-        0    ticket o0 reject 1                   -> o0 to s2 2 at 4m
+        0    ticket o0 reject 1                   -> o0 to s2 2 at 5m
         0    walk-ins s0 4000                     -> noted
         0    order s0 7 500 others=s2,s1          -> o1 0 off until 15m
         0    promised o1                          -> s0 at 22m+24s

@@ -29,7 +29,7 @@ fn an_order_is_paid_made_and_collected() {
         5s   ticket o0 send 1             -> order_state_conflict(sent)
         5s   todo o0                      -> nothing
         6s   ticket o0 accept 1           -> accepted succeeded 2
-        6s   show o0                      -> accepted succeeded 2 until 2h+1m+39s+447: payable 300 captured 300
+        6s   show o0                      -> accepted succeeded 2 until 2h+2m+39s+447: payable 300 captured 300
         7s   ticket o0 start 2            -> making succeeded 3
         8s   ticket o0 ready 3            -> ready succeeded 4
         9s   ticket o0 collect 4          -> collected succeeded 5
@@ -395,7 +395,7 @@ fn a_voucher_whose_own_time_is_over_expires_when_its_order_ends() {
         50m    pay o1 500                   -> paid succeeded 1 r0
         1h     tick                         -> nothing
         1h+1m  cancel o0 by=7               -> cancelled unknown 0 expired
-        1h+2m  pay o2 500                   -> paid succeeded 1 r1
+        1h+2m  pay o2 500                   -> paid succeeded 1 r1, ready 1h+3m+38s+447
         1h+3m  cancel o1                    -> refunding refunding 2 expired
         1h+4m  money c                      -> available 6500 spent 2500
         1h+4m  counts c                     -> claims 3 redeemed 1 expired 2
@@ -460,7 +460,7 @@ fn an_outage_of_ours_gives_orders_grace() {
         20m    resume-service 1m            -> gone 19m
         20m    show o0                      -> awaiting_payment created 0 until 39m: payable 500
         20m    show o1                      -> paid succeeded 1 until 39m: payable 500 captured 500
-        30m    pay o0 500                   -> paid succeeded 1 r0
+        30m    pay o0 500                   -> paid succeeded 1 r0, ready 31m+38s+447
         38m    ticket o1 accept 1           -> accepted succeeded 2
         40m    tick                         -> o0
         ",

@@ -108,7 +108,7 @@ fn an_order_keeps_the_document_by_which_it_was_placed() {
         2    restart                                  -> as before
         2    menu-of o0                               -> grape,oat
         2    menu-of o1                               -> oat,grape
-        3    ticket o0 reject 1                       -> o0 to s1 2 at 1m+38s+450
+        3    ticket o0 reject 1                       -> o0 to s1 2 at 2m+38s+447
         3    menu-of o0                               -> grape,oat
         3    menu-of o9                               -> none
         ",

@@ -16,23 +16,23 @@ fn a_held_offer_is_honoured_though_others_ask_meanwhile() {
         "
         0    outlet tea 10m unit=4m stations=1 ready=15m   -> s0 version 1
         0    outlet milk 10m                      -> s1 version 1
-        0    quote s0                             -> q0 until 2m: s0 at 4m
+        0    quote s0                             -> q0 until 2m: s0 at 5m
         0    quote s0                             -> q1 until 2m: s0 at 8m+36s
         0    order s0 7 500                       -> o0 0 off until 15m
         0    promised o0                          -> s0 at 13m+12s
         0    order s0 7 500                       -> outlet_busy
         1m   order s0 8 500 offer=q0.0 key=1      -> o1 0 off until 16m
-        1m   promised o1                          -> s0 at 4m
+        1m   promised o1                          -> s0 at 5m
         1m   order s0 8 500 offer=q0.0 key=1      -> again o1 0 off until 16m
         1m   order s0 8 500 offer=q0.0            -> offer_expired
         1m   order s0 8 500 offer=q1.1            -> offer_expired
         1m   order s0 8 500 offer=q2.0            -> offer_expired
         1m   order s1 8 500 offer=q1.0            -> offer_of_another_order
         1m   order s0 8 500 offer=q1.0 work=2000  -> offer_of_another_order
-        1m   kitchen tea                          -> stations 1 eta 17m+48s work 3000, 1000 by 0, 1000 by 5m, 1000 by 10m
+        1m   kitchen tea                          -> stations 1 eta 17m+48s work 3000, 2000 by 5m, 1000 by 10m
         2m   order s0 8 500 offer=q1.0            -> offer_expired
         2m   tick                                 -> q1
-        2m   kitchen tea                          -> stations 1 eta 13m+12s work 2000, 1000 by 0, 1000 by 10m
+        2m   kitchen tea                          -> stations 1 eta 13m+12s work 2000, 1000 by 5m, 1000 by 10m
         2m   order s0 8 500                       -> o2 0 off until 17m
         ",
     );
@@ -46,27 +46,58 @@ fn what_was_held_comes_back_once() {
         0    outlet tea 10m unit=4m stations=1 ready=10m   -> s0 version 1
         0    outlet milk 10m unit=4m stations=1 ready=10m  -> s1 version 1
         0    order s0 7 500 work=2000             -> o0 0 off until 15m
-        0    quote s0 others=s1+5m                -> q0 until 2m: s0 at 15m, s1 at 4m
+        0    quote s0 others=s1+5m                -> q0 until 2m: s1 at 5m, s0 at 15m
         0    kitchen tea                          -> stations 1 eta 17m+48s work 3000, 2000 by 5m, 1000 by 15m
-        0    kitchen milk                         -> stations 1 eta 8m+36s work 1000, 1000 by 0
-        1m   order s1 8 500 offer=q0.1            -> o1 0 off until 16m
+        0    kitchen milk                         -> stations 1 eta 8m+36s work 1000, 1000 by 5m
+        1m   order s1 8 500 offer=q0.0            -> o1 0 off until 16m
         1m   kitchen tea                          -> stations 1 eta 13m+12s work 2000, 2000 by 5m
         1m   restart                              -> as before
         1m   due                                  -> 15m
         5m   tick                                 -> nothing
-        5m   quote s0 others=s1+5m                -> q1 until 7m: s0 at 20m, s1 at 13m+36s
+        5m   quote s0 others=s1+5m                -> q1 until 7m: s1 at 13m+36s, s0 at 20m
         5m   restart                              -> as before
         5m   due                                  -> 7m
-        6m   kitchen milk                         -> stations 1 eta 13m+12s work 2000, 1000 by 0, 1000 by 10m
+        6m   kitchen milk                         -> stations 1 eta 13m+12s work 2000, 1000 by 5m, 1000 by 10m
         7m   tick                                 -> q1
         7m   kitchen tea                          -> stations 1 eta 13m+12s work 2000, 2000 by 5m
-        7m   kitchen milk                         -> stations 1 eta 8m+36s work 1000, 1000 by 0
+        7m   kitchen milk                         -> stations 1 eta 8m+36s work 1000, 1000 by 5m
         7m   tick                                 -> nothing
         8m   cancel o0                            -> cancelled unknown 0
         8m   cancel o1                            -> cancelled unknown 0
         8m   restart                              -> as before
         8m   kitchen tea                          -> stations 1 eta 4m work 0
         8m   kitchen milk                         -> stations 1 eta 4m work 0
+        ",
+    );
+}
+
+/// A user who asks at many outlets keeps nobody else from what they offer.
+#[test]
+fn a_users_oldest_quote_makes_room_for_a_fourth() {
+    check(
+        "
+        0    outlet tea 10m unit=4m stations=9    -> s0 version 1
+        0    outlet milk 10m unit=4m stations=9   -> s1 version 1
+        0    quote s0 user=7                      -> q0 until 2m: s0 at 5m
+        0    quote s1 user=7                      -> q1 until 2m: s1 at 5m
+        0    quote s0 user=8                      -> q2 until 2m: s0 at 5m
+        0    quote s0                             -> q3 until 2m: s0 at 5m
+        0    quote s0 user=7                      -> q4 until 2m: s0 at 5m
+        0    restart                              -> as before
+        0    pause-outlet milk until=20m          -> paused
+        0    quote s1 user=7                      -> no_offers
+        0    resume-outlet milk                   -> resumed
+        1m   quote s1 user=7 key=9                -> q5 until 3m: s1 at 6m, not q0 any more
+        1m   quote s1 user=7 key=9                -> again q5 until 3m: s1 at 6m, not q0 any more
+        1m   kitchen tea                          -> stations 9 eta 4m work 3000, 3000 by 5m
+        1m   order s0 7 500 offer=q0.0            -> offer_expired
+        1m   order s0 7 500 offer=q2.0            -> offer_of_another_order
+        1m   order s0 7 500 offer=q4.0            -> o0 0 off until 16m
+        1m   order s0 7 500 offer=q3.0            -> o1 0 off until 16m
+        1m   quote s1 user=7                      -> q6 until 3m: s1 at 6m
+        2m   tick                                 -> q1 q2
+        2m   quote s1 user=7                      -> q7 until 4m: s1 at 7m
+        2m   quote s1 user=7                      -> q8 until 4m: s1 at 7m, not q5 any more
         ",
     );
 }
@@ -80,7 +111,7 @@ fn paused_outlets_offer_nothing() {
         0    quote s0 hold=10m                    -> q0 until 10m: s0 at 10m
         0    pause-outlet tea until=20m           -> paused
         0    quote s0                             -> no_offers
-        0    quote s0 others=s1                   -> q1 until 2m: s1 at 4m
+        0    quote s0 others=s1                   -> q1 until 2m: s1 at 5m
         0    etas s0,s1,s7                        -> never, 8m+36s, never
         0    order s0 7 500                       -> outlet_paused
         0    order s0 7 500 offer=q0.0            -> outlet_paused
@@ -100,9 +131,9 @@ fn other_outlets_are_offered_by_when_the_user_has_it() {
         0    outlet c 10m unit=4m stations=1 ready=15m     -> s3 version 1
         0    walk-ins s0 4000                     -> noted
         0    order s2 7 500                       -> o0 0 off until 15m
-        0    quote s0 others=s1+9m,s2+1m,s3+5m    -> q0 until 2m: s0 at 25m, s3 at 4m, s2 at 8m+36s
+        0    quote s0 others=s1+9m,s2+1m,s3+5m    -> q0 until 2m: s2 at 8m+36s, s3 at 5m, s0 at 25m
         0    quote s0 others=s3+1s,s1+1s by=30m   -> q1 until 2m: s0 at 27m
-        0    quote s0 others=s3,s1+4m+36s,s2 by=5m -> q2 until 2m: s0 at 35m, s1 at 4m
+        0    quote s0 others=s3,s1+4m+36s,s2 by=5m -> q2 until 2m: s1 at 5m, s0 at 35m
         0    quote s0 by=1m                       -> q3 until 2m: s0 at 40m
         ",
     );
@@ -117,13 +148,22 @@ fn opening_hours_hold_what_is_offered() {
         0        quote s0 by=8h hold=1        -> q1 until 1: s0 at 9h+10m
         0        etas s0                      -> 9h+13m+12s
         1h       tick                         -> q1 q0
-        21h      quote s0 hold=1              -> q2 until 21h+1: s0 at 21h+4m
+        21h      quote s0 hold=1              -> q2 until 21h+1: s0 at 21h+5m
         21h+1m   tick                         -> q2
         21h+57m  order s0 7 500               -> outlet_busy
         21h+57m  quote s0 hold=1              -> q3 until 21h+57m+1: s0 at 1d+9h+5m
         21h+57m  tick                         -> nothing
         21h+58m  tick                         -> q3
         22h      quote s0 hold=1              -> q4 until 22h+1: s0 at 1d+9h+4m
+        ",
+    );
+    // Tomorrow's opening comes behind what is near and ready in minutes.
+    check(
+        "
+        0        outlet day 10m unit=4m stations=1 open=9h-22h    -> s0 version 1
+        0        outlet a 10m unit=4m stations=1                  -> s1 version 1
+        0        outlet b 10m unit=4m stations=1                  -> s2 version 1
+        21h+58m  quote s0 others=s1+9m,s2+1m  -> q0 until 22h: s2 at 22h+3m, s1 at 22h+3m, s0 at 1d+9h+5m
         ",
     );
     // Past midnight, and parts that touch.
@@ -191,7 +231,7 @@ fn an_offer_is_for_no_time_before_its_end_nor_after_the_doors_close() {
         0        outlet b 10m unit=4m stations=1 ready=10m       -> s2 version 1
         0        quote s0 others=s1 by=5m hold=6m  -> q0 until 6m: s0 at 10m
         0        quote s0 hold=11m            -> q1 until 11m: s0 at 15m
-        0        quote s0 others=s1+4m,s2+1m hold=5m -> q2 until 5m: s0 at 15m, s2 at 5m, s1 at 5m
+        0        quote s0 others=s1+4m,s2+1m hold=5m -> q2 until 5m: s2 at 5m, s1 at 5m, s0 at 15m
         ",
     );
 }
@@ -204,8 +244,8 @@ fn an_offer_older_than_its_time_is_promised_for_now() {
         "
         0        outlet tea 10m unit=4m stations=1                 -> s0 version 1
         0        outlet milk 10m unit=4m stations=1 open=0-1h      -> s1 version 1
-        0        quote s0                     -> q0 until 2m: s0 at 4m
-        0        quote s1                     -> q1 until 2m: s1 at 4m
+        0        quote s0                     -> q0 until 2m: s0 at 5m
+        0        quote s1                     -> q1 until 2m: s1 at 5m
         1m       tick                         -> nothing
         1h       resume-service 1m            -> gone 59m
         1h       due                          -> 1h+59m
@@ -228,12 +268,12 @@ fn a_promise_weeks_ahead_is_kept() {
         "
         0    outlet tea 10m unit=1h stations=1    -> s0 version 1
         0    order s0 7 500 work=600000 by=30d key=1 -> o0 0 off until 15m
-        0    promised o0                          -> s0 at 28d+17h+51m
+        0    promised o0                          -> s0 at 28d+17h+52m
         0    order s0 7 500 work=600000 by=30d key=1 -> again o0 0 off until 15m
         0    order s0 7 500 work=60000 by=30d     -> outlet_busy
         1m   pay o0 500                           -> paid succeeded 1
         2m   ticket o0 accept 1                   -> accepted succeeded 2
-        2m   due                                  -> 28d+19h+51m
+        2m   due                                  -> 28d+19h+52m
         2m   restart                              -> as before
         3m   cancel o0                            -> refunding refunding 3
         3m   kitchen tea                          -> stations 1 eta 1h work 0
@@ -247,20 +287,20 @@ fn a_quote_is_repeated_while_it_is_known() {
         "
         0    outlet tea 10m unit=4m stations=1    -> s0 version 1
         0    outlet milk 10m unit=4m stations=1   -> s1 version 1
-        0    quote s0 key=1                       -> q0 until 2m: s0 at 4m
-        0    quote s0 key=1                       -> again q0 until 2m: s0 at 4m
+        0    quote s0 key=1                       -> q0 until 2m: s0 at 5m
+        0    quote s0 key=1                       -> again q0 until 2m: s0 at 5m
         0    quote s0 key=1 asked=1               -> idempotency_key_reused
-        0    quote s1 key=2 total=1900 off=500    -> q1 for 1900-500 until 2m: s1 at 4m
+        0    quote s1 key=2 total=1900 off=500    -> q1 for 1900-500 until 2m: s1 at 5m
         0    outlet milk 11m unit=4m stations=1   -> s1 version 2
         0    quote s1 total=1900                  -> outlet_changed
-        0    quote s1 key=2 total=2100            -> again q1 for 1900-500 until 2m: s1 at 4m
-        0    quote s1 key=2 work=0 version=2      -> again q1 for 1900-500 until 2m: s1 at 4m
+        0    quote s1 key=2 total=2100            -> again q1 for 1900-500 until 2m: s1 at 5m
+        0    quote s1 key=2 work=0 version=2      -> again q1 for 1900-500 until 2m: s1 at 5m
         0    quote s1 key=3 work=0 version=2      -> invalid_field(work)
         0    restart                              -> as before
-        2m   quote s0 key=1                       -> again q0 until 2m: s0 at 4m
+        2m   quote s0 key=1                       -> again q0 until 2m: s0 at 5m
         2m   tick                                 -> q0 q1
         2m   quote s0 key=1                       -> offer_expired
-        2m   quote s0                             -> q2 until 4m: s0 at 6m
+        2m   quote s0                             -> q2 until 4m: s0 at 7m
         ",
     );
 }

@@ -18,7 +18,7 @@ fn a_statement_has_an_outlets_own_orders_and_those_that_came_to_it() {
         4m   order s0 8 500                       -> o3 0 off until 19m
         5m   order s1 8 500                       -> o4 0 off until 20m
         5m   statement s0 0 1d                    -> o3 awaiting_payment, o2 awaiting_payment, o0 awaiting_payment
-        5m   pay o2 500                           -> paid succeeded 1
+        5m   pay o2 500                           -> paid succeeded 1, ready 18m+12s
         5m   ticket o2 reject 1                   -> o2 to s1 2 at 18m+12s
         5m   statement s0 0 1d                    -> o3 awaiting_payment, o0 awaiting_payment
         5m   statement s1 0 1d                    -> o4 awaiting_payment, o2 paid, o1 awaiting_payment

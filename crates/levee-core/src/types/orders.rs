@@ -26,6 +26,11 @@ pub const COLLECTED_WITHIN_MS: u64 = 12 * 3_600_000;
 /// Longest time in which an order may be paid, in milliseconds: a day.
 pub const PAY_WITHIN_MS_MAX: u64 = 24 * 3_600_000;
 
+/// What is to be paid is promised as if it could be begun after this time at the earliest, in
+/// milliseconds: a minute. The promise holds for a payment within it; an order that is paid later is
+/// promised anew.
+pub const PAID_WITHIN_MS: u64 = 60_000;
+
 /// How far ahead an order may be promised, in milliseconds: thirty days.
 pub const PROMISED_AHEAD_MS_MAX: u64 = 30 * 24 * 3_600_000;
 

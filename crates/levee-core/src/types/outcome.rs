@@ -149,6 +149,13 @@ pub enum Outcome {
         /// From this.
         before: BreakerState,
     },
+    /// An order was paid later than its promise counted on, and is promised for later.
+    PromisedAnew {
+        /// As of any payment.
+        change: OrderChange,
+        /// When it will be ready now, in milliseconds since 1970; later than before.
+        promised_at_ms: u64,
+    },
     /// A webhook was made, or its document replaced.
     WebhookPut {
         /// Counts up with every document, from 1.

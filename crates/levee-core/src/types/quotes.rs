@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::{OutletNo, QuoteNo, RequestKey};
+use super::{OutletNo, QuoteNo, RequestKey, UserKey};
 
 /// Most outlets of one quote.
 pub const QUOTE_OUTLETS_MAX: usize = 8;
@@ -13,6 +13,9 @@ pub const OFFERS_MAX: usize = 4;
 /// Longest time for which offers are held, in milliseconds: a quarter of an hour. What is held
 /// cannot be promised to others.
 pub const HOLD_MS_MAX: u64 = 15 * 60_000;
+
+/// Most quotes of one user whose offers are held; the oldest makes room for another.
+pub const QUOTES_HELD_MAX: usize = 3;
 
 /// Longest way that counts, in milliseconds: a day.
 pub const TRAVEL_MS_MAX: u32 = 24 * 3_600_000;
@@ -35,6 +38,9 @@ pub struct QuoteOrder {
     pub request: RequestKey,
     /// A fingerprint of all that the client asked for, as in [`super::PlaceOrder::asked`].
     pub asked: u64,
+    /// Who asks, where the app says so: no more than [`QUOTES_HELD_MAX`] quotes are held for a user,
+    /// and nobody else's order takes an offer of theirs.
+    pub user: Option<UserKey>,
     /// Version of the wanted outlet's document that price and work are of: it must be the latest.
     pub outlet_version: u32,
     /// Price of all that is asked for, in minor units, which a repeat is told again; 1 to
@@ -61,6 +67,7 @@ impl QuoteOrder {
         Self {
             request,
             asked,
+            user: None,
             outlet_version: 0,
             total_minor: 0,
             discount_minor: 0,
@@ -98,6 +105,8 @@ pub struct Quoted {
     pub discount_minor: u64,
     /// Best first; at most [`OFFERS_MAX`].
     pub offers: Vec<Offer>,
+    /// The user's oldest, whose offers are held no longer because of this one.
+    pub released: Option<QuoteNo>,
 }
 
 /// One offer of a quote.

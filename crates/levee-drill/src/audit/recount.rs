@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use levee_core::types::{CampaignId, CampaignNo, Command, Outcome, SweptOrders};
+use levee_core::types::{CampaignId, CampaignNo, Command, Outcome, QuoteNo, SweptOrders, UserKey};
 
 use super::Fact;
 use super::keys::{Names, References, Requests};
@@ -40,6 +40,8 @@ pub(super) struct Recount {
     /// What ends by the clock: orders under way, quotes that hold offers, pauses of outlets.
     pub(super) due_orders: Line,
     pub(super) held_quotes: Line,
+    /// Users' quotes that hold something, oldest first.
+    pub(super) quotes_of: BTreeMap<UserKey, Vec<QuoteNo>>,
     pub(super) pauses: Line,
     /// Orders for which something is to be given, by number.
     pub(super) owed: BTreeSet<u32>,
@@ -80,6 +82,7 @@ impl Default for Recount {
             quotes: Table::new("quote"),
             due_orders: Line::default(),
             held_quotes: Line::default(),
+            quotes_of: BTreeMap::new(),
             pauses: Line::default(),
             owed: BTreeSet::new(),
             tally: Tally::default(),
@@ -243,7 +246,10 @@ impl Recount {
             (Command::QuoteOrder(ask), Outcome::Quoted(quoted)) => self.quote(ask, quoted),
             (Command::PlaceOrder(ask), Outcome::OrderPlaced { .. }) => self.place(ask, outcome),
             (Command::RecordPayment(ask), Outcome::OrderChanged(change)) => {
-                self.payment(ask, names, change);
+                self.payment(ask, names, change, None);
+            }
+            (Command::RecordPayment(ask), Outcome::PromisedAnew { change, promised_at_ms }) => {
+                self.payment(ask, names, change, Some(*promised_at_ms));
             }
             (Command::RecordPayment(ask), Outcome::PaymentDisputed) => self.dispute(ask, names),
             (Command::SettleDispute(ask), Outcome::DisputeSettled) => self.settle_dispute(ask),

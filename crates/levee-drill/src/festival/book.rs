@@ -7,6 +7,7 @@ use levee_api::types::*;
 
 use crate::audit::Fact;
 use crate::market::Market;
+use crate::numbers::real;
 use crate::unpaced::after;
 
 /// Where orders stand, as a chart shows them.
@@ -50,8 +51,12 @@ pub struct Story {
     pub outlet: Option<usize>,
     /// When it was placed.
     pub placed_ms: u64,
-    /// When it is promised, by the outlet that has it now.
+    /// When it was promised first.
+    pub told_ms: u64,
+    /// When it is promised, by the outlet that has it now and since it was paid.
     pub promised_ms: u64,
+    /// By how much its promise was moved because it was paid late, in milliseconds.
+    pub promised_anew_by_ms: Option<u64>,
     /// How long a courier needs to the outlet, where one takes it.
     pub courier_ms: Option<u32>,
     /// To be paid, in minor units; 0: nothing.
@@ -84,15 +89,37 @@ impl Story {
     }
 
     /// How long after its promise it was ready, in milliseconds, below 0 if before; or ended after it.
-    /// `None` where that cannot be said, because it ended before its time or is still under way.
+    /// `None` where that cannot be said, because it ended before its time or is still under way; or
+    /// because it was never paid, so that no kitchen had heard of it.
     #[must_use]
     pub fn late_ms(&self) -> Option<i64> {
-        if let Some(ready_ms) = self.ready_ms {
-            return Some(after(ready_ms, self.promised_ms));
-        }
-        let (ended_ms, _) = self.ended?;
-        Some(after(ended_ms, self.promised_ms)).filter(|late_ms| *late_ms > 0)
+        self.after_ms(self.promised_ms)
     }
+
+    /// [`Self::late_ms`] by what was promised first, whatever was promised since.
+    #[must_use]
+    pub fn late_as_told_ms(&self) -> Option<i64> {
+        self.after_ms(self.told_ms)
+    }
+
+    fn after_ms(&self, promised_ms: u64) -> Option<i64> {
+        if let Some(ready_ms) = self.ready_ms {
+            return Some(after(ready_ms, promised_ms));
+        }
+        let (ended_ms, _) = self.ended.filter(|(_, end)| *end != OrderEnd::NotPaid)?;
+        Some(after(ended_ms, promised_ms)).filter(|late_ms| *late_ms > 0)
+    }
+}
+
+/// A time for which a breaker kept orders away, in milliseconds since 1970.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BreakerOpen {
+    /// Whose.
+    pub of: BreakerOf,
+    /// Since then.
+    pub from_ms: u64,
+    /// Until then; `None` where it was open at the end.
+    pub until_ms: Option<u64>,
 }
 
 /// What was given for orders that ended.
@@ -129,8 +156,8 @@ pub struct Book<'a> {
     pub quotes: u64,
     /// How often an outlet was paused.
     pub pauses: u64,
-    /// How often a breaker opened, an outlet's and a vendor's.
-    pub breakers: [u64; 2],
+    /// When breakers were open, in the order in which they opened.
+    pub breakers: Vec<BreakerOpen>,
     /// How often another outlet was given an order.
     pub moves: u64,
     /// What was given for orders that ended.
@@ -153,7 +180,7 @@ impl<'a> Book<'a> {
             placed: BTreeMap::new(),
             quotes: 0,
             pauses: 0,
-            breakers: [0; 2],
+            breakers: Vec::new(),
             moves: 0,
             given: Given::default(),
         }
@@ -166,8 +193,7 @@ impl<'a> Book<'a> {
 
     /// Takes in the next fact of the journal.
     pub fn visit(&mut self, fact: &Fact<'_>) {
-        let passed = fact.at_ms.saturating_sub(self.starts_at_ms) / self.bucket_ms;
-        let passed = usize::try_from(passed).map_or(self.buckets, |place| place.min(self.buckets));
+        let passed = self.stretch(fact.at_ms);
         if self.timeline.len() < passed {
             self.timeline.resize(passed, self.standing);
         }
@@ -179,9 +205,7 @@ impl<'a> Book<'a> {
             }
             (Command::PauseOutlet(_), Outcome::OutletPaused) => self.pauses += 1,
             (Command::ChangeBreaker(change), Outcome::BreakerChanged { .. }) => {
-                let is_vendors = matches!(change.of, BreakerOf::Vendor(_));
-                let opens = change.state != BreakerState::Closed;
-                self.breakers[usize::from(is_vendors)] += u64::from(opens);
+                self.change_breaker(change, fact.at_ms);
             }
             (Command::QuoteOrder(_), Outcome::Quoted(_)) => self.quotes += 1,
             (Command::PlaceOrder(place), outcome @ Outcome::OrderPlaced { .. }) => {
@@ -212,6 +236,30 @@ impl<'a> Book<'a> {
         }
     }
 
+    fn change_breaker(&mut self, change: &ChangeBreaker, at_ms: u64) {
+        let mut open = self.breakers.iter_mut().rev().filter(|open| open.until_ms.is_none());
+        let open = open.find(|open| open.of == change.of);
+        match (open, change.state) {
+            (Some(open), BreakerState::Closed) => open.until_ms = Some(at_ms),
+            (None, BreakerState::Open | BreakerState::Draining) => {
+                let of = change.of.clone();
+                self.breakers.push(BreakerOpen { of, from_ms: at_ms, until_ms: None });
+            }
+            _ => {}
+        }
+    }
+
+    /// The hour of the day at a moment.
+    pub(super) fn hour(&self, at_ms: u64) -> f64 {
+        real(at_ms.saturating_sub(self.starts_at_ms)) / 3_600_000.0
+    }
+
+    /// The stretch of the day that a moment lies in, or the number of them where it is later.
+    pub(super) fn stretch(&self, at_ms: u64) -> usize {
+        let passed = at_ms.saturating_sub(self.starts_at_ms) / self.bucket_ms;
+        usize::try_from(passed).map_or(self.buckets, |place| place.min(self.buckets))
+    }
+
     fn place(&mut self, place: &PlaceOrder, outcome: &Outcome, at_ms: u64) {
         let Outcome::OrderPlaced { order, promised_at_ms, subsidy_minor, .. } = outcome else {
             return;
@@ -230,7 +278,9 @@ impl<'a> Book<'a> {
         self.orders.push(Story {
             outlet: self.outlets.get(&place.outlet.0).copied(),
             placed_ms: at_ms,
+            told_ms: *promised_at_ms,
             promised_ms: *promised_at_ms,
+            promised_anew_by_ms: None,
             courier_ms: place.courier_ms,
             payable_minor,
             state,
@@ -247,8 +297,12 @@ impl<'a> Book<'a> {
 
     fn pay(&mut self, payment: &RecordPayment, outcome: &Outcome) {
         let Some(story) = self.orders.get_mut(payment.order.index()) else { return };
+        if let Outcome::PromisedAnew { promised_at_ms, .. } = outcome {
+            story.promised_anew_by_ms = Some(promised_at_ms.saturating_sub(story.promised_ms));
+            story.promised_ms = *promised_at_ms;
+        }
         match outcome {
-            Outcome::OrderChanged(change) => {
+            Outcome::OrderChanged(change) | Outcome::PromisedAnew { change, .. } => {
                 if let PaymentEvent::Succeeded { captured_minor } = payment.event {
                     story.captured_minor += captured_minor;
                 }

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{OrderingSummary, Promises, Summary};
+use crate::numbers::real;
 
 /// A count with separators: `1,234,567`.
 #[must_use]
@@ -189,8 +190,11 @@ fn write_orders(ordering: &OrderingSummary, currency: &str, out: &mut String) ->
     };
     writeln!(
         out,
-        "  promises     {}; without pacing {}; outlets were busy {} times, {} of {} offers taken",
+        "  promises     {}; {} moved by {:.0} s when they were paid; without pacing {}; outlets were busy \
+         {} times, {} of {} offers taken",
         late(&orders.promises),
+        count(orders.promised_anew.orders),
+        real(orders.promised_anew.by_mean_ms) / 1_000.0,
         late(&without.promises),
         count(orders.refused_busy),
         count(orders.offers_taken),
@@ -220,8 +224,8 @@ fn write_orders(ordering: &OrderingSummary, currency: &str, out: &mut String) ->
         out,
         "  couriers     {} called: waited {:.1} min on average, drinks waited {:.1} min",
         count(ordering.couriers.called),
-        crate::numbers::real(ordering.couriers.waited_mean_ms) / 60_000.0,
-        crate::numbers::real(ordering.couriers.aged_mean_ms) / 60_000.0
+        real(ordering.couriers.waited_mean_ms) / 60_000.0,
+        real(ordering.couriers.aged_mean_ms) / 60_000.0
     )
 }
 

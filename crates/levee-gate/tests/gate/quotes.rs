@@ -58,6 +58,24 @@ fn an_offer_is_held_and_taken_once() {
 }
 
 #[test]
+fn offers_of_a_user_are_theirs_and_a_fourth_quote_ends_the_first() {
+    let bench = shop();
+    let asked =
+        |key, user: &str| offers(&quote(&bench, key, json!({"user_id": user})))[0]["offer"].clone();
+    let first = asked("q1", "u1");
+    let of_another = asked("q2", "u2");
+    let held = ["q3", "q4"].map(|key| asked(key, "u1"));
+    let order = |key, offer: &Value| bench.order(key, &with(grape(), json!({"offer": offer})));
+    let take = |key, offer: &Value| order(key, offer).brief();
+    assert_eq!(take("o1", &of_another), "409 offer_of_another_order");
+    asked("q5", "u1");
+    assert_eq!(take("o2", &first), "409 offer_expired");
+    assert_eq!(order("o3", &held[0]).status, 201);
+    assert_eq!(asked("q1", "u1"), first, "a repeat is answered as before");
+    assert_eq!(take("o4", &first), "409 offer_expired");
+}
+
+#[test]
 fn a_full_kitchen_offers_a_later_slot_or_another_outlet() {
     let bench = shop();
     known(&bench);
@@ -73,9 +91,9 @@ fn a_full_kitchen_offers_a_later_slot_or_another_outlet() {
         .iter()
         .map(|offer| (text(&offer["outlet_id"]), offer["distance_m"].as_u64().unwrap()))
         .collect();
-    let [("sh-1", from), ("sh-2", 0)] = found[..] else { panic!("{both:?}") };
+    let [("sh-2", 0), ("sh-1", from)] = found[..] else { panic!("{both:?}") };
     assert!((60..90).contains(&from), "seventy metres from where the user is: {from}");
-    let taking = with(grape(), json!({"outlet_id": "sh-2", "offer": both[1]["offer"]}));
+    let taking = with(grape(), json!({"outlet_id": "sh-2", "offer": both[0]["offer"]}));
     bench.placed("o2", &taking);
     // Not one that is dearer, nor of another brand, nor out of reach.
     let mut dearer = outlet("dev", 31.2310, 121.4740);

@@ -21,8 +21,8 @@ use crate::state::{Effect, State};
 use crate::tables::{LockState, Order};
 use crate::types::{
     Action, Bill, Categories, Held, OrderChange, OrderEnd, OrderMove, OrderNo, OrderState, Outcome,
-    OutletNo, Party, PaymentState, RedemptionNo, Reference, Refusal, SweptOrders, TicketStep,
-    UserKey, VoucherState,
+    OutletNo, PAID_WITHIN_MS, Party, PaymentState, RedemptionNo, Reference, Refusal, SweptOrders,
+    TicketStep, UserKey, VoucherState,
 };
 
 /// What locks and redemptions of orders have for the app's own number: orders are no bills of apps.
@@ -97,25 +97,49 @@ impl State {
         if before.outlet != after.outlet || before.at_kitchen() == after.at_kitchen() {
             return;
         }
-        let (pace, ticket) = (self.rules.pace, before.ticket());
+        let (pace, ticket) = (self.pace(), before.ticket());
         let is_made = matches!(after.state(), OrderState::Ready | OrderState::Collected);
-        self.outlets.with_kitchen(after.outlet, |kitchen| {
+        let lesson = self.outlets.with_kitchen(after.outlet, |kitchen| {
             match (before.at_kitchen(), after.at_kitchen()) {
                 (AtKitchen::Promised, AtKitchen::Making) => kitchen.begin(now_ms, ticket, &pace),
                 (AtKitchen::Promised, AtKitchen::Nothing) if is_made => {
-                    kitchen.finish_unbegun(now_ms, ticket, &pace);
+                    return kitchen.finish_unbegun(now_ms, ticket, &pace);
                 }
                 (AtKitchen::Promised, AtKitchen::Nothing) => {
                     kitchen.take_back(now_ms, ticket, &pace);
                 }
                 (AtKitchen::Making, AtKitchen::Nothing) if is_made => {
                     let begun_at_ms = before.begun_at_ms().expect("it is being made");
-                    kitchen.finish(now_ms, ticket, begun_at_ms, &pace);
+                    return kitchen.finish(now_ms, ticket, begun_at_ms, &pace);
                 }
                 (AtKitchen::Making, AtKitchen::Nothing) => kitchen.give_up(now_ms, ticket),
                 _ => {}
             }
+            None
         });
+        if let Some(lesson) = lesson {
+            self.experience.learn(lesson, &pace);
+        }
+    }
+
+    /// What was promised held for a payment within the policy's time. An order that is paid later is
+    /// promised anew from now on, never for earlier, and whether or not the outlet is open then:
+    /// nobody can order it elsewhere any more. Returns the new promise, if it is another.
+    fn promise_anew(&mut self, now_ms: u64, order: &mut Order) -> Option<u64> {
+        let told = order.ticket();
+        let held_until_ms = order.placed_at_ms.saturating_add(PAID_WITHIN_MS);
+        if now_ms <= held_until_ms {
+            return None;
+        }
+        self.take_back(now_ms, order.outlet, told);
+        let outlet = self.outlets.get(order.outlet).expect("an order is at an outlet");
+        let from_ms = outlet.opening(&self.outlets.texts).open_from_ms(now_ms);
+        let kitchen = self.outlets.kitchen(order.outlet);
+        let ready_ms = from_ms.saturating_add(kitchen.eta_ms(from_ms, told.work, &self.pace()));
+        let ready_ms = if order.can_be_promised_at(ready_ms) { ready_ms } else { 0 };
+        let ticket = self.promise(now_ms, order.outlet, told.work, ready_ms.max(told.ready_at_ms));
+        order.set_promise(ticket);
+        (ticket.ready_at_ms > told.ready_at_ms).then_some(ticket.ready_at_ms)
     }
 
     /// Gives an order to the one of its other outlets at which it is ready first, and in time. What

@@ -36,6 +36,7 @@ impl State {
         let is_other = before.trade().is_some_and(|known| known != (provider, trade));
         let is_new = before.trade().is_none();
         let mut order = before;
+        let mut promised_at_ms = None;
         match event {
             PaymentEvent::Succeeded { captured_minor }
                 if is_other || captured_minor != order.payable_minor() =>
@@ -44,6 +45,9 @@ impl State {
             }
             _ if is_other => return Err(Refusal::TradeConflict),
             PaymentEvent::Succeeded { .. } => {
+                if order.state() == OrderState::AwaitingPayment {
+                    promised_at_ms = self.promise_anew(now_ms, &mut order);
+                }
                 let accepts_until_ms = self.accepts_until_ms(now_ms, &order);
                 order.succeed(accepts_until_ms);
             }
@@ -63,7 +67,10 @@ impl State {
         order.set_trade(provider, trade);
 
         let change = self.keep_order(now_ms, seq, number, order, None);
-        let outcome = Outcome::OrderChanged(change);
+        let outcome = match promised_at_ms {
+            Some(promised_at_ms) => Outcome::PromisedAnew { change, promised_at_ms },
+            None => Outcome::OrderChanged(change),
+        };
         self.remember(key, body, (seq, now_ms), &outcome);
         Ok(Effect::Done(outcome))
     }

@@ -1,7 +1,7 @@
 //! Placing an order.
 
 use super::reference_of_orders;
-use crate::pacing::Work;
+use crate::pacing::{Ask, Work};
 use crate::state::{Effect, State};
 use crate::tables::Order;
 use crate::types::{
@@ -42,11 +42,14 @@ impl State {
         }
 
         let work = Work(place.work);
+        let bill_minor = place.total_minor - place.merchant_discount_minor;
+        // Its ticket goes to the outlet when it is paid.
+        let asked = Ask::of(work, bill_minor > subsidy_minor);
         let ready_at_ms = match offer {
             // No order is promised for before it was placed.
             Some(ticket) => ticket.ready_at_ms.max(now_ms),
             None => self
-                .ready_in_time(now_ms, place.outlet, work, place.ready_by_ms, now_ms)
+                .ready_in_time(now_ms, place.outlet, asked, place.ready_by_ms, now_ms)
                 .ok_or(Refusal::OutletBusy)?,
         };
 

@@ -87,7 +87,7 @@ impl Life {
     /// the kitchen has been handed, the order comes after those before it.
     fn promise(&mut self, work: Work, ready_at_ms: u64, pace: &Pace) {
         let before = self.in_time(pace);
-        let ticket = self.kitchen.promise(self.now_ms, work, ready_at_ms);
+        let ticket = self.kitchen.promise(self.now_ms, work, ready_at_ms, pace);
         self.promised.push(ticket);
         let after = self.in_time(pace);
         for due_ms in before {
@@ -103,7 +103,7 @@ impl Life {
         let mut in_time = Vec::new();
         for due in self.kitchen.later.iter() {
             work += due.work as f64;
-            if self.now_ms + estimate.ms_of(work) <= due.at_ms() {
+            if self.now_ms + estimate.ms_of(work, 0.0) <= due.at_ms() {
                 in_time.push(due.at_ms());
             }
         }

@@ -4,7 +4,7 @@ mod estimates;
 mod learning;
 mod lives;
 
-use super::{Kitchen, Pace, Ticket, Work};
+use super::{Experience, Kitchen, Lesson, Pace, Ticket, Work};
 
 pub(super) const MINUTE: u64 = 60_000;
 
@@ -15,14 +15,14 @@ pub(super) const START_MS: u64 = 1_770_336_000_000;
 pub(super) const STATIC: Pace =
     Pace { cv: 0.4, doubt: 0.0, gamma: 0.0, unit_gain: 0.0, queue_gain: 0.0, ..Pace::DEFAULT };
 
-/// A kitchen whose figures are believed.
+/// A kitchen whose figures are believed, and that is known well.
 pub(super) fn kitchen(stations: u16, unit_minutes: u32) -> Kitchen {
-    Kitchen { drag: 1.0, ..Kitchen::new(stations, unit_minutes * 60_000) }
+    Kitchen { seen: 10, drag: 1.0, ..Kitchen::new(stations, unit_minutes * 60_000) }
 }
 
 /// Promises so many units for so many minutes after the start.
 pub(super) fn promise(kitchen: &mut Kitchen, units: u32, ready_minutes: u64) -> Ticket {
-    kitchen.promise(START_MS, Work::units(units), START_MS + ready_minutes * MINUTE)
+    kitchen.promise(START_MS, Work::units(units), START_MS + ready_minutes * MINUTE, &Pace::DEFAULT)
 }
 
 pub(super) fn minutes(ms: u64) -> f64 {

@@ -1,7 +1,7 @@
 //! The model's opinion on orders. An order is what was said of it; where it stands is worked out anew
 //! at every question.
 
-use super::outlets::{Holder, pace};
+use super::outlets::{Holder, to_be_paid};
 use super::*;
 
 /// A refund: how much, and whether it was done once its result is known.
@@ -224,7 +224,9 @@ impl Model {
             };
             subsidy = self.discount(now, &bill, None)?;
         }
-        let free = || self.ready(now, at, place.work, place.ready_by_ms, now);
+        let is_paid = subsidy == left;
+        let asked = if is_paid { Work(place.work).into() } else { to_be_paid(place.work) };
+        let free = || self.ready(now, at, asked, place.ready_by_ms, now);
         let offered_ms = offer.map(|offer| offer.ready_at_ms);
         let promised_ms = offered_ms.map(|at| at.max(now)).or_else(free);
         let promised_ms = promised_ms.ok_or(Refusal::OutletBusy)?;
@@ -320,23 +322,33 @@ impl Model {
     fn follow_at_kitchen(&mut self, now: u64, number: u32, order: &Order) {
         let Some(place) = self.promised_to(Holder::Order(number)) else { return };
         let Promised { outlet, ticket, begun_ms, .. } = self.promised[place];
+        let pace = self.pace();
         let kitchen = &mut self.outlets[outlet].kitchen;
-        match (order.state(), begun_ms) {
+        let lesson = match (order.state(), begun_ms) {
             (state, _) if state < OrderState::Making => return,
             (OrderState::Making, None) => {
-                kitchen.begin(now, ticket, &pace());
+                kitchen.begin(now, ticket, &pace);
                 self.promised[place].begun_ms = Some(now);
                 return;
             }
             (OrderState::Making, Some(_)) => return,
             (OrderState::Ready | OrderState::Collected, None) => {
-                kitchen.finish_unbegun(now, ticket, &pace());
+                kitchen.finish_unbegun(now, ticket, &pace)
             }
             (OrderState::Ready | OrderState::Collected, Some(begun_ms)) => {
-                kitchen.finish(now, ticket, begun_ms, &pace());
+                kitchen.finish(now, ticket, begun_ms, &pace)
             }
-            (_, None) => kitchen.take_back(now, ticket, &pace()),
-            (_, Some(_)) => kitchen.give_up(now, ticket),
+            (_, None) => {
+                kitchen.take_back(now, ticket, &pace);
+                None
+            }
+            (_, Some(_)) => {
+                kitchen.give_up(now, ticket);
+                None
+            }
+        };
+        if let Some(lesson) = lesson {
+            self.experience.learn(lesson, &pace);
         }
         self.promised.remove(place);
     }

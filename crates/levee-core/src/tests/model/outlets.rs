@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::RuleBook;
-use crate::pacing::{Kitchen, Pace, Ticket, Work};
+use crate::pacing::{Ask, Kitchen, Pace, Ticket, Work};
 
 const MINUTE_MS: u64 = 60_000;
 
@@ -35,6 +35,7 @@ pub(crate) struct Promised {
 }
 
 pub(crate) struct Quote {
+    user: Option<UserKey>,
     work: u32,
     made_ms: u64,
     until_ms: u64,
@@ -44,7 +45,7 @@ pub(crate) struct Quote {
     forgotten: bool,
 }
 
-pub(super) fn pace() -> Pace {
+pub(super) fn pace_of_rules() -> Pace {
     RuleBook::RELEASED.first().pace
 }
 
@@ -80,7 +81,41 @@ fn closes(opening: &Opening, at_ms: u64) -> Option<u64> {
     minutes_from(at_ms).find(|at_ms| !is_open(opening, *at_ms))
 }
 
+/// Some of the minute may be over when the kitchen opens.
+fn later_by(ask: Ask, ms: u64) -> Ask {
+    Ask { begins_after_ms: ask.begins_after_ms - ask.begins_after_ms.min(ms), ..ask }
+}
+
+/// Work of an order whose payment takes its minute.
+pub(super) fn to_be_paid(work: u32) -> Ask {
+    Ask { work: Work(work), begins_after_ms: MINUTE_MS }
+}
+
 impl Model {
+    /// With what kitchens have taught.
+    pub(super) fn pace(&self) -> Pace {
+        Pace { expected: self.experience, ..pace_of_rules() }
+    }
+
+    /// What was promised counts on the minute after the placing, so an order that is paid later is
+    /// promised from then on, if that is later.
+    pub(super) fn promise_again(&mut self, now: u64, number: u32, order: &Order) -> Option<u64> {
+        if now <= order.placed_ms + MINUTE_MS {
+            return None;
+        }
+        let (holder, outlet, told) =
+            (Holder::Order(number), order.outlet.index(), order.promised_ms);
+        self.take_back(now, holder);
+        let Outlet { put, kitchen, .. } = &self.outlets[outlet];
+        let from = opens(&put.opening, now);
+        let ready = from + kitchen.eta_ms(from, Work(order.place.work), &self.pace());
+        // An order's record reaches no further.
+        let is_near = ready - order.placed_ms <= u32::MAX.into();
+        let ready = if is_near { ready.max(told) } else { told };
+        self.promise(now, holder, outlet, order.place.work, ready);
+        (ready > told).then_some(ready)
+    }
+
     fn outlet(&self, id: &OutletId) -> Option<usize> {
         self.outlets.iter().position(|outlet| outlet.put.id == *id)
     }
@@ -249,7 +284,7 @@ impl Model {
         &self,
         now: u64,
         number: usize,
-        work: u32,
+        ask: impl Into<Ask>,
         by: Option<u64>,
         not_before: u64,
     ) -> Option<u64> {
@@ -259,7 +294,8 @@ impl Model {
         let Outlet { put, kitchen, .. } = &self.outlets[number];
         let from = opens(&put.opening, now);
         let by = by.unwrap_or(now + put.ready_within_ms);
-        let eta = kitchen.eta_within(from, Work(work), by.checked_sub(from)?, &pace())?;
+        let ask = later_by(ask.into(), from - now);
+        let eta = kitchen.eta_within(from, ask, by.checked_sub(from)?, &self.pace())?;
         let ready = not_before.max(from + eta);
         let closes = closes(&put.opening, from).unwrap_or(u64::MAX);
         (ready <= by.min(closes)).then_some(ready)
@@ -267,22 +303,22 @@ impl Model {
 
     /// When one unit that is ordered now is ready.
     pub(crate) fn eta(&self, now: u64, number: usize, work: u32) -> Option<u64> {
-        let within = pace().horizon_ms.max(self.outlets[number].put.ready_within_ms);
-        self.ready(now, number, work, Some(now + within), now).map(|at| at - now)
+        let within = self.pace().horizon_ms.max(self.outlets[number].put.ready_within_ms);
+        self.ready(now, number, Work(work), Some(now + within), now).map(|at| at - now)
     }
 
     pub(super) fn is_open_at(&self, number: usize, at_ms: u64) -> bool {
         is_open(&self.outlets[number].put.opening, at_ms)
     }
 
-    fn slot(&self, now: u64, number: usize, work: u32, not_before: u64) -> Option<u64> {
+    fn slot(&self, now: u64, number: usize, ask: Ask, not_before: u64) -> Option<u64> {
         if self.pause_at(now, number).is_some() || self.is_broken(number) {
             return None;
         }
         let Outlet { put, kitchen, .. } = &self.outlets[number];
         let mut from = opens(&put.opening, now);
         for _ in ["these hours", "the next"] {
-            let slot = kitchen.slot_at(from, Work(work), not_before, &pace());
+            let slot = kitchen.slot_at(from, later_by(ask, from - now), not_before, &self.pace());
             let Some(closes) = closes(&put.opening, from) else { return slot };
             if slot.is_some_and(|slot| slot <= closes) {
                 return slot;
@@ -300,7 +336,9 @@ impl Model {
         work: u32,
         ready_at_ms: u64,
     ) {
-        let ticket = self.outlets[outlet].kitchen.promise(now, Work(work), ready_at_ms);
+        let pace = self.pace();
+        let kitchen = &mut self.outlets[outlet].kitchen;
+        let ticket = kitchen.promise(now, Work(work), ready_at_ms, &pace);
         self.promised.push(Promised { holder, outlet, ticket, begun_ms: None });
     }
 
@@ -312,7 +350,8 @@ impl Model {
         let place = self.promised_to(holder).expect("it has capacity");
         let Promised { outlet, ticket, begun_ms, .. } = self.promised.remove(place);
         assert_eq!(begun_ms, None, "nobody has begun");
-        self.outlets[outlet].kitchen.take_back(now, ticket, &pace());
+        let pace = self.pace();
+        self.outlets[outlet].kitchen.take_back(now, ticket, &pace);
     }
 
     pub(super) fn quote(&mut self, now: u64, ask: &QuoteOrder) -> Came {
@@ -342,28 +381,39 @@ impl Model {
             return Err(Refusal::OutletChanged);
         }
         let until_ms = now + ask.hold_ms;
+        let asked = if ask.total_minor > ask.discount_minor {
+            to_be_paid(ask.work)
+        } else {
+            Work(ask.work).into()
+        };
         let in_time = |candidate: &Candidate| {
             let Candidate { outlet, travel_ms } = *candidate;
             let by = ask.ready_by_ms;
-            let ready_at_ms = self.ready(now, outlet.index(), ask.work, by, until_ms)?;
+            let ready_at_ms = self.ready(now, outlet.index(), asked, by, until_ms)?;
             Some(Offer { outlet, ready_at_ms, travel_ms })
         };
         let mut offers = Vec::new();
         if let Some(offer) = in_time(&ask.candidates[0]) {
             offers.push(offer);
         } else {
-            let slot = self.slot(now, outlets[0], ask.work, until_ms);
-            let Candidate { outlet, travel_ms } = ask.candidates[0];
-            offers.extend(slot.map(|ready_at_ms| Offer { outlet, ready_at_ms, travel_ms }));
+            let slot = self.slot(now, outlets[0], asked, until_ms);
             let others = ask.candidates[1..].iter();
-            let mut others: Vec<(u64, Offer)> = others
+            let mut all: Vec<(u64, Offer)> = others
                 .filter_map(|candidate| {
                     let offer = in_time(candidate)?;
                     Some((offer.ready_at_ms + u64::from(candidate.travel_ms), offer))
                 })
                 .collect();
-            others.sort_by_key(|(there, offer)| (*there, offer.outlet));
-            offers.extend(others.iter().take(2).map(|(_, offer)| *offer));
+            let by_there = |(there, offer): &(u64, Offer)| (*there, offer.outlet);
+            all.sort_by_key(by_there);
+            all.truncate(2);
+            if let Some(ready_at_ms) = slot {
+                let Candidate { outlet, travel_ms } = ask.candidates[0];
+                let offer = Offer { outlet, ready_at_ms, travel_ms };
+                all.push((ready_at_ms + u64::from(travel_ms), offer));
+            }
+            all.sort_by_key(by_there);
+            offers.extend(all.iter().map(|(_, offer)| *offer));
         }
         if offers.is_empty() {
             return Err(Refusal::NoOffers);
@@ -373,8 +423,17 @@ impl Model {
             let holder = Holder::Offer(number, place);
             self.promise(now, holder, offer.outlet.index(), ask.work, offer.ready_at_ms);
         }
+        let theirs = |(_, quote): &(&u32, &Quote)| ask.user.is_some() && quote.user == ask.user;
+        let theirs = self.quotes.iter().filter(theirs).filter(|(_, quote)| !quote.over);
+        let mut theirs: Vec<u32> = theirs.map(|(number, _)| *number).collect();
+        theirs.sort_unstable();
+        let released = (theirs.len() == QUOTES_HELD_MAX).then(|| theirs[0]);
+        if let Some(released) = released {
+            self.end_quote(now, released, None);
+        }
         let (over, forgotten) = (false, false);
         let made = Quote {
+            user: ask.user,
             work: ask.work,
             made_ms: now,
             until_ms,
@@ -385,7 +444,8 @@ impl Model {
         self.quotes.insert(number, made);
         let QuoteOrder { total_minor, discount_minor, .. } = *ask;
         let quote = QuoteNo(number);
-        let quoted = Quoted { quote, until_ms, total_minor, discount_minor, offers };
+        let released = released.map(QuoteNo);
+        let quoted = Quoted { quote, until_ms, total_minor, discount_minor, offers, released };
         Ok(Ok(Outcome::Quoted(Box::new(quoted))))
     }
 
@@ -414,16 +474,17 @@ impl Model {
             offer.ready_at_ms >= now || self.is_open_at(offer.outlet.index(), now)
         });
         let (quote, offer) = offer.ok_or(Refusal::OfferExpired)?;
-        if offer.outlet != place.outlet || quote.work != place.work {
+        let anothers = quote.user.is_some_and(|user| user != place.user);
+        if anothers || offer.outlet != place.outlet || quote.work != place.work {
             return Err(Refusal::OfferOfAnotherOrder);
         }
         Ok(Some(*offer))
     }
 
-    /// What an offer is for: where, and how much work.
-    pub(crate) fn quoted(&self, offer: OfferNo) -> Option<(OutletNo, u32)> {
+    /// What an offer is for: where, how much work, and for whom.
+    pub(crate) fn quoted(&self, offer: OfferNo) -> Option<(OutletNo, u32, Option<UserKey>)> {
         let quote = self.quotes.get(&offer.quote.0)?;
-        Some((quote.offers.get(usize::from(offer.place))?.outlet, quote.work))
+        Some((quote.offers.get(usize::from(offer.place))?.outlet, quote.work, quote.user))
     }
 
     /// All offers are let go, but for one that an order has.

@@ -41,9 +41,14 @@ impl Model {
         if is_other {
             return Err(Refusal::TradeConflict);
         }
+        let mut promised_at_ms = None;
         let is_news = order.trade.replace(trade).is_none();
         if let PaymentEvent::Succeeded { captured_minor } = ask.event {
             order.captured = true;
+            if order.end.is_none() && !order.paid {
+                promised_at_ms = self.promise_again(now, ask.order.0, &order);
+                order.promised_ms = promised_at_ms.unwrap_or(order.promised_ms);
+            }
             if order.end.is_some() {
                 order.ask(captured_minor);
             } else {
@@ -78,7 +83,11 @@ impl Model {
                 return Err(Refusal::Unchanged);
             }
         }
-        Ok(Ok(Outcome::OrderChanged(self.keep(now, ask.order, order))))
+        let change = self.keep(now, ask.order, order);
+        Ok(Ok(match promised_at_ms {
+            Some(promised_at_ms) => Outcome::PromisedAnew { change, promised_at_ms },
+            None => Outcome::OrderChanged(change),
+        }))
     }
 
     pub(super) fn refund_result(&mut self, now: u64, ask: RecordRefund, command: &Command) -> Came {

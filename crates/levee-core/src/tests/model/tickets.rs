@@ -101,8 +101,9 @@ impl Model {
         let mut best: Option<(u64, OutletNo)> = None;
         for other in order.others() {
             let at = other.index();
-            let own = self.ready(now, at, work, None, now);
-            let Some(ready) = own.or_else(|| self.ready(now, at, work, Some(first_ms), now)) else {
+            let own = self.ready(now, at, Work(work), None, now);
+            let Some(ready) = own.or_else(|| self.ready(now, at, Work(work), Some(first_ms), now))
+            else {
                 continue;
             };
             let promised = ready.max(first_ms);

@@ -228,6 +228,7 @@ impl Both {
                 Command::QuoteOrder(Box::new(QuoteOrder {
                     request: request(*key),
                     asked: u64::from(*work % 3),
+                    user: (*work % 4 != 0).then(|| user((*work % 2) as u8)),
                     outlet_version: self.version_seen(wanted, *key),
                     total_minor: u64::from(*work),
                     discount_minor: u64::from(*work % 600),
@@ -261,16 +262,18 @@ impl Both {
                     let quote = QuoteNo(*held.or(any)?.0);
                     Some(OfferNo { quote, place: if held.is_some() { place - 1 } else { place } })
                 });
-                // Nearly always for what was quoted, where it was.
+                // Nearly always for what was quoted, where it was, and mostly by whom.
                 let quoted =
                     offer.and_then(|offer| self.model.quoted(offer)).filter(|_| *lines < 9);
-                let (outlet, work) = quoted.unwrap_or((OutletNo(u32::from(*outlet)), way.work));
+                let (outlet, work, quoted_to) =
+                    quoted.unwrap_or((OutletNo(u32::from(*outlet)), way.work, None));
+                let orderer = quoted_to.filter(|_| *lines < 8).unwrap_or(user(*orderer));
                 let others = some_of(way.others).filter(|other| *other != outlet || *lines > 9);
                 Command::PlaceOrder(Box::new(PlaceOrder {
                     request: request(*key),
                     asked: *total_minor % 3,
                     outlet_version: self.version_seen(outlet, *key),
-                    user: owner.unwrap_or(user(*orderer)),
+                    user: owner.unwrap_or(orderer),
                     outlet,
                     lines: vec![OrderLine { item: 1, quantity: 2 }; *lines],
                     categories: Categories::new(&milk).expect("one"),

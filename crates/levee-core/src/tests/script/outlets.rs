@@ -115,6 +115,9 @@ pub(super) fn command(words: &Words<'_>) -> Option<Command> {
         "quote" => Command::QuoteOrder(Box::new(QuoteOrder {
             request,
             asked: words.named_number("asked", 0),
+            user: words.named("user").map(|_| {
+                user(u8::try_from(words.named_number("user", 0)).expect("a small number"))
+            }),
             outlet_version: words.version_seen(),
             total_minor: words.named_number("total", 1_000),
             discount_minor: words.named_number("off", 0),
@@ -129,7 +132,7 @@ pub(super) fn command(words: &Words<'_>) -> Option<Command> {
 }
 
 pub(super) fn show_quoted(quoted: &Quoted) -> String {
-    let Quoted { quote, until_ms, total_minor, discount_minor, offers } = quoted;
+    let Quoted { quote, until_ms, total_minor, discount_minor, offers, released } = quoted;
     let price = match (total_minor, discount_minor) {
         (1_000, 0) => String::new(),
         (total_minor, discount_minor) => format!(" for {total_minor}-{discount_minor}"),
@@ -137,7 +140,9 @@ pub(super) fn show_quoted(quoted: &Quoted) -> String {
     let offers = offers.iter();
     let offers = offers.map(|offer| format!("s{} at {}", offer.outlet, show_ms(offer.ready_at_ms)));
     let offers: Vec<String> = offers.collect();
-    format!("q{quote}{price} until {}: {}", show_ms(*until_ms), offers.join(", "))
+    let released = released.map(|released| format!(", not q{released} any more"));
+    let released = released.unwrap_or_default();
+    format!("q{quote}{price} until {}: {}{released}", show_ms(*until_ms), offers.join(", "))
 }
 
 impl Run<'_> {

@@ -51,11 +51,11 @@ wire_struct! {
     RecordWalkIns { request, outlet, work }
     Candidate { outlet, travel_ms }
     QuoteOrder {
-        request, asked, outlet_version, total_minor, discount_minor, work, candidates, ready_by_ms,
+        request, asked, user, outlet_version, total_minor, discount_minor, work, candidates, ready_by_ms,
         hold_ms,
     }
     Offer { outlet, ready_at_ms, travel_ms }
-    Quoted { quote, until_ms, total_minor, discount_minor, offers }
+    Quoted { quote, until_ms, total_minor, discount_minor, offers, released }
     OfferNo { quote, place }
     SettleDispute { request, order, reason }
     OrderMove { order, outlet, promised_at_ms, version }

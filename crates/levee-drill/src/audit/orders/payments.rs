@@ -1,11 +1,11 @@
 //! What providers say of payments and refunds, refunds that somebody asks for, and disputes.
 
 use levee_core::types::{
-    OrderChange, OrderEnd, OrderState, Party, PaymentEvent, PaymentState, RecordPayment,
-    RecordRefund, RefundOrder, RefundResult, SettleDispute,
+    OrderChange, OrderEnd, OrderNo, OrderState, PAID_WITHIN_MS, Party, PaymentEvent, PaymentState,
+    RecordPayment, RecordRefund, RefundOrder, RefundResult, SettleDispute,
 };
 
-use super::order::comes_after;
+use super::order::{Order, comes_after};
 use crate::audit::keys::{Names, ReferenceKind};
 use crate::audit::recount::Recount;
 
@@ -15,6 +15,7 @@ impl Recount {
         ask: &RecordPayment,
         names: Names,
         said: &OrderChange,
+        promised_anew_ms: Option<u64>,
     ) {
         let is_new = self.references.is_new(ReferenceKind::Payment, 0, names.reference);
         self.notes.check(is_new, || format!("{:?} of this trade was taken already", ask.event));
@@ -29,6 +30,11 @@ impl Recount {
             format!("order {} is paid under another trade number", ask.order)
         });
         order.trade.get_or_insert(trade);
+        let pays = matches!(ask.event, PaymentEvent::Succeeded { .. })
+            && order.state() == OrderState::AwaitingPayment;
+        self.notes.check(promised_anew_ms.is_none() || pays, || {
+            format!("{:?} of order {} promises it anew", ask.event, ask.order)
+        });
         let was = order.said;
         match ask.event {
             PaymentEvent::Succeeded { captured_minor } => {
@@ -42,7 +48,13 @@ impl Recount {
                 } else if order.reached == OrderState::AwaitingPayment
                     && let Some(outlet) = self.outlets.get(order.outlet)
                 {
-                    order.pay(outlet.accepts_until(self.now_ms, order.promised_at_ms));
+                    let accepts_until =
+                        |promised_ms| outlet.accepts_until(self.now_ms, promised_ms);
+                    let due = accepts_until(promised_anew_ms.unwrap_or(order.promised_at_ms));
+                    if let Some(promised_ms) = promised_anew_ms {
+                        self.promise_anew(ask.order, &mut order, promised_ms);
+                    }
+                    order.pay(due);
                 }
             }
             PaymentEvent::Created => {
@@ -68,6 +80,25 @@ impl Recount {
             }
         }
         self.follow(ask.order, &before, order, Some(said));
+    }
+
+    /// An order that was paid later than its promise counted on is promised for later. By how much is
+    /// not recomputed; see `place.rs`.
+    fn promise_anew(&mut self, number: OrderNo, order: &mut Order, promised_ms: u64) {
+        let (placed_ms, _) = order.due;
+        let held_until_ms = placed_ms.saturating_add(PAID_WITHIN_MS);
+        let now_ms = self.now_ms;
+        self.notes.check(now_ms > held_until_ms, || {
+            format!(
+                "order {number} is promised anew, though it was paid within {PAID_WITHIN_MS} ms"
+            )
+        });
+        let before_ms = order.promised_at_ms;
+        self.notes.check(promised_ms > before_ms.max(now_ms), || {
+            format!("order {number} is promised anew for {promised_ms}, and was for {before_ms}")
+        });
+        order.promised_at_ms = promised_ms;
+        self.tally.promised_anew += 1;
     }
 
     /// A provider took what it should not have: another amount than was to be paid, or under another

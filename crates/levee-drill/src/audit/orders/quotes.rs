@@ -1,8 +1,11 @@
 //! Quotes: what may be offered, which offer an order takes, and when the others are free again.
 
+use std::collections::btree_map::Entry;
+
 use levee_core::types::{
     BILL_MINOR_MAX, Candidate, HOLD_MS_MAX, OFFERS_MAX, Offer, OfferNo, PROMISED_AHEAD_MS_MAX,
-    PlaceOrder, QUOTE_OUTLETS_MAX, QuoteNo, QuoteOrder, Quoted, TRAVEL_MS_MAX, WORK_MAX,
+    PlaceOrder, QUOTE_OUTLETS_MAX, QUOTES_HELD_MAX, QuoteNo, QuoteOrder, Quoted, TRAVEL_MS_MAX,
+    UserKey, WORK_MAX,
 };
 
 use crate::audit::recount::Recount;
@@ -11,6 +14,7 @@ use crate::audit::recount::Recount;
 #[derive(Clone, Copy, Debug)]
 pub(in crate::audit) struct Quote {
     offers: [Option<Offer>; OFFERS_MAX],
+    user: Option<UserKey>,
     work: u32,
     at_ms: u64,
     /// Without grace.
@@ -21,7 +25,8 @@ pub(in crate::audit) struct Quote {
 
 impl Recount {
     pub(in crate::audit) fn quote(&mut self, ask: &QuoteOrder, quoted: &Quoted) {
-        let Quoted { quote: number, until_ms, total_minor, discount_minor, offers } = quoted;
+        let Quoted { quote: number, until_ms, total_minor, discount_minor, offers, released } =
+            quoted;
         if let Some(what) = self.quotes.misnumbered(number.0) {
             self.notes.note(what);
         }
@@ -38,10 +43,12 @@ impl Recount {
         let count = offers.len();
         self.notes.check((1..=OFFERS_MAX).contains(&count), || format!("{count} offers"));
         self.check_offers(ask, offers);
+        self.make_room(ask.user, *number, *released);
         let mut kept = [None; OFFERS_MAX];
         kept.iter_mut().zip(offers).for_each(|(place, offer)| *place = Some(*offer));
         let quote = Quote {
             offers: kept,
+            user: ask.user,
             work: ask.work,
             at_ms: self.now_ms,
             until_ms: *until_ms,
@@ -50,6 +57,37 @@ impl Recount {
         self.tally.offers += count as u64;
         self.held_quotes.push(number.0, self.quote_end_ms(&quote));
         self.quotes.put(number.0, Some(quote));
+    }
+
+    /// The user's oldest quote is released where that is one too many, and none otherwise.
+    fn make_room(&mut self, user: Option<UserKey>, number: QuoteNo, released: Option<QuoteNo>) {
+        let Some(user) = user else {
+            self.notes.check(released.is_none(), || "a quote of nobody released another".into());
+            return;
+        };
+        let held = self.quotes_of.get(&user);
+        let full = held.filter(|held| held.len() >= QUOTES_HELD_MAX);
+        let expected = full.map(|held| held[0]);
+        self.notes.check(released == expected, || {
+            format!("a quote released {released:?} where {expected:?} follows")
+        });
+        if let Some(released) = released {
+            self.end_quote(released);
+        }
+        self.quotes_of.entry(user).or_default().push(number);
+    }
+
+    /// A quote holds nothing any more.
+    fn end_quote(&mut self, number: QuoteNo) {
+        let Some(quote) = self.quotes.get_mut(number.0) else { return };
+        quote.is_over = true;
+        let Some(user) = quote.user else { return };
+        if let Entry::Occupied(mut held) = self.quotes_of.entry(user) {
+            held.get_mut().retain(|other| *other != number);
+            if held.get().is_empty() {
+                held.remove();
+            }
+        }
     }
 
     fn check_quote(&mut self, ask: &QuoteOrder) {
@@ -79,10 +117,10 @@ impl Recount {
     }
 
     /// The wanted outlet alone, where it is in time. Else its first free slot in these opening hours
-    /// or the next, and other outlets that are in time, the soonest at hand first. What a kitchen
+    /// or the next, and other outlets that are in time; the soonest at hand first. What a kitchen
     /// could have had ready is not recomputed; see `place.rs`.
     fn check_offers(&mut self, ask: &QuoteOrder, offers: &[Offer]) {
-        let Some((wanted, others)) = ask.candidates.split_first() else { return };
+        let Some(wanted) = ask.candidates.first() else { return };
         let now_ms = self.now_ms;
         let until_ms = now_ms.saturating_add(ask.hold_ms);
         for offer in offers {
@@ -98,27 +136,25 @@ impl Recount {
                 self.notes.note(format!("an offer of outlet {}, which {why}", offer.outlet));
             }
         }
-        let mut elsewhere = offers;
-        if let Some((first, rest)) =
-            offers.split_first().filter(|(first, _)| first.outlet == wanted.outlet)
-        {
-            elsewhere = rest;
-            let is_alone = rest.is_empty();
-            if self.is_in_time(ask, first) {
+        let own = offers.iter().find(|offer| offer.outlet == wanted.outlet);
+        if let Some(own) = own {
+            let is_alone = offers.len() == 1;
+            if self.is_in_time(ask, own) {
                 self.notes.check(is_alone, || "offers besides one that is as wanted".into());
             } else {
-                self.check_slot(first);
+                self.check_slot(own);
             }
         }
         let mut before = None;
-        for (place, offer) in elsewhere.iter().enumerate() {
-            let candidate = others.iter().find(|candidate| candidate.outlet == offer.outlet);
+        for (place, offer) in offers.iter().enumerate() {
+            let mut candidates = ask.candidates.iter();
+            let candidate = candidates.find(|candidate| candidate.outlet == offer.outlet);
             let Some(Candidate { travel_ms, .. }) = candidate else {
                 self.notes.note(format!("an offer of outlet {}, which nobody asked", offer.outlet));
                 continue;
             };
-            let is_once = elsewhere[..place].iter().all(|other| other.outlet != offer.outlet);
-            let is_in_time = self.is_in_time(ask, offer);
+            let is_once = offers[..place].iter().all(|other| other.outlet != offer.outlet);
+            let is_in_time = own == Some(offer) || self.is_in_time(ask, offer);
             self.notes.check(is_once && is_in_time, || {
                 format!("an offer of outlet {} for {}", offer.outlet, offer.ready_at_ms)
             });
@@ -172,6 +208,8 @@ impl Recount {
             self.notes.note(format!("quote {number} has no offer {place}"));
             return;
         };
+        let is_users = quote.user.is_none_or(|user| user == ask.user);
+        self.notes.check(is_users, || format!("quote {number} is of another user"));
         let is_theirs = (offer.outlet, quote.work) == (ask.outlet, ask.work);
         self.notes.check(is_theirs, || {
             format!("offer {place} of quote {number} is for {:?} and {}", offer.outlet, quote.work)
@@ -188,9 +226,7 @@ impl Recount {
             format!("{promised_ms} is promised where {offered_ms} was offered")
         });
         self.tally.offers_taken += 1;
-        if let Some(quote) = self.quotes.get_mut(number.0) {
-            quote.is_over = true;
-        }
+        self.end_quote(number);
     }
 
     /// A tick says that a quote's offers are held no longer.
@@ -201,9 +237,7 @@ impl Recount {
         };
         self.notes.check(!quote.is_over, || format!("quote {number} held nothing any more"));
         self.check_due("quote", number.0, self.quote_end_ms(&quote));
-        if let Some(quote) = self.quotes.get_mut(number.0) {
-            quote.is_over = true;
-        }
+        self.end_quote(number);
     }
 
     /// When the offers of a quote are no longer held by the clock; `None` once they are not.

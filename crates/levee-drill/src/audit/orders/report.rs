@@ -35,6 +35,8 @@ pub struct OrdersReport {
     pub late: u64,
     /// Late ones of those made, in millionths.
     pub late_share_ppm: u64,
+    /// Paid later than their promises counted on, and promised for later.
+    pub promised_anew: u64,
     /// Made by another outlet than the first.
     pub moved: u64,
     /// What vouchers have paid of orders that did not end without being collected, in minor units.
@@ -125,6 +127,7 @@ pub(in crate::audit) struct Tally {
     pub(in crate::audit) breakers_opened: u64,
     pub(in crate::audit) offers: u64,
     pub(in crate::audit) offers_taken: u64,
+    pub(super) promised_anew: u64,
     pub(super) disputes: u64,
     pub(super) disputed_minor: i128,
 }
@@ -140,6 +143,7 @@ impl Recount {
             quotes: self.quotes.iter().count() as u64,
             offers: tally.offers,
             offers_taken: tally.offers_taken,
+            promised_anew: tally.promised_anew,
             ..OrdersReport::default()
         };
         report.disputes.recorded = tally.disputes;

@@ -161,6 +161,7 @@ impl Crowd {
         Command::QuoteOrder(Box::new(QuoteOrder {
             request: self.request(),
             asked: 0,
+            user: None,
             outlet_version: 1,
             total_minor: 3_000,
             discount_minor: 0,

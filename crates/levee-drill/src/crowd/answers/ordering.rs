@@ -186,7 +186,7 @@ impl Answers {
         let waits_minutes = scenario.orders.as_ref()?.patience.waits_minutes;
         let waits_ms = by_ms.max(after_ms(waits_minutes));
         let outlet = &self.plan.market()?.outlets()[script.outlet].id;
-        // The best comes first, but it may be for tomorrow.
+        // The soonest comes first, but it may be too late.
         let takes = |offer: &Offer| {
             let in_time = *outlet == *offer.outlet_id && offer.ready_at.ms <= by_ms;
             in_time || (script.takes_offer && offer.ready_at.ms <= waits_ms)

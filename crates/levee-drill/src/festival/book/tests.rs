@@ -78,6 +78,12 @@ pub(crate) fn fact(what: &str, order: u32) -> (Command, Outcome) {
             (Command::PlaceOrder(Box::new(place)), outcome)
         }
         "pay" => pay(PaymentEvent::Succeeded { captured_minor: 500 }, change(OrderState::Paid)),
+        "pay-anew" => {
+            let Outcome::OrderChanged(change) = change(OrderState::Paid) else { panic!("other") };
+            let promised_at_ms = STARTS_AT_MS + 900_000;
+            let anew = Outcome::PromisedAnew { change, promised_at_ms };
+            pay(PaymentEvent::Succeeded { captured_minor: 500 }, anew)
+        }
         "late-pay" => {
             pay(PaymentEvent::Succeeded { captured_minor: 500 }, change(OrderState::Refunding))
         }
@@ -114,6 +120,24 @@ pub(crate) fn fact(what: &str, order: u32) -> (Command, Outcome) {
             }],
             ..SweptOrders::default()
         }),
+        // The number is an outlet's here.
+        "break" | "drain" | "mend" | "break-vendor" | "mend-vendor" => {
+            let is_vendors = what.ends_with("vendor");
+            let vendor = || BreakerOf::Vendor(format!("till-{}", order.0));
+            let change = ChangeBreaker {
+                request: None,
+                of: if is_vendors { vendor() } else { BreakerOf::Outlet(OutletNo(order.0)) },
+                state: match what {
+                    "drain" => BreakerState::Draining,
+                    _ if what.starts_with("break") => BreakerState::Open,
+                    _ => BreakerState::Closed,
+                },
+                by_hand: false,
+                reason: String::new(),
+            };
+            let before = BreakerState::Closed;
+            (Command::ChangeBreaker(change), Outcome::BreakerChanged { before })
+        }
         other => panic!("{other} is no fact"),
     }
 }
@@ -189,6 +213,8 @@ fn orders_are_followed_to_their_end() {
     let unpaid =
         check("0 place 0\n 90 expire 0", OrderState::Expired, Some(OrderEnd::NotPaid), None);
     assert!(!unpaid.is_paid());
+    // Nobody missed a promise to who never paid.
+    check("0 place 0\n 900 expire 0", OrderState::Expired, Some(OrderEnd::NotPaid), None);
     check("0 place 0\n 9 cancel 0", OrderState::Cancelled, Some(OrderEnd::ByUser), None);
     let refunded = check(
         "0 place 0\n 9 pay 0\n 10 send 0\n 99 expire 0\n 120 refund 0",
@@ -207,6 +233,11 @@ fn orders_are_followed_to_their_end() {
         None,
     );
     assert!(check("0 place 0\n 9 dispute 0", OrderState::AwaitingPayment, None, None).disputed);
+    // Paid late, it is promised for 900.
+    let late =
+        check("0 place 0\n 70 pay-anew 0\n 800 ready 0", OrderState::Ready, None, Some(-100));
+    assert_eq!(late.late_as_told_ms(), Some(200_000));
+    assert_eq!((late.promised_anew_by_ms, late.captured_minor), (Some(300_000), 500));
     // Another outlet promises anew.
     for moved in ["elsewhere", "move"] {
         let table = format!("{paid} 40 {moved} 0\n 950 ready 0");
@@ -245,4 +276,37 @@ fn the_day_is_told_by_stretches() {
     assert_eq!(book.timeline[3..], [ends[2]; 3]);
     let given = Given { apologies: 1, apology_minor: 300, outlets_minor: 40, unpaid_minor: 5 };
     assert_eq!((book.given, book.moves), (given, 0));
+}
+
+#[test]
+fn breakers_are_open_from_one_moment_to_another() {
+    let market = market();
+    let mut book = book(&market);
+    tell(
+        &mut book,
+        "
+        10 break 0
+        20 break-vendor 3
+        30 drain 0
+        40 break 1
+        50 mend 0
+        55 mend 0
+        60 break 0
+        70 mend-vendor 3
+        ",
+    );
+    let seconds = |ms: u64| (ms - STARTS_AT_MS) / 1_000;
+    let found: Vec<_> = book
+        .breakers
+        .iter()
+        .map(|open| (open.of.clone(), seconds(open.from_ms), open.until_ms.map(seconds)))
+        .collect();
+    let outlet = |number| BreakerOf::Outlet(OutletNo(number));
+    let expected = [
+        (outlet(0), 10, Some(50)),
+        (BreakerOf::Vendor("till-3".into()), 20, Some(70)),
+        (outlet(1), 40, None),
+        (outlet(0), 60, None),
+    ];
+    assert_eq!(found, expected);
 }

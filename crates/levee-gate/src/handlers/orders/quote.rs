@@ -47,6 +47,7 @@ pub(crate) async fn quote(call: &mut Call) -> Answer {
         Ok(Command::QuoteOrder(Box::new(QuoteOrder {
             request,
             asked,
+            user,
             outlet_version: listing.version,
             total_minor: cart.total_minor,
             discount_minor,

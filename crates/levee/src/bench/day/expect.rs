@@ -92,6 +92,11 @@ pub(super) fn told(kind: Kind, first: u64, reply: &Reply) -> Option<Told> {
             right.then_some(Told::New { number: order.0, mark })
         }
         (_, Outcome::OrderChanged(change)) => is_next(kind, change).then_some(Told::On { mark }),
+        // It is paid a minute and more after it was placed.
+        (Kind::Pay, Outcome::PromisedAnew { change, promised_at_ms }) => {
+            let right = *promised_at_ms > at_ms && is_next(kind, change);
+            right.then_some(Told::On { mark })
+        }
         _ => None,
     }
 }

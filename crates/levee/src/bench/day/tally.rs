@@ -33,7 +33,7 @@ pub(super) fn mark(seq: u64, at_ms: u64, outcome: &Outcome) -> Option<u64> {
             };
             (2, order.0, [*subsidy_minor, held], promised_at_ms ^ due_ms.rotate_left(32))
         }
-        Outcome::OrderChanged(change) => {
+        Outcome::OrderChanged(change) | Outcome::PromisedAnew { change, .. } => {
             let OrderChange { state, payment, version, redemption, voucher } = change;
             let used = redemption.map_or(u32::MAX, |redemption| redemption.0);
             let payment = payment.map_or(u32::MAX, |payment| payment as u32);

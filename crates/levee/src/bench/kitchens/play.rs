@@ -62,6 +62,8 @@ struct Order {
 
 pub(super) struct Neighbourhood<'a> {
     plan: &'a Plan,
+    /// With what the kitchens of the neighbourhood have taught.
+    pace: Pace,
     manner: Manner,
     counters: Vec<Counter>,
     orders: Vec<Order>,
@@ -121,6 +123,7 @@ impl<'a> Neighbourhood<'a> {
         let demand = Demand::new(plan, number, &outlets);
         Self {
             plan,
+            pace: plan.pace,
             manner,
             counters: outlets.into_iter().map(Counter::new).collect(),
             orders: Vec::new(),
@@ -198,7 +201,7 @@ impl<'a> Neighbourhood<'a> {
             return;
         };
         let ticket = if self.manner.paced {
-            self.counters[place].kitchen.promise(now_ms, work, ready_at_ms)
+            self.counters[place].kitchen.promise(now_ms, work, ready_at_ms, &self.pace)
         } else {
             Ticket { work, ready_at_ms, delta_ms: 0 }
         };
@@ -207,7 +210,7 @@ impl<'a> Neighbourhood<'a> {
             Way::Now | Way::Near => self.send(now_ms, order),
             Way::Later if user.lets_lapse => self.expect(now_ms + HELD_MS, Event::Lapse(order)),
             Way::Later => {
-                let ahead_ms = ready_at_ms.saturating_sub(self.plan.pace.ahead_ms);
+                let ahead_ms = ready_at_ms.saturating_sub(self.pace.ahead_ms);
                 self.expect(ahead_ms.max(now_ms + HELD_MS), Event::Send(order));
             }
         }
@@ -221,7 +224,7 @@ impl<'a> Neighbourhood<'a> {
         work: Work,
         user: User,
     ) -> Option<(Way, usize, u64)> {
-        let (pace, counter) = (&self.plan.pace, &self.counters[place]);
+        let (pace, counter) = (&self.pace, &self.counters[place]);
         let pause_end_ms = counter.outlet.pause_end_ms(now_ms);
         if pause_end_ms.is_none()
             && let Some(eta_ms) = counter.kitchen.eta_within(now_ms, work, WITHIN_MS, pace)
@@ -253,7 +256,7 @@ impl<'a> Neighbourhood<'a> {
             let travel_ms = near.abs_diff(place) as u64 * TRAVEL_MS;
             let within_ms = best.map_or(WITHIN_MS, |(total_ms, ..)| total_ms - 1);
             let Some(within_ms) = within_ms.checked_sub(travel_ms) else { continue };
-            let pace = &self.plan.pace;
+            let pace = &self.pace;
             if let Some(eta_ms) = counter.kitchen.eta_within(now_ms, work, within_ms, pace) {
                 best = Some((eta_ms + travel_ms, near, eta_ms));
             }
@@ -311,7 +314,7 @@ impl<'a> Neighbourhood<'a> {
 
     fn lapse(&mut self, now_ms: u64, order: u32) {
         let Order { place, ticket, .. } = self.orders[order as usize];
-        self.counters[place].kitchen.take_back(now_ms, ticket, &self.plan.pace);
+        self.counters[place].kitchen.take_back(now_ms, ticket, &self.pace);
         self.tally.lapsed += 1;
     }
 
@@ -324,7 +327,7 @@ impl<'a> Neighbourhood<'a> {
             if order.units_to_start == order.units_to_finish && order.begun_ms == 0 {
                 order.begun_ms = now_ms;
                 if order.way.is_some() && self.manner.paced {
-                    counter.kitchen.begin(now_ms, order.ticket, &self.plan.pace);
+                    counter.kitchen.begin(now_ms, order.ticket, &self.pace);
                 }
             }
             order.units_to_start -= 1;
@@ -349,7 +352,10 @@ impl<'a> Neighbourhood<'a> {
     fn finish(&mut self, now_ms: u64, number: u32) {
         let Order { place, ticket, begun_ms, asked_ms, way, .. } = self.orders[number as usize];
         if self.manner.paced {
-            self.counters[place].kitchen.finish(now_ms, ticket, begun_ms, &self.plan.pace);
+            let kitchen = &mut self.counters[place].kitchen;
+            if let Some(lesson) = kitchen.finish(now_ms, ticket, begun_ms, &self.pace) {
+                self.pace.expected.learn(lesson, &self.plan.pace);
+            }
         }
         let learning = self.manner.slower.is_some_and(|slower| {
             asked_ms < slower.learned_ms && now_ms.max(ticket.ready_at_ms) >= slower.from_ms

@@ -168,6 +168,7 @@ fn outlet_command() -> impl Strategy<Value = Command> {
             Command::QuoteOrder(Box::new(QuoteOrder {
                 request,
                 asked,
+                user: asked.is_multiple_of(2).then_some(UserKey(request.0)),
                 outlet_version,
                 total_minor,
                 discount_minor,
@@ -292,8 +293,9 @@ fn quoted() -> impl Strategy<Value = Quoted> {
         offer.prop_map(|(outlet, ready_at_ms, travel_ms)| Offer { outlet, ready_at_ms, travel_ms });
     (any::<u32>(), any::<[u64; 3]>(), vec(offer, 0..=OFFERS_MAX)).prop_map(
         |(quote, [until_ms, total_minor, discount_minor], offers)| {
+            let released = quote.is_multiple_of(2).then_some(QuoteNo(quote / 2));
             let quote = QuoteNo(quote);
-            Quoted { quote, until_ms, total_minor, discount_minor, offers }
+            Quoted { quote, until_ms, total_minor, discount_minor, offers, released }
         },
     )
 }
@@ -322,6 +324,8 @@ pub(super) fn outcome(swept: impl Strategy<Value = Swept>) -> impl Strategy<Valu
             }
         ),
         change().prop_map(Outcome::OrderChanged),
+        (change(), any::<u64>())
+            .prop_map(|(change, promised_at_ms)| Outcome::PromisedAnew { change, promised_at_ms }),
         moved().prop_map(Outcome::OrderMoved),
         quoted().prop_map(|quoted| Outcome::Quoted(Box::new(quoted))),
         (swept, swept_orders()).prop_map(|(swept, orders)| {

@@ -260,7 +260,7 @@ fn clean_orders_are_reported() {
             "collected": 1, "expired": 1, "cancelled": 1, "rejected": 0, "refunding": 0,
             "refunded": 2
         },
-        "paid": 2, "made": 1, "late": 0, "late_share_ppm": 0, "moved": 0,
+        "paid": 2, "made": 1, "late": 0, "late_share_ppm": 0, "promised_anew": 0, "moved": 0,
         "subsidy_minor": 2_500, "captured_minor": 900, "refunded_minor": 700,
         "to_refund_minor": 0,
         "disputes": {"recorded": 0, "recorded_minor": 0, "open_orders": 0}

@@ -86,6 +86,40 @@ fn payments() {
     ends_with(32, 1_700, payment(4, PaymentEvent::Created, closed), "order 4 had a payment");
 }
 
+/// Placed at 1,101, and promised for 9,000 if it is paid within a minute.
+#[test]
+fn what_is_paid_late_is_promised_anew() {
+    let story = |paid_at_ms, promised_at_ms, event, change| {
+        let (mut command, outcome) = place(11, 1, None, 0, (None, 121_101));
+        let Command::PlaceOrder(ask) = &mut command else { panic!("no order") };
+        ask.pay_within_ms = 120_000;
+        let anew = Outcome::PromisedAnew { change, promised_at_ms };
+        after_claims([
+            (1_100, outlet("tea", 0, 1)),
+            (1_101, (command, outcome)),
+            (paid_at_ms, (said(0, 0, event), anew)),
+        ])
+    };
+    let paid = PaymentEvent::Succeeded { captured_minor: 2_800 };
+    for (paid_at_ms, promised_at_ms, expected) in [
+        (61_102, 70_000, None),
+        (61_101, 70_000, Some("order 0 is promised anew, though it was paid within 60000 ms")),
+        (61_102, 9_000, Some("order 0 is promised anew for 9000, and was for 9000")),
+        (61_102, 61_102, Some("order 0 is promised anew for 61102, and was for 9000")),
+    ] {
+        let story = story(paid_at_ms, promised_at_ms, paid, change(Paid, Succeeded, 1));
+        let expected: Vec<(u64, &str)> = expected.into_iter().map(|what| (10, what)).collect();
+        check_story("paid late", &story, &expected);
+        assert_eq!(story.audit().orders.promised_anew, 1);
+    }
+    let open = change(AwaitingPayment, Pending, 0);
+    check_story(
+        "not paid",
+        &story(61_102, 70_000, PaymentEvent::Pending, open),
+        &[(10, "Pending of order 0 promises it anew")],
+    );
+}
+
 #[test]
 fn refunds() {
     let refunding = change(Collected, PaymentState::Refunding, 3);

@@ -19,6 +19,7 @@ fn quote(
     let ask = QuoteOrder {
         request: key(request),
         asked: 0,
+        user: None,
         outlet_version: 1,
         total_minor: 3_000,
         discount_minor: 2_500,
@@ -29,7 +30,7 @@ fn quote(
     };
     let offers = offers.iter().copied().map(offer).collect();
     let (quote, total_minor, discount_minor) = (QuoteNo(number), 3_000, 2_500);
-    let quoted = Quoted { quote, until_ms, total_minor, discount_minor, offers };
+    let quoted = Quoted { quote, until_ms, total_minor, discount_minor, offers, released: None };
     (Command::QuoteOrder(Box::new(ask)), Outcome::Quoted(Box::new(quoted)))
 }
 
@@ -69,7 +70,7 @@ fn quoted() -> Story {
                 &[(0, 0), (1, 100), (2, 0)],
                 1,
                 1_530,
-                &[(0, 10_000), (2, 8_000), (1, 7_950)],
+                &[(2, 8_000), (1, 7_950), (0, 10_000)],
             ),
         ),
         (1_530, released(&[1])),
@@ -153,6 +154,7 @@ fn what_is_offered() {
     ends_with(10, 1_110, one(&[]), "0 offers");
     ends_with(10, 1_110, one(&[(0, 9_000), (2, 9_000)]), "offers besides one that is as wanted");
     ends_with(10, 1_110, one(&[(1, 8_000), (2, 8_099)]), "the offer of outlet 2 is not the next");
+    ends_with(10, 1_110, one(&[(0, 10_000), (2, 8_000)]), "the offer of outlet 2 is not the next");
     ends_with(10, 1_110, one(&[(1, 8_000), (1, 8_001)]), "an offer of outlet 1 for 8001");
     ends_with(10, 1_110, one(&[(1, 9_111)]), "an offer of outlet 1 for 9111");
     ends_with(10, 1_110, one(&[(1, 1_509)]), "an offer for 1509, which is held until 1510");
@@ -316,11 +318,56 @@ fn what_is_not_taken_is_released_by_the_clock() {
             s.end(13);
             let (command, outcome) = resume(1_130, 1_000);
             s.add(2_130, command, outcome);
-            let (command, outcome) = taking(1, 1, place(90, 2, None, 1, (None, 3_629)));
+            let (command, outcome) = taking(1, 0, place(90, 2, None, 1, (None, 3_629)));
             s.add(3_129, command, outcome);
             placed(s, 15).outlet = OutletNo(2);
             *promised(s, 15) = 8_000;
         },
         &[],
     );
+}
+
+/// A user's quote, and which one it released.
+fn of_user(
+    who: u8,
+    number: u32,
+    released: Option<u32>,
+    (mut command, mut outcome): (Command, Outcome),
+) -> (Command, Outcome) {
+    let (Command::QuoteOrder(ask), Outcome::Quoted(quoted)) = (&mut command, &mut outcome) else {
+        panic!("no quote")
+    };
+    ask.user = Some(user(who));
+    (quoted.quote, quoted.released) = (QuoteNo(number), released.map(QuoteNo));
+    (command, outcome)
+}
+
+#[test]
+fn a_users_fourth_quote_releases_the_first() {
+    let asked = |number: u8| quote(40 + number, &[(0, 0)], number.into(), 1_999, &[(0, 9_000)]);
+    let story = |fourth: Option<u32>, then: (Command, Outcome)| {
+        let mut story = quoted();
+        for (number, released) in [(2, None), (3, None), (4, None), (5, fourth)] {
+            let (mut command, outcome) = of_user(1, number.into(), released, asked(number));
+            let Command::QuoteOrder(ask) = &mut command else { panic!("no quote") };
+            ask.hold_ms = 1_999 - 1_600;
+            story.add(1_600, command, outcome);
+        }
+        story.add(1_700, then.0, then.1);
+        story
+    };
+    let take = |quote| taking(quote, 0, place(50, 1, None, 1, (None, 2_200)));
+    let found = |fourth, then| story(fourth, then).audit().differences;
+    assert_eq!(found(Some(2), take(3)), []);
+    let words = |found: Vec<crate::audit::report::Difference>| {
+        found.into_iter().map(|found| found.what).collect::<Vec<_>>()
+    };
+    let wrong = words(found(None, take(3)));
+    assert!(wrong[0].starts_with("a quote released None where Some(QuoteNo(2))"), "{wrong:?}");
+    let wrong = words(found(Some(3), take(4)));
+    assert!(wrong[0].starts_with("a quote released Some(QuoteNo(3)) where"), "{wrong:?}");
+    let wrong = words(found(Some(2), take(2)));
+    assert_eq!(wrong, ["quote 2 holds nothing any more"]);
+    let other = taking(3, 0, place(50, 2, None, 1, (None, 2_200)));
+    assert_eq!(words(found(Some(2), other)), ["quote 3 is of another user"]);
 }
