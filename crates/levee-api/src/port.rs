@@ -187,11 +187,20 @@ pub struct Fact {
 
 /// How those who tell others of it read the journal beside the engine.
 pub trait Facts: Send + Sync {
-    /// Durable commands after `after_seq`, in order: at least `count_min` of them, and a few more
-    /// where a record holds more; fewer only where there are no more yet. Blocks: call it from a
-    /// thread that may wait for a disk.
+    /// A place behind `after_seq`, from which durable commands are read on. Blocks, as reading does:
+    /// call both from a thread that may wait for a disk.
     ///
     /// # Errors
-    /// The journal cannot be read, or does not reach back so far.
-    fn facts(&self, after_seq: u64, count_min: usize) -> io::Result<Vec<Fact>>;
+    /// The journal cannot be read.
+    fn follow(&self, after_seq: u64) -> io::Result<Box<dyn FollowFacts>>;
+}
+
+/// A place in the journal.
+pub trait FollowFacts: Send {
+    /// The durable commands that come next, in order: at least `count_min` of them, and a few more
+    /// where a record holds more; fewer only where there are no more yet.
+    ///
+    /// # Errors
+    /// The journal cannot be read, or does not reach back so far. The place may be lost then.
+    fn next(&mut self, count_min: usize) -> io::Result<Vec<Fact>>;
 }

@@ -3,10 +3,10 @@
 use std::io;
 use std::sync::Arc;
 
-use levee_api::port::{Export, ExportChunks, Fact, Facts};
+use levee_api::port::{Export, ExportChunks, Fact, Facts, FollowFacts};
 use levee_api::time::Instant;
-use levee_core::types::{BatchReader, Command, Outcome};
-use levee_journal::{Kind, OwnedRecord, Reader};
+use levee_core::types::{BatchReader, Command, DecodeError, Outcome};
+use levee_journal::{Follow, Kind, OwnedRecord, Reader};
 use serde::Serialize;
 
 use crate::shared::Shared;
@@ -65,34 +65,50 @@ impl Export for JournalExport {
 }
 
 impl Facts for JournalExport {
-    fn facts(&self, after_seq: u64, count_min: usize) -> io::Result<Vec<Fact>> {
-        let up_to_seq = self.shared.durable_seq();
-        let mut facts = Vec::new();
-        if after_seq >= up_to_seq {
-            return Ok(facts);
+    fn follow(&self, after_seq: u64) -> io::Result<Box<dyn FollowFacts>> {
+        let place = Follow::open(&self.shared.data, after_seq + 1).map_err(io::Error::other)?;
+        Ok(Box::new(FactsOn { shared: Arc::clone(&self.shared), place, after_seq }))
+    }
+}
+
+/// A place in the journal, and the last command that was read.
+struct FactsOn {
+    shared: Arc<Shared>,
+    place: Follow,
+    after_seq: u64,
+}
+
+impl FollowFacts for FactsOn {
+    fn next(&mut self, count_min: usize) -> io::Result<Vec<Fact>> {
+        let (mut facts, mut wrong) = (Vec::new(), None);
+        let after_seq = self.after_seq;
+        self.place
+            .read(self.shared.durable_seq(), |record| {
+                wrong = put_facts(&record, after_seq, &mut facts).err();
+                wrong.is_none() && facts.len() < count_min
+            })
+            .map_err(io::Error::other)?;
+        if let Some(wrong) = wrong {
+            return Err(io::Error::other(wrong));
         }
-        let reader = Reader::open(&self.shared.data)
-            .and_then(|reader| reader.from_seq(after_seq + 1))
-            .map_err(io::Error::other)?
-            .up_to_seq(up_to_seq);
-        for record in reader {
-            let record = record.map_err(io::Error::other)?;
-            if record.kind != Kind::Batch {
-                continue;
-            }
-            let batch = BatchReader::new(&record.payload).map_err(io::Error::other)?;
-            for (seq, entry) in (record.first_seq..).zip(batch) {
-                let (command, outcome) = entry.map_err(io::Error::other)?;
-                if seq > after_seq {
-                    facts.push(Fact { seq, at_ms: record.time_ms, command, outcome });
-                }
-            }
-            if facts.len() >= count_min {
-                break;
-            }
-        }
+        self.after_seq = facts.last().map_or(after_seq, |fact| fact.seq);
         Ok(facts)
     }
+}
+
+/// Adds the commands of a batch that come after `after_seq`.
+fn put_facts(
+    record: &OwnedRecord,
+    after_seq: u64,
+    facts: &mut Vec<Fact>,
+) -> Result<(), DecodeError> {
+    for (seq, entry) in (record.first_seq..).zip(BatchReader::new(&record.payload)?) {
+        let (command, outcome) = entry?;
+        if seq > after_seq {
+            facts.push(Fact { seq, at_ms: record.time_ms, command, outcome });
+        }
+    }
+    Ok(())
 }
 
 fn put_lines(record: &OwnedRecord, after_seq: u64, chunk: &mut Vec<u8>) -> io::Result<()> {

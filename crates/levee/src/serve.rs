@@ -234,7 +234,7 @@ pub(crate) fn run(args: &Args) -> Result<Ending> {
     let submit = Arc::clone(&engine) as Arc<dyn Submit>;
     let hooks = {
         let (submit, journal) = (Arc::clone(&submit), Arc::new(engine.export()));
-        Hooks::start(submit, journal, Arc::clone(&codes), data.join(HOOKS_FILE))?
+        Hooks::start(submit, journal, Arc::clone(&codes), data.join(HOOKS_FILE), outside.reach())?
     };
     let connectors = Connectors::start(submit, codes, connectors)?;
     let scaler = match scaler {

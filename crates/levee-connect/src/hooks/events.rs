@@ -7,28 +7,17 @@ use levee_api::code::Codes;
 use levee_api::hook::EventKind;
 use levee_api::port::Fact;
 use levee_api::types::{
-    Command, Known, OrderChange, OrderEnd, OrderMove, OrderNo, OrderState, Outcome, PaymentEvent,
-    RedemptionNo, RefundResult, Subject, Swept, SweptOrders, TicketStep, UserKey, VoucherFacts,
-    VoucherState,
+    Command, Held, Known, OrderChange, OrderEnd, OrderFacts, OrderMove, OrderNo, OrderState,
+    Outcome, PaymentEvent, PlaceOrder, RedemptionNo, RefundResult, Subject, Swept, SweptOrders,
+    TicketStep, UserKey, VoucherFacts, VoucherNo, VoucherState,
 };
 use serde_json::{Map, Value, json};
-
-/// Where an event may or may not be one, by what is known of its subject.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Only {
-    Always,
-    /// If the voucher's time was over then.
-    IfVoucherIsOver,
-    /// If the order had used its voucher, whose time was over then.
-    IfUsedVoucherIsOver,
-}
 
 /// An event before anything is known of its subject.
 #[derive(Clone, Debug)]
 pub(super) struct Draft {
-    kind: EventKind,
+    pub kind: EventKind,
     pub subject: Subject,
-    only: Only,
     says: Map<String, Value>,
     /// The outlet that it names.
     pub outlet: Option<Subject>,
@@ -47,16 +36,12 @@ pub(super) struct Event {
 
 impl Draft {
     fn new(kind: EventKind, subject: Subject) -> Self {
-        Self { kind, subject, only: Only::Always, says: Map::new(), outlet: None }
+        Self { kind, subject, says: Map::new(), outlet: None }
     }
 
     fn saying(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.says.insert(name.to_owned(), value.into());
         self
-    }
-
-    fn only(self, only: Only) -> Self {
-        Self { only, ..self }
     }
 
     fn at(self, outlet: Subject) -> Self {
@@ -67,8 +52,8 @@ impl Draft {
 /// What a command may be told of, in an order that never changes.
 pub(super) fn drafts(fact: &Fact, codes: &Codes) -> Vec<Draft> {
     use EventKind::{
-        OrderPaid, OrderPlaced, RefundFailed, RefundSucceeded, VoucherClaimed, VoucherExpired,
-        VoucherRevoked, VoucherRolledBack,
+        RefundFailed, RefundSucceeded, VoucherClaimed, VoucherExpired, VoucherRevoked,
+        VoucherRolledBack,
     };
     let mut drafts = Vec::new();
     match (&fact.command, &fact.outcome) {
@@ -99,22 +84,17 @@ pub(super) fn drafts(fact: &Fact, codes: &Codes) -> Vec<Draft> {
             let revoked = Draft::new(VoucherRevoked, Subject::Voucher(ask.voucher));
             drafts.push(revoked.saying("reason", ask.reason.as_str()));
         }
-        (Command::PlaceOrder(ask), Outcome::OrderPlaced { order, promised_at_ms, held, .. }) => {
-            let subject = Subject::Order(*order);
-            let placed = Draft::new(OrderPlaced, subject).at(Subject::Outlet(ask.outlet));
-            drafts.push(placed.saying("ready_at", instant(*promised_at_ms)));
-            drafts.push(Draft::new(OrderPaid, subject));
-            if let levee_api::types::Held::Redemption(redemption) = held {
-                drafts.push(redeemed(*redemption, codes).saying("order", codes.order(*order)));
-            }
+        (Command::PlaceOrder(ask), outcome @ Outcome::OrderPlaced { .. }) => {
+            placed(ask, outcome, codes, &mut drafts);
         }
-        (Command::RecordRefund(ask), Outcome::OrderChanged(change)) => {
+        (Command::RecordRefund(ask), Outcome::RefundEnded { change, amount_minor }) => {
+            changed(&fact.command, change, codes, &mut drafts);
             let kind = match ask.result {
                 RefundResult::Done => RefundSucceeded,
                 RefundResult::Failed => RefundFailed,
             };
             let refund = Draft::new(kind, Subject::Order(ask.order));
-            let refund = refund.saying("refund", ask.refund);
+            let refund = refund.saying("refund", ask.refund).saying("amount_minor", *amount_minor);
             drafts.push(refund.saying("order_state", change.state.name()));
         }
         (command, Outcome::OrderChanged(change) | Outcome::PromisedAnew { change, .. }) => {
@@ -131,26 +111,33 @@ pub(super) fn drafts(fact: &Fact, codes: &Codes) -> Vec<Draft> {
     drafts
 }
 
-/// An order's payment or ticket went on, or it was cancelled.
+/// Where nothing is to be paid, an order is paid as it is placed.
+fn placed(ask: &PlaceOrder, outcome: &Outcome, codes: &Codes, drafts: &mut Vec<Draft>) {
+    let Outcome::OrderPlaced { order, promised_at_ms, subsidy_minor, held, .. } = outcome else {
+        return;
+    };
+    let subject = Subject::Order(*order);
+    let placed = Draft::new(EventKind::OrderPlaced, subject).at(Subject::Outlet(ask.outlet));
+    drafts.push(placed.saying("ready_at", instant(*promised_at_ms)));
+    if ask.total_minor - ask.merchant_discount_minor == u64::from(*subsidy_minor) {
+        let paid = Draft::new(EventKind::OrderPaid, subject);
+        drafts.push(paid.saying("order_state", OrderState::Paid.name()));
+    }
+    if let Held::Redemption(redemption) = held {
+        drafts.push(redeemed(*redemption, codes).saying("order", codes.order(*order)));
+    }
+}
+
+/// An order's payment, refund or ticket went on, or it was cancelled.
 fn changed(command: &Command, change: &OrderChange, codes: &Codes, drafts: &mut Vec<Draft>) {
     use EventKind::{
         OrderAccepted, OrderCancelled, OrderCollected, OrderExpired, OrderPaid, OrderReady,
         OrderRejected, VoucherExpired,
     };
-    let has_ended = change.state > OrderState::Collected;
     let (order, kind) = match command {
         Command::RecordPayment(ask) => {
-            let kind = match ask.event {
-                PaymentEvent::Succeeded { .. } if change.state == OrderState::Paid => {
-                    Some(OrderPaid)
-                }
-                // It may have ended just now, by the clock or by this: it is told then, or again.
-                PaymentEvent::Succeeded { .. } | PaymentEvent::Closed if has_ended => {
-                    Some(OrderExpired)
-                }
-                _ => None,
-            };
-            (ask.order, kind)
+            let pays = matches!(ask.event, PaymentEvent::Succeeded { .. });
+            (ask.order, (pays && change.state == OrderState::Paid).then_some(OrderPaid))
         }
         Command::MoveTicket(ask) => {
             let kind = match ask.step {
@@ -163,10 +150,17 @@ fn changed(command: &Command, change: &OrderChange, codes: &Codes, drafts: &mut 
             (ask.order, kind)
         }
         Command::CancelOrder(ask) => (ask.order, Some(OrderCancelled)),
+        Command::RecordRefund(ask) => (ask.order, None),
+        Command::RefundOrder(ask) => (ask.order, None),
         _ => return,
     };
+    // The clock ended it, and this is the first to say so; or it can no longer be paid.
+    let by_clock = match change.state {
+        OrderState::Collected => OrderCollected,
+        _ => OrderExpired,
+    };
     let subject = Subject::Order(order);
-    if let Some(kind) = kind {
+    if let Some(kind) = kind.or(change.ended.then_some(by_clock)) {
         drafts.push(Draft::new(kind, subject).saying("order_state", change.state.name()));
     }
     if let Some(redemption) = change.redemption {
@@ -189,19 +183,18 @@ fn moved(change: &OrderMove) -> Draft {
 }
 
 fn expired(swept: &Swept, drafts: &mut Vec<Draft>) {
-    let expired = |subject| Draft::new(EventKind::VoucherExpired, subject);
     let locks = swept.locks.iter().map(|lock| Subject::Lock(*lock));
-    drafts.extend(locks.map(|lock| expired(lock).only(Only::IfVoucherIsOver)));
-    drafts.extend(swept.vouchers.iter().map(|voucher| expired(Subject::Voucher(*voucher))));
+    let vouchers = swept.vouchers.iter().map(|voucher| Subject::Voucher(*voucher));
+    let expired = locks.chain(vouchers);
+    drafts.extend(expired.map(|subject| Draft::new(EventKind::VoucherExpired, subject)));
 }
 
 fn ended(orders: &SweptOrders, codes: &Codes, drafts: &mut Vec<Draft>) {
     use EventKind::{OrderCollected, OrderExpired, VoucherClaimed, VoucherExpired};
-    for order in &orders.expired {
-        drafts.push(Draft::new(OrderExpired, Subject::Order(*order)));
-        let voucher = Draft::new(VoucherExpired, Subject::Order(*order));
-        drafts.push(voucher.only(Only::IfUsedVoucherIsOver));
-    }
+    let expired = |order: &OrderNo| Draft::new(OrderExpired, Subject::Order(*order));
+    drafts.extend(orders.expired.iter().map(expired));
+    let over = |voucher: &VoucherNo| Draft::new(VoucherExpired, Subject::Voucher(*voucher));
+    drafts.extend(orders.vouchers.iter().map(over));
     drafts.extend(orders.moved.iter().map(moved));
     let collected = |order: &OrderNo| Draft::new(OrderCollected, Subject::Order(*order));
     drafts.extend(orders.collected.iter().map(collected));
@@ -218,71 +211,48 @@ fn ended(orders: &SweptOrders, codes: &Codes, drafts: &mut Vec<Draft>) {
 pub(super) fn event(
     draft: &Draft,
     index: u32,
-    at_ms: u64,
     (known, outlet): (&Known, Option<&Known>),
     codes: &Codes,
 ) -> Option<Event> {
-    let is_over = |voucher: &VoucherFacts| voucher.valid_until_ms <= at_ms;
-    let is_of_voucher = draft.kind.name().starts_with("voucher.");
     let (user, mut data) = match known {
-        Known::Voucher(facts) => {
-            if draft.only == Only::IfVoucherIsOver && !is_over(facts) {
-                return None;
-            }
+        // A lock lets go of its voucher at its end, and the voucher lives on.
+        Known::Lock { is_over: false, .. } | Known::Outlet(_) | Known::Nothing => return None,
+        Known::Voucher(facts) | Known::Lock { voucher: facts, .. } => {
             (facts.user, json!({"voucher": voucher(facts, codes)}))
         }
-        Known::Order(facts) if is_of_voucher => {
-            let of_order = facts.voucher.as_ref()?;
-            let was_used = facts.end != Some(OrderEnd::NotPaid);
-            if draft.only == Only::IfUsedVoucherIsOver && !(was_used && is_over(of_order)) {
-                return None;
-            }
-            (facts.user, json!({"voucher": voucher(of_order, codes)}))
+        Known::Order(facts) if draft.kind.name().starts_with("voucher.") => {
+            (facts.user, json!({"voucher": voucher(facts.voucher.as_ref()?, codes)}))
         }
-        Known::Order(facts) => {
-            // An order that something was left to pay of is paid later, by a provider's word.
-            let is_paid_at_once = facts.payable_minor == 0;
-            if draft.kind == EventKind::OrderPaid && !draft.is_said() && !is_paid_at_once {
-                return None;
-            }
-            let mut order = json!({
-                "id": draft.order_id(codes),
-                "total_minor": facts.total_minor,
-                "discount_minor": facts.discount_minor,
-                "payable_minor": facts.payable_minor,
-                "voucher_code": facts.voucher.as_ref().map(|voucher| codes.voucher(voucher.voucher)),
-            });
-            if let Some(Known::Outlet(id)) = outlet {
-                order["outlet_id"] = json!(id.as_str());
-            }
-            let is_end = matches!(
-                draft.kind,
-                EventKind::OrderCancelled | EventKind::OrderExpired | EventKind::OrderRejected
-            );
-            if is_end {
-                order["end"] = json!(facts.end.map(OrderEnd::name));
-            }
-            (facts.user, json!({"order": order}))
-        }
-        Known::Outlet(_) | Known::Nothing => return None,
+        Known::Order(facts) => (facts.user, json!({"order": order(draft, facts, outlet, codes)})),
     };
     let fields = data.as_object_mut().expect("made as one");
     fields.extend(draft.says.clone());
     Some(Event { kind: draft.kind, index, user, data })
 }
 
-impl Draft {
-    /// Whether somebody said so, and it does not follow from there being nothing to pay.
-    fn is_said(&self) -> bool {
-        self.says.contains_key("order_state")
+fn order(draft: &Draft, facts: &OrderFacts, outlet: Option<&Known>, codes: &Codes) -> Value {
+    let id = match draft.subject {
+        Subject::Order(order) => Some(codes.order(order)),
+        _ => None,
+    };
+    let mut order = json!({
+        "id": id,
+        "total_minor": facts.total_minor,
+        "discount_minor": facts.discount_minor,
+        "payable_minor": facts.payable_minor,
+        "voucher_code": facts.voucher.as_ref().map(|voucher| codes.voucher(voucher.voucher)),
+    });
+    if let Some(Known::Outlet(id)) = outlet {
+        order["outlet_id"] = json!(id.as_str());
     }
-
-    fn order_id(&self, codes: &Codes) -> Option<String> {
-        match self.subject {
-            Subject::Order(order) => Some(codes.order(order)),
-            _ => None,
-        }
+    let is_end = matches!(
+        draft.kind,
+        EventKind::OrderCancelled | EventKind::OrderExpired | EventKind::OrderRejected
+    );
+    if is_end {
+        order["end"] = json!(facts.end.map(OrderEnd::name));
     }
+    order
 }
 
 fn voucher(facts: &VoucherFacts, codes: &Codes) -> Value {
@@ -298,156 +268,4 @@ fn instant(ms: u64) -> Value {
 }
 
 #[cfg(test)]
-mod tests {
-    use levee_api::types::{
-        CampaignId, CancelOrder, LockNo, MoveTicket, OrderFacts, OutletId, OutletNo, Party,
-        PaymentState, RecordPayment, RecordRefund, RequestKey, Tick, TradeKey, VoucherNo,
-    };
-    use levee_api::types::{NameHash, RefundOrder};
-
-    use super::*;
-
-    const AT_MS: u64 = 1_000;
-
-    fn codes() -> Codes {
-        Codes::new(&[7; 32], 0)
-    }
-
-    fn facts(valid_until_ms: u64) -> VoucherFacts {
-        VoucherFacts {
-            voucher: VoucherNo(1),
-            user: UserKey([1; 16]),
-            campaign: CampaignId::new("tea").expect("an id"),
-            face_minor: 2_500,
-            valid_until_ms,
-        }
-    }
-
-    fn order(end: Option<OrderEnd>, payable_minor: u64, valid_until_ms: u64) -> Known {
-        Known::Order(OrderFacts {
-            user: UserKey([2; 16]),
-            total_minor: 1_900,
-            discount_minor: 1_900 - payable_minor,
-            payable_minor,
-            voucher: Some(facts(valid_until_ms)),
-            end,
-        })
-    }
-
-    /// All events of a command, each as its index and name.
-    #[track_caller]
-    fn check(command: Command, outcome: Outcome, known: &Known, expected: &[&str]) {
-        let fact = Fact { seq: 9, at_ms: AT_MS, command, outcome };
-        let outlet = Known::Outlet(OutletId::new("sh-1").expect("an id"));
-        let events = (0..).zip(drafts(&fact, &codes())).filter_map(|(index, draft)| {
-            let known = (known, draft.outlet.map(|_| &outlet));
-            event(&draft, index, AT_MS, known, &codes())
-        });
-        let told: Vec<_> =
-            events.map(|event| format!("{} {}", event.index, event.kind.name())).collect();
-        assert_eq!(told, expected, "{fact:?}");
-    }
-
-    fn change(state: OrderState, voucher: Option<VoucherState>) -> Outcome {
-        let payment = Some(PaymentState::Succeeded);
-        Outcome::OrderChanged(OrderChange { state, payment, version: 1, redemption: None, voucher })
-    }
-
-    fn pays(event: PaymentEvent) -> Command {
-        let (provider, trade) = (NameHash(1), TradeKey([1; 16]));
-        Command::RecordPayment(RecordPayment { order: OrderNo(3), provider, trade, event })
-    }
-
-    #[test]
-    fn payments_tickets_and_cancellations() {
-        let known = order(None, 1_900, 2_000);
-        let succeeded = PaymentEvent::Succeeded { captured_minor: 1_900 };
-        check(pays(PaymentEvent::Pending), change(OrderState::AwaitingPayment, None), &known, &[]);
-        check(pays(succeeded), change(OrderState::Paid, None), &known, &["0 order.paid"]);
-        let late = order(Some(OrderEnd::NotPaid), 1_900, 2_000);
-        check(pays(succeeded), change(OrderState::Refunding, None), &late, &["0 order.expired"]);
-        check(
-            pays(PaymentEvent::Closed),
-            change(OrderState::Expired, Some(VoucherState::Expired)),
-            &late,
-            &["0 order.expired", "1 voucher.expired"],
-        );
-        for (step, expected) in [
-            (TicketStep::Send, &[][..]),
-            (TicketStep::Accept, &["0 order.accepted"]),
-            (TicketStep::Start, &[]),
-            (TicketStep::Ready, &["0 order.ready"]),
-            (TicketStep::Collect, &["0 order.collected"]),
-        ] {
-            let ask = MoveTicket { order: OrderNo(3), outlet: OutletNo(1), version: 1, step };
-            check(Command::MoveTicket(ask), change(OrderState::Accepted, None), &known, expected);
-        }
-        let (request, reason) = (RequestKey([0; 16]), String::new());
-        let cancel = CancelOrder { request, order: OrderNo(3), by: Party::Operator, reason };
-        let state = change(OrderState::Cancelled, Some(VoucherState::Live));
-        check(Command::CancelOrder(cancel), state, &known, &["0 order.cancelled"]);
-        let refund =
-            |result| Command::RecordRefund(RecordRefund { order: OrderNo(3), refund: 1, result });
-        let state = || change(OrderState::Refunded, None);
-        check(refund(RefundResult::Done), state(), &known, &["0 refund.succeeded"]);
-        check(refund(RefundResult::Failed), state(), &known, &["0 refund.failed"]);
-        let asked = Command::RefundOrder(RefundOrder {
-            request,
-            order: OrderNo(3),
-            by: Party::Operator,
-            reference: levee_api::types::Reference::new("r").expect("fits"),
-            amount_minor: 1,
-            reason: "late".to_owned(),
-        });
-        check(asked, change(OrderState::Collected, None), &known, &[]);
-    }
-
-    #[test]
-    fn a_tick_tells_of_vouchers_whose_time_was_over() {
-        let swept = || {
-            Box::new(Swept {
-                locks: vec![LockNo(1)],
-                vouchers: vec![VoucherNo(1)],
-                redemptions: vec![],
-            })
-        };
-        let tick = Command::Tick(Tick { limit: 9 });
-        let known = Known::Voucher(facts(AT_MS));
-        let both = ["0 voucher.expired", "1 voucher.expired"];
-        check(tick.clone(), Outcome::Ticked(swept()), &known, &both);
-        // Let go, and live again.
-        let known = Known::Voucher(facts(AT_MS + 1));
-        check(tick.clone(), Outcome::Ticked(swept()), &known, &both[1..]);
-        let orders = || SweptOrders { expired: vec![OrderNo(3)], ..SweptOrders::default() };
-        let ended =
-            || Outcome::TickedWithOrders { swept: Box::default(), orders: Box::new(orders()) };
-        let used = order(Some(OrderEnd::NotMade), 100, AT_MS);
-        check(tick.clone(), ended(), &used, &["0 order.expired", "1 voucher.expired"]);
-        let unused = order(Some(OrderEnd::NotPaid), 100, AT_MS);
-        check(tick, ended(), &unused, &["0 order.expired"]);
-    }
-
-    #[test]
-    fn events_name_no_users_and_say_public_ids() {
-        let ask = MoveTicket {
-            order: OrderNo(3),
-            outlet: OutletNo(1),
-            version: 1,
-            step: TicketStep::Reject,
-        };
-        let outcome = change(OrderState::Refunding, None);
-        let fact = Fact { seq: 9, at_ms: AT_MS, command: Command::MoveTicket(ask), outcome };
-        let draft = drafts(&fact, &codes()).remove(0);
-        let known = order(Some(OrderEnd::Rejected), 400, 2_000);
-        let event = event(&draft, 0, AT_MS, (&known, None), &codes()).expect("an event");
-        let expected = json!({
-            "order": {
-                "id": codes().order(OrderNo(3)), "total_minor": 1_900, "discount_minor": 1_500,
-                "payable_minor": 400, "voucher_code": codes().voucher(VoucherNo(1)),
-                "end": "rejected",
-            },
-            "order_state": "refunding",
-        });
-        assert_eq!(event.data, expected);
-    }
-}
+mod tests;

@@ -8,14 +8,16 @@
 //! | file | what is there |
 //! |---|---|
 //! | `events.rs` | which events follow from a command, and what they say; pure |
+//! | `health.rs` | whether a receiver takes anything at all; pure |
 //! | `progress.rs` | what is not settled yet, and the cursor that follows; pure |
 //! | `cursors.rs` | the file |
-//! | `engine.rs` | asking the engine |
+//! | `engine.rs` | what is asked of the engine |
 //! | `receiver.rs` | one webhook: reading, lanes, tries |
 
 mod cursors;
 mod engine;
 mod events;
+mod health;
 mod progress;
 mod receiver;
 
@@ -42,6 +44,7 @@ use self::cursors::Cursors;
 use self::engine::Engine;
 use self::receiver::Receiver;
 use crate::http::{CALL_MAX, Http};
+use crate::reach::Reach;
 
 /// Between two looks at which webhooks there are, and two writes of cursors.
 const LOOK: Duration = Duration::from_secs(1);
@@ -62,7 +65,8 @@ struct Shared {
 }
 
 impl Hooks {
-    /// Starts beside an engine, which may still be recovering. Cursors are kept in `file`.
+    /// Starts beside an engine, which may still be recovering. Cursors are kept in `file`; receivers
+    /// are where `reach` allows.
     ///
     /// # Errors
     /// The system gives no thread or no event loop.
@@ -71,12 +75,14 @@ impl Hooks {
         journal: Arc<dyn Facts>,
         codes: Arc<Codes>,
         file: PathBuf,
+        reach: Reach,
     ) -> io::Result<Self> {
         let (stop, mut stopping) = watch::channel(false);
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let thread = thread::Builder::new().name("webhooks".to_owned()).spawn(move || {
             let engine = Engine::new(submit);
-            let shared = Rc::new(Shared { engine, journal, codes, http: Http::new(CALL_MAX) });
+            let http = Http::new(CALL_MAX, reach);
+            let shared = Rc::new(Shared { engine, journal, codes, http });
             let receivers = RefCell::default();
             let local = LocalSet::new();
             let cursors = local.block_on(&runtime, async {
@@ -144,6 +150,7 @@ async fn look(shared: &Rc<Shared>, receivers: &Receivers, cursors: &mut Cursors)
             }
             looked_at_seq = Some(seq);
         }
+        receivers.borrow().values().for_each(|receiver| receiver.measure());
         keep(receivers, cursors);
         sleep(LOOK).await;
     }

@@ -20,8 +20,16 @@ pub(super) struct Cursor {
 #[derive(Debug)]
 pub(super) struct Progress {
     at: Cursor,
-    /// Events under way, by the command that they wait for.
-    open: BTreeMap<u64, usize>,
+    /// Events under way, by the command that waits for them.
+    open: BTreeMap<u64, Open>,
+}
+
+/// Events that one command waits for.
+#[derive(Clone, Copy, Debug)]
+struct Open {
+    count: usize,
+    /// Since when they have been what they tell of, in milliseconds since 1970.
+    at_ms: u64,
 }
 
 impl Progress {
@@ -36,19 +44,25 @@ impl Progress {
 
     /// How many events are under way.
     pub(super) fn open_count(&self) -> usize {
-        self.open.values().sum()
+        self.open.values().map(|open| open.count).sum()
     }
 
-    /// An event of this command is under way.
-    pub(super) fn begin(&mut self, seq: u64) {
-        *self.open.entry(seq).or_default() += 1;
+    /// When the oldest event was that is under way.
+    pub(super) fn oldest_ms(&self) -> Option<u64> {
+        self.open.values().map(|open| open.at_ms).min()
+    }
+
+    /// An event is under way for which this command waits.
+    pub(super) fn begin(&mut self, seq: u64, at_ms: u64) {
+        let open = self.open.entry(seq).or_insert(Open { count: 0, at_ms });
+        open.count += 1;
     }
 
     /// One is delivered, or a dead letter.
     pub(super) fn settle(&mut self, seq: u64) {
-        let count = self.open.get_mut(&seq).expect("it was under way");
-        *count -= 1;
-        if *count == 0 {
+        let open = self.open.get_mut(&seq).expect("it was under way");
+        open.count -= 1;
+        if open.count == 0 {
             self.open.remove(&seq);
         }
     }
@@ -85,11 +99,12 @@ mod tests {
         let begin = Cursor { created_seq: 4, after_seq: 4, replays_until_seq: 0 };
         let mut progress = Progress::new(begin);
         for seq in [5, 5, 7] {
-            progress.begin(seq);
+            progress.begin(seq, 1_000 - seq);
         }
         progress.read_up_to(9);
         let after = |progress: &Progress| progress.cursor().after_seq;
         assert_eq!((after(&progress), progress.open_count()), (4, 3));
+        assert_eq!(progress.oldest_ms(), Some(993));
         progress.settle(5);
         assert_eq!(after(&progress), 4);
         progress.settle(7);

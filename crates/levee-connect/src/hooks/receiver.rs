@@ -10,17 +10,20 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use hyper::Method;
 use levee_api::hook::{HookDocument, message_id};
-use levee_api::port::{Fact, LIST_MAX};
+use levee_api::port::{Fact, FollowFacts, LIST_MAX};
 use levee_api::types::{
-    Command, DeadLetter, EventNo, REASON_LEN_MAX, RecordDeadLetter, UserKey, Webhook, WebhookId,
+    Command, DeadLetter, EventNo, Known, REASON_LEN_MAX, RecordDeadLetter, Subject, UserKey,
+    Webhook, WebhookId,
 };
+use levee_api::vitals::HookVitals;
 use levee_api::webhook::WebhookSecrets;
 use serde_json::json;
-use tokio::sync::Semaphore;
-use tokio::time::sleep;
+use tokio::sync::{Notify, Semaphore, SemaphorePermit};
+use tokio::time::{sleep, sleep_until};
 
 use super::Shared;
 use super::events::{Draft, Event, drafts, event};
+use super::health::Health;
 use super::progress::{Cursor, Progress};
 
 /// Most events of one webhook under way; then reading waits.
@@ -35,8 +38,8 @@ const READ_MIN: usize = 256;
 /// Between two looks at the journal where there was nothing new.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// Reading takes this part of the time at most: each read goes over a whole segment.
-const READ_PART: u32 = 20;
+/// Between two tries to read a journal that cannot be read.
+const READ_AGAIN: Duration = Duration::from_secs(10);
 
 /// Before the second try of an event, at most; twice as long before each further one.
 const PAUSE_FIRST: Duration = Duration::from_secs(1);
@@ -68,7 +71,26 @@ pub(super) struct Receiver {
     progress: RefCell<Progress>,
     lanes: RefCell<HashMap<UserKey, VecDeque<Letter>>>,
     calls: Semaphore,
+    health: RefCell<Health>,
+    /// Whose turn it is while nothing is taken.
+    probe: Semaphore,
+    /// Something was taken.
+    is_back: Notify,
+    vitals: Arc<HookVitals>,
     stopped: Cell<bool>,
+}
+
+/// Where in the journal it reads on.
+struct Place {
+    after_seq: u64,
+    facts: Box<dyn FollowFacts>,
+}
+
+/// The right to make one call.
+struct Turn<'a> {
+    _call: SemaphorePermit<'a>,
+    /// Held while nothing is taken, so that nobody else tries.
+    _probe: Option<SemaphorePermit<'a>>,
 }
 
 impl Receiver {
@@ -87,6 +109,10 @@ impl Receiver {
             progress: RefCell::new(Progress::new(cursor)),
             lanes: RefCell::default(),
             calls: Semaphore::new(CALLS_MAX),
+            health: RefCell::default(),
+            probe: Semaphore::new(1),
+            is_back: Notify::new(),
+            vitals: shared.engine.vitals().hooks.of(id),
             stopped: Cell::new(false),
         }))
     }
@@ -111,10 +137,24 @@ impl Receiver {
     /// It is gone: nothing more is sent.
     pub(super) fn stop(&self) {
         self.stopped.set(true);
+        self.shared.engine.vitals().hooks.forget(&self.id);
+    }
+
+    /// Shows how far it is.
+    pub(super) fn measure(&self) {
+        let progress = self.progress.borrow();
+        let durable_seq = self.shared.engine.vitals().durable_seq.load(Relaxed);
+        let now_ms = self.shared.engine.journal_ms();
+        let lag_ms = progress.oldest_ms().map_or(0, |oldest_ms| now_ms.saturating_sub(oldest_ms));
+        self.vitals.lag_ms.store(lag_ms, Relaxed);
+        self.vitals.waiting.store(progress.open_count() as u64, Relaxed);
+        self.vitals.unread.store(durable_seq.saturating_sub(progress.read_seq()), Relaxed);
+        self.vitals.down.store(self.health.borrow().again_at().is_some().into(), Relaxed);
     }
 
     /// Reads, until it is stopped.
     pub(super) async fn run(self: Rc<Self>) {
+        let mut place = None;
         while !self.stopped.get() {
             let read_seq = self.progress.borrow().read_seq();
             let has_news = self.shared.engine.vitals().durable_seq.load(Relaxed) > read_seq;
@@ -122,22 +162,35 @@ impl Receiver {
                 sleep(LOOK).await;
                 continue;
             }
-            let began = Instant::now();
-            let read = self.facts(read_seq, READ_MIN).await;
-            let took = began.elapsed();
-            match read {
+            match self.read_on(&mut place, read_seq, READ_MIN).await {
                 Some(facts) => self.take(facts).await,
-                None => sleep(10 * LOOK).await,
+                None => sleep(READ_AGAIN).await,
             }
-            sleep(LOOK.max(took * READ_PART)).await;
         }
     }
 
-    async fn facts(&self, after_seq: u64, count_min: usize) -> Option<Vec<Fact>> {
+    /// Reads on behind `after_seq`: from where the last read ended, or from a new place.
+    async fn read_on(
+        &self,
+        place: &mut Option<Place>,
+        after_seq: u64,
+        count_min: usize,
+    ) -> Option<Vec<Fact>> {
         let journal = Arc::clone(&self.shared.journal);
-        let read = tokio::task::spawn_blocking(move || journal.facts(after_seq, count_min));
+        let known = place.take().filter(|place| place.after_seq == after_seq);
+        let read = tokio::task::spawn_blocking(move || {
+            let mut facts = match known {
+                Some(place) => place.facts,
+                None => journal.follow(after_seq)?,
+            };
+            facts.next(count_min).map(|read| (read, facts))
+        });
         match read.await {
-            Ok(Ok(facts)) => Some(facts),
+            Ok(Ok((read, facts))) => {
+                let after_seq = read.last().map_or(after_seq, |fact| fact.seq);
+                *place = Some(Place { after_seq, facts });
+                Some(read)
+            }
             Ok(Err(error)) => {
                 tracing::error!(webhook = %self.id, after_seq, %error, "the journal cannot be read");
                 None
@@ -148,6 +201,7 @@ impl Receiver {
 
     /// Puts the events of what was read into their lanes, while there is room.
     async fn take(self: &Rc<Self>, facts: Vec<Fact>) {
+        let mut letters = self.letters(&facts).await.into_iter().peekable();
         for fact in facts {
             while self.progress.borrow().open_count() >= EVENTS_MAX {
                 if self.stopped.get() {
@@ -166,10 +220,10 @@ impl Receiver {
                 Command::RetryDeadLetter(retry) if retry.id == self.id => {
                     self.again(seq, retry.event).await;
                 }
-                _ => {
-                    let letters = self.letters(&fact).await;
-                    letters.into_iter().for_each(|letter| self.push(letter));
-                }
+                _ => {}
+            }
+            while let Some(letter) = letters.next_if(|letter| letter.number.seq == seq) {
+                self.push(letter);
             }
             self.progress.borrow_mut().read_up_to(seq);
         }
@@ -177,57 +231,68 @@ impl Receiver {
 
     /// Puts one earlier event into its lane again.
     async fn again(self: &Rc<Self>, asked_seq: u64, number: EventNo) {
-        loop {
-            if let Some(facts) = self.facts(number.seq - 1, 1).await {
-                if let Some(fact) = facts.iter().find(|fact| fact.seq == number.seq) {
-                    let letters = self.letters(fact).await;
-                    let wanted = letters.into_iter().find(|letter| letter.number == number);
-                    let again = wanted.map(|letter| Letter { settles_seq: asked_seq, ..letter });
-                    again.into_iter().for_each(|letter| self.push(letter));
-                }
+        while !self.stopped.get() {
+            if let Some(facts) = self.read_on(&mut None, number.seq - 1, 1).await {
+                let of_it = facts.into_iter().filter(|fact| fact.seq == number.seq);
+                let letters = self.letters(&of_it.collect::<Vec<_>>()).await;
+                let wanted = letters.into_iter().find(|letter| letter.number == number);
+                let again = wanted.map(|letter| Letter { settles_seq: asked_seq, ..letter });
+                again.into_iter().for_each(|letter| self.push(letter));
                 return;
             }
-            if self.stopped.get() {
-                return;
-            }
-            sleep(10 * LOOK).await;
+            sleep(READ_AGAIN).await;
         }
     }
 
-    /// The events of one command that this webhook is told of.
-    async fn letters(&self, fact: &Fact) -> Vec<Letter> {
-        let wanted = self.target.borrow().document.events.clone();
-        let drafts: Vec<(u32, Draft)> = (0..).zip(drafts(fact, &self.shared.codes)).collect();
-        let mut letters = Vec::new();
-        // A tick tells of thousands, a question asks after two each.
+    /// The events of commands that this webhook is told of, in order.
+    async fn letters(&self, facts: &[Fact]) -> Vec<Letter> {
+        let target = Rc::clone(&self.target.borrow());
+        let wanted = |draft: &Draft| target.document.events.contains(&draft.kind);
+        let drafts = facts.iter().flat_map(|fact| {
+            let numbered = (0..).zip(drafts(fact, &self.shared.codes));
+            numbered
+                .filter(|(_, draft)| wanted(draft))
+                .map(move |(index, draft)| (EventNo { seq: fact.seq, index }, fact.at_ms, draft))
+        });
+        let drafts = drafts.collect::<Vec<_>>();
+        let mut letters = Vec::with_capacity(drafts.len());
+        // Two may be asked of each.
         for drafts in drafts.chunks(LIST_MAX as usize / 2) {
-            let subjects = drafts
-                .iter()
-                .flat_map(|(_, draft)| [draft.subject, draft.outlet.unwrap_or(draft.subject)]);
-            let subjects: Vec<_> = subjects.collect();
-            let known = loop {
-                match self.shared.engine.known(subjects.clone()).await {
-                    Ok(known) => break known,
-                    // It is stopping, or has too much to do for this just now.
-                    Err(_) if self.stopped.get() => return Vec::new(),
-                    Err(_) => sleep(10 * LOOK).await,
-                }
+            let asked = drafts.iter().flat_map(|(_, _, draft)| [Some(draft.subject), draft.outlet]);
+            let Some(known) = self.known(asked.flatten().collect()).await else {
+                return Vec::new();
             };
-            for ((index, draft), known) in drafts.iter().zip(known.chunks(2)) {
-                let outlet = draft.outlet.map(|_| &known[1]);
-                let codes = &self.shared.codes;
-                let event = event(draft, *index, fact.at_ms, (&known[0], outlet), codes);
-                letters.extend(event.filter(|event| wanted.contains(&event.kind)).map(|event| {
-                    let number = EventNo { seq: fact.seq, index: *index };
-                    Letter { number, at_ms: fact.at_ms, event, settles_seq: fact.seq }
+            let mut known = known.iter();
+            for (number, at_ms, draft) in drafts {
+                let subject = known.next().unwrap_or(&Known::Nothing);
+                let outlet = draft.outlet.and_then(|_| known.next());
+                let event = event(draft, number.index, (subject, outlet), &self.shared.codes);
+                let (number, at_ms) = (*number, *at_ms);
+                letters.extend(event.map(|event| Letter {
+                    number,
+                    at_ms,
+                    event,
+                    settles_seq: number.seq,
                 }));
             }
         }
         letters
     }
 
+    /// `None` where the webhook is gone before the engine could say.
+    async fn known(&self, subjects: Vec<Subject>) -> Option<Vec<Known>> {
+        while !self.stopped.get() {
+            // It is stopping otherwise, or has too much to do for this just now.
+            if let Ok(known) = self.shared.engine.known(subjects.clone()).await {
+                return Some(known);
+            }
+            sleep(10 * LOOK).await;
+        }
+        None
+    }
+
     fn push(self: &Rc<Self>, letter: Letter) {
-        self.progress.borrow_mut().begin(letter.settles_seq);
+        self.progress.borrow_mut().begin(letter.settles_seq, letter.at_ms);
         let user = letter.event.user;
         let mut lanes = self.lanes.borrow_mut();
         if let Some(lane) = lanes.get_mut(&user) {
@@ -263,10 +328,15 @@ impl Receiver {
             tries += 1;
             let target = Rc::clone(&self.target.borrow());
             let sent = {
-                let _turn = self.calls.acquire().await.expect("it is never closed");
+                let _turn = self.turn().await;
+                if self.stopped.get() {
+                    return false;
+                }
                 let headers = target.secrets.headers(&message, now_s(), &body);
                 let url = &target.document.url;
-                self.shared.http.send(Method::POST, url, &headers, body.clone()).await
+                let sent = self.shared.http.send(Method::POST, url, &headers, body.clone()).await;
+                self.note(letter.number, sent.is_ok());
+                sent
             };
             let trouble = match sent {
                 Ok(_) => return true,
@@ -281,6 +351,53 @@ impl Receiver {
         }
     }
 
+    /// Waits for its turn: with others, or alone and not before it is time, while nothing is taken.
+    async fn turn(&self) -> Turn<'_> {
+        loop {
+            let mut probe = None;
+            if self.health.borrow().again_at().is_some() {
+                probe = Some(self.probe.acquire().await.expect("it is never closed"));
+            }
+            loop {
+                let Some(again_at) = self.health.borrow().again_at() else {
+                    probe = None;
+                    break;
+                };
+                if probe.is_none() || again_at <= Instant::now() {
+                    break;
+                }
+                tokio::select! {
+                    () = sleep_until(again_at.into()) => {}
+                    () = self.is_back.notified() => {}
+                }
+            }
+            let call = self.calls.acquire().await.expect("it is never closed");
+            if probe.is_some() || self.health.borrow().again_at().is_none() {
+                return Turn { _call: call, _probe: probe };
+            }
+        }
+    }
+
+    /// Counts a call, and what it says of the receiver.
+    fn note(&self, event: EventNo, is_taken: bool) {
+        let mut health = self.health.borrow_mut();
+        if is_taken {
+            self.vitals.delivered.fetch_add(1, Relaxed);
+            if health.again_at().is_some() {
+                tracing::info!(webhook = %self.id, "takes events again");
+                self.is_back.notify_waiters();
+            }
+            health.taken();
+            return;
+        }
+        self.vitals.failed.fetch_add(1, Relaxed);
+        let was_down = health.again_at().is_some();
+        health.failed(event, Instant::now(), fastrand::f64());
+        if !was_down && health.again_at().is_some() {
+            tracing::warn!(webhook = %self.id, "takes nothing: it is tried by one event at a time");
+        }
+    }
+
     async fn bury(&self, letter: &Letter, tries: u32, error: &str) -> bool {
         let error = error[..error.floor_char_boundary(REASON_LEN_MAX)].to_owned();
         let kind = letter.event.kind.number();
@@ -292,6 +409,7 @@ impl Receiver {
             }
             sleep(10 * LOOK).await;
         }
+        self.vitals.dead.fetch_add(1, Relaxed);
         true
     }
 }
@@ -320,7 +438,7 @@ fn body(message: &str, letter: &Letter) -> Bytes {
 }
 
 /// Before the next try: half of the longest pause at least, so that many do not come at once.
-fn pause(tries: u32, drawn: f64) -> Duration {
+pub(super) fn pause(tries: u32, drawn: f64) -> Duration {
     let longest = PAUSE_FIRST.saturating_mul(1 << (tries - 1).min(16)).min(PAUSE_MAX);
     longest.mul_f64(drawn.mul_add(0.5, 0.5))
 }

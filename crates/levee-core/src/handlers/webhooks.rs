@@ -4,10 +4,10 @@
 use super::check_reason;
 use crate::query::Answer;
 use crate::state::{Effect, State};
-use crate::tables::Order;
+use crate::tables::{LockState, Order};
 use crate::types::{
-    DEAD_LETTERS_MAX, Known, OrderFacts, Outcome, PutWebhook, RecordDeadLetter, Refusal,
-    RemoveWebhook, ReplayWebhook, RetryDeadLetter, Subject, VoucherFacts, VoucherNo,
+    DEAD_LETTERS_MAX, Known, LockNo, OrderFacts, Outcome, PutWebhook, RecordDeadLetter, Refusal,
+    RemoveWebhook, ReplayWebhook, RetryDeadLetter, Subject, VoucherFacts, VoucherNo, VoucherState,
     WEBHOOK_LEN_MAX, WEBHOOKS_MAX, Webhook, WebhookId,
 };
 use alloc::vec::Vec;
@@ -96,9 +96,7 @@ impl State {
                 .redemptions
                 .get(number.index())
                 .map_or(Known::Nothing, |redemption| voucher(redemption.voucher)),
-            Subject::Lock(number) => {
-                self.locks.get(number.index()).map_or(Known::Nothing, |lock| voucher(lock.voucher))
-            }
+            Subject::Lock(number) => self.known_lock(number).unwrap_or(Known::Nothing),
             Subject::Order(number) => self
                 .orders
                 .get(number)
@@ -109,6 +107,14 @@ impl State {
         }
     }
 
+    fn known_lock(&self, number: LockNo) -> Option<Known> {
+        let lock = self.locks.get(number.index())?;
+        let expired = VoucherState::Expired;
+        let is_over =
+            matches!(lock.state(), LockState::Released(end) if end.voucher_state == expired);
+        Some(Known::Lock { voucher: self.voucher_facts(lock.voucher)?, is_over })
+    }
+
     fn voucher_facts(&self, number: VoucherNo) -> Option<VoucherFacts> {
         let voucher = self.vouchers.get(number.index())?;
         Some(VoucherFacts {
@@ -116,7 +122,6 @@ impl State {
             user: voucher.user,
             campaign: self.campaigns[voucher.campaign.index()].definition.id.clone(),
             face_minor: voucher.face_minor,
-            valid_until_ms: self.voucher_end_ms(voucher),
         })
     }
 

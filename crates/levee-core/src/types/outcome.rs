@@ -156,6 +156,13 @@ pub enum Outcome {
         /// When it will be ready now, in milliseconds since 1970; later than before.
         promised_at_ms: u64,
     },
+    /// A refund has come, or did not work.
+    RefundEnded {
+        /// What became of its order.
+        change: OrderChange,
+        /// What the refund was to give back, in minor units.
+        amount_minor: u64,
+    },
     /// A webhook was made, or its document replaced.
     WebhookPut {
         /// Counts up with every document, from 1.

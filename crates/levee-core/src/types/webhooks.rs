@@ -132,6 +132,13 @@ pub enum Known {
     Nothing,
     /// A voucher.
     Voucher(VoucherFacts),
+    /// The voucher of a lock.
+    Lock {
+        /// Which.
+        voucher: VoucherFacts,
+        /// Whether the voucher's own time was over when the lock let go of it.
+        is_over: bool,
+    },
     /// An order.
     Order(OrderFacts),
     /// An outlet's name.
@@ -149,8 +156,6 @@ pub struct VoucherFacts {
     pub campaign: CampaignId,
     /// Largest discount, in minor units.
     pub face_minor: u32,
-    /// Milliseconds since 1970, grace included.
-    pub valid_until_ms: u64,
 }
 
 /// What is fixed of an order.

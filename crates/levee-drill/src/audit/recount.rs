@@ -253,8 +253,8 @@ impl Recount {
             }
             (Command::RecordPayment(ask), Outcome::PaymentDisputed) => self.dispute(ask, names),
             (Command::SettleDispute(ask), Outcome::DisputeSettled) => self.settle_dispute(ask),
-            (Command::RecordRefund(ask), Outcome::OrderChanged(change)) => {
-                self.refund_result(*ask, change);
+            (Command::RecordRefund(ask), Outcome::RefundEnded { change, amount_minor }) => {
+                self.refund_result(*ask, change, *amount_minor);
             }
             (Command::MoveTicket(ask), Outcome::OrderChanged(change)) => self.ticket(*ask, change),
             (Command::MoveTicket(ask), Outcome::OrderMoved(moved)) => {

@@ -64,7 +64,9 @@ pub(super) fn show_outcome(outcome: &Outcome) -> String {
         Outcome::OutletPaused => "paused".into(),
         Outcome::OutletResumed => "resumed".into(),
         Outcome::OrderPlaced { .. } => orders::show_placed(outcome),
-        Outcome::OrderChanged(change) => orders::show_change(change),
+        Outcome::OrderChanged(change) | Outcome::RefundEnded { change, .. } => {
+            orders::show_change(change)
+        }
         Outcome::PromisedAnew { change, promised_at_ms } => {
             format!("{}, ready {}", orders::show_change(change), show_ms(*promised_at_ms))
         }

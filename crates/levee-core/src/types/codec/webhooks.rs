@@ -13,7 +13,7 @@ wire_struct! {
     RecordDeadLetter { id, letter }
     RetryDeadLetter { request, id, event }
     Webhook { document, version, created_seq, dead, dead_dropped }
-    VoucherFacts { voucher, user, campaign, face_minor, valid_until_ms }
+    VoucherFacts { voucher, user, campaign, face_minor }
     OrderFacts { user, total_minor, discount_minor, payable_minor, voucher, end }
 }
 
@@ -22,5 +22,5 @@ wire_enum! {
         1 => Voucher(number), 2 => Redemption(number), 3 => Lock(number), 4 => Order(number),
         5 => Outlet(number),
     }
-    Known { 0 => Nothing, 1 => Voucher(facts), 2 => Order(facts), 3 => Outlet(id) }
+    Known { 0 => Nothing, 1 => Voucher(facts), 2 => Order(facts), 3 => Outlet(id), 4 => Lock { voucher, is_over } }
 }

@@ -69,15 +69,9 @@ pub(super) fn query() -> impl Strategy<Value = Query> {
 }
 
 fn voucher_facts() -> impl Strategy<Value = VoucherFacts> {
-    (voucher(), user(), id(), any::<u32>(), any::<u64>()).prop_map(
-        |(voucher, user, campaign, face_minor, valid_until_ms)| VoucherFacts {
-            voucher,
-            user,
-            campaign,
-            face_minor,
-            valid_until_ms,
-        },
-    )
+    (voucher(), user(), id(), any::<u32>()).prop_map(|(voucher, user, campaign, face_minor)| {
+        VoucherFacts { voucher, user, campaign, face_minor }
+    })
 }
 
 fn known() -> impl Strategy<Value = Known> {
@@ -86,6 +80,8 @@ fn known() -> impl Strategy<Value = Known> {
     prop_oneof![
         Just(Known::Nothing),
         voucher_facts().prop_map(Known::Voucher),
+        (voucher_facts(), any::<bool>())
+            .prop_map(|(voucher, is_over)| Known::Lock { voucher, is_over }),
         order.prop_map(|((user, [total_minor, discount_minor, payable_minor], voucher), end)| {
             Known::Order(OrderFacts {
                 user,
