@@ -12,7 +12,8 @@
 //! | `progress.rs` | what is not settled yet, and the cursor that follows; pure |
 //! | `cursors.rs` | the file |
 //! | `engine.rs` | what is asked of the engine |
-//! | `receiver.rs` | one webhook: reading, lanes, tries |
+//! | `receiver.rs` | one webhook: lanes and tries |
+//! | `receiver/reading.rs` | from the journal into the lanes |
 
 mod cursors;
 mod engine;

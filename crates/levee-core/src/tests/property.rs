@@ -6,6 +6,7 @@ mod asks;
 mod orders;
 mod outlets;
 mod seen;
+mod told;
 mod webhooks;
 
 use proptest::prelude::*;
@@ -437,6 +438,7 @@ fn check(asks: &[(Gap, Ask)], under: usize) {
         }
     }
     both.end();
+    both.check_told();
     assert_eq!(both.replay().digest(), both.state.digest());
     assert_eq!(both.replay().digest(), both.replay().digest());
 }

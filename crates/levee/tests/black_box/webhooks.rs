@@ -32,8 +32,10 @@ struct Receiver {
 
 impl Receiver {
     fn open() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let url = format!("http://{}/levee", listener.local_addr().expect("bound"));
+        // All of loopback leads there.
+        let listener = TcpListener::bind("0.0.0.0:0").expect("a free port");
+        let port = listener.local_addr().expect("bound").port();
+        let url = format!("http://127.0.0.1:{port}/levee");
         let (status, delay_ms) = (Arc::new(AtomicU16::new(204)), Arc::default());
         let receiver = Self { url, status, delay_ms, heard: Arc::default() };
         let status = Arc::clone(&receiver.status);
@@ -113,8 +115,12 @@ fn serve(
 }
 
 async fn put(address: &Address, id: &str, receiver: &Receiver, tries: u32) {
+    put_at(address, id, &receiver.url, tries).await;
+}
+
+async fn put_at(address: &Address, id: &str, url: &str, tries: u32) {
     let document = json!({
-        "url": receiver.url, "secret": SECRET, "tries": tries,
+        "url": url, "secret": SECRET, "tries": tries,
         "events": ["voucher.claimed", "voucher.redeemed", "voucher.rolled_back"],
     });
     let path = format!("/v1/webhooks/{id}");
@@ -190,6 +196,57 @@ fn a_slow_and_a_dead_receiver_delay_no_other_and_a_kill_loses_nothing() {
         }
         server.stop();
         place.audit_is_clean();
+    });
+}
+
+/// The only dead letter of a webhook, once there is one.
+async fn dead_letter(address: &Address, id: &str) -> Value {
+    let began = Instant::now();
+    loop {
+        let path = format!("/v1/webhooks/{id}/dead");
+        let (_, page) = ask(address, "operator", Method::GET, &path, &Value::Null).await;
+        if let [letter] = &page["items"].as_array().expect("a list")[..] {
+            return letter.clone();
+        }
+        assert!(began.elapsed() < WAIT, "{page}");
+    }
+}
+
+#[test]
+fn only_those_are_called_that_the_configuration_allows() {
+    run(async {
+        let place = Place::new(&format!("{SMALL_SEGMENTS}[connect]\nallow = [\"127.0.0.2\"]\n"));
+        let server = place.start();
+        server.open_campaign("tea", 2_500, 2_500_000).await;
+        let (receiver, moved) = (Receiver::open(), Receiver::open());
+        let allowed = receiver.url.replace("127.0.0.1", "127.0.0.2");
+        let port = receiver.url.rsplit_once(':').expect("a port").1;
+        moved.status.store(302, Relaxed);
+        let webhooks = [
+            ("literal", receiver.url.clone(), "127.0.0.1 is a loopback address"),
+            ("mapped", format!("http://[::ffff:127.0.0.1]:{port}"), "is a loopback address"),
+            ("name", format!("http://localhost:{port}"), "is a loopback address"),
+            ("private", "http://10.0.0.1/levee".to_owned(), "10.0.0.1 is a private address"),
+        ];
+        for (id, url, _) in &webhooks {
+            put_at(&server, id, url, 1).await;
+        }
+        put_at(&server, "allowed", &allowed, 1).await;
+        put_at(&server, "moved", &moved.url.replace("127.0.0.1", "127.0.0.2"), 1).await;
+        let mut app = server.app().await;
+        let claim = json!({"user_id": "u1"});
+        app.post("/v1/campaigns/tea/claims", None, &claim).await.expect("answered");
+        let heard = receiver.wait_for(1);
+        assert!(heard.keys().all(|id| id.starts_with("allowed_")), "{heard:?}");
+        for (id, _, why) in &webhooks {
+            let letter = dead_letter(&server, id).await;
+            let error = letter["error"].as_str().expect("a text");
+            assert!(error.contains(why) && error.contains("`allow`"), "{id}: {error}");
+        }
+        let letter = dead_letter(&server, "moved").await;
+        let error = letter["error"].as_str().expect("a text");
+        assert!(error.contains("302") && error.contains("redirects are not followed"), "{error}");
+        server.stop();
     });
 }
 
