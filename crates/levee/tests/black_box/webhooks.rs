@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use bytes::Bytes;
 use hyper::Method;
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use levee_api::webhook::{REPLAY_WINDOW_S, WebhookSecrets};
@@ -25,27 +26,27 @@ const WAIT: Duration = Duration::from_secs(30);
 /// The app's back end: keeps what is signed, and answers as it is told.
 struct Receiver {
     url: String,
-    status: Arc<AtomicU16>,
-    delay_ms: Arc<AtomicU64>,
-    heard: Arc<Mutex<Vec<Value>>>,
+    status: AtomicU16,
+    delay_ms: AtomicU64,
+    /// How often it was called.
+    calls: AtomicU64,
+    heard: Mutex<Vec<Value>>,
 }
 
 impl Receiver {
-    fn open() -> Self {
+    fn open() -> Arc<Self> {
         // All of loopback leads there.
         let listener = TcpListener::bind("0.0.0.0:0").expect("a free port");
         let port = listener.local_addr().expect("bound").port();
         let url = format!("http://127.0.0.1:{port}/levee");
-        let (status, delay_ms) = (Arc::new(AtomicU16::new(204)), Arc::default());
-        let receiver = Self { url, status, delay_ms, heard: Arc::default() };
-        let status = Arc::clone(&receiver.status);
-        let delay_ms = Arc::clone(&receiver.delay_ms);
-        let heard = Arc::clone(&receiver.heard);
+        let (status, delay_ms) = (AtomicU16::new(204), AtomicU64::new(0));
+        let (calls, heard) = (AtomicU64::new(0), Mutex::default());
+        let receiver = Arc::new(Self { url, status, delay_ms, calls, heard });
+        let shared = Arc::clone(&receiver);
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let status = Arc::clone(&status);
-                let (delay_ms, heard) = (Arc::clone(&delay_ms), Arc::clone(&heard));
-                thread::spawn(move || serve(stream, &status, &delay_ms, &heard));
+                let receiver = Arc::clone(&shared);
+                thread::spawn(move || receiver.serve(stream));
             }
         });
         receiver
@@ -53,6 +54,44 @@ impl Receiver {
 
     fn heard(&self) -> Vec<Value> {
         self.heard.lock().expect("no panic").clone()
+    }
+
+    /// Requests of one connection, until it ends. What is not signed well panics and is never heard.
+    fn serve(&self, stream: TcpStream) -> Option<()> {
+        let mut reader = BufReader::new(stream.try_clone().expect("a second handle"));
+        let mut writer = stream;
+        loop {
+            let mut first = String::new();
+            if reader.read_line(&mut first).ok()? == 0 {
+                return None;
+            }
+            let (mut headers, mut length) = (HeaderMap::new(), 0);
+            loop {
+                let mut line = String::new();
+                reader.read_line(&mut line).ok()?;
+                let Some((name, value)) = line.trim().split_once(": ") else { break };
+                if name.eq_ignore_ascii_case("content-length") {
+                    length = value.parse().expect("a length");
+                }
+                let name = HeaderName::from_bytes(name.as_bytes()).expect("a name");
+                headers.append(name, HeaderValue::from_str(value).expect("a value"));
+            }
+            let mut body = vec![0; length];
+            reader.read_exact(&mut body).ok()?;
+            let now_s = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs();
+            let secret = WebhookSecrets::from_text(SECRET).expect("a secret");
+            let id = secret.verify(&headers, &body, now_s, REPLAY_WINDOW_S).expect("signed");
+            let event: Value = serde_json::from_slice(&body).expect("JSON");
+            assert_eq!(event["id"], id);
+            self.calls.fetch_add(1, Relaxed);
+            thread::sleep(Duration::from_millis(self.delay_ms.load(Relaxed)));
+            let status = self.status.load(Relaxed);
+            if status < 300 {
+                self.heard.lock().expect("no panic").push(event);
+            }
+            let answer = format!("HTTP/1.1 {status} X\r\nContent-Length: 0\r\n\r\n");
+            writer.write_all(answer.as_bytes()).ok()?;
+        }
     }
 
     /// Waits until it has heard so many different messages.
@@ -69,48 +108,6 @@ impl Receiver {
             assert!(began.elapsed() < WAIT, "{} of {count} messages came", unique.len());
             thread::sleep(Duration::from_millis(20));
         }
-    }
-}
-
-/// Requests of one connection, until it ends. What is not signed well panics and is never heard.
-fn serve(
-    stream: TcpStream,
-    status: &AtomicU16,
-    delay_ms: &AtomicU64,
-    heard: &Mutex<Vec<Value>>,
-) -> Option<()> {
-    let mut reader = BufReader::new(stream.try_clone().expect("a second handle"));
-    let mut writer = stream;
-    loop {
-        let mut first = String::new();
-        if reader.read_line(&mut first).ok()? == 0 {
-            return None;
-        }
-        let (mut headers, mut length) = (HeaderMap::new(), 0);
-        loop {
-            let mut line = String::new();
-            reader.read_line(&mut line).ok()?;
-            let Some((name, value)) = line.trim().split_once(": ") else { break };
-            if name.eq_ignore_ascii_case("content-length") {
-                length = value.parse().expect("a length");
-            }
-            let name = HeaderName::from_bytes(name.as_bytes()).expect("a name");
-            headers.append(name, HeaderValue::from_str(value).expect("a value"));
-        }
-        let mut body = vec![0; length];
-        reader.read_exact(&mut body).ok()?;
-        let now_s = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs();
-        let secret = WebhookSecrets::from_text(SECRET).expect("a secret");
-        let id = secret.verify(&headers, &body, now_s, REPLAY_WINDOW_S).expect("signed");
-        let event: Value = serde_json::from_slice(&body).expect("JSON");
-        assert_eq!(event["id"], id);
-        thread::sleep(Duration::from_millis(delay_ms.load(Relaxed)));
-        let status = status.load(Relaxed);
-        if status < 300 {
-            heard.lock().expect("no panic").push(event);
-        }
-        let answer = format!("HTTP/1.1 {status} X\r\nContent-Length: 0\r\n\r\n");
-        writer.write_all(answer.as_bytes()).ok()?;
     }
 }
 
@@ -181,6 +178,17 @@ fn a_slow_and_a_dead_receiver_delay_no_other_and_a_kill_loses_nothing() {
         check_order(&good.heard());
         assert!(dead.heard().is_empty() && slow.heard().len() < 60, "{}", slow.heard().len());
         assert!(told.keys().all(|id| id.starts_with("good_")));
+        // Three events make it known to be dead; then it is tried by one at a time.
+        let tried = dead.calls.load(Relaxed);
+        assert!((3..16).contains(&tried), "{tried} calls");
+        let dead_is =
+            ["deliveries_total{webhook=\"dead\",result=\"taken\"} 0", "down{webhook=\"dead\"} 1"];
+        let good_is = [
+            "deliveries_total{webhook=\"good\",result=\"taken\"} 60",
+            "lag_ms{webhook=\"good\"} 0",
+        ];
+        let metrics = metrics_with(&server, &[dead_is, good_is].concat()).await;
+        assert!(!metrics.contains("levee_webhooks_lag_ms{webhook=\"dead\"} 0\n"), "{metrics}");
 
         server.kill();
         dead.status.store(204, Relaxed);
@@ -197,6 +205,22 @@ fn a_slow_and_a_dead_receiver_delay_no_other_and_a_kill_loses_nothing() {
         server.stop();
         place.audit_is_clean();
     });
+}
+
+/// What a server shows of itself, once these lines about webhooks are in it.
+async fn metrics_with(address: &Address, lines: &[&str]) -> String {
+    let began = Instant::now();
+    loop {
+        let mut client = address.client("dev-viewer").await;
+        let raw = client.send(Method::GET, "/metrics", &[], Bytes::new()).await.expect("answered");
+        let text = String::from_utf8(raw.body.to_vec()).expect("text");
+        let is_in = |line: &&str| text.contains(&format!("\nlevee_webhooks_{line}\n"));
+        if lines.iter().all(is_in) {
+            return text;
+        }
+        assert!(began.elapsed() < WAIT, "{text}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
 }
 
 /// The only dead letter of a webhook, once there is one.
