@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use levee_api::code::Codes;
 use levee_api::port::{OrderView, Submit};
@@ -13,9 +13,10 @@ use levee_api::types::{Action, BreakerState, Command};
 use levee_api::vitals::OutsideVitals;
 use tokio::sync::Semaphore;
 use tokio::task::spawn_local;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::ConnectorsConfig;
+use super::ages::Ages;
 use super::desks::Desks;
 use super::engine::Engine;
 use super::payments::Provider;
@@ -57,6 +58,9 @@ const PAYMENT_CALLS_MAX: usize = 64;
 /// Most actions under way; what is undone beyond waits in the engine.
 const RUNNING_MAX: usize = 100_000;
 
+/// Most tickets that are looked at for whether they are still wanted, between two counts.
+const WEEDED_MAX: usize = 256;
+
 /// After so many tries somebody should know.
 const TRIES_WARN: u32 = 6;
 
@@ -73,6 +77,8 @@ pub(super) struct Shared {
     /// Those under way, and whether each was asked for again meanwhile.
     running: RefCell<HashMap<Action, bool>>,
     pub(super) desks: Desks,
+    /// Of tickets, and of what providers are to be asked.
+    ages: [RefCell<Ages>; 2],
     counted_at: Cell<Instant>,
     pub(super) ticket_calls: Arc<Semaphore>,
     pub(super) create_calls: Semaphore,
@@ -105,6 +111,13 @@ pub(super) enum Undone {
     Parked,
 }
 
+/// What is left of an action that is not under way any more.
+#[derive(PartialEq, Eq)]
+enum Left {
+    Nothing,
+    Parked,
+}
+
 impl Carrier {
     pub(super) fn new(
         submit: Arc<dyn Submit>,
@@ -120,6 +133,7 @@ impl Carrier {
             speed: config.speed,
             running: RefCell::default(),
             desks: Desks::new(config.speed),
+            ages: Default::default(),
             counted_at: Cell::new(Instant::now()),
             ticket_calls: Arc::new(Semaphore::new(TICKET_CALLS_MAX)),
             create_calls: Semaphore::new(CREATE_CALLS_MAX),
@@ -132,7 +146,11 @@ impl Carrier {
         self.find_breakers().await;
         let mut change = 0;
         loop {
-            self.0.count();
+            if self.0.counted_at.get().elapsed() >= COUNT {
+                self.0.counted_at.set(Instant::now());
+                self.0.weed().await;
+                self.0.count();
+            }
             if self.0.running.borrow().len() >= RUNNING_MAX {
                 sleep(LOOK).await;
                 continue;
@@ -199,10 +217,13 @@ impl Carrier {
             return;
         }
         self.0.running.borrow_mut().insert(action, false);
+        self.0.ages_of(action).borrow_mut().begin(action, Instant::now());
         let running = Running { shared: Rc::clone(&self.0), action };
         spawn_local(async move {
             loop {
-                Rc::clone(&running.shared).carry(action).await;
+                if Rc::clone(&running.shared).carry(action).await == Left::Nothing {
+                    running.shared.ages_of(action).borrow_mut().end(action);
+                }
                 // What was asked for again meanwhile is looked at again.
                 let again = running.shared.running.borrow_mut().insert(action, false);
                 if again != Some(true) {
@@ -214,8 +235,12 @@ impl Carrier {
 }
 
 impl Shared {
+    fn ages_of(&self, action: Action) -> &RefCell<Ages> {
+        &self.ages[usize::from(action.outlet().is_none())]
+    }
+
     /// Tries until it is done, not wanted any more, or parked.
-    async fn carry(self: Rc<Self>, action: Action) {
+    async fn carry(self: Rc<Self>, action: Action) -> Left {
         sleep(self.wait_before(action)).await;
         let began = Instant::now();
         let (mut tries, calls) = (0, Cell::new(0));
@@ -228,12 +253,13 @@ impl Shared {
                             let after_us = u64::try_from(after).unwrap_or(u64::MAX);
                             self.vitals().ticket_delay.add(after_us, 1);
                         }
-                        return;
+                        return Left::Nothing;
                     }
                     // Something else came first. The next look says whether it is still wanted.
                     Err(()) => self.pause(action, tries),
                 },
-                Err(Undone::Unwanted | Undone::Parked) => return,
+                Err(Undone::Unwanted) => return Left::Nothing,
+                Err(Undone::Parked) => return Left::Parked,
                 Err(Undone::Engine) => engine_pause(tries),
                 Err(Undone::Outside(asked) | Undone::Refused(asked)) => {
                     self.pause(action, tries).max(asked)
@@ -284,11 +310,27 @@ impl Shared {
         self.engine.vitals()
     }
 
-    fn count(&self) {
-        if self.counted_at.get().elapsed() < COUNT {
-            return;
+    /// Lets go the oldest of those that wait for breakers, as long as nobody wants them any more: their
+    /// orders have gone elsewhere, or ended.
+    async fn weed(&self) {
+        for _ in 0..WEEDED_MAX {
+            let oldest = self.ages[0].borrow_mut().oldest();
+            let Some((_, action)) = oldest else { return };
+            let is_running = self.running.borrow().contains_key(&action);
+            if is_running || !matches!(self.wanted(action).await, Err(Undone::Unwanted)) {
+                return;
+            }
+            self.drop_parked(action);
         }
-        self.counted_at.set(Instant::now());
+    }
+
+    /// It is not wanted any more.
+    pub(super) fn drop_parked(&self, action: Action) {
+        self.desks.unpark(action);
+        self.ages_of(action).borrow_mut().end(action);
+    }
+
+    fn count(&self) {
         let vitals = self.vitals();
         let (outlets, vendors) = self.desks.open_counts();
         for (cell, count) in [
@@ -298,6 +340,12 @@ impl Shared {
             (&vitals.vendors_open, vendors),
         ] {
             cell.store(count as u64, Relaxed);
+        }
+        let cells = [&vitals.tickets_oldest_ms, &vitals.payments_oldest_ms];
+        for (cell, ages) in cells.into_iter().zip(&self.ages) {
+            let oldest = ages.borrow_mut().oldest();
+            let oldest = oldest.map_or(Duration::ZERO, |(since, _)| since.elapsed());
+            cell.store(u64::try_from(oldest.as_millis()).unwrap_or(u64::MAX), Relaxed);
         }
     }
 

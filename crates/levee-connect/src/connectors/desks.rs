@@ -282,6 +282,21 @@ impl Desks {
         }
     }
 
+    /// Waits for no breaker any more.
+    pub(super) fn unpark(&self, action: Action) {
+        let outlet = action.outlet().expect("what is parked is for an outlet");
+        let mut was_parked = self.with_outlet(outlet, |desk| desk.parked.remove(&action));
+        for vendor in self.vendors.borrow_mut().values_mut() {
+            if let Entry::Occupied(mut parked) = vendor.parked.entry(outlet) {
+                was_parked |= parked.get_mut().remove(&action);
+                if parked.get().is_empty() {
+                    parked.remove();
+                }
+            }
+        }
+        self.parked.set(self.parked.get() - usize::from(was_parked));
+    }
+
     /// It may go again.
     pub(super) fn put_ready(&self, action: Action) {
         self.ready.borrow_mut().push_back(action);

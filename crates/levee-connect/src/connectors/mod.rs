@@ -15,6 +15,7 @@
 //! | `payments.rs` | the payment provider |
 //! | `tickets.rs` | outlets' point-of-sale systems |
 
+mod ages;
 mod breaker;
 mod calls;
 mod carrier;

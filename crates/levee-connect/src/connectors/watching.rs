@@ -2,12 +2,12 @@
 
 use std::cell::Cell;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use levee_api::types::{
     Action, Breaker, BreakerOf, BreakerState, ChangeBreaker, Command, OutletNo,
 };
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::carrier::{ENGINE_PAUSE_FIRST, Shared, Undone};
 use super::desks::Of;
@@ -160,7 +160,7 @@ impl Shared {
             Err(Undone::Outside(asked)) => Tried::InVain(asked),
             Err(Undone::Engine) => Tried::NotCalled(ENGINE_PAUSE_FIRST),
             Err(Undone::Unwanted | Undone::Parked) => {
-                action.take();
+                action.take().inspect(|action| self.drop_parked(*action));
                 match target.look(&self.http).await {
                     Ok(()) => Tried::Answered,
                     Err(problem) => Tried::InVain(problem.retry_after()),
