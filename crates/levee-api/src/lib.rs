@@ -17,6 +17,7 @@ pub mod advice;
 pub mod client;
 pub mod code;
 pub mod document;
+pub mod hook;
 pub mod import;
 pub mod intake;
 pub mod nice;

@@ -1,9 +1,13 @@
 //! What an engine counts and measures about itself: plain atomics that a watcher reads at any time
 //! and the hot path only ever adds to.
 
+mod hooks;
+
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use crate::port::Priority;
+
+pub use hooks::{HookVitals, HooksVitals};
 
 /// Where an engine stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,6 +134,8 @@ pub struct Vitals {
     pub sync_time: Histogram,
     /// What connectors do outside.
     pub outside: OutsideVitals,
+    /// What is told to the app's back end.
+    pub hooks: HooksVitals,
 }
 
 /// What connectors count: calls to outlets' systems and to payment providers.
@@ -233,6 +239,7 @@ impl Vitals {
             queue_delay,
             sync_time,
             outside,
+            hooks,
         } = self;
         let OutsideVitals {
             under_way,
@@ -291,6 +298,7 @@ impl Vitals {
             cells.extend(buckets);
             cells.push(sum_us);
         }
+        cells.extend(hooks.cells());
         cells
     }
 }

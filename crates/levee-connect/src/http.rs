@@ -4,14 +4,15 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
-use hyper::header::{CONTENT_TYPE, RETRY_AFTER};
+use hyper::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER};
 use hyper::{Method, Request};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+
+use crate::reach::{Connector, Reach, Refused};
 
 /// Longest call, by the clock of those who are called.
 pub(crate) const CALL_MAX: Duration = Duration::from_secs(10);
@@ -21,6 +22,9 @@ const CONNECT_MAX: Duration = Duration::from_secs(3);
 
 /// Longest answer that is read, in bytes.
 const ANSWER_LEN_MAX: usize = 64 * 1024;
+
+/// Longest head of an answer, in bytes.
+const HEAD_LEN_MAX: usize = 64 * 1024;
 
 /// Connections that are kept to one party while idle.
 const IDLE_MAX: usize = 64;
@@ -36,6 +40,8 @@ pub(crate) struct Answer {
     pub(crate) status: u16,
     /// How long the other side asks to be left alone.
     pub(crate) retry_after: Duration,
+    /// Where it says that something is.
+    location: Option<String>,
     pub(crate) body: Bytes,
 }
 
@@ -48,6 +54,19 @@ pub(crate) enum Trouble {
     /// Nothing within the time.
     #[error("no answer within {0:?}")]
     Silent(Duration),
+    /// It may not be called.
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    /// It sends elsewhere.
+    #[error(
+        "status {status} leads to {to}, and redirects are not followed: give that address instead"
+    )]
+    Redirect {
+        /// Which.
+        status: u16,
+        /// Where.
+        to: String,
+    },
     /// It said no.
     #[error("status {status}: {said}")]
     Status {
@@ -79,17 +98,18 @@ impl Trouble {
 /// A client that keeps its connections.
 #[derive(Clone)]
 pub(crate) struct Http {
-    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    client: Client<HttpsConnector<Connector>, Full<Bytes>>,
     call_max: Duration,
 }
 
 impl Http {
-    /// One whose calls take so long at most.
-    pub(crate) fn new(call_max: Duration) -> Self {
-        let mut connector = HttpConnector::new();
-        connector.set_nodelay(true);
-        connector.set_connect_timeout(Some(CONNECT_MAX));
-        connector.enforce_http(false);
+    /// One whose calls take so long at most, to whom `reach` allows.
+    pub(crate) fn new(call_max: Duration, reach: Reach) -> Self {
+        let connector = Connector::new(reach, |connector| {
+            connector.set_nodelay(true);
+            connector.set_connect_timeout(Some(CONNECT_MAX));
+            connector.enforce_http(false);
+        });
         let builder = HttpsConnectorBuilder::new();
         let builder = builder.with_native_roots().unwrap_or_else(|error| {
             tracing::warn!(%error, "no certificate authority is known: https reaches nobody");
@@ -101,6 +121,7 @@ impl Http {
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_max_idle_per_host(IDLE_MAX)
+            .http1_max_buf_size(HEAD_LEN_MAX)
             .build(connector);
         Self { client, call_max }
     }
@@ -123,14 +144,16 @@ impl Http {
         let request =
             request.body(Full::new(body)).map_err(|error| Trouble::Broken(error.into()))?;
         let exchange = async {
-            let broken = |error: hyper_util::client::legacy::Error| Trouble::Broken(error.into());
-            let (head, body) = self.client.request(request).await.map_err(broken)?.into_parts();
+            let answer = self.client.request(request).await;
+            let (head, body) = answer.map_err(|error| broken(&error))?.into_parts();
             let asked = head.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok());
             let asked_s = asked.and_then(|text| text.parse().ok()).unwrap_or(0_u64);
             let retry_after = Duration::from_secs(asked_s.min(PAUSE_ASKED_S_MAX));
             let body = Limited::new(body, ANSWER_LEN_MAX).collect().await;
             let body = body.map_err(Trouble::Broken)?.to_bytes();
-            Ok(Answer { status: head.status.as_u16(), retry_after, body })
+            let location = head.headers.get(LOCATION).and_then(|value| value.to_str().ok());
+            let location = location.map(|location| starting(location.as_bytes()));
+            Ok(Answer { status: head.status.as_u16(), retry_after, location, body })
         };
         let silent = Err(Trouble::Silent(self.call_max));
         tokio::time::timeout(self.call_max, exchange).await.unwrap_or(silent)
@@ -144,13 +167,16 @@ impl Http {
         headers: &[(&'static str, String)],
         body: Bytes,
     ) -> Result<Bytes, Trouble> {
-        let Answer { status, retry_after, body } =
+        let Answer { status, retry_after, location, body } =
             self.exchange(method, url, headers, body).await?;
-        if status < 300 {
-            return Ok(body);
+        match status {
+            ..300 => Ok(body),
+            300..400 => {
+                let to = location.unwrap_or_else(|| "no address".to_owned());
+                Err(Trouble::Redirect { status, to })
+            }
+            _ => Err(Trouble::Status { status, said: starting(&body), retry_after }),
         }
-        let said = String::from_utf8_lossy(&body[..body.len().min(SAID_LEN_MAX)]).into_owned();
-        Err(Trouble::Status { status, said, retry_after })
     }
 
     /// Sends JSON and reads JSON.
@@ -167,6 +193,24 @@ impl Http {
     pub(crate) async fn get<T: DeserializeOwned>(&self, url: &str) -> Result<T, Trouble> {
         read(&self.send(Method::GET, url, &[], Bytes::new()).await?)
     }
+}
+
+/// What of it is kept for the log.
+fn starting(said: &[u8]) -> String {
+    String::from_utf8_lossy(&said[..said.len().min(SAID_LEN_MAX)]).into_owned()
+}
+
+/// Why there is no answer: the reasons in one line, or that it may not be called.
+fn broken(error: &(dyn std::error::Error + 'static)) -> Trouble {
+    let reasons = std::iter::successors(Some(error), |error| error.source());
+    let mut words = Vec::new();
+    for reason in reasons {
+        if let Some(refused) = reason.downcast_ref::<Refused>() {
+            return refused.clone().into();
+        }
+        words.push(reason.to_string());
+    }
+    Trouble::Broken(words.join(": ").into())
 }
 
 fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Trouble> {

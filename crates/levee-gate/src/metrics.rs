@@ -7,7 +7,7 @@ use std::fmt::{Display, Write};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use levee_api::port::{CampaignView, Priority};
-use levee_api::vitals::{Histogram, OutsideVitals, Phase, Vitals};
+use levee_api::vitals::{Histogram, HookVitals, HooksVitals, OutsideVitals, Phase, Vitals};
 use levee_pay::Distrust;
 use tokio::time::Instant;
 
@@ -261,7 +261,40 @@ pub(crate) fn engine(vitals: &Vitals) -> String {
     text.head(name, "histogram", "Write and sync of one record.");
     text.histogram(name, "", &vitals.sync_time);
     outside(&mut text, &vitals.outside);
+    webhooks(&mut text, &vitals.hooks);
     text.0
+}
+
+/// What is told to the app's back end.
+fn webhooks(text: &mut Text, vitals: &HooksVitals) {
+    let name = "levee_webhooks_deliveries_total";
+    text.head(name, "counter", "Tries to deliver events, by webhook and by how they ended.");
+    for (id, hook) in vitals.all() {
+        for (result, count) in [("taken", &hook.delivered), ("failed", &hook.failed)] {
+            let labels = format!("webhook=\"{id}\",result=\"{result}\"");
+            text.sample(name, &labels, count.load(Relaxed));
+        }
+    }
+    type Of = fn(&HookVitals) -> &AtomicU64;
+    let numbers: [(&str, &str, &str, Of); 5] = [
+        ("levee_webhooks_dead_letters_total", "counter", "Events given up.", |hook| &hook.dead),
+        ("levee_webhooks_waiting", "gauge", "Events that wait or are under way.", |hook| {
+            &hook.waiting
+        }),
+        ("levee_webhooks_unread", "gauge", "Commands not read from the journal yet.", |hook| {
+            &hook.unread
+        }),
+        ("levee_webhooks_lag_ms", "gauge", "Age of the oldest event that waits.", |hook| {
+            &hook.lag_ms
+        }),
+        ("levee_webhooks_down", "gauge", "1 while the receiver takes nothing.", |hook| &hook.down),
+    ];
+    for (name, kind, help, of) in numbers {
+        text.head(name, kind, help);
+        for (id, hook) in vitals.all() {
+            text.sample(name, &format!("webhook=\"{id}\""), of(hook).load(Relaxed));
+        }
+    }
 }
 
 /// What connectors do.

@@ -1,10 +1,12 @@
-//! Whom a server talks to outside: the sections `sandbox` and `payments` of its configuration.
+//! Whom a server talks to outside: the sections `connect`, `sandbox` and `payments` of its
+//! configuration.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Result, anyhow, bail, ensure};
 use levee_connect::connectors::{ConnectorsConfig, OutletsConfig, PaymentsConfig};
+use levee_connect::reach::Reach;
 use levee_connect::sandbox::{LISTEN_DEFAULT, Secrets};
 use levee_gate::{Provider, Signers, Wire};
 use serde::Deserialize;
@@ -17,6 +19,17 @@ pub(crate) const PROVIDER: &str = "sandbox";
 
 /// What is paid with, if nothing else is said.
 const CURRENCY_DEFAULT: &str = "CNY";
+
+/// What --dev may call besides public addresses, if nothing else is said: this machine.
+const ALLOW_DEV: [&str; 2] = ["127.0.0.0/8", "::1/128"];
+
+/// For whatever a server calls: webhooks, outlets' systems, payment providers.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct ConnectSection {
+    /// Ranges and addresses that it may call though they are not public.
+    allow: Option<Vec<String>>,
+}
 
 /// The sandbox that stands in for payment providers, and for the systems of outlets which have
 /// none.
@@ -37,6 +50,7 @@ pub(crate) struct SandboxSection {
 pub(crate) struct Outside {
     sandbox: Option<Sandbox>,
     wires: Vec<Wire>,
+    reach: Reach,
 }
 
 struct Sandbox {
@@ -54,7 +68,21 @@ impl Outside {
     /// it is that which `levee sandbox` starts.
     pub(crate) fn load(config: &mut Config, dev: bool) -> Result<Self> {
         let wires = payments::load(&config.payments)?;
-        Ok(Self { sandbox: Sandbox::load(config.sandbox.take(), dev)?, wires })
+        let reach = match &config.connect.allow {
+            Some(allow) => Reach::allowing(allow.iter().map(String::as_str)),
+            None => Reach::allowing(ALLOW_DEV.into_iter().filter(|_| dev)),
+        };
+        let reach = reach.map_err(|text| {
+            anyhow!(
+                "connect.allow has {text:?}, and must list ranges such as \"10.0.0.0/8\" or addresses"
+            )
+        })?;
+        Ok(Self { sandbox: Sandbox::load(config.sandbox.take(), dev)?, wires, reach })
+    }
+
+    /// Whom the server may call.
+    pub(crate) fn reach(&self) -> Reach {
+        self.reach.clone()
     }
 
     /// Whose messages gates take.
@@ -74,7 +102,8 @@ impl Outside {
         address: Option<SocketAddr>,
     ) -> Result<ConnectorsConfig> {
         let Some(sandbox) = &self.sandbox else {
-            return Ok(ConnectorsConfig { speed, payments: None, outlets: None });
+            let reach = self.reach();
+            return Ok(ConnectorsConfig { speed, payments: None, outlets: None, reach });
         };
         let own = address.map(|address| format!("http://{address}/v1/payments/{PROVIDER}/notify"));
         let payments = match sandbox.notify_url.clone().or(own) {
@@ -95,6 +124,7 @@ impl Outside {
                 url: format!("{}/pos", sandbox.url),
                 secret: sandbox.secrets.outlets.clone(),
             }),
+            reach: self.reach(),
         })
     }
 }

@@ -127,7 +127,7 @@ impl Carrier {
         Self(Rc::new(Shared {
             engine: Engine::new(submit),
             codes,
-            http: Http::new(scaled(CALL_MAX, config.speed, CALL_MAX_LEAST)),
+            http: Http::new(scaled(CALL_MAX, config.speed, CALL_MAX_LEAST), config.reach.clone()),
             provider: config.payments.map(Provider::new),
             outlets: Outlets::new(config.outlets),
             speed: config.speed,

@@ -39,6 +39,8 @@ use tokio::task::LocalSet;
 
 use carrier::Carrier;
 
+use crate::reach::Reach;
+
 /// Whom connectors talk to.
 #[derive(Clone, Debug)]
 pub struct ConnectorsConfig {
@@ -50,6 +52,8 @@ pub struct ConnectorsConfig {
     pub payments: Option<PaymentsConfig>,
     /// The sandbox that stands in for the systems of outlets which have none.
     pub outlets: Option<OutletsConfig>,
+    /// Which of all these may be called, and which outlets' systems.
+    pub reach: Reach,
 }
 
 /// A payment provider.

@@ -33,6 +33,8 @@ wire_enum! {
         16 => OutletNumbered(number),
         17 => Breakers { after, limit },
         18 => DocumentOf(number),
+        30 => Webhooks { after, limit },
+        31 => Known(subjects),
         15 => Statement { outlet, from_ms, until_ms, before, limit },
     }
 }
@@ -206,6 +208,14 @@ impl Wire for Answer {
                 out.push(13);
                 views.put(out);
             }
+            Self::Webhooks(webhooks) => {
+                out.push(30);
+                webhooks.put(out);
+            }
+            Self::Known(known) => {
+                out.push(31);
+                known.put(out);
+            }
             Self::Document(document) => {
                 out.push(16);
                 document.put(out);
@@ -242,6 +252,8 @@ impl Wire for Answer {
             14 => Wire::get(reader).map(Self::Etas),
             15 => Wire::get(reader).map(Self::Breakers),
             16 => Wire::get(reader).map(Self::Document),
+            30 => Wire::get(reader).map(Self::Webhooks),
+            31 => Wire::get(reader).map(Self::Known),
             _ => Err(reader.not("answer")),
         }
     }

@@ -12,3 +12,4 @@ mod outlets;
 mod races;
 mod rehearsal;
 mod sandbox;
+mod webhooks;
