@@ -248,6 +248,8 @@ pub struct Notification {
     pub state: State,
     /// What the payment is over, or the refund. For the caller to compare with the order.
     pub money: Money,
+    /// Of a refund: `money` is what went back by it and all before it, as Alipay says it.
+    pub is_sum: bool,
     /// The app that it names; it was compared with the configuration.
     pub app_id: Option<String>,
     /// The merchant or seller that it names; it was compared with the configuration.

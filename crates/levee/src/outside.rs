@@ -3,14 +3,16 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use anyhow::{Result, bail, ensure};
-use levee_connect::connectors::{ConnectorsConfig, OutletsConfig, PaymentsConfig};
+use anyhow::{Context, Result, bail, ensure};
+use levee_connect::connectors::{
+    ConnectorsConfig, OutletsConfig, PaymentsConfig, Protocol, SandboxConfig,
+};
 use levee_connect::sandbox::{LISTEN_DEFAULT, Secrets};
-use levee_gate::{Provider, Signers, Wire};
+use levee_gate::{Provider, Signers};
 use serde::Deserialize;
 
 use crate::config::Config;
-use crate::payments;
+use crate::payments::{self, Payments};
 
 /// The name of the sandbox's payment provider, in callbacks' paths and in replies.
 pub(crate) const PROVIDER: &str = "sandbox";
@@ -36,7 +38,8 @@ pub(crate) struct SandboxSection {
 /// Everybody outside, checked; without a section and --dev there is nobody.
 pub(crate) struct Outside {
     sandbox: Option<Sandbox>,
-    wires: Vec<Wire>,
+    /// New orders are paid at the first.
+    payments: Vec<Payments>,
 }
 
 struct Sandbox {
@@ -53,8 +56,8 @@ impl Outside {
     /// Reads what the sections name, and takes them. With `dev` and without a section of the sandbox
     /// it is that which `levee sandbox` starts.
     pub(crate) fn load(config: &mut Config, dev: bool) -> Result<Self> {
-        let wires = payments::load(&config.payments)?;
-        Ok(Self { sandbox: Sandbox::load(config.sandbox.take(), dev)?, wires })
+        let payments = payments::load(&config.payments)?;
+        Ok(Self { sandbox: Sandbox::load(config.sandbox.take(), dev)?, payments })
     }
 
     /// Whose messages gates take.
@@ -62,7 +65,11 @@ impl Outside {
         let sandbox = self.sandbox.iter();
         Signers {
             providers: sandbox.map(Sandbox::provider).collect(),
-            wires: self.wires.clone(),
+            wires: self.payments.iter().map(Payments::wire).collect(),
+            new_orders: match (self.payments.first(), &self.sandbox) {
+                (Some(payments), _) => Some(payments.name.clone()),
+                (None, sandbox) => sandbox.as_ref().map(|_| PROVIDER.to_owned()),
+            },
             sandbox_outlets: self.sandbox.as_ref().map(|sandbox| sandbox.secrets.outlets.clone()),
         }
     }
@@ -73,21 +80,41 @@ impl Outside {
         speed: f64,
         address: Option<SocketAddr>,
     ) -> Result<ConnectorsConfig> {
+        let mut payments = Vec::new();
+        for one in &self.payments {
+            let Payments { name, wire, notify_url, is_told_elsewhere } = one;
+            // Providers reach nobody's loopback; what stands in for them in a test may.
+            let own = address.filter(|address| address.ip().is_loopback());
+            let own = own.map(|address| own_url(address, name));
+            let notify_url = notify_url.clone().or(own);
+            let notify_url = notify_url.or_else(|| is_told_elsewhere.then(String::new));
+            payments.push(PaymentsConfig {
+                name: name.clone(),
+                notify_url: notify_url.with_context(|| {
+                    format!(
+                        "payments.{name}.notify_url is needed: the address of \
+                         /v1/payments/{name}/notify, as the provider reaches it"
+                    )
+                })?,
+                protocol: Protocol::Wire(wire.clone()),
+            });
+        }
         let Some(sandbox) = &self.sandbox else {
-            return Ok(ConnectorsConfig { speed, payments: None, outlets: None });
+            return Ok(ConnectorsConfig { speed, payments, outlets: None });
         };
-        let own = address.map(|address| format!("http://{address}/v1/payments/{PROVIDER}/notify"));
-        let payments = match sandbox.notify_url.clone().or(own) {
-            Some(notify_url) => Some(PaymentsConfig {
+        match sandbox.notify_url.clone().or(address.map(|address| own_url(address, PROVIDER))) {
+            Some(notify_url) => payments.push(PaymentsConfig {
                 name: PROVIDER.to_owned(),
-                url: format!("{}/pay", sandbox.url),
                 notify_url,
-                currency: sandbox.currency.clone(),
+                protocol: Protocol::Sandbox(SandboxConfig {
+                    url: format!("{}/pay", sandbox.url),
+                    currency: sandbox.currency.clone(),
+                }),
             }),
             // Nobody has asked for payments, and where callbacks would go is not known.
-            None if sandbox.by_default => None,
+            None if sandbox.by_default => {}
             None => bail!("sandbox.notify_url is needed where no gate listens here"),
-        };
+        }
         Ok(ConnectorsConfig {
             speed,
             payments,
@@ -97,6 +124,10 @@ impl Outside {
             }),
         })
     }
+}
+
+fn own_url(address: SocketAddr, provider: &str) -> String {
+    format!("http://{address}/v1/payments/{provider}/notify")
 }
 
 impl Sandbox {

@@ -18,9 +18,9 @@ use tokio::time::sleep;
 use super::ConnectorsConfig;
 use super::desks::Desks;
 use super::engine::Engine;
-use super::payments::Provider;
+use super::payments::Providers;
 use super::tickets::Outlets;
-use crate::http::{Http, Trouble};
+use crate::http::Http;
 
 /// Between two looks at what is undone, while nothing is.
 const LOOK: Duration = Duration::from_millis(10);
@@ -46,10 +46,6 @@ const LOOK_AT_PAYMENT_AFTER: Duration = Duration::from_secs(5);
 /// Calls to outlets that are under way at once.
 const TICKET_CALLS_MAX: usize = 256;
 
-/// Calls to the provider that are under way at once, for new payments, and for all else.
-const CREATE_CALLS_MAX: usize = 64;
-const PAYMENT_CALLS_MAX: usize = 64;
-
 /// Most actions under way; what is undone beyond waits in the engine.
 const RUNNING_MAX: usize = 100_000;
 
@@ -63,7 +59,7 @@ pub(super) struct Shared {
     pub(super) engine: Engine,
     pub(super) codes: Arc<Codes>,
     pub(super) http: Http,
-    pub(super) provider: Option<Provider>,
+    pub(super) providers: Providers,
     pub(super) outlets: Outlets,
     speed: f64,
     /// Those under way, and whether each was asked for again meanwhile.
@@ -71,8 +67,6 @@ pub(super) struct Shared {
     pub(super) desks: Desks,
     counted_at: Cell<Instant>,
     pub(super) ticket_calls: Arc<Semaphore>,
-    pub(super) create_calls: Semaphore,
-    pub(super) payment_calls: Semaphore,
 }
 
 /// An action under way; no longer, whatever ends its task.
@@ -108,18 +102,16 @@ impl Carrier {
         config: ConnectorsConfig,
     ) -> Self {
         Self(Rc::new(Shared {
+            providers: Providers::new(config.payments, &submit),
             engine: Engine::new(submit),
             codes,
             http: Http::new(),
-            provider: config.payments.map(Provider::new),
             outlets: Outlets::new(config.outlets),
             speed: config.speed,
             running: RefCell::default(),
             desks: Desks::new(config.speed),
             counted_at: Cell::new(Instant::now()),
             ticket_calls: Arc::new(Semaphore::new(TICKET_CALLS_MAX)),
-            create_calls: Semaphore::new(CREATE_CALLS_MAX),
-            payment_calls: Semaphore::new(PAYMENT_CALLS_MAX),
         }))
     }
 
@@ -254,19 +246,7 @@ impl Shared {
             Action::SendTicket { outlet, .. } | Action::CancelTicket { outlet, .. } => {
                 self.attempt_ticket(action, outlet, calls).await
             }
-            _ => {
-                let order = self.wanted(action).await?;
-                let asked = self.ask_provider(action, &order).await;
-                let counted = match &asked {
-                    Ok(_) | Err(Trouble::Open) => &self.vitals().payments_answered,
-                    Err(_) => &self.vitals().payments_failed,
-                };
-                counted.fetch_add(1, Relaxed);
-                asked.map_err(|problem| {
-                    tracing::debug!(?action, %problem, "an action is not done yet");
-                    Undone::Outside(problem.retry_after())
-                })
-            }
+            _ => self.attempt_payment(action, calls).await,
         }
     }
 

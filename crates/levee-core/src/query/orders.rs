@@ -60,6 +60,15 @@ pub struct PauseView {
     pub reason: String,
 }
 
+/// How a user pays, as the provider said when the payment was made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PayBy {
+    /// An address that a browser or the provider's app opens.
+    Link(String),
+    /// What the provider's components in a page or app are given.
+    ClientSecret(String),
+}
+
 /// One order with its payment and its ticket, as the clock has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OrderView {
@@ -122,6 +131,9 @@ pub struct OrderView {
     pub payment: Option<PaymentState>,
     /// Provider and number under which it is paid, once one has said so.
     pub trade: Option<(NameHash, TradeKey)>,
+    /// How its user pays, where connectors know. The rules do not: whoever answers in their name adds
+    /// it.
+    pub pay_by: Option<PayBy>,
     /// The voucher that pays a part, whether or not the order has let go of it since.
     pub voucher: Option<VoucherNo>,
     /// The lock that holds the voucher.
@@ -209,6 +221,7 @@ impl State {
             outlet_paid_minor: order.outlet_paid_minor,
             payment: order.payment(),
             trade: order.trade(),
+            pay_by: None,
             voucher: order.voucher(),
             lock: if let Held::Lock(lock) = holder { Some(lock) } else { None },
             redemption: if let Held::Redemption(used) = holder { Some(used) } else { None },

@@ -154,6 +154,7 @@ fn blank(state: State, money: crate::Money) -> Notification {
         out_refund_no: None,
         state,
         money,
+        is_sum: false,
         app_id: None,
         merchant_id: None,
     }

@@ -4,16 +4,18 @@
 //! |---|---|
 //! | `callback.rs` | the sandbox's protocol |
 //! | `notification.rs` | providers with protocols of their own |
+//! | `refund.rs` | what those say of refunds |
 
 mod callback;
 mod notification;
+mod refund;
 
 use std::sync::Arc;
 
 use levee_api::port::{Priority, Reply as Said};
 use levee_api::problem::Code;
 use levee_api::trade::trade_of;
-use levee_api::types::{Command, NameHash, PaymentEvent, RecordPayment, Refusal};
+use levee_api::types::{Command, NameHash, Outcome, PaymentEvent, RecordPayment, Refusal};
 
 use crate::call::{Call, unexpected};
 use crate::handlers::vouchers::forged;
@@ -54,7 +56,12 @@ async fn record(
         event,
     };
     match call.command(Priority::Callback, Command::RecordPayment(record)).await? {
-        Said::Done { repeated, .. } => Ok(success.repeated(repeated)),
+        Said::Done { repeated, outcome, .. } => {
+            if outcome == Outcome::PaymentDisputed && !repeated {
+                call.worker.lane().stats.disputed.add(1);
+            }
+            Ok(success.repeated(repeated))
+        }
         Said::Refused(Refusal::Unchanged) => Ok(success),
         Said::Refused(Refusal::OrderNotFound) => Err(Trouble::new(Code::PaymentNotFound)),
         Said::Refused(refusal) => Err(refusal.into()),

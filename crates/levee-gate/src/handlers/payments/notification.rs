@@ -2,16 +2,15 @@
 //! each of them wants.
 
 use bytes::Bytes;
-use levee_api::problem::Code;
 use levee_api::types::PaymentEvent;
-use levee_pay::{Notification, NotifyError, State};
+use levee_pay::{Currency, Notification, NotifyError, State};
 
 use super::callback::TEXT;
+use super::refund;
 use crate::call::Call;
 use crate::config::Wire;
 use crate::reply::{Answer, Reply};
 use crate::signed::{now_s, unsigned};
-use crate::trouble::Trouble;
 
 pub(super) async fn take(call: &Call, wire: &Wire, body: &[u8]) -> Answer {
     let acknowledged = wire.provider.success_reply();
@@ -26,27 +25,24 @@ pub(super) async fn take(call: &Call, wire: &Wire, body: &[u8]) -> Answer {
             return Err(unsigned(format!("It is not taken, since {distrust}.")));
         }
     };
-    // What becomes of a refund is asked for by whoever has sent it.
-    if read.out_refund_no.is_some() {
-        return Ok(success);
+    if let Some(number) = &read.out_refund_no {
+        return refund::take(call, wire, &read, number, success).await;
     }
-    let Some(event) = event(&read) else { return Ok(success) };
-    // An amount means nothing in another currency; a wrong amount is for the rules.
-    if read.money.currency != wire.currency {
-        let detail =
-            format!("It is in {}, and orders are in {}.", read.money.currency, wire.currency);
-        return Err(Trouble::new(Code::TradeConflict).with_detail(detail));
-    }
+    let Some(event) = event(&read, wire.currency) else { return Ok(success) };
     super::record(call, &wire.name, &read.out_trade_no, event, success).await
 }
 
 /// What the rules are told; none where there is nothing to tell.
-fn event(read: &Notification) -> Option<PaymentEvent> {
+fn event(read: &Notification, currency: Currency) -> Option<PaymentEvent> {
     match read.state {
         State::Pending => Some(PaymentEvent::Pending),
         // What went back was paid before, and the notification of that may be lost.
         State::Succeeded | State::Refunding | State::Refunded => {
-            Some(PaymentEvent::Succeeded { captured_minor: read.money.amount_minor })
+            // A wrong amount is for the rules, which put it on record as disputed; and of another
+            // currency nothing was to be paid.
+            let is_ours = read.money.currency == currency;
+            let captured_minor = if is_ours { read.money.amount_minor } else { 0 };
+            Some(PaymentEvent::Succeeded { captured_minor })
         }
         State::Failed => Some(PaymentEvent::Failed),
         State::Closed => Some(PaymentEvent::Closed),
