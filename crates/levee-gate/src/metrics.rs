@@ -11,6 +11,7 @@ use levee_api::vitals::{Histogram, OutsideVitals, Phase, Vitals};
 use levee_pay::Distrust;
 use tokio::time::Instant;
 
+use crate::handlers::payments::Ignored;
 use crate::routes::ROUTES;
 use crate::worker::Lane;
 
@@ -51,6 +52,8 @@ pub(crate) struct Stats {
     distrusted: [Count; Distrust::NAMES.len()],
     /// Genuine ones that do not fit what was asked of the provider.
     pub(crate) conflicting: Count,
+    /// Genuine ones without an effect, by why.
+    pub(crate) ignored: [Count; Ignored::ALL.len()],
     /// Those that put a payment on record as disputed.
     pub(crate) disputed: Count,
     read_bytes: Count,
@@ -67,6 +70,7 @@ impl Default for Stats {
             forged_codes: Count::default(),
             distrusted: Default::default(),
             conflicting: Count::default(),
+            ignored: Default::default(),
             disputed: Count::default(),
             read_bytes: Count::default(),
             written_bytes: Count::default(),
@@ -369,6 +373,12 @@ pub(crate) fn gate(lanes: &[Lane]) -> String {
         text.sample(name, &format!("reason=\"{reason}\""), count);
     }
     text.sample(name, "reason=\"conflicting\"", sum(&|stats| stats.conflicting.get()));
+    let name = "levee_gate_notifications_ignored_total";
+    text.head(name, "counter", "Genuine notifications without an effect, by why.");
+    for why in Ignored::ALL {
+        let count = sum(&|stats| stats.ignored[why as usize].get());
+        text.sample(name, &format!("reason=\"{}\"", why.name()), count);
+    }
     text.0
 }
 

@@ -57,12 +57,24 @@ impl Outside {
     /// it is that which `levee sandbox` starts.
     pub(crate) fn load(config: &mut Config, dev: bool) -> Result<Self> {
         let payments = payments::load(&config.payments)?;
-        Ok(Self { sandbox: Sandbox::load(config.sandbox.take(), dev)?, payments })
+        let sandbox = Sandbox::load(config.sandbox.take(), dev)?;
+        // Payments are the sandbox's only where it is named, or where nobody else is.
+        if let (Some(sandbox), Some(first)) = (&sandbox, payments.first()) {
+            ensure!(
+                sandbox.by_default || sandbox.currency == first.wire.currency.as_str(),
+                "sandbox.currency is {}, and payments.{} is in {}: orders are paid in one currency",
+                sandbox.currency,
+                first.name,
+                first.wire.currency
+            );
+        }
+        Ok(Self { sandbox, payments })
     }
 
     /// Whose messages gates take.
     pub(crate) fn signers(&self) -> Signers {
         let sandbox = self.sandbox.iter();
+        let sandbox = sandbox.filter(|one| !one.by_default || self.payments.is_empty());
         Signers {
             providers: sandbox.map(Sandbox::provider).collect(),
             wires: self.payments.iter().map(Payments::wire).collect(),
@@ -102,7 +114,9 @@ impl Outside {
         let Some(sandbox) = &self.sandbox else {
             return Ok(ConnectorsConfig { speed, payments, outlets: None });
         };
+        let has_others = !payments.is_empty();
         match sandbox.notify_url.clone().or(address.map(|address| own_url(address, PROVIDER))) {
+            _ if sandbox.by_default && has_others => {}
             Some(notify_url) => payments.push(PaymentsConfig {
                 name: PROVIDER.to_owned(),
                 notify_url,

@@ -127,7 +127,25 @@ pub(crate) fn load(sections: &BTreeMap<String, PaymentsSection>) -> Result<Vec<P
     };
     let mut all = sections.iter().map(read).collect::<Result<Vec<_>>>()?;
     all.sort_by_key(|payments| Some(&payments.name) != default);
+    if let Some(first) = all.first() {
+        check_currencies(first, &all[1..])?;
+    }
     Ok(all)
+}
+
+/// Orders have amounts without a currency: with two, so many fen could be paid with as many yen.
+fn check_currencies(first: &Payments, others: &[Payments]) -> Result<()> {
+    let is_other = |one: &&Payments| one.wire.currency != first.wire.currency;
+    if let Some(other) = others.iter().find(is_other) {
+        bail!(
+            "payments.{} is in {}, and payments.{} in {}: orders are paid in one currency",
+            first.name,
+            first.wire.currency,
+            other.name,
+            other.wire.currency
+        );
+    }
+    Ok(())
 }
 
 /// Which section is for new orders.
@@ -233,6 +251,10 @@ fn stripe(section: &StripeSection) -> Result<Read> {
     };
     let currency = Currency::new(&section.currency);
     let currency = currency.ok_or_else(|| anyhow!("currency must be three letters"))?;
+    ensure!(
+        Stripe::takes(currency),
+        "Stripe counts {currency} in other units than ISO 4217: use another currency"
+    );
     let stripe = Stripe::new(StripeConfig {
         gateway: section.gateway.as_deref().unwrap_or(STRIPE_GATEWAY).to_owned(),
         api_key: secret(&section.api_key_file)?,
@@ -342,10 +364,17 @@ mod tests {
     fn sections_are_read_with_their_files() {
         let folder = folder();
         let stripe = STRIPE.replace("live = true", "live = true\ndefault = true");
+        let stripe = stripe.replace("USD", "CNY");
         let all = [ALIPAY, WECHAT, &stripe].concat();
-        let expected = Ok("stripe USD, alipay CNY, wechat CNY".to_owned());
+        let expected = Ok("stripe CNY, alipay CNY, wechat CNY".to_owned());
         assert_eq!(loaded(folder.path(), &all), expected);
         assert_eq!(loaded(folder.path(), WECHAT), Ok("wechat CNY".to_owned()));
+        assert_eq!(loaded(folder.path(), STRIPE), Ok("stripe USD".to_owned()));
+        let mixed =
+            [&STRIPE.replace("live = true", "live = true\ndefault = true"), WECHAT].concat();
+        let mixed = loaded(folder.path(), &mixed);
+        let expected = "payments.stripe is in USD, and payments.wechat in CNY";
+        assert!(mixed.clone().is_err_and(|error| error.contains(expected)), "{mixed:?}");
         let none = loaded(folder.path(), &[ALIPAY, WECHAT].concat());
         assert!(none.clone().is_err_and(|error| error.contains("say default = true")), "{none:?}");
         let two = [&stripe, WECHAT, "default = true"].concat();
@@ -370,6 +399,7 @@ mod tests {
             (STRIPE, "endpoint.txt", "api-key.txt", "must hold whsec_ and more"),
             (STRIPE, "[\"FOLDER/endpoint.txt\"]", "[]", "endpoint_secrets must not be empty"),
             (STRIPE, "USD", "dollars", "currency must be three letters"),
+            (STRIPE, "USD", "ISK", "Stripe counts ISK in other units"),
             (STRIPE, "live = true", "live = true\ncalls_per_s = 0", "must be at least 1"),
             (STRIPE, "live = true", "live = true\nsubject = \"\"", "subject must have 1 to 40"),
             (STRIPE, "live = true", "live = true\nnotify_url = \"\"", "unknown field `notify_url`"),

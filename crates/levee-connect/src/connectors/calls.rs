@@ -143,12 +143,15 @@ impl Shared {
             Undone::Outside(problem.retry_after())
         };
         let order = self.wanted(action).await?;
-        let allowed = self.providers.turn(action, &order).await.map_err(undone)?;
+        let Some(provider) = self.providers.of(&order) else {
+            return Err(Undone::Unable);
+        };
+        let allowed = provider.turn(action).await;
         // Whatever was so before all that waiting.
         let order = self.wanted(action).await?;
         calls.set(calls.get() + 1);
         let with = (&self.http, &*self.codes, self.engine.journal_ms());
-        let asked = self.providers.ask(allowed, action, &order, with).await;
+        let asked = provider.ask(allowed, action, &order, with).await;
         let counted = match &asked {
             Ok(_) | Err(Trouble::Open | Trouble::Refused(_)) => &self.vitals().payments_answered,
             Err(_) => &self.vitals().payments_failed,

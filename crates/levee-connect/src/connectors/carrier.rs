@@ -49,6 +49,9 @@ const TICKET_CALLS_MAX: usize = 256;
 /// Most actions under way; what is undone beyond waits in the engine.
 const RUNNING_MAX: usize = 100_000;
 
+/// Most of these that are payments': a provider that does nothing for days leaves room for tickets.
+const PAYMENTS_RUNNING_MAX: usize = 50_000;
+
 /// After so many tries somebody should know.
 const TRIES_WARN: u32 = 6;
 
@@ -64,6 +67,9 @@ pub(super) struct Shared {
     speed: f64,
     /// Those under way, and whether each was asked for again meanwhile.
     running: RefCell<HashMap<Action, bool>>,
+    payments_running: Cell<usize>,
+    /// Payments' actions were not taken up for want of room.
+    missed_payments: Cell<bool>,
     pub(super) desks: Desks,
     counted_at: Cell<Instant>,
     pub(super) ticket_calls: Arc<Semaphore>,
@@ -78,6 +84,8 @@ struct Running {
 impl Drop for Running {
     fn drop(&mut self) {
         self.shared.running.borrow_mut().remove(&self.action);
+        let payments = usize::from(self.action.outlet().is_none());
+        self.shared.payments_running.set(self.shared.payments_running.get() - payments);
     }
 }
 
@@ -93,6 +101,8 @@ pub(super) enum Undone {
     Unwanted,
     /// A breaker keeps it; it is taken up again when that closes.
     Parked,
+    /// Nobody is configured who could do it; it is taken up again after a start.
+    Unable,
 }
 
 impl Carrier {
@@ -109,6 +119,8 @@ impl Carrier {
             outlets: Outlets::new(config.outlets),
             speed: config.speed,
             running: RefCell::default(),
+            payments_running: Cell::new(0),
+            missed_payments: Cell::new(false),
             desks: Desks::new(config.speed),
             counted_at: Cell::new(Instant::now()),
             ticket_calls: Arc::new(Semaphore::new(TICKET_CALLS_MAX)),
@@ -130,7 +142,7 @@ impl Carrier {
             {
                 self.take_up(action);
             }
-            if self.0.desks.take_missed() {
+            if self.0.desks.take_missed() || self.0.take_missed_payments() {
                 change = 0;
             }
             match self.0.engine.undone(change).await {
@@ -186,6 +198,12 @@ impl Carrier {
             *again = true;
             return;
         }
+        let payments = self.0.payments_running.get() + usize::from(action.outlet().is_none());
+        if payments > PAYMENTS_RUNNING_MAX {
+            self.0.missed_payments.set(true);
+            return;
+        }
+        self.0.payments_running.set(payments);
         self.0.running.borrow_mut().insert(action, false);
         let running = Running { shared: Rc::clone(&self.0), action };
         spawn_local(async move {
@@ -202,6 +220,13 @@ impl Carrier {
 }
 
 impl Shared {
+    /// Whether all that is undone has to be asked for again, because payments' actions were not taken
+    /// up and there is room now.
+    fn take_missed_payments(&self) -> bool {
+        self.payments_running.get() < PAYMENTS_RUNNING_MAX / 2
+            && self.missed_payments.replace(false)
+    }
+
     /// Tries until it is done, not wanted any more, or parked.
     async fn carry(self: Rc<Self>, action: Action) {
         sleep(self.wait_before(action)).await;
@@ -221,7 +246,7 @@ impl Shared {
                     // Something else came first. The next look says whether it is still wanted.
                     Err(()) => self.pause(action, tries),
                 },
-                Err(Undone::Unwanted | Undone::Parked) => return,
+                Err(Undone::Unwanted | Undone::Parked | Undone::Unable) => return,
                 Err(Undone::Engine) => engine_pause(tries),
                 Err(Undone::Outside(asked) | Undone::Refused(asked)) => {
                     self.pause(action, tries).max(asked)

@@ -142,7 +142,7 @@ impl Shared {
             }
             Err(Undone::Outside(asked)) => Err(asked),
             Err(Undone::Engine) => Err(ENGINE_PAUSE_FIRST),
-            Err(Undone::Unwanted | Undone::Parked) => {
+            Err(Undone::Unwanted | Undone::Parked | Undone::Unable) => {
                 target.look(&self.http).await.map_err(|problem| problem.retry_after())
             }
         }

@@ -2,6 +2,7 @@
 
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::fmt;
 use core::ops::Range;
 
 use super::{Answer, bounded};
@@ -61,12 +62,22 @@ pub struct PauseView {
 }
 
 /// How a user pays, as the provider said when the payment was made.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum PayBy {
     /// An address that a browser or the provider's app opens.
     Link(String),
     /// What the provider's components in a page or app are given.
     ClientSecret(String),
+}
+
+impl fmt::Debug for PayBy {
+    /// Never shows the secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Link(link) => f.debug_tuple("Link").field(link).finish(),
+            Self::ClientSecret(_) => f.debug_tuple("ClientSecret").finish_non_exhaustive(),
+        }
+    }
 }
 
 /// One order with its payment and its ticket, as the clock has it.

@@ -172,11 +172,14 @@ fn answers_say_what_is_known() {
     check_reply(Op::Query, Some("pi_1"), 200, &foreign, Err(other));
     let live = fresh.replace("\"livemode\":false", "\"livemode\":true");
     check_reply(Op::Query, Some("pi_1"), 200, &live, Err("it is about another app"));
-    // Two of one number: the one that was paid, if that is one.
+    // Two of one number: the one that was paid, of two the older one.
     let two = |a, b| format!(r#"{{"data":[{},{}]}}"#, intent("pi_1", a), intent("pi_2", b));
+    let older = Reply { trade_no: Some("pi_2".to_owned()), ..paid.clone() };
     check_reply(Op::Query, None, 200, r#"{"data":[]}"#, Ok(unknown()));
     check_reply(Op::Query, None, 200, &two("succeeded", "canceled"), Ok(paid.clone()));
-    check_reply(Op::Query, None, 200, &two("succeeded", "succeeded"), Ok(unknown()));
+    check_reply(Op::Query, None, 200, &two("succeeded", "succeeded"), Ok(older));
+    let null = intent("pi_1", "succeeded").replace(r#"{"out_trade_no""#, r#"null,"x":{"x""#);
+    check_reply(Op::Query, Some("pi_1"), 200, &null, Err(other));
     check_reply(Op::Query, None, 200, &two("processing", "canceled"), Ok(unknown()));
     let refusal = |fields: &str| format!(r#"{{"error":{{"type":"card_error",{fields}}}}}"#);
     let at = refusal(&format!(r#""payment_intent":{}"#, intent("pi_1", "succeeded")));

@@ -10,7 +10,7 @@ mod counter;
 mod sandbox;
 mod wired;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
 use levee_api::code::Codes;
@@ -32,13 +32,15 @@ const PAYMENT_CALLS_MAX: usize = 64;
 /// All that are set up; the first is where new orders are paid.
 pub(super) struct Providers {
     all: Vec<Provider>,
-    create_calls: Semaphore,
-    payment_calls: Semaphore,
+    /// Somebody was told that one is missing.
+    is_one_missed: Cell<bool>,
 }
 
 pub(super) struct Provider {
     name: NameHash,
     speaks: Speaks,
+    create_calls: Semaphore,
+    payment_calls: Semaphore,
 }
 
 enum Speaks {
@@ -62,29 +64,33 @@ impl Providers {
                 Protocol::Sandbox(sandbox) => Speaks::Sandbox(Sandbox::new(&config, sandbox)),
                 Protocol::Wire(wire) => Speaks::Wire(Wired::new(&config, wire, submit)),
             },
-        };
-        Self {
-            all: configs.into_iter().map(provider).collect(),
             create_calls: Semaphore::new(CREATE_CALLS_MAX),
             payment_calls: Semaphore::new(PAYMENT_CALLS_MAX),
-        }
+        };
+        let all = configs.into_iter().map(provider).collect();
+        Self { all, is_one_missed: Cell::new(false) }
     }
 
     /// Where an order is paid: at the provider that has spoken of it, or where new ones are.
-    fn of(&self, order: &OrderView) -> Result<&Provider, Trouble> {
+    pub(super) fn of(&self, order: &OrderView) -> Option<&Provider> {
         let found = match order.trade {
             Some((name, _)) => self.all.iter().find(|provider| provider.name == name),
             None => self.all.first(),
         };
-        found.ok_or_else(|| Trouble::Malformed("its payment provider is not configured".to_owned()))
+        if found.is_none() && !self.is_one_missed.replace(true) {
+            tracing::warn!("there are payments at a provider that is not configured: they wait");
+        }
+        found
     }
+}
 
-    /// Waits until an order's provider may be asked.
-    pub(super) async fn turn(&self, action: Action, order: &OrderView) -> Result<Allowed, Trouble> {
-        Ok(match &self.of(order)?.speaks {
+impl Provider {
+    /// Waits until it may be asked.
+    pub(super) async fn turn(&self, action: Action) -> Allowed {
+        match &self.speaks {
             Speaks::Sandbox(_) => Allowed::Always,
             Speaks::Wire(wired) => Allowed::Once(wired.turn(lane(action)).await),
-        })
+        }
     }
 
     /// Does it, and says what the engine is to be told.
@@ -95,7 +101,7 @@ impl Providers {
         order: &OrderView,
         (http, codes, now_ms): (&Http, &Codes, u64),
     ) -> Result<Command, Trouble> {
-        match &self.of(order)?.speaks {
+        match &self.speaks {
             Speaks::Sandbox(sandbox) => {
                 let creates = lane(action) == Lane::Create;
                 let calls = if creates { &self.create_calls } else { &self.payment_calls };

@@ -216,14 +216,29 @@ impl Wired {
     async fn find(&self, ask: &Ask<'_>) -> Said {
         if ask.may_be_made_again() {
             match self.make(ask).await {
-                Err(Trouble::Refused(why)) => {
-                    tracing::debug!(payment = ask.payment(), why, "is not made again");
+                Ok(made) if self.is_the_one(ask) => return Ok(made),
+                // Somebody else has made the one that was paid, under the same number of ours.
+                Ok(_) => {}
+                Err(problem @ (Trouble::Broken(_) | Trouble::Silent)) => return Err(problem),
+                Err(problem) => {
+                    tracing::debug!(payment = ask.payment(), %problem, "is not made again");
                 }
-                made => return made,
             }
         }
+        self.trades.borrow_mut().remove(&ask.order.number);
         let found = self.query(ask).await?;
-        if found.trade_no.is_none() { Err(Trouble::Open) } else { Ok(found) }
+        if found.trade_no.is_some() && self.is_the_one(ask) {
+            Ok(found)
+        } else {
+            Err(Trouble::Open)
+        }
+    }
+
+    /// Whether what is known here is the payment that the order knows, if it knows one.
+    fn is_the_one(&self, ask: &Ask<'_>) -> bool {
+        let trade = self.trade(ask);
+        let known = trade_of(self.wire.provider.distinct(&trade));
+        ask.order.trade.is_none_or(|(_, trade)| trade == known)
     }
 
     /// One call, in its turn.
@@ -293,7 +308,8 @@ impl Wired {
     }
 
     fn record(&self, ask: &Ask<'_>, event: PaymentEvent) -> Command {
-        let (order, trade) = (ask.order.number, trade_of(&ask.payment()));
+        let trade = self.trade(ask);
+        let (order, trade) = (ask.order.number, trade_of(self.wire.provider.distinct(&trade)));
         Command::RecordPayment(RecordPayment { order, provider: self.name, trade, event })
     }
 }

@@ -10,19 +10,13 @@ use crate::config::Wire;
 use crate::reply::{Answer, Reply};
 use crate::trouble::Trouble;
 
-/// `out_refund_no` is the number that it has there.
 pub(super) async fn take(
     call: &Call,
     wire: &Wire,
     read: &Notification,
-    out_refund_no: &str,
+    (order, refund): (OrderNo, u32),
     success: Reply,
 ) -> Answer {
-    let Some((order, refund)) = number(call, &read.out_trade_no, out_refund_no) else {
-        // Somebody gave it back on the provider's own page: a reconciliation shows it.
-        tracing::warn!(provider = wire.name, out_refund_no, "a refund that is not Levee's");
-        return Ok(success);
-    };
     let result = match read.state {
         State::Refunded => RefundResult::Done,
         State::Failed => RefundResult::Failed,
@@ -44,13 +38,12 @@ pub(super) async fn take(
     }
 }
 
-/// The order and the number that connectors have made a refund's number of.
-fn number(call: &Call, out_trade_no: &str, out_refund_no: &str) -> Option<(OrderNo, u32)> {
-    let codes = &call.worker.hub.ports.codes;
+/// The number that connectors have made a refund's number of; none where it is not of this order.
+pub(super) fn number(call: &Call, order: OrderNo, out_refund_no: &str) -> Option<u32> {
     let (payment, refund) = out_refund_no.rsplit_once('_')?;
     let number = refund.parse().ok().filter(|number: &u32| number.to_string() == refund)?;
-    let order = codes.parse_payment(payment)?;
-    (codes.parse_payment(out_trade_no) == Some(order)).then_some((order, number))
+    let codes = &call.worker.hub.ports.codes;
+    (codes.parse_payment(payment) == Some(order)).then_some(number)
 }
 
 /// A refund that is under way has the amount of which the notification speaks, and is this

@@ -1,6 +1,7 @@
 //! Payments at providers with protocols of their own, each played on loopback: made, paid, found,
 //! closed and given back, with notifications that get lost, answers that get lost, and kills between.
 
+mod bills;
 mod stand_in;
 mod wires;
 
@@ -95,7 +96,8 @@ fn place(provider: &StandIn) -> Place {
 
 /// The day runs so fast that a payment is asked for after half a second.
 fn start(place: &Place) -> Server {
-    place.start_with(&["--listen", "127.0.0.1:0", "--speed", "10"])
+    let clock = ["--speed", "10", "--clock", "2026-02-06T02:00:00Z"];
+    place.start_with(&[["--listen", "127.0.0.1:0"].as_slice(), &clock].concat())
 }
 
 async fn open_outlet(server: &Address) {
@@ -254,9 +256,11 @@ fn life(kind: Kind) {
         until(&server, &payment, "all given back", is("refunded")).await;
         assert_eq!(provider.payment(&payment).refunds.len(), 2);
     });
+    let unpaid = run(async { order(&server, "k4").await.1 });
     assert_eq!(provider.books().wrong, Vec::<String>::new());
     server.stop();
     place.audit_is_clean();
+    bills::check(&place, &provider, &unpaid);
 }
 
 #[test]
@@ -288,7 +292,7 @@ fn what_is_cancelled_is_closed_and_what_is_paid_all_the_same_goes_back() {
             let (paid, something) = pay(&server, &provider, "k2").await;
             for order in [unpaid, paid] {
                 let path = format!("/v1/orders/{order}/cancel");
-                let reason = json!({"reason": "changed my mind"});
+                let reason = json!({"user_id": "u1", "reason": "changed my mind"});
                 let (status, body) = ask(&server, "app", Method::POST, &path, &reason).await;
                 assert_eq!(status, 200, "{body}");
             }
