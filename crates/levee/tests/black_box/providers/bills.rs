@@ -116,12 +116,14 @@ fn reconcile(place: &Place, bill: &str) -> Vec<String> {
     exceptions.iter().map(|one| one["wrong"].as_str().expect("text").to_owned()).collect()
 }
 
+type Change<'c> = &'c dyn Fn(&mut Vec<Line>);
+
 /// The whole bill fits; and each of these changes is found, and nothing else. `unpaid` was ordered.
 pub(super) fn check(place: &Place, provider: &StandIn, unpaid: &str) {
     let all = lines(provider);
     let paid = all.iter().position(|line| line.refund.is_none()).expect("something was paid");
     let back = all.iter().position(|line| line.refund.is_some()).expect("something went back");
-    let changed = |change: &dyn Fn(&mut Vec<Line>)| {
+    let changed = |change: Change<'_>| {
         let mut lines = all.clone();
         change(&mut lines);
         reconcile(place, &bill(provider.kind, &lines))
@@ -134,8 +136,8 @@ pub(super) fn check(place: &Place, provider: &StandIn, unpaid: &str) {
     let refund = |number: &str| Some(format!("{}_{number}", all[back].payment));
     let new = |payment: &str, refund| Line { payment: payment.to_owned(), refund, minor: 3_800 };
     let of = &all[back].payment;
-    for (wrong, change) in [
-        ("paid_here_only", &(|lines| _ = lines.remove(paid)) as &dyn Fn(&mut Vec<Line>)),
+    let changes: [(&str, Change<'_>); 9] = [
+        ("paid_here_only", &|lines| _ = lines.remove(paid)),
         ("paid_there_only", &|lines| lines.push(new(unpaid, None))),
         ("paid_amount", &|lines| lines[paid].minor += 1),
         ("paid_twice", &|lines| lines.push(all[paid].clone())),
@@ -144,7 +146,8 @@ pub(super) fn check(place: &Place, provider: &StandIn, unpaid: &str) {
         ("refunded_there_only", &|lines| lines.push(new(of, Some("by hand".to_owned())))),
         ("refund_amount", &|lines| lines[back].minor -= 1),
         ("refunded_twice", &|lines| lines.push(all[back].clone())),
-    ] {
+    ];
+    for (wrong, change) in changes {
         assert_eq!(changed(change), [wrong], "{:?}", provider.kind);
     }
 }

@@ -237,7 +237,7 @@ fn life(kind: Kind) {
     });
     server.kill();
     let server = start(&place);
-    let (order, payment) = by_notice;
+    let (paid, payment) = by_notice;
     run(async {
         let number = format!("{payment}_1");
         if kind == Kind::Wechat {
@@ -252,7 +252,7 @@ fn life(kind: Kind) {
         notify(&server, &provider, &payment, Some(&number));
         // The rest, of which nothing but a question tells.
         provider.books().slow_refunds = false;
-        refund(&server, &order, 2_800, "r2").await;
+        refund(&server, &paid, 2_800, "r2").await;
         until(&server, &payment, "all given back", is("refunded")).await;
         assert_eq!(provider.payment(&payment).refunds.len(), 2);
     });
