@@ -232,6 +232,26 @@ pub struct Callbacks {
     /// Pauses before the repeats of one that was not acknowledged, in seconds; at most 64 of them,
     /// each 0.1 to 86,400.
     pub repeat_after_s: Vec<f64>,
+    /// Times of the day at which more goes wrong.
+    #[serde(default)]
+    pub peaks: Vec<Peak>,
+}
+
+/// A time of every day at which callbacks are held up, and more of them lost and doubled.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Peak {
+    /// Hours since the start of the day, 0 to 24.
+    pub from_hour: f64,
+    /// How long; over by hour 24.
+    pub hours: f64,
+    /// For how long those of what happens in it are held up beyond the ordinary delay, 0 to 1,440
+    /// minutes.
+    pub late_minutes: f64,
+    /// Of sends in it, those that never arrive, instead of the ordinary share.
+    pub lost: f64,
+    /// Of callbacks sent in it, those that are sent twice at once, likewise.
+    pub doubled: f64,
 }
 
 /// Callbacks that are held up.
@@ -357,6 +377,14 @@ impl Payments {
         for (place, after_s) in callbacks.repeat_after_s.iter().enumerate() {
             let field = format!("payments.callbacks.repeat_after_s[{place}]");
             within(&field, *after_s, 0.1, MEDIAN_S_MAX)?;
+        }
+        list_len("payments.callbacks.peaks", callbacks.peaks.len())?;
+        for (place, peak) in callbacks.peaks.iter().enumerate() {
+            let field = format!("payments.callbacks.peaks[{place}]");
+            window(&field, peak.from_hour, peak.hours)?;
+            within(&format!("{field}.late_minutes"), peak.late_minutes, 0.0, 1_440.0)?;
+            share(&format!("{field}.lost"), peak.lost)?;
+            share(&format!("{field}.doubled"), peak.doubled)?;
         }
         list_len("payments.outages", self.outages.len())?;
         for (place, outage) in self.outages.iter().enumerate() {

@@ -141,6 +141,11 @@ pub struct OutsideVitals {
     pub under_way: AtomicU64,
     /// Tickets that wait for a breaker to close.
     pub parked: AtomicU64,
+    /// For how long the oldest ticket has been left to send or to cancel, in milliseconds by the
+    /// machine's clock and since the last start at most; 0 where there is none.
+    pub tickets_oldest_ms: AtomicU64,
+    /// The same of payments: those of which a provider has not told or confirmed the end.
+    pub payments_oldest_ms: AtomicU64,
     /// Outlets' breakers that are open now, and vendors'.
     pub outlets_open: AtomicU64,
     /// See [`Self::outlets_open`].
@@ -240,6 +245,8 @@ impl Vitals {
         let OutsideVitals {
             under_way,
             parked,
+            tickets_oldest_ms,
+            payments_oldest_ms,
             outlets_open,
             vendors_open,
             opened,
@@ -277,6 +284,8 @@ impl Vitals {
             room_bytes,
             under_way,
             parked,
+            tickets_oldest_ms,
+            payments_oldest_ms,
             outlets_open,
             vendors_open,
             opened,

@@ -14,8 +14,8 @@ use levee_pay::ReplyError;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// Longest call.
-const CALL_MAX: Duration = Duration::from_secs(10);
+/// Longest call, by the clock of those who are called.
+pub(crate) const CALL_MAX: Duration = Duration::from_secs(10);
 
 /// Longest wait for a connection.
 const CONNECT_MAX: Duration = Duration::from_secs(3);
@@ -48,8 +48,8 @@ pub(crate) enum Trouble {
     #[error("no answer: {0}")]
     Broken(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// Nothing within the time.
-    #[error("no answer within {CALL_MAX:?}")]
-    Silent,
+    #[error("no answer within {0:?}")]
+    Silent(Duration),
     /// It said no.
     #[error("status {status}: {said}")]
     Status {
@@ -102,10 +102,14 @@ impl Trouble {
 
 /// A client that keeps its connections.
 #[derive(Clone)]
-pub(crate) struct Http(Client<HttpsConnector<HttpConnector>, Full<Bytes>>);
+pub(crate) struct Http {
+    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    call_max: Duration,
+}
 
 impl Http {
-    pub(crate) fn new() -> Self {
+    /// One whose calls take so long at most.
+    pub(crate) fn new(call_max: Duration) -> Self {
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
         connector.set_connect_timeout(Some(CONNECT_MAX));
@@ -122,7 +126,7 @@ impl Http {
             .pool_timer(TokioTimer::new())
             .pool_max_idle_per_host(IDLE_MAX)
             .build(connector);
-        Self(client)
+        Self { client, call_max }
     }
 
     /// Sends bytes, with further headers, and reads whatever comes back.
@@ -153,7 +157,7 @@ impl Http {
         let exchange = async {
             let request = request.map(Full::new);
             let broken = |error: hyper_util::client::legacy::Error| Trouble::Broken(error.into());
-            let (head, body) = self.0.request(request).await.map_err(broken)?.into_parts();
+            let (head, body) = self.client.request(request).await.map_err(broken)?.into_parts();
             let asked = head.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok());
             let asked_s = asked.and_then(|text| text.parse().ok()).unwrap_or(0_u64);
             let retry_after = Duration::from_secs(asked_s.min(PAUSE_ASKED_S_MAX));
@@ -161,7 +165,8 @@ impl Http {
             let body = body.map_err(Trouble::Broken)?.to_bytes();
             Ok(Answer { status: head.status.as_u16(), retry_after, headers: head.headers, body })
         };
-        tokio::time::timeout(CALL_MAX, exchange).await.unwrap_or(Err(Trouble::Silent))
+        let silent = Err(Trouble::Silent(self.call_max));
+        tokio::time::timeout(self.call_max, exchange).await.unwrap_or(silent)
     }
 
     /// As [`Self::exchange`], where only a status below 300 is good.

@@ -247,13 +247,15 @@ mod tests {
         check("period_minutes = 6", "period_minutes = 0", "faults.flapping.period_minutes");
         check("vendor = \"pos-c\"", "vendor = \"\"", "kitchens.dark[0].vendor");
         check("from_hour = 4\n", "from_hour = 25\n", "kitchens.dark[0].from_hour");
-        check("hours = 0.5\n", "hours = 21\n", "kitchens.dark[0].hours");
+        check("hours = 0.667\n", "hours = 21\n", "kitchens.dark[0].hours");
         check("never = 0.03", "never = 1.03", "payments.never");
         check("never = 0.03", "never = 0.99", "payments.failed");
         check("refund_failed = 0.005", "refund_failed = 2", "payments.refund_failed");
         check("lost = 0.01", "lost = -0.01", "payments.callbacks.lost");
         check("repeat_after_s = [15,", "repeat_after_s = [0,", "callbacks.repeat_after_s[0]");
         check("from_hour = 3\n", "from_hour = -3\n", "payments.outages[0].from_hour");
+        check("late_minutes = 20", "late_minutes = -1", "payments.callbacks.peaks[0].late_minutes");
+        check("doubled = 0.05", "doubled = 5", "payments.callbacks.peaks[0].doubled");
         check("api = true", "api = 1", "api");
     }
 

@@ -300,6 +300,13 @@ fn outside(text: &mut Text, vitals: &OutsideVitals) {
     ] {
         text.one(name, kind, help, value.load(Relaxed));
     }
+    let name = "levee_outside_oldest_seconds";
+    text.head(name, "gauge", "For how long the oldest has been left to do, by whom it is for.");
+    for (to, ms) in
+        [("outlet", &vitals.tickets_oldest_ms), ("provider", &vitals.payments_oldest_ms)]
+    {
+        text.fraction(name, &format!("to=\"{to}\""), ms.load(Relaxed), 1_000);
+    }
     let name = "levee_outside_breakers_open";
     text.head(name, "gauge", "Open breakers, of outlets, vendors and payment providers.");
     for (of, count) in [

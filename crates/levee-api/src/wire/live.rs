@@ -41,6 +41,10 @@ pub struct OutsideBody {
     pub under_way: u64,
     /// Tickets that wait for a breaker to close.
     pub parked: u64,
+    /// For how long the oldest ticket has been left to send or to cancel, in milliseconds of real time.
+    pub tickets_oldest_ms: u64,
+    /// The same of payments of which a provider has not told or confirmed the end.
+    pub payments_oldest_ms: u64,
     /// Outlets whose own breaker is open.
     pub outlets_open: u64,
     /// Vendors whose breaker is open.

@@ -161,6 +161,12 @@ pub type Units = Decimal<0, { u32::MAX }>;
 pub struct QueueBody {
     /// What is not done, of all channels.
     pub units: Units,
+    /// Orders whose ticket the outlet's system does not have yet: because a breaker is open, or because
+    /// they are for later.
+    pub untold: u32,
+    /// When the oldest of these was placed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub untold_since: Option<Instant>,
     /// Of that, what is promised and not begun, by the time at which it is to be ready.
     pub promised: Vec<PromisedBody>,
 }
@@ -194,6 +200,8 @@ pub struct OutletBody {
     /// no orders now, or none that soon.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub eta_ms: Option<u64>,
+    /// How long its whole kitchen takes for one unit of work, in milliseconds, as it was learned.
+    pub pace_ms: u64,
     /// What its kitchen has to do.
     pub queue: QueueBody,
     /// Staff or machines that make, as last told.

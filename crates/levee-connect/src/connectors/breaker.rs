@@ -39,9 +39,16 @@ pub(super) const OUTLET: Policy = Policy {
     open_ms_max: 60_000,
 };
 
-/// A vendor's: a few dead outlets of a vendor that hardly has orders are no outage of the vendor.
-pub(super) const VENDOR: Policy =
-    Policy { failures_in_row: 0, calls_min: 20, bad_percent: 80, parties_min: 10, ..OUTLET };
+/// A vendor's: a few dead outlets of a vendor are no outage of the vendor. Where it is called often the
+/// window is the last [`CALLS_MAX`] calls; one that is hardly called is seen to be gone, too.
+pub(super) const VENDOR: Policy = Policy {
+    failures_in_row: 0,
+    window_ms: 300_000,
+    calls_min: 20,
+    bad_percent: 80,
+    parties_min: 10,
+    ..OUTLET
+};
 
 /// Calls that are remembered, beyond what any policy asks for.
 const CALLS_MAX: usize = 256;

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use levee_api::code::Codes;
 use levee_api::port::{OrderView, Submit};
@@ -13,14 +13,16 @@ use levee_api::types::{Action, BreakerState, Command};
 use levee_api::vitals::OutsideVitals;
 use tokio::sync::Semaphore;
 use tokio::task::spawn_local;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::ConnectorsConfig;
+use super::ages::Ages;
 use super::desks::Desks;
 use super::engine::Engine;
 use super::payments::Providers;
 use super::tickets::Outlets;
-use crate::http::Http;
+use super::watching::NOBODY;
+use crate::http::{CALL_MAX, Http};
 
 /// Between two looks at what is undone, while nothing is.
 const LOOK: Duration = Duration::from_millis(10);
@@ -34,6 +36,9 @@ const COUNT: Duration = Duration::from_millis(250);
 
 /// No wait toward others is shorter, however fast the engine's clock runs.
 const PAUSE_MIN: Duration = Duration::from_millis(250);
+
+/// No call is given up earlier, likewise.
+const CALL_MAX_LEAST: Duration = Duration::from_secs(1);
 
 /// The pause before an action is tried again, by the engine's clock; it doubles with each try.
 const PAUSE_FIRST: Duration = Duration::from_secs(1);
@@ -51,6 +56,9 @@ const RUNNING_MAX: usize = 100_000;
 
 /// Most of these that are payments': a provider that does nothing for days leaves room for tickets.
 const PAYMENTS_RUNNING_MAX: usize = 50_000;
+
+/// Most tickets that are looked at for whether they are still wanted, between two counts.
+const WEEDED_MAX: usize = 256;
 
 /// After so many tries somebody should know.
 const TRIES_WARN: u32 = 6;
@@ -71,6 +79,8 @@ pub(super) struct Shared {
     /// Payments' actions were not taken up for want of room.
     missed_payments: Cell<bool>,
     pub(super) desks: Desks,
+    /// Of tickets, and of what providers are to be asked.
+    ages: [RefCell<Ages>; 2],
     counted_at: Cell<Instant>,
     pub(super) ticket_calls: Arc<Semaphore>,
 }
@@ -105,6 +115,13 @@ pub(super) enum Undone {
     Unable,
 }
 
+/// What is left of an action that is not under way any more.
+#[derive(PartialEq, Eq)]
+enum Left {
+    Nothing,
+    Parked,
+}
+
 impl Carrier {
     pub(super) fn new(
         submit: Arc<dyn Submit>,
@@ -115,13 +132,14 @@ impl Carrier {
             providers: Providers::new(config.payments, &submit),
             engine: Engine::new(submit),
             codes,
-            http: Http::new(),
+            http: Http::new(scaled(CALL_MAX, config.speed, CALL_MAX_LEAST)),
             outlets: Outlets::new(config.outlets),
             speed: config.speed,
             running: RefCell::default(),
             payments_running: Cell::new(0),
             missed_payments: Cell::new(false),
             desks: Desks::new(config.speed),
+            ages: Default::default(),
             counted_at: Cell::new(Instant::now()),
             ticket_calls: Arc::new(Semaphore::new(TICKET_CALLS_MAX)),
         }))
@@ -132,7 +150,11 @@ impl Carrier {
         self.find_breakers().await;
         let mut change = 0;
         loop {
-            self.0.count();
+            if self.0.counted_at.get().elapsed() >= COUNT {
+                self.0.counted_at.set(Instant::now());
+                self.0.weed().await;
+                self.0.count();
+            }
             if self.0.running.borrow().len() >= RUNNING_MAX {
                 sleep(LOOK).await;
                 continue;
@@ -174,8 +196,8 @@ impl Carrier {
                             Some(_) => {}
                             // Nobody would ever find out that it answers again.
                             None => {
-                                let why = "no outlet has this vendor".to_owned();
-                                self.0.set_breaker(&of, BreakerState::Closed, why).await;
+                                let why = NOBODY.to_owned();
+                                let _ = self.0.set_breaker(&of, BreakerState::Closed, why).await;
                             }
                         }
                     }
@@ -205,10 +227,13 @@ impl Carrier {
         }
         self.0.payments_running.set(payments);
         self.0.running.borrow_mut().insert(action, false);
+        self.0.ages_of(action).borrow_mut().begin(action, Instant::now());
         let running = Running { shared: Rc::clone(&self.0), action };
         spawn_local(async move {
             loop {
-                Rc::clone(&running.shared).carry(action).await;
+                if Rc::clone(&running.shared).carry(action).await == Left::Nothing {
+                    running.shared.ages_of(action).borrow_mut().end(action);
+                }
                 // What was asked for again meanwhile is looked at again.
                 let again = running.shared.running.borrow_mut().insert(action, false);
                 if again != Some(true) {
@@ -227,8 +252,12 @@ impl Shared {
             && self.missed_payments.replace(false)
     }
 
+    fn ages_of(&self, action: Action) -> &RefCell<Ages> {
+        &self.ages[usize::from(action.outlet().is_none())]
+    }
+
     /// Tries until it is done, not wanted any more, or parked.
-    async fn carry(self: Rc<Self>, action: Action) {
+    async fn carry(self: Rc<Self>, action: Action) -> Left {
         sleep(self.wait_before(action)).await;
         let began = Instant::now();
         let (mut tries, calls) = (0, Cell::new(0));
@@ -241,12 +270,13 @@ impl Shared {
                             let after_us = u64::try_from(after).unwrap_or(u64::MAX);
                             self.vitals().ticket_delay.add(after_us, 1);
                         }
-                        return;
+                        return Left::Nothing;
                     }
                     // Something else came first. The next look says whether it is still wanted.
                     Err(()) => self.pause(action, tries),
                 },
-                Err(Undone::Unwanted | Undone::Parked | Undone::Unable) => return,
+                Err(Undone::Unwanted | Undone::Unable) => return Left::Nothing,
+                Err(Undone::Parked) => return Left::Parked,
                 Err(Undone::Engine) => engine_pause(tries),
                 Err(Undone::Outside(asked) | Undone::Refused(asked)) => {
                     self.pause(action, tries).max(asked)
@@ -285,11 +315,27 @@ impl Shared {
         self.engine.vitals()
     }
 
-    fn count(&self) {
-        if self.counted_at.get().elapsed() < COUNT {
-            return;
+    /// Lets go the oldest of those that wait for breakers, as long as nobody wants them any more: their
+    /// orders have gone elsewhere, or ended.
+    async fn weed(&self) {
+        for _ in 0..WEEDED_MAX {
+            let oldest = self.ages[0].borrow_mut().oldest();
+            let Some((_, action)) = oldest else { return };
+            let is_running = self.running.borrow().contains_key(&action);
+            if is_running || !matches!(self.wanted(action).await, Err(Undone::Unwanted)) {
+                return;
+            }
+            self.drop_parked(action);
         }
-        self.counted_at.set(Instant::now());
+    }
+
+    /// It is not wanted any more.
+    pub(super) fn drop_parked(&self, action: Action) {
+        self.desks.unpark(action);
+        self.ages_of(action).borrow_mut().end(action);
+    }
+
+    fn count(&self) {
         let vitals = self.vitals();
         let (outlets, vendors) = self.desks.open_counts();
         for (cell, count) in [
@@ -299,6 +345,12 @@ impl Shared {
             (&vitals.vendors_open, vendors),
         ] {
             cell.store(count as u64, Relaxed);
+        }
+        let cells = [&vitals.tickets_oldest_ms, &vitals.payments_oldest_ms];
+        for (cell, ages) in cells.into_iter().zip(&self.ages) {
+            let oldest = ages.borrow_mut().oldest();
+            let oldest = oldest.map_or(Duration::ZERO, |(since, _)| since.elapsed());
+            cell.store(u64::try_from(oldest.as_millis()).unwrap_or(u64::MAX), Relaxed);
         }
     }
 
@@ -350,8 +402,12 @@ impl Shared {
 
     /// By the engine's clock; one that hardly moves makes no wait longer than a real one.
     pub(super) fn scaled(&self, wait: Duration) -> Duration {
-        wait.div_f64(self.speed.max(1.0)).max(PAUSE_MIN)
+        scaled(wait, self.speed, PAUSE_MIN)
     }
+}
+
+fn scaled(wait: Duration, speed: f64, least: Duration) -> Duration {
+    wait.div_f64(speed.max(1.0)).max(least)
 }
 
 fn engine_pause(tries: u32) -> Duration {

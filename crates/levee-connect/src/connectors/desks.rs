@@ -2,14 +2,15 @@
 //! not go is parked here until it may.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Instant;
 
 use levee_api::port::OutletView;
 use levee_api::types::{Action, Breaker, BreakerState, OutletNo};
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 
 use super::breaker::{Breaker as Measured, Ended, OUTLET, VENDOR};
 use super::pace::{Kitchen, Pace, RetryBudget};
@@ -53,7 +54,7 @@ struct VendorDesk {
     is_watched: bool,
     calls: Arc<Semaphore>,
     budget: RetryBudget,
-    parked: HashSet<Action>,
+    parked: HashMap<OutletNo, HashSet<Action>>,
     /// Some of its outlets, to see how it is; the last that was called at the end.
     outlets: VecDeque<OutletNo>,
 }
@@ -137,6 +138,7 @@ impl Desks {
                 self.parked.set(self.parked.get() + 1);
             }
         };
+        let outlet = action.outlet().expect("what is parked is for an outlet");
         match of {
             Of::Outlet(outlet) => self.with_outlet(*outlet, |desk| {
                 keep(&mut desk.parked);
@@ -145,33 +147,42 @@ impl Desks {
             Of::Vendor(vendor) => {
                 let mut vendors = self.vendors.borrow_mut();
                 let desk = vendors.get_mut(vendor).expect("its breaker was looked at");
-                keep(&mut desk.parked);
+                keep(desk.parked.entry(outlet).or_default());
                 !std::mem::replace(&mut desk.is_watched, true)
             }
         }
     }
 
-    /// One of the tickets that wait for a breaker, taken out to try with; and where else to try.
-    pub(super) fn to_try(&self, of: &Of) -> (Option<Action>, Option<OutletNo>) {
+    /// Where to try, and one of the tickets that wait for it, taken out. Of a vendor any outlet that is
+    /// known, however many tickets wait for it: one may be dead for itself.
+    pub(super) fn to_try(&self, of: &Of) -> (Option<OutletNo>, Option<Action>) {
         let take = |parked: &mut HashSet<Action>| {
-            // Any: the outlet of the oldest of a vendor may be dead for itself.
-            let place = fastrand::usize(..parked.len().max(1));
-            let action = parked.iter().nth(place).copied()?;
+            let action = parked.iter().next().copied()?;
             parked.remove(&action);
             self.parked.set(self.parked.get() - 1);
             Some(action)
         };
         match of {
             Of::Outlet(outlet) => {
-                (self.with_outlet(*outlet, |desk| take(&mut desk.parked)), Some(*outlet))
+                (Some(*outlet), self.with_outlet(*outlet, |desk| take(&mut desk.parked)))
             }
-            Of::Vendor(vendor) => match self.vendors.borrow_mut().get_mut(vendor) {
-                Some(desk) => {
-                    let any = fastrand::usize(..desk.outlets.len().max(1));
-                    (take(&mut desk.parked), desk.outlets.get(any).copied())
+            Of::Vendor(vendor) => {
+                let mut vendors = self.vendors.borrow_mut();
+                let Some(desk) = vendors.get_mut(vendor) else { return (None, None) };
+                let known = desk.parked.keys().chain(&desk.outlets).copied();
+                let known = known.collect::<BTreeSet<_>>();
+                let Some(outlet) = known.iter().nth(fastrand::usize(..known.len().max(1))) else {
+                    return (None, None);
+                };
+                let Entry::Occupied(mut parked) = desk.parked.entry(*outlet) else {
+                    return (Some(*outlet), None);
+                };
+                let action = take(parked.get_mut());
+                if parked.get().is_empty() {
+                    parked.remove();
                 }
-                None => (None, None),
-            },
+                (Some(*outlet), action)
+            }
         }
     }
 
@@ -223,20 +234,21 @@ impl Desks {
 
     /// A breaker is closed: what waited for it may go, oldest first and at its outlets' pace.
     pub(super) fn close(&self, of: &Of) {
-        let release = |breaker: &mut Measured, parked: &mut HashSet<Action>| {
-            breaker.close();
+        let release = |parked: &mut HashSet<Action>| {
             self.parked.set(self.parked.get() - parked.len());
             parked.drain().collect::<Vec<_>>()
         };
         let mut actions = match of {
             Of::Outlet(outlet) => self.with_outlet(*outlet, |desk| {
                 desk.is_watched = false;
-                release(&mut desk.breaker, &mut desk.parked)
+                desk.breaker.close();
+                release(&mut desk.parked)
             }),
             Of::Vendor(vendor) => match self.vendors.borrow_mut().get_mut(vendor) {
                 Some(desk) => {
                     desk.is_watched = false;
-                    release(&mut desk.breaker, &mut desk.parked)
+                    desk.breaker.close();
+                    desk.parked.drain().flat_map(|(_, mut parked)| release(&mut parked)).collect()
                 }
                 None => Vec::new(),
             },
@@ -244,10 +256,10 @@ impl Desks {
         actions.sort_unstable_by_key(|action| action.order());
         let now_ms = self.now_ms();
         for outlet in actions.iter().filter_map(|action| action.outlet()) {
-            self.with_outlet(outlet, |desk| {
-                if let (None, Some(kitchen)) = (desk.pace, desk.kitchen) {
-                    desk.pace = Some(Pace::new(kitchen, now_ms));
-                }
+            self.with_outlet(outlet, |desk| match (&mut desk.pace, desk.kitchen) {
+                (Some(pace), _) => pace.begin_again(now_ms),
+                (None, Some(kitchen)) => desk.pace = Some(Pace::new(kitchen, now_ms)),
+                (None, None) => {}
             });
         }
         self.ready.borrow_mut().extend(actions);
@@ -270,15 +282,33 @@ impl Desks {
         }
     }
 
+    /// Waits for no breaker any more.
+    pub(super) fn unpark(&self, action: Action) {
+        let outlet = action.outlet().expect("what is parked is for an outlet");
+        let mut was_parked = self.with_outlet(outlet, |desk| desk.parked.remove(&action));
+        for vendor in self.vendors.borrow_mut().values_mut() {
+            if let Entry::Occupied(mut parked) = vendor.parked.entry(outlet) {
+                was_parked |= parked.get_mut().remove(&action);
+                if parked.get().is_empty() {
+                    parked.remove();
+                }
+            }
+        }
+        self.parked.set(self.parked.get() - usize::from(was_parked));
+    }
+
     /// It may go again.
     pub(super) fn put_ready(&self, action: Action) {
         self.ready.borrow_mut().push_back(action);
     }
 
-    /// An outlet is none of this vendor any more.
+    /// An outlet is none of this vendor any more: its tickets wait for this one no longer.
     pub(super) fn forget(&self, vendor: &Rc<str>, outlet: OutletNo) {
         if let Some(desk) = self.vendors.borrow_mut().get_mut(vendor) {
             desk.outlets.retain(|other| *other != outlet);
+            let parked = desk.parked.remove(&outlet).unwrap_or_default();
+            self.parked.set(self.parked.get() - parked.len());
+            self.ready.borrow_mut().extend(parked);
         }
     }
 
@@ -304,12 +334,15 @@ impl Desks {
         (outlets, vendors.values().filter(|desk| desk.breaker.is_open()).count())
     }
 
-    /// In how many milliseconds of the engine's clock the next ticket may go to an outlet.
+    /// In how many milliseconds of the engine's clock the next ticket may go to an outlet; asked by the
+    /// one at the head of its line.
     pub(super) fn pace_wait_ms(&self, outlet: OutletNo) -> u64 {
         let now_ms = self.now_ms();
         self.with_outlet(outlet, |desk| {
             let (Some(pace), Some(kitchen)) = (&mut desk.pace, desk.kitchen) else { return 0 };
-            if pace.has_caught_up(kitchen, now_ms) {
+            // Whoever stands in line has a hand on it, and so has the desk.
+            let is_last = Rc::strong_count(&desk.line) <= 2;
+            if is_last && pace.has_caught_up(kitchen, now_ms) {
                 desk.pace = None;
                 return 0;
             }
@@ -387,7 +420,7 @@ impl Desks {
             is_watched: false,
             calls: Arc::new(Semaphore::new(VENDOR_CALLS_MAX)),
             budget: RetryBudget::default(),
-            parked: HashSet::new(),
+            parked: HashMap::new(),
             outlets: VecDeque::new(),
         });
         if desk.outlets.back() != Some(&outlet) {
@@ -416,3 +449,6 @@ impl Desk {
             || !self.parked.is_empty()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -16,6 +16,7 @@
 //! | `payments/` | payment providers |
 //! | `tickets.rs` | outlets' point-of-sale systems |
 
+mod ages;
 mod breaker;
 mod calls;
 mod carrier;
@@ -44,7 +45,8 @@ use carrier::Carrier;
 #[derive(Clone, Debug)]
 pub struct ConnectorsConfig {
     /// How many times faster than real time the engine's clock runs. Waits toward others follow it,
-    /// but none becomes shorter than a quarter of a second.
+    /// but none becomes shorter than a quarter of a second, and calls are given up after ten seconds
+    /// of it, but not before a real one.
     pub speed: f64,
     /// Payment providers; new orders are paid at the first.
     pub payments: Vec<PaymentsConfig>,

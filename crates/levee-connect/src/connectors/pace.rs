@@ -64,6 +64,11 @@ impl Pace {
         self.tokens -= f64::from(work);
     }
 
+    /// It begins again, with the stations that are free now.
+    pub(super) fn begin_again(&mut self, now_ms: u64) {
+        self.began_ms = now_ms;
+    }
+
     /// Whether all of its stations are free again, some time after it began.
     pub(super) fn has_caught_up(&mut self, kitchen: Kitchen, now_ms: u64) -> bool {
         self.refill(kitchen, now_ms);

@@ -2,12 +2,12 @@
 
 use std::cell::Cell;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use levee_api::types::{
     Action, Breaker, BreakerOf, BreakerState, ChangeBreaker, Command, OutletNo,
 };
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::carrier::{ENGINE_PAUSE_FIRST, Shared, Undone};
 use super::desks::Of;
@@ -16,11 +16,18 @@ use super::desks::Of;
 /// closed it.
 const LOOK: Duration = Duration::from_secs(5);
 
+/// Why a breaker closes whose vendor has gone.
+pub(super) const NOBODY: &str = "no outlet has this vendor";
+
 /// What came of one call while a breaker was open.
 enum Tried {
     Answered,
     /// How long the other side asks to be left alone.
     InVain(Duration),
+    /// Nobody was called, which says nothing of those who would have been; how long to wait at least.
+    NotCalled(Duration),
+    /// There is nobody to call.
+    Nobody,
 }
 
 impl Shared {
@@ -29,7 +36,8 @@ impl Shared {
     pub(super) async fn watch(self: Rc<Self>, of: Of, why: Option<String>) {
         tracing::warn!(?of, why = why.as_deref().unwrap_or("was so"), "a breaker is open");
         if let Some(why) = why {
-            self.set_breaker(&of, BreakerState::Open, why).await;
+            // Refused where an operator was first.
+            let _ = self.set_breaker(&of, BreakerState::Open, why).await;
         }
         let mut asked = Duration::ZERO;
         loop {
@@ -37,16 +45,23 @@ impl Shared {
             if self.is_closed_within(&of, wait).await {
                 break;
             }
-            match self.try_again(&of).await {
-                Tried::Answered => {
-                    let why = "it answers again".to_owned();
-                    self.set_breaker(&of, BreakerState::Closed, why).await;
-                    break;
-                }
+            let why = match self.try_again(&of).await {
+                Tried::Answered => "it answers again",
+                Tried::Nobody => NOBODY,
                 Tried::InVain(pause) => {
                     self.desks.tried_in_vain(&of);
                     asked = pause;
+                    continue;
                 }
+                Tried::NotCalled(pause) => {
+                    asked = pause;
+                    continue;
+                }
+            };
+            asked = Duration::ZERO;
+            // Where it is refused an operator holds it, or has closed it.
+            if self.set_breaker(&of, BreakerState::Closed, why.to_owned()).await.is_ok() {
+                break;
             }
         }
         tracing::warn!(?of, "a breaker is closed");
@@ -82,44 +97,46 @@ impl Shared {
 
     /// One call, with a ticket that waits for it or, without one, just to see whether anybody answers.
     async fn try_again(self: &Rc<Self>, of: &Of) -> Tried {
-        let (action, outlet) = self.desks.to_try(of);
-        let outlet = match (action.and_then(Action::outlet).or(outlet), of) {
-            (Some(outlet), _) => Some(outlet),
+        let (outlet, action) = self.desks.to_try(of);
+        let outlet = match (outlet, of) {
+            (Some(outlet), _) => outlet,
+            (None, Of::Outlet(outlet)) => *outlet,
             (None, Of::Vendor(vendor)) => {
-                self.engine.outlet_of(vendor, &self.outlets).await.ok().flatten()
+                match self.engine.outlet_of(vendor, &self.outlets).await {
+                    Ok(Some(outlet)) => outlet,
+                    Ok(None) => return Tried::Nobody,
+                    Err(_) => return Tried::NotCalled(ENGINE_PAUSE_FIRST),
+                }
             }
-            (None, Of::Outlet(_)) => None,
         };
-        let Some(outlet) = outlet else { return Tried::InVain(Duration::ZERO) };
         let action = Cell::new(action);
         let tried = self.try_with(of, &action, outlet).await;
-        let again = action.take().filter(|_| tried.is_err());
+        let again = action.take().filter(|_| !matches!(tried, Tried::Answered));
         again.inspect(|action| {
             self.desks.park(of, *action);
         });
-        match tried {
-            Ok(()) => Tried::Answered,
-            Err(asked) => Tried::InVain(asked),
-        }
+        tried
     }
 
-    /// An error says how long to wait, at least; what is to wait with it stays where it is.
+    /// What is still to wait stays in `action`.
     async fn try_with(
         self: &Rc<Self>,
         of: &Of,
         action: &Cell<Option<Action>>,
         outlet: OutletNo,
-    ) -> Result<(), Duration> {
-        let target = self.target(outlet).await.map_err(|_| Duration::ZERO)?;
+    ) -> Tried {
+        let Ok(target) = self.target(outlet).await else {
+            return Tried::NotCalled(ENGINE_PAUSE_FIRST);
+        };
         match (of, self.desks.blocked_by(outlet, target.vendor())) {
             // It has another vendor by now.
             (Of::Vendor(vendor), _) if vendor != target.vendor() => {
                 self.desks.forget(vendor, outlet);
                 action.take().inspect(|action| self.desks.put_ready(*action));
-                return Err(Duration::ZERO);
+                return Tried::NotCalled(Duration::ZERO);
             }
             // Behind a vendor that is gone nobody looks for single outlets.
-            (Of::Outlet(_), Some(Of::Vendor(_))) => return Err(Duration::ZERO),
+            (Of::Outlet(_), Some(Of::Vendor(_))) => return Tried::NotCalled(Duration::ZERO),
             _ => {}
         }
         let turns = self.desks.outlet_turns(outlet);
@@ -133,29 +150,37 @@ impl Shared {
             Ok(command) => {
                 // What it says to a repeat is the engine's affair.
                 let _ = self.say(command).await;
-                Ok(())
+                Tried::Answered
             }
             Err(Undone::Refused(_)) => {
                 // Somebody is there; what is wrong with it is seen in its turn.
                 action.take().inspect(|action| self.desks.put_ready(*action));
-                Ok(())
+                Tried::Answered
             }
-            Err(Undone::Outside(asked)) => Err(asked),
-            Err(Undone::Engine) => Err(ENGINE_PAUSE_FIRST),
+            Err(Undone::Outside(asked)) => Tried::InVain(asked),
+            Err(Undone::Engine) => Tried::NotCalled(ENGINE_PAUSE_FIRST),
             Err(Undone::Unwanted | Undone::Parked | Undone::Unable) => {
-                target.look(&self.http).await.map_err(|problem| problem.retry_after())
+                action.take().inspect(|action| self.drop_parked(*action));
+                match target.look(&self.http).await {
+                    Ok(()) => Tried::Answered,
+                    Err(problem) => Tried::InVain(problem.retry_after()),
+                }
             }
         }
     }
 
-    /// Has the engine know.
-    pub(super) async fn set_breaker(&self, of: &Of, state: BreakerState, reason: String) {
+    /// Has the engine know. An error where it is refused: an operator who holds it is the one to say.
+    pub(super) async fn set_breaker(
+        &self,
+        of: &Of,
+        state: BreakerState,
+        reason: String,
+    ) -> Result<(), ()> {
         let of = match of {
             Of::Outlet(outlet) => BreakerOf::Outlet(*outlet),
             Of::Vendor(vendor) => BreakerOf::Vendor(vendor.to_string()),
         };
         let change = ChangeBreaker { request: None, of, state, by_hand: false, reason };
-        // An operator who holds it is the one to say; so is one who has closed it meanwhile.
-        let _ = self.say(Command::ChangeBreaker(change)).await;
+        self.say(Command::ChangeBreaker(change)).await
     }
 }

@@ -37,7 +37,7 @@ pub use stats::{OpenStats, RequestStats, Stats};
 
 use world::Shared;
 
-use crate::http::Http;
+use crate::http::{CALL_MAX, Http};
 
 /// A running sandbox, on a thread of its own. Ended when dropped.
 #[derive(Debug)]
@@ -72,7 +72,7 @@ impl Sandbox {
         let (playing, stopped) = (Arc::clone(&shared), Arc::clone(&stop));
         let play = move || {
             runtime.block_on(async {
-                let (steps, callbacks) = (Http::new(), Http::new());
+                let (steps, callbacks) = (Http::new(CALL_MAX), Http::new(CALL_MAX));
                 for _ in 0..outbox::CALLS_MAX {
                     tokio::spawn(outbox::say_steps(Arc::clone(&playing), steps.clone()));
                     let send = outbox::send_callbacks(Arc::clone(&playing), callbacks.clone());

@@ -46,7 +46,8 @@ wire_struct! {
     SetAside { invites_minor, envelopes_minor, compensation_minor }
     OutletView {
         number, id, document, version, brand, put_seq, stations, accept_within_ms, pause, breaker,
-        vendor_breaker, eta_ms, pace_ms, unfinished, promised,
+        vendor_breaker, eta_ms, pace_ms, unfinished, untold, untold_since_ms,
+        promised,
     }
     PauseView { until_ms, reason }
     OrderView {

@@ -47,6 +47,10 @@ pub struct OutletView {
     pub pace_ms: u64,
     /// Work that is not done, on all channels, in thousandths of a unit.
     pub unfinished: u64,
+    /// Orders whose ticket its system does not have yet.
+    pub untold: u32,
+    /// When the oldest of these was placed, in milliseconds since 1970.
+    pub untold_since_ms: Option<u64>,
     /// Promised and not begun, by the time at which it is to be ready: milliseconds since 1970, and
     /// thousandths of a unit.
     pub promised: Vec<(u64, u64)>,
@@ -172,6 +176,9 @@ impl State {
             until_ms: outlet.pause_ends_ms(),
             reason: String::from_utf8(outlet.reason(texts)).expect("kept from a text"),
         });
+        let open = self.orders.lists.open_of(number, None);
+        let open = open.map(|number| &self.orders.rows[number.index()]);
+        let untold = open.filter(|order| order.state() == OrderState::Paid).collect::<Vec<_>>();
         OutletView {
             number,
             id: outlet.id(),
@@ -187,6 +194,8 @@ impl State {
             eta_ms: self.eta_ms(now_ms, number, Work::UNIT),
             pace_ms: kitchen.pace_ms(),
             unfinished: kitchen.unfinished(now_ms),
+            untold_since_ms: untold.first().map(|order| order.placed_at_ms),
+            untold: u32::try_from(untold.len()).expect("no more than orders"),
             promised: kitchen.promised().collect(),
         }
     }

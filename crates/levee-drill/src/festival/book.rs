@@ -7,6 +7,7 @@ use levee_api::types::*;
 
 use crate::audit::Fact;
 use crate::market::Market;
+use crate::numbers::real;
 use crate::unpaced::after;
 
 /// Where orders stand, as a chart shows them.
@@ -110,6 +111,17 @@ impl Story {
     }
 }
 
+/// A time for which a breaker kept orders away, in milliseconds since 1970.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BreakerOpen {
+    /// Whose.
+    pub of: BreakerOf,
+    /// Since then.
+    pub from_ms: u64,
+    /// Until then; `None` where it was open at the end.
+    pub until_ms: Option<u64>,
+}
+
 /// What was given for orders that ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Given {
@@ -144,8 +156,8 @@ pub struct Book<'a> {
     pub quotes: u64,
     /// How often an outlet was paused.
     pub pauses: u64,
-    /// How often a breaker opened, an outlet's and a vendor's.
-    pub breakers: [u64; 2],
+    /// When breakers were open, in the order in which they opened.
+    pub breakers: Vec<BreakerOpen>,
     /// How often another outlet was given an order.
     pub moves: u64,
     /// What was given for orders that ended.
@@ -168,7 +180,7 @@ impl<'a> Book<'a> {
             placed: BTreeMap::new(),
             quotes: 0,
             pauses: 0,
-            breakers: [0; 2],
+            breakers: Vec::new(),
             moves: 0,
             given: Given::default(),
         }
@@ -181,8 +193,7 @@ impl<'a> Book<'a> {
 
     /// Takes in the next fact of the journal.
     pub fn visit(&mut self, fact: &Fact<'_>) {
-        let passed = fact.at_ms.saturating_sub(self.starts_at_ms) / self.bucket_ms;
-        let passed = usize::try_from(passed).map_or(self.buckets, |place| place.min(self.buckets));
+        let passed = self.stretch(fact.at_ms);
         if self.timeline.len() < passed {
             self.timeline.resize(passed, self.standing);
         }
@@ -194,9 +205,7 @@ impl<'a> Book<'a> {
             }
             (Command::PauseOutlet(_), Outcome::OutletPaused) => self.pauses += 1,
             (Command::ChangeBreaker(change), Outcome::BreakerChanged { .. }) => {
-                let is_vendors = matches!(change.of, BreakerOf::Vendor(_));
-                let opens = change.state != BreakerState::Closed;
-                self.breakers[usize::from(is_vendors)] += u64::from(opens);
+                self.change_breaker(change, fact.at_ms);
             }
             (Command::QuoteOrder(_), Outcome::Quoted(_)) => self.quotes += 1,
             (Command::PlaceOrder(place), outcome @ Outcome::OrderPlaced { .. }) => {
@@ -225,6 +234,30 @@ impl<'a> Book<'a> {
             (_, Outcome::TickedWithOrders { orders, .. }) => self.tick(orders, fact.at_ms),
             _ => {}
         }
+    }
+
+    fn change_breaker(&mut self, change: &ChangeBreaker, at_ms: u64) {
+        let mut open = self.breakers.iter_mut().rev().filter(|open| open.until_ms.is_none());
+        let open = open.find(|open| open.of == change.of);
+        match (open, change.state) {
+            (Some(open), BreakerState::Closed) => open.until_ms = Some(at_ms),
+            (None, BreakerState::Open | BreakerState::Draining) => {
+                let of = change.of.clone();
+                self.breakers.push(BreakerOpen { of, from_ms: at_ms, until_ms: None });
+            }
+            _ => {}
+        }
+    }
+
+    /// The hour of the day at a moment.
+    pub(super) fn hour(&self, at_ms: u64) -> f64 {
+        real(at_ms.saturating_sub(self.starts_at_ms)) / 3_600_000.0
+    }
+
+    /// The stretch of the day that a moment lies in, or the number of them where it is later.
+    pub(super) fn stretch(&self, at_ms: u64) -> usize {
+        let passed = at_ms.saturating_sub(self.starts_at_ms) / self.bucket_ms;
+        usize::try_from(passed).map_or(self.buckets, |place| place.min(self.buckets))
     }
 
     fn place(&mut self, place: &PlaceOrder, outcome: &Outcome, at_ms: u64) {

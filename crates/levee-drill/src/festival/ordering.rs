@@ -1,12 +1,12 @@
 //! The facts of a drill's orders, as `--json` writes them: what became of them, what kitchens and
 //! couriers went through, and the same day without pacing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use levee_api::types::{OrderEnd, OrderState};
+use levee_api::types::{BreakerOf, OrderEnd, OrderState};
 use serde::Serialize;
 
-use super::book::{Book, Standing, Story};
+use super::book::{Book, BreakerOpen, Standing, Story};
 use super::demand::Demand;
 use super::outside::{ClassThere, Differences, Outside};
 use crate::audit::OrdersReport;
@@ -19,6 +19,9 @@ use crate::unpaced::{Terms, Unpaced, after, play};
 /// Where the first and the last bin of lateness begin, in minutes.
 const FIRST_BIN: i64 = -40;
 const LAST_BIN: i64 = 60;
+
+/// What is later than this annoys, in milliseconds.
+const LATE_MS: i64 = 5 * 60_000;
 
 /// How promises were kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
@@ -41,7 +44,7 @@ impl Promises {
         Self {
             judged,
             late_share: share(above(0), judged),
-            late_over_5_min_share: share(above(5 * 60_000), judged),
+            late_over_5_min_share: share(above(LATE_MS), judged),
             late_p90_ms: quantile(clipped, 0.9),
         }
     }
@@ -111,6 +114,13 @@ pub struct OrdersPoint {
     pub collected: u64,
     /// Ended without being collected, so far.
     pub ended: u64,
+    /// Orders that were promised for this stretch of the day, and of which it can be said how that
+    /// was kept.
+    pub promised: u64,
+    /// Of these, late by more than five minutes.
+    pub late: u64,
+    /// Outlets whose own breaker was open in it.
+    pub breakers_open: u64,
 }
 
 impl From<&Standing> for OrdersPoint {
@@ -122,6 +132,7 @@ impl From<&Standing> for OrdersPoint {
             ready: now.ready,
             collected: now.collected,
             ended: now.ended,
+            ..Self::default()
         }
     }
 }
@@ -220,6 +231,17 @@ pub struct OutletClass {
     pub utilisation_without_pacing: f64,
 }
 
+/// A time for which the breaker of a vendor was open, in hours of the day.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct VendorOpen {
+    /// Whose.
+    pub vendor: String,
+    /// Since then.
+    pub from_hour: f64,
+    /// Until then; null: it was open at the end.
+    pub until_hour: Option<f64>,
+}
+
 /// Outlets of a drill.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct OutletsSummary {
@@ -231,8 +253,8 @@ pub struct OutletsSummary {
     pub paused: u64,
     /// Times that the breaker of one opened.
     pub breakers_opened: u64,
-    /// Times that the breaker of a vendor opened.
-    pub vendors_opened: u64,
+    /// When the breakers of vendors were open.
+    pub vendors_open: Vec<VendorOpen>,
     /// Share of the time that walk-ins leave in which stations made orders. Above 1 orders took what
     /// walk-ins would have had, who wait in the same queue.
     pub utilisation: f64,
@@ -426,9 +448,50 @@ fn orders(sources: &Sources<'_>) -> OrdersSummary {
         offers_taken: tally.orders.offers_taken,
         kept_voucher: tally.orders.kept_voucher,
         looked_in_vain: tally.orders.looked_in_vain,
-        timeline: book.timeline.iter().map(OrdersPoint::from).collect(),
+        timeline: timeline(book),
         ..OrdersSummary::default()
     }
+}
+
+fn timeline(book: &Book<'_>) -> Vec<OrdersPoint> {
+    let mut points: Vec<OrdersPoint> = book.timeline.iter().map(OrdersPoint::from).collect();
+    for story in &book.orders {
+        let point = points.get_mut(book.stretch(story.promised_ms));
+        if let (Some(point), Some(late_ms)) = (point, story.late_ms()) {
+            point.promised += 1;
+            point.late += u64::from(late_ms > LATE_MS);
+        }
+    }
+    let mut open = vec![BTreeSet::new(); points.len()];
+    for BreakerOpen { of, from_ms, until_ms } in &book.breakers {
+        let until = until_ms.map_or(points.len(), |until_ms| book.stretch(until_ms) + 1);
+        let stretches = open.iter_mut().take(until).skip(book.stretch(*from_ms));
+        if let BreakerOf::Outlet(outlet) = of {
+            stretches.for_each(|outlets| {
+                outlets.insert(outlet.0);
+            });
+        }
+    }
+    for (point, outlets) in points.iter_mut().zip(open) {
+        point.breakers_open = outlets.len() as u64;
+    }
+    points
+}
+
+fn is_outlets(open: &BreakerOpen) -> bool {
+    matches!(open.of, BreakerOf::Outlet(_))
+}
+
+fn vendors_open(book: &Book<'_>) -> Vec<VendorOpen> {
+    let vendors = book.breakers.iter().filter_map(|open| match &open.of {
+        BreakerOf::Vendor(vendor) => Some(VendorOpen {
+            vendor: vendor.clone(),
+            from_hour: book.hour(open.from_ms),
+            until_hour: open.until_ms.map(|until_ms| book.hour(until_ms)),
+        }),
+        BreakerOf::Outlet(_) => None,
+    });
+    vendors.collect()
 }
 
 fn payments(sources: &Sources<'_>) -> PaymentsSummary {
@@ -459,8 +522,9 @@ fn outlets(sources: &Sources<'_>, with: &Utilisation, without: &Utilisation) -> 
         count: with.all.outlets,
         busy: with.busy.outlets,
         paused: sources.book.pauses,
-        breakers_opened: sources.book.breakers[0],
-        vendors_opened: sources.book.breakers[1],
+        breakers_opened: sources.book.breakers.iter().filter(|open| is_outlets(open)).count()
+            as u64,
+        vendors_open: vendors_open(sources.book),
         utilisation: with.all.utilisation(),
         utilisation_of_busy: with.busy.utilisation(),
         made_for_nothing: sources.outside.stats.tickets.made_for_nothing,

@@ -90,6 +90,16 @@ pub(super) fn section(summary: &Summary) -> String {
         &(standing(summary, ordering) + &over(summary, ordering)),
     );
     page += &card(
+        "Systems that did not answer",
+        &format!(
+            "Breakers opened {} times: while one is open its outlet is sold nothing, and what was sold \
+             before waits, moves or is given back. Below them the orders that were promised for \
+             that time, and those of them that were late by more than five minutes or never made.",
+            count(ordering.outlets.breakers_opened)
+        ),
+        &(breakers(summary, ordering) + &kept(summary, ordering)),
+    );
+    page += &card(
         "Ready, against the promise",
         &format!(
             "Minutes between the promise and the moment at which an order was ready. With pacing a \
@@ -197,6 +207,85 @@ fn stack(
         )
     });
     frame.finish()
+}
+
+/// Outlets with an open breaker over the day, and bars for vendors above them.
+fn breakers(summary: &Summary, ordering: &OrderingSummary) -> String {
+    let points = &ordering.orders.timeline;
+    let highest = most(points.iter().map(|point| real(point.breakers_open)));
+    let vendors = &ordering.outlets.vendors_open;
+    let mut names: Vec<&str> = vendors.iter().map(|open| open.vendor.as_str()).collect();
+    names.sort_unstable();
+    names.dedup();
+    // Room for the bars above the band.
+    let lanes = real(names.len() as u64);
+    let (end, rows) = linear_rows(highest * (1.0 + 0.2 * lanes));
+    let description = "Outlets whose breaker was open over the day, and vendors'";
+    let mut frame = Frame::new(description, HEIGHT, summary.hours, Vertical::Linear(end));
+    let rows: Vec<_> = rows.into_iter().map(|value| (value, short(value), String::new())).collect();
+    frame.rows(&rows);
+    frame.band("f-flight", &steps(summary, points, |point| point.breakers_open));
+    for (lane, name) in names.iter().enumerate() {
+        let top = frame.y(end) + 24.0 * real(lane as u64);
+        for open in vendors.iter().filter(|open| open.vendor == *name) {
+            let from = frame.x(open.from_hour.min(summary.hours));
+            let until = frame.x(open.until_hour.unwrap_or(summary.hours).min(summary.hours));
+            write!(
+                frame.svg,
+                "<rect class=\"f-ended\" x=\"{from:.1}\" y=\"{top:.1}\" width=\"{:.1}\" \
+                 height=\"16\"/><text x=\"{:.1}\" y=\"{:.1}\">{}</text>",
+                (until - from).max(2.0),
+                until + 6.0,
+                top + 13.0,
+                escape(name)
+            )
+            .expect("memory");
+        }
+    }
+    frame.clock(&summary.starts_at);
+    let mut places = points.iter();
+    hints(&mut frame, summary, |_| {
+        let point = places.next().copied().unwrap_or_default();
+        format!("{} outlets with an open breaker", count(point.breakers_open))
+    });
+    let outlets = [("b-flight", "outlets whose breaker was open")];
+    let both = [outlets[0], ("b-red", "a vendor's breaker was open")];
+    key(if names.is_empty() { &outlets } else { &both }) + &frame.finish()
+}
+
+/// Orders by the time for which they were promised, and those that were late.
+fn kept(summary: &Summary, ordering: &OrderingSummary) -> String {
+    let points = &ordering.orders.timeline;
+    let (end, rows) = linear_rows(most(points.iter().map(|point| real(point.promised))));
+    let description = "Orders by the time for which they were promised, and those that were late";
+    let mut frame = Frame::new(description, HEIGHT, summary.hours, Vertical::Linear(end));
+    let rows: Vec<_> = rows.into_iter().map(|value| (value, short(value), String::new())).collect();
+    frame.rows(&rows);
+    frame.band("f-arrived", &steps(summary, points, |point| point.promised));
+    frame.band("f-ended", &steps(summary, points, |point| point.late));
+    frame.clock(&summary.starts_at);
+    let mut places = points.iter();
+    hints(&mut frame, summary, |_| {
+        let point = places.next().copied().unwrap_or_default();
+        format!(
+            "{} orders were promised for this time, {} were late by over 5 minutes",
+            count(point.promised),
+            count(point.late)
+        )
+    });
+    key(&[("b-arrived", "orders promised"), ("b-red", "late by over 5 minutes, or never made")])
+        + &frame.finish()
+}
+
+/// An area of one figure for each stretch of the day.
+fn steps(summary: &Summary, points: &[OrdersPoint], figure: Layer) -> Vec<(f64, f64, f64)> {
+    let width = width_hours(summary);
+    let ends = |(place, point): (usize, &OrdersPoint)| {
+        let from = real(place as u64) * width;
+        let above = real(figure(point));
+        [(from, 0.0, above), ((from + width).min(summary.hours), 0.0, above)]
+    };
+    points.iter().enumerate().flat_map(ends).collect()
 }
 
 /// Two bars for each label.

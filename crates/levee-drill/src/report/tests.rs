@@ -149,6 +149,9 @@ fn ordering() -> OrderingSummary {
             ready: made - gone,
             collected: gone * 96 / 100,
             ended: gone * 4 / 100,
+            promised: placed.saturating_sub(at(5.0)),
+            late: (placed - begun) / if (48..57).contains(&place) { 4 } else { 40 },
+            breakers_open: if (48..57).contains(&place) { 900 } else { 31 },
         }
     };
     let promises = |late_share: f64, late_over_5_min_share: f64, late_p90_ms| Promises {
@@ -208,6 +211,12 @@ fn ordering() -> OrderingSummary {
             busy: 1_210,
             utilisation: 0.062,
             utilisation_of_busy: 0.948,
+            breakers_opened: 1_204,
+            vendors_open: vec![VendorOpen {
+                vendor: "pos-<c>".into(),
+                from_hour: 4.02,
+                until_hour: Some(4.71),
+            }],
             made_for_nothing: 12,
             classes: vec![
                 class(0.0, Some(0.25), 33_100, 0.03, 0.03),
@@ -292,13 +301,18 @@ fn the_page_is_whole() {
     let page = check(&summary);
     assert!(page.contains("found exactly once") && page.contains("10M") && page.contains("08:00"));
     assert!(page.contains("<h2>The opening</h2>") && page.contains("tier 3, congested"));
-    for part in
-        ["Orders under way", "Orders that are over", "Ready, against the promise", "Kitchens"]
-    {
+    for part in [
+        "Orders under way",
+        "Systems that did not answer",
+        "Orders that are over",
+        "Ready, against the promise",
+        "Kitchens",
+    ] {
         assert!(page.contains(&format!(">{part}<")), "{part}");
     }
     assert!(page.contains("above 100% wanted: 487 outlets") && page.contains("&lt; -35"));
     assert!(page.contains("To be paid first") && page.contains("2.5 min"));
+    assert!(page.contains("pos-&lt;c&gt;") && page.contains("breaker was open"));
     assert!(page.contains("not accepted 6,012") && page.contains("black hole"));
     // A quarter of an hour is not enough for the clock's full hours.
     assert!(page.contains("08:05") && page.contains("&lt;rule&gt;"));

@@ -188,7 +188,12 @@ pub(super) fn body(worker: &Worker, view: &OutletView) -> Result<OutletBody, Tro
         ready_at: Instant { ms: *ready_at_ms },
         units: units(*work),
     });
-    let queue = QueueBody { units: units(view.unfinished), promised: promised.collect() };
+    let queue = QueueBody {
+        units: units(view.unfinished),
+        untold: view.untold,
+        untold_since: view.untold_since_ms.map(|ms| Instant { ms }),
+        promised: promised.collect(),
+    };
     let pause = view.pause.as_ref().map(|pause| OutletPauseBody {
         until: pause.until_ms.map(|ms| Instant { ms }),
         reason: pause.reason.clone(),
@@ -201,6 +206,7 @@ pub(super) fn body(worker: &Worker, view: &OutletView) -> Result<OutletBody, Tro
         vendor_breaker: view.vendor_breaker.clone().map(BreakerBody::from),
         // What is ordered while it is closed is made once it opens.
         eta_ms: view.eta_ms,
+        pace_ms: view.pace_ms,
         queue,
         stations: view.stations,
         version: view.version,

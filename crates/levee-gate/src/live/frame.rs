@@ -95,6 +95,8 @@ fn outside(vitals: &OutsideVitals) -> OutsideBody {
     OutsideBody {
         under_way: vitals.under_way.load(Relaxed),
         parked: vitals.parked.load(Relaxed),
+        tickets_oldest_ms: vitals.tickets_oldest_ms.load(Relaxed),
+        payments_oldest_ms: vitals.payments_oldest_ms.load(Relaxed),
         outlets_open: vitals.outlets_open.load(Relaxed),
         vendors_open: vitals.vendors_open.load(Relaxed),
     }

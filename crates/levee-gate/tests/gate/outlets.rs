@@ -160,7 +160,7 @@ fn staffing_and_walk_ins_change_when_a_drink_is_ready() {
     let got = walk_ins("1", r#"{"units": 40.5}"#);
     assert_eq!(got.json(), json!({"outlet": "sh-1", "units": 40.5, "seq": 2}));
     assert!(walk_ins("1", r#"{"units": 40.5}"#).replayed());
-    assert_eq!(shown()["queue"], json!({"units": 40.5, "promised": []}));
+    assert_eq!(shown()["queue"], json!({"units": 40.5, "untold": 0, "promised": []}));
     let busy_ms = eta_ms();
     assert!(busy_ms > first_ms, "{busy_ms} {first_ms}");
     let staffing =

@@ -95,7 +95,7 @@ fn what_is_no_whole_bill_is_named() {
         (ALIPAY.replace("38.00", "-38.00").into_bytes(), "line 6: the amount is none: \"-38.00\""),
         (WECHAT.replace("`CNY", "`?").into_bytes(), "line 2: the currency is none: \"?\""),
         (STRIPE.replace("01:00:05", "25:00:05").into_bytes(), "line 2: the time is none"),
-        (ALIPAY.replace("\"Tea, twice\"", "\"Tea").into_bytes(), "without its last line"),
+        (ALIPAY.replace("\"Tea, twice\"", "\"Tea").into_bytes(), "line 6: the amount is none"),
     ] {
         let error = read(&bill).expect_err(expected).to_string();
         assert!(error.contains(expected), "{error}");

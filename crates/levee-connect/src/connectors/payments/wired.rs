@@ -219,7 +219,7 @@ impl Wired {
                 Ok(made) if self.is_the_one(ask) => return Ok(made),
                 // Somebody else has made the one that was paid, under the same number of ours.
                 Ok(_) => {}
-                Err(problem @ (Trouble::Broken(_) | Trouble::Silent)) => return Err(problem),
+                Err(problem @ (Trouble::Broken(_) | Trouble::Silent(_))) => return Err(problem),
                 Err(problem) => {
                     tracing::debug!(payment = ask.payment(), %problem, "is not made again");
                 }

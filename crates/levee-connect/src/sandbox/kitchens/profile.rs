@@ -208,7 +208,7 @@ mod tests {
         let at = |hour: u64| DAY_STARTS_AT_MS + hour * 3_600_000;
         for (vendor, hour, conduct, mute) in [
             ("pos-c", 3, Conduct::Prompt, None),
-            ("pos-c", 4, Conduct::Silent, Some(at(4) + 1_800_000)),
+            ("pos-c", 4, Conduct::Silent, Some(at(4) + 2_401_200)),
             ("pos-c", 5, Conduct::Prompt, None),
             ("pos-a", 4, Conduct::Prompt, None),
         ] {

@@ -23,6 +23,7 @@ impl Provider {
         payment: u32,
         event: PaymentEvent,
     ) {
+        let peak = self.peak(now_ms);
         let record = &self.payments[super::at(payment)];
         if record.notify_url.is_empty() {
             return;
@@ -40,6 +41,10 @@ impl Provider {
             stats.late += 1;
             after_ms += lasting_ms(&mut random, terms.late.by);
         }
+        if let Some(peak) = peak.filter(|peak| peak.late_minutes > 0.0) {
+            stats.late += 1;
+            after_ms += whole(peak.late_minutes * 60_000.0);
+        }
         let first = CallbackTry { payment, event, attempt: 0, copy: false };
         effects.agenda.put(now_ms + after_ms, Due::Callback(first));
     }
@@ -54,13 +59,18 @@ impl Provider {
         let attempt = what.attempt.to_string();
         let mut random = self.draw.about("send", &[&record.id, what.event.name(), &attempt]);
         let (lost_at, doubled_at) = (random.f64(), random.f64());
-        if lost_at < self.terms.callbacks.lost {
+        let terms = &self.terms.callbacks;
+        let (lost, doubled) = match self.peak(now_ms) {
+            Some(peak) => (peak.lost, peak.doubled),
+            None => (terms.lost, terms.doubled),
+        };
+        if lost_at < lost {
             self.stats.callbacks.lost += 1;
             self.repeat(effects, now_ms, what);
             return;
         }
         effects.callbacks.push_back(what);
-        if doubled_at < self.terms.callbacks.doubled {
+        if doubled_at < doubled {
             self.stats.callbacks.doubled += 1;
             effects.callbacks.push_back(CallbackTry { copy: true, ..what });
         }

@@ -11,7 +11,7 @@ mod tests;
 
 use std::collections::HashMap;
 
-use levee_api::scenario::Payments as Terms;
+use levee_api::scenario::{Payments as Terms, Peak};
 
 pub(super) use callbacks::Sending;
 pub use record::PaymentLine;
@@ -60,6 +60,7 @@ pub(super) struct Provider {
     day_starts_at_ms: u64,
     /// Each with whether it stops more than callbacks.
     outages: Vec<(Window, bool)>,
+    peaks: Vec<(Window, Peak)>,
     /// Where this sandbox is reached, for `pay_url`.
     own_url: String,
     payments: Vec<Record>,
@@ -70,11 +71,14 @@ pub(super) struct Provider {
 impl Provider {
     pub(super) fn new(draw: Draw, terms: Terms, day_starts_at_ms: u64, own_url: String) -> Self {
         let outages = terms.outages.iter();
+        let peaks = terms.callbacks.peaks.iter();
+        let peaks = peaks.map(|peak| (Window::new(peak.from_hour, peak.hours), *peak));
         let outages = outages.map(|one| (Window::new(one.from_hour, one.hours), one.api));
         Self {
             draw,
             day_starts_at_ms,
             outages: outages.collect(),
+            peaks: peaks.collect(),
             terms,
             own_url,
             payments: Vec::new(),
@@ -87,6 +91,12 @@ impl Provider {
     pub(super) fn outage_over_ms(&self, now_ms: u64, everything: bool) -> Option<u64> {
         let outages = self.outages.iter().filter(|(_, api)| *api || !everything);
         outages.filter_map(|(window, _)| window.over_ms(self.day_starts_at_ms, now_ms)).max()
+    }
+
+    /// What goes wrong more often at this moment, if it does.
+    fn peak(&self, now_ms: u64) -> Option<Peak> {
+        let is_now = |window: &Window| window.over_ms(self.day_starts_at_ms, now_ms).is_some();
+        self.peaks.iter().find(|(window, _)| is_now(window)).map(|(_, peak)| *peak)
     }
 
     pub(super) fn stats(&self) -> PaymentStats {

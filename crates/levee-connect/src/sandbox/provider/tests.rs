@@ -1,6 +1,6 @@
 //! Payments as tables: what is asked for at which second, and what is answered.
 
-use levee_api::scenario::{Lasting, Outage, Payments as Terms};
+use levee_api::scenario::{Lasting, Outage, Payments as Terms, Peak};
 
 use super::{PaymentStats, Provider};
 use crate::sandbox::draw::Draw;
@@ -28,6 +28,7 @@ fn terms() -> Terms {
     (callbacks.delay, callbacks.late.share, callbacks.late.by) =
         (exactly(1.0), 0.0, exactly(100.0));
     callbacks.repeat_after_s = vec![15.0, 30.0];
+    callbacks.peaks.clear();
     terms
 }
 
@@ -291,6 +292,58 @@ fn callbacks_are_lost_doubled_and_overtaken() {
     let place = |payment, event| order.iter().position(|what| *what == (payment, event));
     let overtaken = (0..64).filter(|id| place(*id, "succeeded") < place(*id, "pending")).count();
     assert!((4..=28).contains(&overtaken), "{overtaken} of 64, about a quarter expected");
+}
+
+/// What happens in a peak is told later, and what is sent in one gets lost or comes twice.
+#[test]
+fn peaks_hold_up_lose_and_double() {
+    let in_a_peak = |change: fn(&mut Peak)| {
+        let mut terms = terms();
+        let mut peak =
+            Peak { from_hour: 0.0, hours: 0.01, late_minutes: 0.0, lost: 0.0, doubled: 0.0 };
+        change(&mut peak);
+        terms.callbacks.peaks = vec![peak];
+        terms
+    };
+    let script = "
+        0 create p 500 -> new Created
+        10 create q 500 -> new Created
+        31 wait -> p:succeeded=500
+        41 wait -> q:succeeded=500
+        ";
+    let counts = "created=2 paid=2 captured_minor=1000 events=2 sent=2";
+    check(in_a_peak(|_| ()), script, counts);
+    check(
+        in_a_peak(|peak| peak.late_minutes = 20.0),
+        "
+        0 create p 500 -> new Created
+        10 create q 500 -> new Created
+        41 wait -> q:succeeded=500
+        1230 wait
+        1231 wait -> p:succeeded=500
+        ",
+        "created=2 paid=2 captured_minor=1000 events=2 sent=2 late=1",
+    );
+    check(
+        in_a_peak(|peak| peak.lost = 1.0),
+        "
+        0 create p 500 -> new Created
+        10 create q 500 -> new Created
+        41 wait -> q:succeeded=500
+        46 wait -> p:succeeded=500
+        ",
+        "created=2 paid=2 captured_minor=1000 events=2 sent=2 lost=1",
+    );
+    check(
+        in_a_peak(|peak| peak.doubled = 1.0),
+        "
+        0 create p 500 -> new Created
+        10 create q 500 -> new Created
+        31 wait -> p:succeeded=500 p:succeeded=500
+        41 wait -> q:succeeded=500
+        ",
+        "created=2 paid=2 captured_minor=1000 events=2 sent=3 doubled=1",
+    );
 }
 
 #[test]

@@ -75,6 +75,7 @@ fn healthy(levee: &str) -> SandboxConfig {
     let callbacks = &mut payments.callbacks;
     (callbacks.lost, callbacks.lost_for_good, callbacks.doubled) = (0.0, 0.0, 0.0);
     callbacks.late.share = 0.0;
+    callbacks.peaks.clear();
     config
 }
 

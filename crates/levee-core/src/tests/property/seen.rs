@@ -90,6 +90,11 @@ impl Both {
             let (begun, waiting) = (sum(begun), sum(waiting));
             assert_eq!(view.promised.iter().map(|(_, work)| work).sum::<u64>(), waiting);
             assert!(view.unfinished >= begun + waiting);
+            let untold = self.model.orders.values().filter(|order| {
+                order.outlet.index() == number && order.state() == OrderState::Paid
+            });
+            let since_ms = untold.clone().map(|order| order.placed_ms).min();
+            assert_eq!((view.untold as usize, view.untold_since_ms), (untold.count(), since_ms));
         }
         let query = Query::Breakers { after: None, limit: 9 };
         let Answer::Breakers(breakers) = self.state.answer(now, &query) else { unreachable!() };

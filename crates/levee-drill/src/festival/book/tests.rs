@@ -120,6 +120,24 @@ pub(crate) fn fact(what: &str, order: u32) -> (Command, Outcome) {
             }],
             ..SweptOrders::default()
         }),
+        // The number is an outlet's here.
+        "break" | "drain" | "mend" | "break-vendor" | "mend-vendor" => {
+            let is_vendors = what.ends_with("vendor");
+            let vendor = || BreakerOf::Vendor(format!("till-{}", order.0));
+            let change = ChangeBreaker {
+                request: None,
+                of: if is_vendors { vendor() } else { BreakerOf::Outlet(OutletNo(order.0)) },
+                state: match what {
+                    "drain" => BreakerState::Draining,
+                    _ if what.starts_with("break") => BreakerState::Open,
+                    _ => BreakerState::Closed,
+                },
+                by_hand: false,
+                reason: String::new(),
+            };
+            let before = BreakerState::Closed;
+            (Command::ChangeBreaker(change), Outcome::BreakerChanged { before })
+        }
         other => panic!("{other} is no fact"),
     }
 }
@@ -258,4 +276,37 @@ fn the_day_is_told_by_stretches() {
     assert_eq!(book.timeline[3..], [ends[2]; 3]);
     let given = Given { apologies: 1, apology_minor: 300, outlets_minor: 40, unpaid_minor: 5 };
     assert_eq!((book.given, book.moves), (given, 0));
+}
+
+#[test]
+fn breakers_are_open_from_one_moment_to_another() {
+    let market = market();
+    let mut book = book(&market);
+    tell(
+        &mut book,
+        "
+        10 break 0
+        20 break-vendor 3
+        30 drain 0
+        40 break 1
+        50 mend 0
+        55 mend 0
+        60 break 0
+        70 mend-vendor 3
+        ",
+    );
+    let seconds = |ms: u64| (ms - STARTS_AT_MS) / 1_000;
+    let found: Vec<_> = book
+        .breakers
+        .iter()
+        .map(|open| (open.of.clone(), seconds(open.from_ms), open.until_ms.map(seconds)))
+        .collect();
+    let outlet = |number| BreakerOf::Outlet(OutletNo(number));
+    let expected = [
+        (outlet(0), 10, Some(50)),
+        (BreakerOf::Vendor("till-3".into()), 20, Some(70)),
+        (outlet(1), 40, None),
+        (outlet(0), 60, None),
+    ];
+    assert_eq!(found, expected);
 }

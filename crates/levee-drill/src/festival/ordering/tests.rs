@@ -212,3 +212,37 @@ fn quantiles_are_ranks() {
     assert_eq!((with[0], with[7], with[8], with[20], bins[20].without_pacing), (2, 1, 1, 1, 1));
     assert_eq!((bins[0].from_minutes, bins.len()), (-40, 21));
 }
+
+#[test]
+fn breakers_and_promises_stand_in_the_same_stretches() {
+    let market = crate::festival::book::tests::market();
+    let mut book = book(&market);
+    // Promised for second 600, the third stretch of five minutes.
+    tell(
+        &mut book,
+        "
+        0 free 0
+        1 free 1
+        2 free 2
+        10 break 0
+        20 mend 0
+        290 break 0
+        300 break-vendor 3
+        350 break 1
+        650 mend 0
+        660 ready 0
+        840 ready 1
+        950 ready 2
+        1200 mend-vendor 3
+        ",
+    );
+    book.close();
+    let points = timeline(&book);
+    let found = |figure: fn(&OrdersPoint) -> u64| points.iter().map(figure).collect::<Vec<_>>();
+    assert_eq!(found(|point| point.promised), [0, 0, 3, 0, 0, 0]);
+    assert_eq!(found(|point| point.late), [0, 0, 1, 0, 0, 0]);
+    assert_eq!(found(|point| point.breakers_open), [1, 2, 2, 1, 1, 1]);
+    let vendor = "till-3".to_owned();
+    let until_hour = Some(1.0 / 3.0);
+    assert_eq!(vendors_open(&book), [VendorOpen { vendor, from_hour: 1.0 / 12.0, until_hour }]);
+}

@@ -465,6 +465,8 @@ fn outlet_view() -> impl Strategy<Value = OutletView> {
                 vendor_breaker: broken.1,
                 pace_ms: long[3] ^ long[0],
                 unfinished: long[3],
+                untold: number ^ version,
+                untold_since_ms: Some(long[1]).filter(|since| since.is_multiple_of(2)),
                 promised,
             }
         },
