@@ -30,6 +30,47 @@ fn usual() -> Stripe {
 }
 
 #[test]
+fn keys_travel_by_tls_or_not_at_all() {
+    for (gateway, is_good) in [
+        ("https://api.stripe.com", true),
+        ("https://api.stripe.com/", true),
+        ("http://127.0.0.1:8080", true),
+        ("http://localhost:8080", true),
+        ("http://[::1]:8080", true),
+        ("http://api.stripe.com", false),
+        ("http://127.0.0.1.example.com", false),
+        ("http://127.0.0.1@example.com", false),
+        ("ftp://127.0.0.1", false),
+        ("https://api.stripe.com/v1", false),
+    ] {
+        let made = Stripe::new(StripeConfig {
+            gateway: gateway.to_owned(),
+            api_key: "sk_test_levee".to_owned(),
+            endpoint_secrets: vec![StripeSecret::from_text(SECRET).expect("a secret")],
+            live: false,
+            account: None,
+        });
+        assert_eq!(made.is_ok(), is_good, "{gateway}");
+    }
+    let made = usual().create(&order(money(2_534, "USD")), &STAMP).expect("a request").http;
+    assert!(!format!("{made:?}").contains("sk_test_levee"), "{made:?}");
+    let secret = PayBy::ClientSecret("pi_1_secret".to_owned());
+    assert!(!format!("{secret:?}").contains("pi_1"), "{secret:?}");
+}
+
+/// Stripe counts them in other units: what it says would be read as a hundred times as much.
+#[test]
+fn amounts_in_other_units_are_not_read() {
+    let none = Err("currency is missing or malformed");
+    for code in ["isk", "ugx", "mga"] {
+        let paid = intent("pi_1", "succeeded").replace("usd", code);
+        check_reply(Op::Query, Some("pi_1"), 200, &paid, none);
+        assert!(!Stripe::takes(levee_pay::Currency::new(code).expect("a code")));
+    }
+    assert!(Stripe::takes(levee_pay::Currency::CNY));
+}
+
+#[test]
 fn requests_are_forms_with_a_key() {
     let made = usual().create(&order(money(2_534, "USD")), &STAMP).expect("a request").http;
     assert_eq!(made.uri(), "https://api.stripe.com/v1/payment_intents");

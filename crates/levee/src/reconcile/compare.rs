@@ -291,3 +291,57 @@ pub(super) fn compare(
     }
     (exceptions, near_midnight)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reconcile::books::Payment;
+
+    /// Noon of the bill's day, and its first midnight in Beijing.
+    const NOON_MS: u64 = 1_770_350_400_000;
+    const MIDNIGHT_MS: u64 = 1_770_307_200_000;
+
+    #[test]
+    fn a_day_begins_where_its_provider_is() {
+        for (of, at_s, day, from_ms) in [
+            (BillOf::Alipay, 1_770_307_200, "2026-02-06", MIDNIGHT_MS),
+            (BillOf::Wechat, 1_770_307_199, "2026-02-05", MIDNIGHT_MS - 86_400_000),
+            (BillOf::Stripe, 1_770_307_200, "2026-02-05", 1_770_249_600_000),
+        ] {
+            let known = Day::of(of, at_s);
+            assert_eq!(known.to_string(), day, "{of:?}");
+            let span = known.span(of);
+            assert_eq!((span.from_ms, span.until_ms), (from_ms, from_ms + 86_400_000), "{of:?}");
+            assert!(span.holds_s(at_s));
+            assert!(!span.holds_ms(span.until_ms));
+        }
+    }
+
+    /// Nothing in the bill, and a payment that was recorded at this time, and given back then.
+    #[track_caller]
+    fn check(captured_ms: u64, refunded_ms: u64, expected: [&[Wrong]; 2]) {
+        let mut payment = Payment::default();
+        payment.captured = Some(Moved { at_ms: captured_ms, minor: 3_800 });
+        payment.refunds.insert(1, Moved { at_ms: refunded_ms, minor: 700 });
+        let books = Books(BTreeMap::from([(OrderNo(7), payment)]));
+        let mut bill = Bill::default();
+        bill.ends(BillOf::Alipay);
+        let span = Day::of(BillOf::Alipay, NOON_MS / 1_000).span(BillOf::Alipay);
+        let (exceptions, near) = compare(&bill, &books, &span, &|order| format!("pay_{order}"));
+        let wrong = |all: &[Difference]| all.iter().map(|one| one.wrong).collect::<Vec<_>>();
+        assert_eq!([wrong(&exceptions), wrong(&near)], expected.map(<[Wrong]>::to_vec));
+    }
+
+    #[test]
+    fn what_the_bill_of_another_day_may_have_is_no_exception() {
+        use Wrong::{PaidHereOnly, RefundedHereOnly};
+        let day_ms = 86_400_000;
+        check(NOON_MS, NOON_MS, [&[PaidHereOnly, RefundedHereOnly], &[]]);
+        check(NOON_MS, NOON_MS + day_ms, [&[PaidHereOnly], &[]]);
+        check(NOON_MS - day_ms, NOON_MS, [&[RefundedHereOnly], &[]]);
+        check(NOON_MS - day_ms, NOON_MS + day_ms, [&[], &[]]);
+        check(MIDNIGHT_MS, NOON_MS, [&[RefundedHereOnly], &[PaidHereOnly]]);
+        check(MIDNIGHT_MS - 1, MIDNIGHT_MS + 599_999, [&[], &[RefundedHereOnly]]);
+        check(MIDNIGHT_MS + 600_000, NOON_MS, [&[PaidHereOnly, RefundedHereOnly], &[]]);
+    }
+}
