@@ -236,7 +236,7 @@ impl Wired {
 
     /// Whether what is known here is the payment that the order knows, if it knows one.
     fn is_the_one(&self, ask: &Ask<'_>) -> bool {
-        let trade = self.trade(ask);
+        let trade = self.heard(ask);
         let known = trade_of(self.wire.provider.distinct(&trade));
         ask.order.trade.is_none_or(|(_, trade)| trade == known)
     }
@@ -273,7 +273,16 @@ impl Wired {
         Ok(said)
     }
 
+    /// What is to be asked for: the payment that the order knows. The provider's number is left out
+    /// where the one that is known here is another's.
     fn trade(&self, ask: &Ask<'_>) -> Trade {
+        let mut trade = self.heard(ask);
+        trade.trade_no.take_if(|_| !self.is_the_one(ask));
+        trade
+    }
+
+    /// The payment of which the provider spoke last.
+    fn heard(&self, ask: &Ask<'_>) -> Trade {
         let trade_no = self.trades.borrow().get(&ask.order.number).cloned();
         Trade { out_trade_no: ask.payment(), trade_no }
     }
@@ -308,7 +317,7 @@ impl Wired {
     }
 
     fn record(&self, ask: &Ask<'_>, event: PaymentEvent) -> Command {
-        let trade = self.trade(ask);
+        let trade = self.heard(ask);
         let (order, trade) = (ask.order.number, trade_of(self.wire.provider.distinct(&trade)));
         Command::RecordPayment(RecordPayment { order, provider: self.name, trade, event })
     }
