@@ -32,7 +32,7 @@ const CHECKS: &[(&str, (&str, &str))] = &[
     ("webhooks.py", WEBHOOKS),
 ];
 
-/// Runs all of them; `false` where Node, Python or their packages are not to be had.
+/// Runs all of them; `false` where Node or Python are not to be had.
 pub(crate) fn run(root: &Path) -> Result<bool> {
     if !has_node(root) || !has_node_packages(root)? {
         return Ok(false);

@@ -102,8 +102,14 @@ impl Wired {
                 ask.order.payment,
                 Some(PaymentState::Created | PaymentState::Pending | PaymentState::Failed)
             );
-        // After a start nobody knows how its user pays, until the provider says it again.
-        if may_be_paid && self.links.get(ask.order.number).is_none() && ask.may_be_made_again() {
+        // After a start nobody knows how its user pays, until the provider says it again. One that it
+        // does not know at all is being made meanwhile.
+        let is_made = ask.order.trade.is_some();
+        if may_be_paid
+            && is_made
+            && self.links.get(ask.order.number).is_none()
+            && ask.may_be_made_again()
+        {
             match self.make(ask).await {
                 Ok(made) if matches!(made.state, State::Succeeded | State::Closed) => {
                     return self.decided(ask, &made);

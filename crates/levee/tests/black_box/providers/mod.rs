@@ -2,6 +2,7 @@
 //! closed and given back, with notifications that get lost, answers that get lost, and kills between.
 
 mod bills;
+mod notices;
 mod stand_in;
 mod wires;
 
@@ -15,8 +16,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use hyper::Method;
 use serde_json::{Value, json};
 
+use self::notices::notification;
 use self::stand_in::{Kind, Payment, StandIn};
-use self::wires::{API_KEY, API_V3, APP, ENDPOINT, SELLER, notification};
+use self::wires::{API_KEY, API_V3, APP, ENDPOINT, SELLER};
 use crate::breakers::Till;
 use crate::harness::{Address, Place, SMALL_SEGMENTS, Server, run};
 use crate::orders::{ask, place_order};
@@ -47,6 +49,10 @@ pub(crate) fn beijing(now_s: u64) -> String {
 
 /// A server's place, with the provider's section and its keys in files.
 fn place(provider: &StandIn) -> Place {
+    place_with(provider, 200)
+}
+
+fn place_with(provider: &StandIn, calls_per_s: u32) -> Place {
     let till = Till::open().url().to_owned();
     let sandbox = format!("[sandbox]\nurl = \"{till}\"\nnotify_url = \"{till}/notify\"\n");
     let place = Place::new("");
@@ -89,7 +95,7 @@ fn place(provider: &StandIn) -> Place {
         ),
     };
     place.configure(&format!(
-        "{SMALL_SEGMENTS}{sandbox}[payments.real]\n{section}calls_per_s = 200\n"
+        "{SMALL_SEGMENTS}{sandbox}[payments.real]\n{section}calls_per_s = {calls_per_s}\n"
     ));
     place
 }
@@ -121,6 +127,12 @@ async fn order(server: &Address, key: &str) -> (String, String) {
     assert_eq!(order["payment"]["provider"], "real", "{order}");
     let text = |value: &Value| value.as_str().expect("an id").to_owned();
     (text(&order["id"]), text(&order["payment"]["id"]))
+}
+
+async fn metrics(server: &Address) -> String {
+    let mut viewer = server.client("dev-viewer").await;
+    let raw = viewer.send(Method::GET, "/metrics", &[], Vec::new().into()).await;
+    String::from_utf8(raw.expect("answered").body.to_vec()).expect("text")
 }
 
 /// Looks at a payment until it is so.
@@ -334,9 +346,7 @@ fn what_is_forged_old_foreign_or_over_another_amount_is_seen() {
             assert_eq!(post(&server, &notice).0, acknowledged(kind).0);
             let seen = until(&server, &payment, "disputed", |seen| seen["disputed"] == true).await;
             assert_eq!(seen["captured_minor"], 0);
-            let mut viewer = server.client("dev-viewer").await;
-            let raw = viewer.send(Method::GET, "/metrics", &[], Vec::new().into()).await;
-            let metrics = String::from_utf8(raw.expect("answered").body.to_vec()).expect("text");
+            let metrics = metrics(&server).await;
             let refused: u64 = metrics
                 .lines()
                 .filter(|line| line.starts_with("levee_gate_notifications_refused_total"))
@@ -349,4 +359,41 @@ fn what_is_forged_old_foreign_or_over_another_amount_is_seen() {
         server.stop();
         place.audit_is_clean();
     }
+}
+
+/// No second has more calls than the provider takes, and what was saved up before it.
+#[test]
+fn a_provider_is_asked_as_often_as_it_takes_and_left_alone_while_it_is_gone() {
+    const CALLS_PER_S: u32 = 6;
+    let provider = StandIn::open(Kind::Wechat);
+    let place = place_with(&provider, CALLS_PER_S);
+    let server = start(&place);
+    run(async {
+        open_outlet(&server).await;
+        provider.books().is_down = true;
+        let mut payments = Vec::new();
+        for number in 0..12 {
+            payments.push(order(&server, &format!("k{number}")).await.1);
+        }
+        let began = Instant::now();
+        let gone = "levee_outside_breakers_open{of=\"provider\"} 1\n";
+        while !metrics(&server).await.contains(gone) {
+            assert!(began.elapsed() < WAIT, "it is not noticed");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        provider.books().is_down = false;
+        for payment in &payments {
+            until_payable(&server, &provider, payment).await;
+        }
+        assert!(!metrics(&server).await.contains(gone));
+    });
+    let books = provider.books();
+    assert_eq!(books.payments.len(), 12);
+    let most = books.asked_at.iter().map(|from| {
+        let second = |at: &&Instant| **at >= *from && at.duration_since(*from).as_millis() < 900;
+        books.asked_at.iter().filter(second).count()
+    });
+    let most = most.max().expect("it was asked");
+    assert!(most <= 2 * CALLS_PER_S as usize, "{most} calls within a second");
+    assert_eq!(books.wrong, Vec::<String>::new());
 }

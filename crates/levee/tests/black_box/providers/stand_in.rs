@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
+use std::time::Instant;
 
 use super::wires;
 
@@ -44,6 +45,10 @@ pub(crate) struct Books {
     pub(crate) wrong: Vec<String>,
     /// Answers to Stripe's repeats.
     pub(crate) keys: BTreeMap<String, String>,
+    /// When it was asked anything, in order.
+    pub(crate) asked_at: Vec<Instant>,
+    /// It answers nothing but that it cannot.
+    pub(crate) is_down: bool,
     /// So many refunds are made, and answered with a fault.
     pub(crate) lost_refunds: u32,
     /// Refunds stay on their way until the test says otherwise.
@@ -129,7 +134,12 @@ fn serve(stream: TcpStream, kind: Kind, books: &Mutex<Books>) {
     while let Some(request) = read(&mut reader) {
         let Answer { status, headers, body } = {
             let mut books = books.lock().expect("no panic");
-            wires::answer(kind, &mut books, &request)
+            books.asked_at.push(Instant::now());
+            if books.is_down {
+                wires::unavailable()
+            } else {
+                wires::answer(kind, &mut books, &request)
+            }
         };
         let length = body.len();
         let mut text = format!("HTTP/1.1 {status} Said\r\nContent-Length: {length}\r\n");

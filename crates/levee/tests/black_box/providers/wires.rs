@@ -3,8 +3,6 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use ring::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
-use ring::hmac;
 use ring::rand::SystemRandom;
 use ring::signature::{
     KeyPair, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256, RsaKeyPair, UnparsedPublicKey,
@@ -31,7 +29,7 @@ fn pair(base64: &str) -> RsaKeyPair {
 }
 
 /// A signature of the provider's, in base64.
-fn sign(message: &str) -> String {
+pub(super) fn sign(message: &str) -> String {
     let pair = pair(golden!("provider.pkcs8.base64.txt"));
     let mut signature = vec![0; pair.public().modulus_len()];
     let random = SystemRandom::new();
@@ -90,6 +88,10 @@ pub(crate) fn answer(kind: Kind, books: &mut Books, request: &Request) -> Answer
         Kind::Wechat => wechat(books, request),
         Kind::Stripe => stripe(books, request),
     }
+}
+
+pub(crate) fn unavailable() -> Answer {
+    Answer { status: 503, headers: Vec::new(), body: "later".to_owned() }
 }
 
 fn fault() -> Answer {
@@ -208,7 +210,7 @@ fn wechat(books: &mut Books, request: &Request) -> Answer {
     Answer { status, headers: wechat_headers(&inner), body: inner }
 }
 
-fn wechat_headers(body: &str) -> Vec<(&'static str, String)> {
+pub(super) fn wechat_headers(body: &str) -> Vec<(&'static str, String)> {
     let at = crate::providers::now_s();
     vec![
         ("Wechatpay-Serial", "PUB_KEY_ID_01".to_owned()),
@@ -218,7 +220,7 @@ fn wechat_headers(body: &str) -> Vec<(&'static str, String)> {
     ]
 }
 
-fn wechat_payment(number: &str, one: &Payment) -> Value {
+pub(super) fn wechat_payment(number: &str, one: &Payment) -> Value {
     let state = match one {
         _ if !one.refunds.is_empty() => "REFUND",
         _ if one.is_paid => "SUCCESS",
@@ -310,7 +312,7 @@ fn stripe(books: &mut Books, request: &Request) -> Answer {
     good(said)
 }
 
-fn stripe_intent(number: &str, one: &Payment) -> Value {
+pub(super) fn stripe_intent(number: &str, one: &Payment) -> Value {
     let status = match one {
         _ if one.is_paid => "succeeded",
         _ if one.is_closed => "canceled",
@@ -325,7 +327,7 @@ fn stripe_intent(number: &str, one: &Payment) -> Value {
 }
 
 /// Newest first.
-fn stripe_refunds(number: &str, one: &Payment) -> Vec<Value> {
+pub(super) fn stripe_refunds(number: &str, one: &Payment) -> Vec<Value> {
     let shown = |(back, amount, done): &(String, u64, bool)| {
         let status = if *done { "succeeded" } else { "pending" };
         json!({
@@ -334,87 +336,4 @@ fn stripe_refunds(number: &str, one: &Payment) -> Vec<Value> {
         })
     };
     one.refunds.iter().rev().map(shown).collect()
-}
-
-/// Header lines and body of a notification: of a refund of so much, or of the payment.
-pub(crate) fn notification(
-    kind: Kind,
-    number: &str,
-    one: &Payment,
-    refund: Option<&str>,
-) -> (String, String) {
-    match kind {
-        Kind::Alipay => alipay_notification(number, one, refund),
-        Kind::Wechat => wechat_notification(number, one, refund),
-        Kind::Stripe => {
-            let (name, object) = match refund {
-                Some(_) => ("refund.updated", stripe_refunds(number, one)[0].clone()),
-                None => ("payment_intent.succeeded", stripe_intent(number, one)),
-            };
-            let event = json!({
-                "id": "evt_1", "type": name, "livemode": false, "data": {"object": object},
-            });
-            let (at, body) = (crate::providers::now_s(), event.to_string());
-            let key = hmac::Key::new(hmac::HMAC_SHA256, ENDPOINT.as_bytes());
-            let mac = hmac::sign(&key, format!("{at}.{body}").as_bytes());
-            let hex: String = mac.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
-            (format!("Stripe-Signature: t={at},v1={hex}\r\n"), body)
-        }
-    }
-}
-
-fn alipay_notification(number: &str, one: &Payment, refund: Option<&str>) -> (String, String) {
-    let now = crate::providers::beijing(crate::providers::now_s());
-    let given_back = one.refunds.iter().map(|(_, amount, _)| amount).sum();
-    let mut all = vec![
-        ("app_id", APP.to_owned()),
-        ("gmt_payment", now.clone()),
-        ("notify_id", "1".to_owned()),
-        ("notify_time", now.clone()),
-        ("notify_type", "trade_status_sync".to_owned()),
-        ("out_trade_no", number.to_owned()),
-        ("seller_id", SELLER.to_owned()),
-        ("total_amount", yuan(one.amount)),
-        ("trade_no", one.trade.clone()),
-        ("trade_status", "TRADE_SUCCESS".to_owned()),
-    ];
-    if let Some(refund) = refund {
-        all.push(("gmt_refund", now));
-        all.push(("out_biz_no", refund.to_owned()));
-        all.push(("refund_fee", yuan(given_back)));
-    }
-    all.sort();
-    let pairs: Vec<String> = all.iter().map(|(name, value)| format!("{name}={value}")).collect();
-    let sign = sign(&pairs.join("&")).replace('+', "%2B").replace('=', "%3D");
-    let body = format!("{}&sign_type=RSA2&sign={sign}", pairs.join("&").replace(' ', "+"));
-    ("Content-Type: application/x-www-form-urlencoded\r\n".to_owned(), body)
-}
-
-fn wechat_notification(number: &str, one: &Payment, refund: Option<&str>) -> (String, String) {
-    let (name, inner) = match refund {
-        Some(back) => {
-            let (_, amount, _) = one.refund(back).expect("known");
-            let inner = json!({
-                "mchid": "1900000001", "out_trade_no": number, "transaction_id": one.trade,
-                "out_refund_no": back, "refund_status": "SUCCESS",
-                "amount": {"total": one.amount, "refund": amount},
-            });
-            ("REFUND.SUCCESS", inner)
-        }
-        None => ("TRANSACTION.SUCCESS", wechat_payment(number, one)),
-    };
-    let mut sealed = inner.to_string().into_bytes();
-    let key = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, API_V3.as_bytes()).expect("a key"));
-    let nonce = Nonce::assume_unique_for_key(*b"fdasflkja484");
-    key.seal_in_place_append_tag(nonce, Aad::from(b"data"), &mut sealed).expect("sealed");
-    let body = json!({
-        "id": "EV-1", "event_type": name, "resource": {
-            "algorithm": "AEAD_AES_256_GCM", "ciphertext": STANDARD.encode(&sealed),
-            "associated_data": "data", "nonce": "fdasflkja484",
-        },
-    })
-    .to_string();
-    let lines =
-        wechat_headers(&body).into_iter().map(|(name, value)| format!("{name}: {value}\r\n"));
-    (lines.collect(), body)
 }
