@@ -24,15 +24,18 @@ pub(super) struct Moved {
     pub(super) minor: u64,
 }
 
-/// One order's payment.
+/// One order's payment. Of most nothing more is known than that it was paid.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Payment {
     /// At this provider.
     pub(super) captured: Option<Moved>,
-    /// What this provider took and should not have.
-    pub(super) disputed: Vec<Moved>,
-    /// Those that are done, by number.
-    pub(super) refunds: BTreeMap<u32, Moved>,
+    more: Option<Box<More>>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct More {
+    disputed: Vec<Moved>,
+    refunds: BTreeMap<u32, Moved>,
     asked_minor: u64,
     refunded_minor: u64,
     under_way_minor: u64,
@@ -76,14 +79,13 @@ impl Books {
                 let payment = self.0.entry(*order).or_default();
                 let moved = Moved { at_ms, minor: *captured_minor };
                 match outcome {
-                    Outcome::PaymentDisputed => payment.disputed.push(moved),
+                    Outcome::PaymentDisputed => payment.more().disputed.push(moved),
                     _ => payment.captured = Some(moved),
                 }
             }
             Command::RefundOrder(refund) => {
                 if let Some(payment) = self.0.get_mut(&refund.order) {
-                    payment.asked_minor += refund.amount_minor;
-                    payment.begin();
+                    payment.ask(refund.amount_minor);
                 }
             }
             Command::RecordRefund(RecordRefund { order, refund, result }) => {
@@ -98,25 +100,54 @@ impl Books {
 }
 
 impl Payment {
-    fn begin(&mut self) {
-        if self.under_way_minor == 0 {
-            self.under_way_minor = self.asked_minor.saturating_sub(self.refunded_minor);
-        }
+    /// What this provider took and should not have.
+    pub(super) fn disputed(&self) -> &[Moved] {
+        self.more.as_deref().map_or(&[], |more| &more.disputed)
+    }
+
+    /// Refunds that are done, by number.
+    pub(super) fn refunds(&self) -> &BTreeMap<u32, Moved> {
+        static NONE: BTreeMap<u32, Moved> = BTreeMap::new();
+        self.more.as_deref().map_or(&NONE, |more| &more.refunds)
+    }
+
+    fn more(&mut self) -> &mut More {
+        self.more.get_or_insert_default()
+    }
+
+    fn ask(&mut self, amount_minor: u64) {
+        self.more().asked_minor += amount_minor;
+        self.more().begin();
     }
 
     fn end(&mut self, at_ms: u64, number: u32, result: RefundResult, after: PaymentState) {
         let captured_minor = self.captured.map_or(0, |captured| captured.minor);
+        let more = self.more();
         if result == RefundResult::Done {
             let minor = if after == PaymentState::Refunded {
-                captured_minor.saturating_sub(self.refunded_minor)
+                captured_minor.saturating_sub(more.refunded_minor)
             } else {
-                self.under_way_minor
+                more.under_way_minor
             };
-            self.refunded_minor += minor;
-            self.refunds.insert(number, Moved { at_ms, minor });
+            more.refunded_minor += minor;
+            more.refunds.insert(number, Moved { at_ms, minor });
         }
-        self.under_way_minor = 0;
-        self.begin();
+        more.under_way_minor = 0;
+        more.begin();
+    }
+
+    #[cfg(test)]
+    pub(super) fn of(captured: Moved, refunds: &[(u32, Moved)]) -> Self {
+        let more = More { refunds: refunds.iter().copied().collect(), ..More::default() };
+        Self { captured: Some(captured), more: Some(Box::new(more)) }
+    }
+}
+
+impl More {
+    fn begin(&mut self) {
+        if self.under_way_minor == 0 {
+            self.under_way_minor = self.asked_minor.saturating_sub(self.refunded_minor);
+        }
     }
 }
 
@@ -187,8 +218,7 @@ mod tests {
     /// failed (`f`); the payment is over 3,800.
     #[track_caller]
     fn check(steps: &str, expected: &[(u32, u64)]) {
-        let captured = Some(Moved { at_ms: 1, minor: 3_800 });
-        let mut payment = Payment { captured, ..Payment::default() };
+        let mut payment = Payment::of(Moved { at_ms: 1, minor: 3_800 }, &[]);
         let mut number = 0;
         for step in steps.split(' ') {
             let (result, after) = match step {
@@ -196,15 +226,14 @@ mod tests {
                 "D" => (RefundResult::Done, PaymentState::Refunded),
                 "f" => (RefundResult::Failed, PaymentState::Refunding),
                 asked => {
-                    payment.asked_minor += asked[1..].parse::<u64>().expect("an amount");
-                    payment.begin();
+                    payment.ask(asked[1..].parse().expect("an amount"));
                     continue;
                 }
             };
             number += 1;
             payment.end(2, number, result, after);
         }
-        let refunds = payment.refunds.iter().map(|(number, moved)| (*number, moved.minor));
+        let refunds = payment.refunds().iter().map(|(number, moved)| (*number, moved.minor));
         assert_eq!(refunds.collect::<Vec<_>>(), expected, "{steps}");
     }
 

@@ -8,7 +8,7 @@ use jiff::tz::{TimeZone, offset};
 use jiff::{Timestamp, ToSpan};
 use levee_api::code::Codes;
 use levee_api::types::OrderNo;
-use levee_pay::{BillKind, BillLine, BillOf};
+use levee_pay::{BillKind, BillLine, BillOf, Currency};
 use serde::Serialize;
 
 use super::books::{Books, Moved};
@@ -70,13 +70,38 @@ impl Span {
     }
 }
 
+/// A line of the bill, of which there are millions.
+#[derive(Clone, Copy, Debug)]
+struct Line {
+    place: u64,
+    minor: u64,
+}
+
+/// All lines that say the same, of which there should be one.
+#[derive(Debug)]
+struct Lines {
+    first: Line,
+    more: Vec<Line>,
+}
+
+impl Lines {
+    fn all(&self) -> impl Iterator<Item = &Line> {
+        std::iter::once(&self.first).chain(&self.more)
+    }
+}
+
 /// What stands in the bill about Levee's orders.
 #[derive(Debug, Default)]
 pub(super) struct Bill {
     of: Option<BillOf>,
-    paid: BTreeMap<OrderNo, Vec<BillLine>>,
-    /// By order and number; those with a number that Levee did not give have none.
-    refunded: BTreeMap<(OrderNo, Option<u32>), Vec<BillLine>>,
+    /// That of the first line.
+    currency: Option<Currency>,
+    paid: BTreeMap<OrderNo, Lines>,
+    /// By order and number.
+    refunded: BTreeMap<(OrderNo, u32), Lines>,
+    /// Those with a number that Levee did not give.
+    refunded_by_hand: Vec<(OrderNo, String, Line)>,
+    other_currency: Vec<(OrderNo, Line)>,
     counts: [u64; 2],
     foreign_count: u64,
 }
@@ -89,16 +114,35 @@ impl Bill {
             return;
         };
         self.counts[usize::from(line.kind == BillKind::Refunded)] += 1;
+        let one = Line { place: line.place, minor: line.money.amount_minor };
+        if *self.currency.get_or_insert(line.money.currency) != line.money.currency {
+            self.other_currency.push((order, one));
+            return;
+        }
+        let add = |lines: &mut Lines| lines.more.push(one);
+        let new = || Lines { first: one, more: Vec::new() };
         match line.kind {
-            BillKind::Paid => self.paid.entry(order).or_default().push(line),
+            BillKind::Paid => {
+                self.paid.entry(order).and_modify(add).or_insert_with(new);
+            }
             BillKind::Refunded => {
                 let number = line.out_refund_no.rsplit_once('_');
                 let number = number
                     .filter(|(payment, _)| codes.parse_payment(payment) == Some(order))
                     .and_then(|(_, number)| number.parse().ok());
-                self.refunded.entry((order, number)).or_default().push(line);
+                match number {
+                    Some(number) => {
+                        self.refunded.entry((order, number)).and_modify(add).or_insert_with(new);
+                    }
+                    None => self.refunded_by_hand.push((order, line.out_refund_no, one)),
+                }
             }
         }
+    }
+
+    /// What the lines about Levee's orders are in; none where there are none.
+    pub(super) fn currency(&self) -> Option<Currency> {
+        self.currency
     }
 
     /// Its end was read.
@@ -112,7 +156,8 @@ impl Bill {
 
     pub(super) fn orders(&self) -> BTreeSet<OrderNo> {
         let refunded = self.refunded.keys().map(|(order, _)| *order);
-        self.paid.keys().copied().chain(refunded).collect()
+        let by_hand = self.refunded_by_hand.iter().map(|(order, ..)| *order);
+        self.paid.keys().copied().chain(refunded).chain(by_hand).collect()
     }
 
     pub(super) fn paid_count(&self) -> u64 {
@@ -141,6 +186,7 @@ pub(super) enum Wrong {
     RefundedHereOnly,
     RefundAmount,
     RefundedTwice,
+    OtherCurrency,
 }
 
 impl Wrong {
@@ -183,6 +229,10 @@ impl Wrong {
             Self::RefundedTwice => {
                 "the same refund went back more than once: the user owes one, write to the provider"
             }
+            Self::OtherCurrency => {
+                "it is in another currency than the first line: orders are paid in one; give it back \
+                 on the provider's page"
+            }
         }
     }
 }
@@ -215,6 +265,7 @@ impl fmt::Display for Difference {
             Wrong::RefundedHereOnly => "refunded here, not there",
             Wrong::RefundAmount => "another amount refunded",
             Wrong::RefundedTwice => "refunded more than once",
+            Wrong::OtherCurrency => "another currency",
         };
         write!(f, "{name}: {}", self.payment)?;
         if let Some(refund) = &self.refund {
@@ -237,11 +288,11 @@ pub(super) fn compare(
     show: &dyn Fn(OrderNo) -> String,
 ) -> (Vec<Difference>, Vec<Difference>) {
     let (mut exceptions, mut near_midnight) = (Vec::new(), Vec::new());
-    let new = |wrong: Wrong, order, refund, lines: &[BillLine], here: Option<Moved>| Difference {
+    let new = |wrong: Wrong, order, refund, lines: &[&Line], here: Option<Moved>| Difference {
         wrong,
         payment: show(order),
         refund,
-        there_minor: lines.iter().map(|line| line.money.amount_minor).sum(),
+        there_minor: lines.iter().map(|line| line.minor).sum(),
         here_minor: here.map_or(0, |moved| moved.minor),
         lines: lines.iter().map(|line| line.place).collect(),
         what_to_do: wrong.what_to_do(),
@@ -249,27 +300,33 @@ pub(super) fn compare(
     for (order, lines) in &bill.paid {
         let payment = books.0.get(order);
         let here = payment.and_then(|payment| payment.captured);
-        let disputed = payment.is_some_and(|payment| !payment.disputed.is_empty());
+        let disputed = payment.is_some_and(|payment| !payment.disputed().is_empty());
         let wrong = match here {
-            _ if lines.len() > 1 => Wrong::PaidTwice,
+            _ if !lines.more.is_empty() => Wrong::PaidTwice,
             None if disputed => Wrong::Disputed,
             None => Wrong::PaidThereOnly,
-            Some(here) if here.minor != lines[0].money.amount_minor => Wrong::PaidAmount,
+            Some(here) if here.minor != lines.first.minor => Wrong::PaidAmount,
             Some(_) => continue,
         };
-        exceptions.push(new(wrong, *order, None, lines, here));
+        exceptions.push(new(wrong, *order, None, &lines.all().collect::<Vec<_>>(), here));
     }
     for ((order, number), lines) in &bill.refunded {
-        let refunds = books.0.get(order).map(|payment| &payment.refunds);
-        let here = number.and_then(|number| refunds?.get(&number).copied());
+        let here = books.0.get(order).and_then(|payment| payment.refunds().get(number).copied());
         let wrong = match here {
-            _ if lines.len() > 1 && number.is_some() => Wrong::RefundedTwice,
+            _ if !lines.more.is_empty() => Wrong::RefundedTwice,
             None => Wrong::RefundedThereOnly,
-            Some(here) if here.minor != lines[0].money.amount_minor => Wrong::RefundAmount,
+            Some(here) if here.minor != lines.first.minor => Wrong::RefundAmount,
             Some(_) => continue,
         };
-        let refund = Some(lines[0].out_refund_no.clone());
-        exceptions.push(new(wrong, *order, refund, lines, here));
+        let refund = Some(format!("{}_{number}", show(*order)));
+        exceptions.push(new(wrong, *order, refund, &lines.all().collect::<Vec<_>>(), here));
+    }
+    for (order, refund, line) in &bill.refunded_by_hand {
+        let wrong = Wrong::RefundedThereOnly;
+        exceptions.push(new(wrong, *order, Some(refund.clone()), &[line], None));
+    }
+    for (order, line) in &bill.other_currency {
+        exceptions.push(new(Wrong::OtherCurrency, *order, None, &[line], None));
     }
     for (order, payment) in &books.0 {
         let captured = payment.captured.filter(|moved| span.holds_ms(moved.at_ms));
@@ -278,8 +335,8 @@ pub(super) fn compare(
             let missing = new(Wrong::PaidHereOnly, *order, None, &[], Some(here));
             if is_near { &mut near_midnight } else { &mut exceptions }.push(missing);
         }
-        for (number, here) in &payment.refunds {
-            let is_there = bill.refunded.contains_key(&(*order, Some(*number)));
+        for (number, here) in payment.refunds() {
+            let is_there = bill.refunded.contains_key(&(*order, *number));
             if is_there || !span.holds_ms(here.at_ms) {
                 continue;
             }
@@ -320,9 +377,9 @@ mod tests {
     /// Nothing in the bill, and a payment that was recorded at this time, and given back then.
     #[track_caller]
     fn check(captured_ms: u64, refunded_ms: u64, expected: [&[Wrong]; 2]) {
-        let mut payment = Payment::default();
-        payment.captured = Some(Moved { at_ms: captured_ms, minor: 3_800 });
-        payment.refunds.insert(1, Moved { at_ms: refunded_ms, minor: 700 });
+        let captured = Moved { at_ms: captured_ms, minor: 3_800 };
+        let refunded = Moved { at_ms: refunded_ms, minor: 700 };
+        let payment = Payment::of(captured, &[(1, refunded)]);
         let books = Books(BTreeMap::from([(OrderNo(7), payment)]));
         let mut bill = Bill::default();
         bill.ends(BillOf::Alipay);

@@ -50,6 +50,9 @@ pub(crate) struct Args {
 struct Report {
     provider: String,
     day: String,
+    /// Of the lines about Levee's orders.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    currency: Option<String>,
     paid_count: u64,
     refunded_count: u64,
     /// Lines of the bill that are about other software's payments.
@@ -73,6 +76,7 @@ pub(crate) fn run(args: &Args) -> Result<Ending> {
     let report = Report {
         provider: name,
         day: day.to_string(),
+        currency: bill.currency().map(|currency| currency.to_string()),
         paid_count: bill.paid_count(),
         refunded_count: bill.refunded_count(),
         foreign_count: bill.foreign_count(),
@@ -120,8 +124,13 @@ fn beside_a_server(read: impl Fn() -> Result<Books>) -> Result<Books> {
 
 fn print(report: &Report) {
     println!(
-        "{} {}: {} paid and {} refunded in the bill, {} of others",
-        report.provider, report.day, report.paid_count, report.refunded_count, report.foreign_count
+        "{} {}: {} paid and {} refunded in the bill{}, {} of others",
+        report.provider,
+        report.day,
+        report.paid_count,
+        report.refunded_count,
+        report.currency.as_ref().map(|code| format!(" in {code}")).unwrap_or_default(),
+        report.foreign_count
     );
     for exception in report.exceptions.iter().take(SHOWN_MAX) {
         println!("EXCEPTION {exception}");

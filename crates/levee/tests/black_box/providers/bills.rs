@@ -15,16 +15,22 @@ struct Line {
     payment: String,
     refund: Option<String>,
     minor: u64,
+    is_in_dollars: bool,
+}
+
+impl Line {
+    fn new(payment: &str, refund: Option<String>, minor: u64) -> Self {
+        Self { payment: payment.to_owned(), refund, minor, is_in_dollars: false }
+    }
 }
 
 /// What the books have, the unpaid left out.
 fn lines(provider: &StandIn) -> Vec<Line> {
     let mut lines = Vec::new();
     for (number, one) in provider.books().payments.iter().filter(|(_, one)| one.is_paid) {
-        lines.push(Line { payment: number.clone(), refund: None, minor: one.amount });
+        lines.push(Line::new(number, None, one.amount));
         for (refund, minor, _) in &one.refunds {
-            let refund = Some(refund.clone());
-            lines.push(Line { payment: number.clone(), refund, minor: *minor });
+            lines.push(Line::new(number, Some(refund.clone()), *minor));
         }
     }
     lines
@@ -56,7 +62,8 @@ fn bill(kind: Kind, lines: &[Line]) -> String {
     }
 }
 
-fn row(kind: Kind, Line { payment, refund, minor }: &Line) -> String {
+fn row(kind: Kind, Line { payment, refund, minor, is_in_dollars }: &Line) -> String {
+    let currency = if *is_in_dollars { "USD" } else { "CNY" };
     let (amount, back) = (yuan(*minor), refund.as_deref().unwrap_or_default());
     let sign = if refund.is_some() { "-" } else { "" };
     match kind {
@@ -73,14 +80,14 @@ fn row(kind: Kind, Line { payment, refund, minor }: &Line) -> String {
                 None => ("SUCCESS", "", amount.as_str(), "0.00"),
             };
             format!(
-                "`2026-02-06 10:02:00,`{APP},`1900000001,`42,`{payment},`NATIVE,`{what},`CNY,\
+                "`2026-02-06 10:02:00,`{APP},`1900000001,`42,`{payment},`NATIVE,`{what},`{currency},\
                  `{paid},`50,`{back},`{given_back},`{state},`Order,`{paid},`{given_back}"
             )
         }
         Kind::Stripe => {
             let what = if refund.is_some() { "refund" } else { "charge" };
             format!(
-                "txn_1,2026-02-06 02:02:00,cny,{sign}{amount},0.00,{sign}{amount},{what},pi_1,\
+                "txn_1,2026-02-06 02:02:00,{currency},{sign}{amount},0.00,{sign}{amount},{what},pi_1,\
                  {payment},{back}"
             )
         }
@@ -130,11 +137,11 @@ pub(super) fn check(place: &Place, provider: &StandIn, unpaid: &str) {
     };
     assert_eq!(changed(&|_| {}), [""; 0]);
     let others = |lines: &mut Vec<Line>| {
-        lines.push(Line { payment: "shop-17".to_owned(), refund: None, minor: 5 });
+        lines.push(Line::new("shop-17", None, 5));
     };
     assert_eq!(changed(&others), [""; 0], "other software's");
     let refund = |number: &str| Some(format!("{}_{number}", all[back].payment));
-    let new = |payment: &str, refund| Line { payment: payment.to_owned(), refund, minor: 3_800 };
+    let new = |payment: &str, refund| Line::new(payment, refund, 3_800);
     let of = &all[back].payment;
     let changes: [(&str, Change<'_>); 9] = [
         ("paid_here_only", &|lines| _ = lines.remove(paid)),
@@ -149,5 +156,9 @@ pub(super) fn check(place: &Place, provider: &StandIn, unpaid: &str) {
     ];
     for (wrong, change) in changes {
         assert_eq!(changed(change), [wrong], "{:?}", provider.kind);
+    }
+    if provider.kind != Kind::Alipay {
+        let found = changed(&|lines| lines[back].is_in_dollars = true);
+        assert_eq!(found, ["other_currency", "refunded_here_only"], "{:?}", provider.kind);
     }
 }
