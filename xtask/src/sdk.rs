@@ -32,7 +32,7 @@ const CHECKS: &[(&str, (&str, &str))] = &[
     ("webhooks.py", WEBHOOKS),
 ];
 
-/// Runs all of them; `false` where Node, Python or their packages are not to be had.
+/// Runs all of them; `false` where Node or Python are not to be had.
 pub(crate) fn run(root: &Path) -> Result<bool> {
     if !has_node(root) || !has_node_packages(root)? {
         return Ok(false);
@@ -86,9 +86,8 @@ fn has_node_packages(root: &Path) -> Result<bool> {
     npm.current_dir(&folder);
     // Nothing that a package brings is run while it is installed.
     npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--silent"]);
-    if process::check(&mut npm).is_err() {
-        return Ok(false);
-    }
+    // Where there is npm, what it cannot install is no reason to pass over the check.
+    process::check(&mut npm).context("the packages of peers/sdk cannot be installed")?;
     fs::write(installed, lock).context("cannot note the packages")?;
     Ok(true)
 }

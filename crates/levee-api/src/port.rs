@@ -9,7 +9,8 @@ use std::time::Instant;
 
 pub use levee_core::SetAside;
 pub use levee_core::query::{
-    Answer, CampaignView, LIST_MAX, OrderView, OutletView, Query, RedemptionView, VoucherView,
+    Answer, CampaignView, LIST_MAX, OrderView, OutletView, PayBy, Query, RedemptionView,
+    VoucherView,
 };
 use levee_core::types::{Command, Outcome, Refusal};
 

@@ -3,8 +3,10 @@
 
 mod hooks;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use crate::paying::PayLinks;
 use crate::port::Priority;
 
 pub use hooks::{HookVitals, HooksVitals};
@@ -166,6 +168,12 @@ pub struct OutsideVitals {
     pub payments_answered: AtomicU64,
     /// See [`Self::payments_answered`].
     pub payments_failed: AtomicU64,
+    /// Payment providers that are left alone for a while.
+    pub providers_open: AtomicU64,
+    /// Calls to payment providers that wait for their turn.
+    pub payments_waiting: AtomicU64,
+    /// How users pay: no number, and so in no mirror; the engine's answers have it.
+    pub pay_links: Arc<PayLinks>,
     /// From a ticket's first try on: how long until its outlet's system had it, by the machine's clock.
     pub ticket_delay: Histogram,
 }
@@ -254,6 +262,9 @@ impl Vitals {
             tickets_repeated,
             payments_answered,
             payments_failed,
+            providers_open,
+            payments_waiting,
+            pay_links: _,
             ticket_delay,
         } = outside;
         let mut cells = vec![
@@ -290,6 +301,8 @@ impl Vitals {
             tickets_repeated,
             payments_answered,
             payments_failed,
+            providers_open,
+            payments_waiting,
         ];
         cells.extend(waiting);
         cells.extend(expired);

@@ -5,10 +5,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER};
-use hyper::{Method, Request};
+use hyper::{HeaderMap, Method, Request};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use levee_pay::ReplyError;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -40,8 +41,7 @@ pub(crate) struct Answer {
     pub(crate) status: u16,
     /// How long the other side asks to be left alone.
     pub(crate) retry_after: Duration,
-    /// Where it says that something is.
-    location: Option<String>,
+    pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
 }
 
@@ -56,7 +56,7 @@ pub(crate) enum Trouble {
     Silent(Duration),
     /// It may not be called.
     #[error(transparent)]
-    Refused(#[from] Refused),
+    NotAllowed(#[from] Refused),
     /// It sends elsewhere.
     #[error(
         "status {status} leads to {to}, and redirects are not followed: give that address instead"
@@ -80,12 +80,34 @@ pub(crate) enum Trouble {
     /// It is not decided yet.
     #[error("not decided yet")]
     Open,
+    /// It does not do that, and says why.
+    #[error("{0}")]
+    Refused(String),
+    /// It may not be the other side's.
+    #[error("an answer that is not taken: {0}")]
+    Distrusted(levee_pay::Distrust),
     /// Not what was agreed.
     #[error("an answer that is none: {0}")]
     Malformed(String),
 }
 
+impl From<ReplyError> for Trouble {
+    fn from(error: ReplyError) -> Self {
+        match error {
+            ReplyError::Distrust(distrust) => Self::Distrusted(distrust),
+            ReplyError::OtherTrade => Self::Malformed(error.to_string()),
+            ReplyError::Refused { .. } => Self::Refused(error.to_string()),
+        }
+    }
+}
+
 impl Trouble {
+    /// A status that is no good one.
+    pub(crate) fn status(status: u16, body: &[u8], retry_after: Duration) -> Self {
+        let said = String::from_utf8_lossy(&body[..body.len().min(SAID_LEN_MAX)]).into_owned();
+        Self::Status { status, said, retry_after }
+    }
+
     /// How long the other side asks to be left alone.
     pub(crate) fn retry_after(&self) -> Duration {
         match self {
@@ -141,19 +163,25 @@ impl Http {
         for (name, value) in headers {
             request = request.header(*name, value);
         }
-        let request =
-            request.body(Full::new(body)).map_err(|error| Trouble::Broken(error.into()))?;
+        let request = request.body(body).map_err(|error| Trouble::Broken(error.into()))?;
+        self.forward(request, ANSWER_LEN_MAX).await
+    }
+
+    /// Sends a request as it is, and reads an answer of so many bytes at most.
+    pub(crate) async fn forward(
+        &self,
+        request: Request<Bytes>,
+        answer_len_max: usize,
+    ) -> Result<Answer, Trouble> {
         let exchange = async {
-            let answer = self.client.request(request).await;
+            let answer = self.client.request(request.map(Full::new)).await;
             let (head, body) = answer.map_err(|error| broken(&error))?.into_parts();
             let asked = head.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok());
             let asked_s = asked.and_then(|text| text.parse().ok()).unwrap_or(0_u64);
             let retry_after = Duration::from_secs(asked_s.min(PAUSE_ASKED_S_MAX));
-            let body = Limited::new(body, ANSWER_LEN_MAX).collect().await;
+            let body = Limited::new(body, answer_len_max).collect().await;
             let body = body.map_err(Trouble::Broken)?.to_bytes();
-            let location = head.headers.get(LOCATION).and_then(|value| value.to_str().ok());
-            let location = location.map(|location| starting(location.as_bytes()));
-            Ok(Answer { status: head.status.as_u16(), retry_after, location, body })
+            Ok(Answer { status: head.status.as_u16(), retry_after, headers: head.headers, body })
         };
         let silent = Err(Trouble::Silent(self.call_max));
         tokio::time::timeout(self.call_max, exchange).await.unwrap_or(silent)
@@ -167,15 +195,16 @@ impl Http {
         headers: &[(&'static str, String)],
         body: Bytes,
     ) -> Result<Bytes, Trouble> {
-        let Answer { status, retry_after, location, body } =
+        let Answer { status, retry_after, headers, body } =
             self.exchange(method, url, headers, body).await?;
         match status {
             ..300 => Ok(body),
             300..400 => {
-                let to = location.unwrap_or_else(|| "no address".to_owned());
+                let to = headers.get(LOCATION).map(|to| starting(to.as_bytes()));
+                let to = to.unwrap_or_else(|| "no address".to_owned());
                 Err(Trouble::Redirect { status, to })
             }
-            _ => Err(Trouble::Status { status, said: starting(&body), retry_after }),
+            _ => Err(Trouble::status(status, &body, retry_after)),
         }
     }
 

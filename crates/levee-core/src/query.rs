@@ -16,7 +16,7 @@ use crate::types::{
     Reference, Refusal, Subject, UserKey, VoucherNo, VoucherState, Webhook, WebhookId,
 };
 
-pub use orders::{OrderView, OutletView, PauseView};
+pub use orders::{OrderView, OutletView, PauseView, PayBy};
 
 /// Longest list that one question is answered with.
 pub const LIST_MAX: u32 = 1_000;

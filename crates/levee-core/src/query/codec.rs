@@ -9,7 +9,8 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::{
-    Answer, CampaignView, OrderView, OutletView, PauseView, Query, RedemptionView, VoucherView,
+    Answer, CampaignView, OrderView, OutletView, PauseView, PayBy, Query, RedemptionView,
+    VoucherView,
 };
 use crate::state::SetAside;
 use crate::types::{DecodeError, Definition, Reader, Refusal, Wire, wire_enum, wire_struct};
@@ -39,6 +40,10 @@ wire_enum! {
     }
 }
 
+wire_enum! {
+    PayBy { 0 => Link(link), 1 => ClientSecret(secret) }
+}
+
 wire_struct! {
     SetAside { invites_minor, envelopes_minor, compensation_minor }
     OutletView {
@@ -51,7 +56,7 @@ wire_struct! {
         number, user, outlet, lines, outlet_version, state, end, seq, placed_at_ms, due_ms, promised_at_ms,
         stages_at_ms, work, courier_at_ms, others, moved_from, version, total_minor, merchant_discount_minor,
         subsidy_minor, payable_minor, captured_minor, refund_asked_minor, refunded_minor, disputed,
-        apology, outlet_paid_minor, payment, trade, voucher, lock, redemption, actions,
+        apology, outlet_paid_minor, payment, trade, pay_by, voucher, lock, redemption, actions,
     }
 }
 

@@ -12,7 +12,7 @@ mod live;
 mod near;
 pub(crate) mod orders;
 mod outlets;
-mod payments;
+pub(crate) mod payments;
 mod redemptions;
 mod statement;
 mod tickets;

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use super::{key, reference, request, text, user, voucher};
-use crate::query::{Answer, OrderView, OutletView, PauseView, Query};
+use crate::query::{Answer, OrderView, OutletView, PauseView, PayBy, Query};
 use crate::types::*;
 
 pub(super) fn order_state() -> impl Strategy<Value = OrderState> + Clone {
@@ -428,6 +428,11 @@ fn order_view() -> impl Strategy<Value = OrderView> {
             outlet_paid_minor: long[10] ^ long[11],
             payment,
             trade: trade.map(|trade| (NameHash(short[5]), TradeKey(trade))),
+            pay_by: match short[7] % 3 {
+                0 => None,
+                1 => Some(PayBy::Link("weixin://wxpay/bizpayurl?pr=1".into())),
+                _ => Some(PayBy::ClientSecret("pi_1_secret_2".into())),
+            },
             voucher: some(short[5]).map(VoucherNo),
             lock: some(short[6]).map(LockNo),
             redemption: some(short[7]).map(RedemptionNo),
