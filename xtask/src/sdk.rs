@@ -20,14 +20,19 @@ const LOCK: &str = "package-lock.json";
 /// What the libraries for Node ask for.
 const NODE_MAJOR_MIN: u32 = 20;
 
-/// The example that a script talks to, with the package that it is in.
-const PEER: (&str, &str) = ("levee-pay", "peer");
-const WEBHOOKS: (&str, &str) = ("levee-api", "webhooks");
+/// The program that a script talks to: how it is built, and where it is then.
+const PEER: Program = (&["-p", "levee-pay", "--example", "peer"], "target/debug/examples/peer");
+const WEBHOOKS: Program =
+    (&["-p", "levee-api", "--example", "webhooks"], "target/debug/examples/webhooks");
+const SERVER: Program = (&["-p", "levee", "--bin", "levee"], "target/debug/levee");
 
-const CHECKS: &[(&str, (&str, &str))] = &[
+type Program = (&'static [&'static str], &'static str);
+
+const CHECKS: &[(&str, Program)] = &[
     ("alipay.mjs", PEER),
     ("stripe.mjs", PEER),
     ("wechat.py", PEER),
+    ("orders.mjs", SERVER),
     ("webhooks.mjs", WEBHOOKS),
     ("webhooks.py", WEBHOOKS),
 ];
@@ -40,18 +45,16 @@ pub(crate) fn run(root: &Path) -> Result<bool> {
     let Some(python) = python::with_packages(root, PACKAGES, PYTHON_FOLDER)? else {
         return Ok(false);
     };
-    for (package, example) in [PEER, WEBHOOKS] {
-        let build = ["build", "--package", package, "--example", example];
-        process::check(process::cargo(root).args(build))?;
+    for (build, _) in [PEER, WEBHOOKS, SERVER] {
+        process::check(process::cargo(root).arg("build").args(build))?;
     }
-    for (script, (_, example)) in CHECKS {
+    for (script, (_, program)) in CHECKS {
         let mut command = if script.ends_with(".py") {
             process::command(root, &python)
         } else {
             process::command(root, "node")
         };
-        let script = format!("{FOLDER}/{script}");
-        process::check(command.arg(script).arg(format!("target/debug/examples/{example}")))?;
+        process::check(command.arg(format!("{FOLDER}/{script}")).arg(program))?;
     }
     Ok(true)
 }

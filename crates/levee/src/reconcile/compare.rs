@@ -220,8 +220,9 @@ impl Wrong {
                  again"
             }
             Self::RefundedHereOnly => {
-                "the refund counts as done and the bill does not have it: look for its number on the \
-                 provider's page; only if it is not there, send it there by hand"
+                "the refund counts as done and the bill does not have it: look for its number in the \
+                 bill of the day on which it was asked for, and on the provider's page; only if it is \
+                 not there, send it there by hand"
             }
             Self::RefundAmount => {
                 "another amount went back than was asked for: settle the difference by hand"

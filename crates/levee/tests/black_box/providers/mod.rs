@@ -1,6 +1,7 @@
 //! Payments at providers with protocols of their own, each played on loopback: made, paid, found,
 //! closed and given back, with notifications that get lost, answers that get lost, and kills between.
 
+mod apart;
 mod bills;
 mod notices;
 mod stand_in;
