@@ -1,11 +1,13 @@
 //! Calls over connections that are kept: of connectors, and of the sandbox.
 
+use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER};
-use hyper::{HeaderMap, Method, Request};
+use hyper::{HeaderMap, Method, Request, Response};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
@@ -117,11 +119,27 @@ impl Trouble {
     }
 }
 
+/// What comes of a request to a [`Party`]; nothing where it breaks off.
+pub type Answering = Pin<Box<dyn Future<Output = Option<Response<Bytes>>> + Send>>;
+
+/// Who answers requests without a network between, so that both sides can live by a clock that goes on
+/// only when everybody waits.
+pub trait Party: Send + Sync {
+    /// Answers one.
+    fn answer(&self, request: Request<Bytes>) -> Answering;
+}
+
 /// A client that keeps its connections.
 #[derive(Clone)]
 pub(crate) struct Http {
-    client: Client<HttpsConnector<Connector>, Full<Bytes>>,
+    line: Line,
     call_max: Duration,
+}
+
+#[derive(Clone)]
+enum Line {
+    Network(Client<HttpsConnector<Connector>, Full<Bytes>>),
+    Party(Arc<dyn Party>),
 }
 
 impl Http {
@@ -145,7 +163,12 @@ impl Http {
             .pool_max_idle_per_host(IDLE_MAX)
             .http1_max_buf_size(HEAD_LEN_MAX)
             .build(connector);
-        Self { client, call_max }
+        Self { line: Line::Network(client), call_max }
+    }
+
+    /// One that asks nobody else.
+    pub(crate) fn to(call_max: Duration, party: Arc<dyn Party>) -> Self {
+        Self { line: Line::Party(party), call_max }
     }
 
     /// Sends bytes, with further headers, and reads whatever comes back.
@@ -174,13 +197,21 @@ impl Http {
         answer_len_max: usize,
     ) -> Result<Answer, Trouble> {
         let exchange = async {
-            let answer = self.client.request(request.map(Full::new)).await;
-            let (head, body) = answer.map_err(|error| broken(&error))?.into_parts();
+            let (head, body) = match &self.line {
+                Line::Network(client) => {
+                    let answer = client.request(request.map(Full::new)).await;
+                    let (head, body) = answer.map_err(|error| broken(&error))?.into_parts();
+                    let body = Limited::new(body, answer_len_max).collect().await;
+                    (head, body.map_err(Trouble::Broken)?.to_bytes())
+                }
+                Line::Party(party) => {
+                    let answer = party.answer(request).await;
+                    answer.ok_or_else(|| Trouble::Broken("it broke off".into()))?.into_parts()
+                }
+            };
             let asked = head.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok());
             let asked_s = asked.and_then(|text| text.parse().ok()).unwrap_or(0_u64);
             let retry_after = Duration::from_secs(asked_s.min(PAUSE_ASKED_S_MAX));
-            let body = Limited::new(body, answer_len_max).collect().await;
-            let body = body.map_err(Trouble::Broken)?.to_bytes();
             Ok(Answer { status: head.status.as_u16(), retry_after, headers: head.headers, body })
         };
         let silent = Err(Trouble::Silent(self.call_max));

@@ -4,14 +4,14 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use levee_api::outlet::OutletDocument;
 use levee_api::port::OrderView;
 use levee_api::types::{Action, Command, OutletNo};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::spawn_local;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::breaker::Ended;
 use super::carrier::{Shared, Undone};

@@ -22,7 +22,7 @@ use super::engine::Engine;
 use super::payments::Providers;
 use super::tickets::Outlets;
 use super::watching::NOBODY;
-use crate::http::{CALL_MAX, Http};
+use crate::http::{CALL_MAX, Http, Party};
 
 /// Between two looks at what is undone, while nothing is.
 const LOOK: Duration = Duration::from_millis(10);
@@ -127,12 +127,18 @@ impl Carrier {
         submit: Arc<dyn Submit>,
         codes: Arc<Codes>,
         config: ConnectorsConfig,
+        party: Option<Arc<dyn Party>>,
     ) -> Self {
+        let call_max = scaled(CALL_MAX, config.speed, CALL_MAX_LEAST);
+        let http = match party {
+            Some(party) => Http::to(call_max, party),
+            None => Http::new(call_max, config.reach.clone()),
+        };
         Self(Rc::new(Shared {
             providers: Providers::new(config.payments, &submit),
             engine: Engine::new(submit),
             codes,
-            http: Http::new(scaled(CALL_MAX, config.speed, CALL_MAX_LEAST), config.reach.clone()),
+            http,
             outlets: Outlets::new(config.outlets),
             speed: config.speed,
             running: RefCell::default(),

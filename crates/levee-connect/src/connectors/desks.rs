@@ -157,7 +157,7 @@ impl Desks {
     /// known, however many tickets wait for it: one may be dead for itself.
     pub(super) fn to_try(&self, of: &Of) -> (Option<OutletNo>, Option<Action>) {
         let take = |parked: &mut HashSet<Action>| {
-            let action = parked.iter().next().copied()?;
+            let action = parked.iter().min_by_key(|action| action.order()).copied()?;
             parked.remove(&action);
             self.parked.set(self.parked.get() - 1);
             Some(action)

@@ -41,6 +41,8 @@ use tokio::task::LocalSet;
 
 use carrier::Carrier;
 
+use crate::http::Party;
+
 use crate::reach::Reach;
 
 /// Whom connectors talk to.
@@ -129,7 +131,7 @@ impl Connectors {
         let (stop, mut stopping) = watch::channel(false);
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let thread = thread::Builder::new().name("connectors".to_owned()).spawn(move || {
-            let carrier = Carrier::new(submit, codes, config);
+            let carrier = Carrier::new(submit, codes, config, None);
             let local = LocalSet::new();
             local.block_on(&runtime, async {
                 tokio::select! {
@@ -141,6 +143,17 @@ impl Connectors {
         })?;
         Ok(Self { stop, thread: Some(thread) })
     }
+}
+
+/// Connectors at work in a [`LocalSet`], for ever, which ask `party` and nobody else. All their waits
+/// are tokio's; they end with the `LocalSet`, wherever they are.
+pub async fn play(
+    submit: Arc<dyn Submit>,
+    codes: Arc<Codes>,
+    config: ConnectorsConfig,
+    party: Arc<dyn Party>,
+) {
+    Carrier::new(submit, codes, config, Some(party)).run().await;
 }
 
 impl Drop for Connectors {
