@@ -154,7 +154,7 @@ impl Carrier {
     /// Takes up what is undone, for ever.
     pub(super) async fn run(&self) {
         self.find_breakers().await;
-        let mut change = 0;
+        let (mut change, mut is_first) = (0, true);
         loop {
             if self.0.counted_at.get().elapsed() >= COUNT {
                 self.0.counted_at.set(Instant::now());
@@ -175,8 +175,13 @@ impl Carrier {
             }
             match self.0.engine.undone(change).await {
                 Ok((actions, last)) => {
+                    if is_first {
+                        let tickets = actions.iter().filter_map(|action| action.outlet());
+                        tickets.for_each(|outlet| self.0.desks.catch_up(outlet));
+                    }
                     actions.into_iter().for_each(|action| self.take_up(action));
                     if last == change {
+                        is_first = false;
                         sleep(LOOK).await;
                     }
                     change = last;

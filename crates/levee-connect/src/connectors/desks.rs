@@ -43,6 +43,8 @@ struct Desk {
     /// While it catches up on what waited for a breaker; at other times what kitchens promise is pace
     /// enough.
     pace: Option<Pace>,
+    /// It will have one once its kitchen is known.
+    catches_up: bool,
     /// For calls, and before them a line for tickets.
     turns: Rc<Semaphore>,
     line: Rc<Semaphore>,
@@ -106,12 +108,16 @@ impl Desks {
                 |breaker: &Breaker| breaker.state == BreakerState::Open && breaker.by_hand;
             breaker.as_ref().is_some_and(is_open)
         };
+        let now_ms = self.now_ms();
         let kitchen = Kitchen { unit_ms: view.pace_ms, stations: view.stations };
         self.with_outlet(view.number, |desk| {
             if opens(&view.breaker) && !desk.breaker.is_open() {
                 desk.breaker = Measured::opened();
             }
             desk.kitchen = Some(kitchen);
+            if std::mem::take(&mut desk.catches_up) {
+                desk.pace = Some(Pace::unknown(now_ms));
+            }
         });
         self.with_vendor(vendor, view.number, |desk| {
             if opens(&view.vendor_breaker) && !desk.breaker.is_open() {
@@ -253,7 +259,8 @@ impl Desks {
                 None => Vec::new(),
             },
         };
-        actions.sort_unstable_by_key(|action| action.order());
+        let is_cancelled = |action: &Action| matches!(action, Action::CancelTicket { .. });
+        actions.sort_unstable_by_key(|action| (action.order(), is_cancelled(action)));
         let now_ms = self.now_ms();
         for outlet in actions.iter().filter_map(|action| action.outlet()) {
             self.with_outlet(outlet, |desk| match (&mut desk.pace, desk.kitchen) {
@@ -263,6 +270,11 @@ impl Desks {
             });
         }
         self.ready.borrow_mut().extend(actions);
+    }
+
+    /// Tickets wait for this outlet since before a start: nobody knows for how long.
+    pub(super) fn catch_up(&self, outlet: OutletNo) {
+        self.with_outlet(outlet, |desk| desk.catches_up = true);
     }
 
     /// A breaker that the engine has as open from before a start. Whether somebody has to watch it.
@@ -401,6 +413,7 @@ impl Desks {
             is_watched: false,
             kitchen: None,
             pace: None,
+            catches_up: false,
             turns: Rc::new(Semaphore::new(1)),
             line: Rc::new(Semaphore::new(1)),
             parked: HashSet::new(),
@@ -445,6 +458,7 @@ impl Desk {
         !self.breaker.is_spotless(&OUTLET, now_ms)
             || self.is_watched
             || is_paced
+            || self.catches_up
             || is_used
             || !self.parked.is_empty()
     }

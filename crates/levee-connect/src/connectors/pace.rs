@@ -41,6 +41,11 @@ impl Pace {
         Self { tokens: kitchen.burst(), at_ms: now_ms, began_ms: now_ms }
     }
 
+    /// Nobody knows whether any of its stations is free: one ticket goes, and what it makes from then on.
+    pub(super) fn unknown(now_ms: u64) -> Self {
+        Self { tokens: 1.0, at_ms: now_ms, began_ms: now_ms }
+    }
+
     #[expect(clippy::cast_precision_loss, reason = "a pace needs no more")]
     fn refill(&mut self, kitchen: Kitchen, now_ms: u64) {
         let since_ms = now_ms.saturating_sub(self.at_ms);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use levee_api::types::OrderNo;
+use levee_api::types::{NameHash, OrderNo, OutletId};
 use tokio::time::advance;
 
 use super::*;
@@ -138,4 +138,39 @@ async fn desks_that_know_nothing_are_let_go() {
     desks.ended(OutletNo(5), &vendor(), Answered { after_ms: 1 });
     let known: BTreeSet<u32> = desks.outlets.borrow().keys().map(|outlet| outlet.0).collect();
     assert_eq!(known, [0, 5].into(), "one failure in a row counts until a call succeeds");
+}
+
+/// What is undone at a start may be what nobody could send for hours.
+#[tokio::test(start_paused = true)]
+async fn after_a_start_a_kitchen_gets_what_it_makes() {
+    let desks = Desks::new(1.0);
+    desks.catch_up(OutletNo(7));
+    let view = OutletView {
+        number: OutletNo(7),
+        id: OutletId::new("tea").expect("an id"),
+        document: Vec::new(),
+        version: 1,
+        brand: NameHash::of("tea"),
+        put_seq: 1,
+        stations: 2,
+        accept_within_ms: 1,
+        pause: None,
+        breaker: None,
+        vendor_breaker: None,
+        eta_ms: None,
+        pace_ms: 30_000,
+        unfinished: 0,
+        untold: 4,
+        untold_since_ms: None,
+        promised: Vec::new(),
+    };
+    desks.heed(&vendor(), &view);
+    let mut waits = Vec::new();
+    for _ in 0..4 {
+        waits.push(send(&desks, 7).await);
+        desks.heed(&vendor(), &view);
+    }
+    assert_eq!(waits, [0, 29_971, 30_000, 30_000]);
+    advance(Duration::from_secs(200)).await;
+    assert_eq!([send(&desks, 7).await, send(&desks, 7).await, send(&desks, 7).await], [0; 3]);
 }
