@@ -161,6 +161,8 @@ fn an_outlet_that_does_not_answer_gets_no_orders_until_it_does_and_a_kill_loses_
         assert_eq!(shown["breaker"]["state"], "open", "within two seconds: {shown}");
         assert_eq!(shown["breaker"]["reason"], "3 calls in a row failed");
         assert_eq!(bad.count(is_ticket), 3);
+        assert_eq!(shown["queue"]["untold"], 1, "{shown}");
+        assert!(shown["queue"]["untold_since"].is_string() && shown["pace_ms"].as_u64() >= Some(1));
         let (status, refused) = buy(&server, "b2", "bad").await;
         assert_eq!((status, &refused["code"]), (409, &json!("outlet_unreachable")));
         // The other one has its orders as ever.
@@ -195,6 +197,7 @@ fn an_outlet_that_does_not_answer_gets_no_orders_until_it_does_and_a_kill_loses_
         // Each once: the one of before the kill, and the new one.
         thread::sleep(Duration::from_millis(500));
         assert_eq!(bad.count(is_ticket), before + 2);
+        assert_eq!(outlet(&server, "bad").await["queue"]["untold"], 0);
     });
     server.stop();
     place.audit_is_clean();
