@@ -276,3 +276,69 @@ fn broken(error: &(dyn std::error::Error + 'static)) -> Trouble {
 fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Trouble> {
     serde_json::from_slice(bytes).map_err(|error| Trouble::Malformed(error.to_string()))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
+    use std::thread;
+
+    use super::*;
+
+    /// Listens on this machine, and gives everybody the same answer.
+    fn answering(answer: String) -> u16 {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let port = listener.local_addr().expect("bound").port();
+        thread::spawn(move || {
+            for mut stream in listener.incoming().flatten() {
+                let mut request = [0; 1_024];
+                let _ = stream.read(&mut request);
+                // Who has heard enough hangs up.
+                let _ = stream.write_all(answer.as_bytes());
+            }
+        });
+        port
+    }
+
+    /// How a call ends: `ok` and what came, or what the trouble says in part.
+    #[track_caller]
+    fn check(allowed: &[&'static str], host: &str, answer: &str, expected: &str) {
+        let port = answering(answer.to_owned());
+        let reach = Reach::allowing(allowed.iter().copied()).expect("ranges");
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let called = runtime.expect("an event loop").block_on(async {
+            let http = Http::new(Duration::from_secs(5), reach);
+            http.send(Method::GET, &format!("http://{host}:{port}/"), &[], Bytes::new()).await
+        });
+        let said = match called {
+            Ok(bytes) => format!("ok {}", String::from_utf8_lossy(&bytes)),
+            Err(trouble) => trouble.to_string(),
+        };
+        assert!(said.contains(expected), "{host} {expected}: {said}");
+    }
+
+    #[test]
+    fn only_those_are_called_that_may_be() {
+        let good = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi";
+        for host in ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]", "[::1]"] {
+            check(&[], host, good, "is a loopback address");
+            check(&["10.0.0.0/8"], host, good, "is a loopback address");
+        }
+        check(&["127.0.0.0/8"], "127.0.0.1", good, "ok hi");
+        check(&["127.0.0.1"], "localhost", good, "ok hi");
+    }
+
+    #[test]
+    fn redirects_and_endless_answers_are_failures() {
+        let moved = "HTTP/1.1 307 Moved\r\nLocation: http://169.254.169.254/x\r\n\
+                     Content-Length: 0\r\n\r\n";
+        let leads = "status 307 leads to http://169.254.169.254/x, and redirects are not followed";
+        check(&["127.0.0.1"], "127.0.0.1", moved, leads);
+        let long = "x".repeat(ANSWER_LEN_MAX + 1);
+        let length = long.len();
+        let body = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{long}");
+        check(&["127.0.0.1"], "127.0.0.1", &body, "length limit exceeded");
+        let head = format!("HTTP/1.1 200 OK\r\nX: {}\r\n\r\n", "x".repeat(2 * HEAD_LEN_MAX));
+        check(&["127.0.0.1"], "127.0.0.1", &head, "message head is too large");
+    }
+}

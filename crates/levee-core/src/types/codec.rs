@@ -368,9 +368,8 @@ wire_enum! {
         27 => DisputeSettled,
         28 => BreakerChanged { before },
         29 => PromisedAnew { change, promised_at_ms },
-        45 => RefundEnded { change, amount_minor },
         40 => WebhookPut { version }, 41 => WebhookRemoved, 42 => WebhookReplayed,
-        43 => DeadLetterRecorded, 44 => DeadLetterRetried,
+        43 => DeadLetterRecorded, 44 => DeadLetterRetried, 45 => RefundEnded { change, amount_minor },
     }
     Purpose { 0 => Vouchers, 1 => Invites, 2 => Envelopes, 3 => Compensation }
     Direction { 0 => Fund, 1 => Withdraw }
