@@ -138,7 +138,7 @@ pub(crate) struct Http {
 
 #[derive(Clone)]
 enum Line {
-    Network(Client<HttpsConnector<Connector>, Full<Bytes>>),
+    Network(Box<Client<HttpsConnector<Connector>, Full<Bytes>>>),
     Party(Arc<dyn Party>),
 }
 
@@ -163,7 +163,7 @@ impl Http {
             .pool_max_idle_per_host(IDLE_MAX)
             .http1_max_buf_size(HEAD_LEN_MAX)
             .build(connector);
-        Self { line: Line::Network(client), call_max }
+        Self { line: Line::Network(Box::new(client)), call_max }
     }
 
     /// One that asks nobody else.
