@@ -8,9 +8,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use hyper::{Request, Response};
 use levee_api::code::Codes;
+use levee_api::port::{Answer, Query};
 use levee_api::trade::trade_of;
 use levee_api::types::{
-    Command, MoveTicket, NameHash, OrderNo, OrderState, Outcome, OutletNo, PaymentEvent,
+    Command, MoveTicket, NameHash, OrderNo, OrderState, Outcome, OutletId, OutletNo, PaymentEvent,
     RecordPayment, TicketStep,
 };
 use levee_connect::played::{Answering, Outside, Party};
@@ -122,6 +123,8 @@ pub(crate) struct Call {
     pub(crate) at_ms: u64,
     /// The order and its work in thousandths, where it is a ticket.
     pub(crate) ticket: Option<(OrderNo, u32)>,
+    /// How long its kitchen takes for a unit, as was learned by then.
+    pub(crate) pace_ms: u64,
 }
 
 /// Lets everything through to those outside, and keeps what went to outlets.
@@ -185,7 +188,11 @@ impl Party for Watched {
             let ticket = ticket.map(|ticket| {
                 (self.codes.parse_order(&ticket.order).expect("Levee's own"), ticket.work)
             });
-            let call = Call { at_ms: self.rules.now_ms(), ticket };
+            let id = OutletId::new(outlet).expect("Levee's own");
+            let Answer::Outlet(Some(view)) = self.rules.answer(&Query::Outlet(id)) else {
+                panic!("an outlet is not there")
+            };
+            let call = Call { at_ms: self.rules.now_ms(), ticket, pace_ms: view.pace_ms };
             let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
             seen.calls.entry(outlet.to_owned()).or_default().push(call);
             drop(seen);

@@ -1,6 +1,6 @@
 //! What comes out of a run, and what must.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 
 use levee_api::types::*;
 use levee_connect::sandbox::{Class, Profile};
@@ -207,19 +207,19 @@ fn ahead_of_pace(
     for place in plan.places.iter().filter(|place| place.vendor == DARK) {
         let Some(calls) = played.calls.get(&place.id) else { continue };
         let stations = f64::from(place.stations);
-        let pace_ms =
-            played.paces.get(&place.id).copied().map_or(real(place.unit_ms) / stations, real);
         let first_of_gap = |call: &Call| call.ticket.is_some_and(|(order, _)| gap.contains(&order));
         let Some(last) = calls.iter().rposition(first_of_gap) else { continue };
-        let (mut free, mut at_ms, mut seen) = (stations, closed_ms, HashMap::new());
+        let (mut free, mut at_ms, mut seen) = (stations, closed_ms, HashSet::new());
+        let mut pace_ms = u64::MAX;
         // Until the last of the gap has gone, whatever else goes in between.
         for call in calls[..=last].iter().filter(|call| call.at_ms > closed_ms) {
             let Some((order, work)) = call.ticket else { continue };
-            if seen.insert(order, ()).is_some() {
+            if !seen.insert(order) {
                 continue;
             }
-            // What was learned since may be a little faster.
-            let made = real(call.at_ms.saturating_sub(at_ms)) / pace_ms * 1.1;
+            // It may have been a little faster in between.
+            let made = real(call.at_ms - at_ms) / real(call.pace_ms.min(pace_ms)) * 1.1;
+            pace_ms = call.pace_ms;
             free = (free + made).min(stations);
             // After a start one ticket goes at once.
             let was_killed = |kill_ms: &&u64| (at_ms..call.at_ms).contains(*kill_ms);
@@ -286,7 +286,15 @@ fn both(judged: &mut Judged, plan: &Plan, played: &Played) {
         twice == 0 && played.stats.tickets.double_made == 0,
         format!("orders made twice: {twice}"),
     );
-    judged.must(played.undone == 0, format!("actions left undone: {}", played.undone));
+    // Who never answers is never told.
+    let is_hole = |outlet: OutletNo| {
+        let place = &plan.places[outlet.index()];
+        let profile = Profile::of(&plan.kitchens, plan.seed, &place.vendor, &place.id);
+        profile.class == Class::BlackHole
+    };
+    let left = |action: &&Action| !action.outlet().is_some_and(is_hole);
+    let left = played.undone.iter().filter(left).count();
+    judged.must(left == 0, format!("actions left undone, but for black holes': {left}"));
     let collected = states.get(OrderState::Collected.name()).copied().unwrap_or(0);
     let spent_minor = collected * u64::from(FACE_MINOR);
     judged.must(

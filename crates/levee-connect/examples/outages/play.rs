@@ -87,14 +87,12 @@ pub(crate) struct Played {
     pub(crate) payments: HashMap<OrderNo, (u64, u64)>,
     /// How often each order was begun and made, over all outlets.
     pub(crate) made: HashMap<OrderNo, (u32, u32)>,
-    /// Learned paces of outlets, in milliseconds a unit, when breakers closed.
-    pub(crate) paces: HashMap<String, u64>,
     pub(crate) money: Money,
     /// Calls to one outlet, to one vendor, and in all.
     pub(crate) most_at_once: [usize; 3],
     pub(crate) most_under_way: u64,
     pub(crate) most_parked: u64,
-    pub(crate) undone: usize,
+    pub(crate) undone: Vec<Action>,
 }
 
 #[derive(serde::Deserialize)]
@@ -129,7 +127,7 @@ async fn played(plan: &Plan) -> Played {
     let door: Arc<dyn Party> = Arc::new(Door {
         rules: Arc::clone(&rules),
         codes: Arc::clone(&codes),
-        outlets: outlets.clone(),
+        outlets,
         ready: Arc::clone(&ready),
     });
     let outside = Outside::start(
@@ -167,7 +165,7 @@ async fn played(plan: &Plan) -> Played {
         let until = Instant::now() + Duration::from_millis(until_ms.saturating_sub(rules.now_ms()));
         let submit: Arc<dyn Submit> = Arc::clone(&rules) as _;
         local.spawn_local(connect(submit, Arc::clone(&codes), config(), Arc::clone(&watched)));
-        local.spawn_local(look(Arc::clone(&rules), outlets.clone(), Rc::clone(&watch)));
+        local.spawn_local(look(Arc::clone(&rules), Rc::clone(&watch)));
         // With it end all of its tasks, whatever they wait for.
         local.run_until(sleep_until(until)).await;
     }
@@ -222,12 +220,11 @@ async fn played(plan: &Plan) -> Played {
         stats: outside.stats(),
         payments: payments.collect(),
         made,
-        paces: watch.paces,
         money: campaign.money,
         most_at_once: most,
         most_under_way: watch.most_under_way,
         most_parked: watch.most_parked,
-        undone: actions.len(),
+        undone: actions,
     }
 }
 
@@ -256,19 +253,12 @@ fn config() -> ConnectorsConfig {
 /// What is seen from moment to moment.
 #[derive(Default)]
 struct Watch {
-    changes: usize,
-    paces: HashMap<String, u64>,
     most_under_way: u64,
     most_parked: u64,
 }
 
 impl Watch {
-    fn look(&mut self, rules: &Rules, ids: &HashMap<String, OutletNo>) {
-        let of_vendors = |(_, of, _): &&(u64, BreakerOf, bool)| matches!(of, BreakerOf::Vendor(_));
-        let changes = rules.breaker_changes().iter().filter(of_vendors).count();
-        if std::mem::replace(&mut self.changes, changes) != changes {
-            self.paces = paces(rules, ids);
-        }
+    fn look(&mut self, rules: &Rules) {
         let Vitals { outside, .. } = rules.vitals();
         self.most_under_way = self.most_under_way.max(outside.under_way.load(Relaxed));
         self.most_parked = self.most_parked.max(outside.parked.load(Relaxed));
@@ -276,20 +266,10 @@ impl Watch {
 }
 
 /// Ticks, as an engine does, and looks.
-async fn look(rules: Arc<Rules>, ids: HashMap<String, OutletNo>, watch: Rc<RefCell<Watch>>) {
+async fn look(rules: Arc<Rules>, watch: Rc<RefCell<Watch>>) {
     loop {
         rules.tick();
-        watch.borrow_mut().look(&rules, &ids);
+        watch.borrow_mut().look(&rules);
         sleep(Duration::from_millis(500)).await;
     }
-}
-
-/// What was learned of each kitchen.
-fn paces(rules: &Rules, ids: &HashMap<String, OutletNo>) -> HashMap<String, u64> {
-    let pace =
-        |(id, number): (&String, &OutletNo)| match rules.answer(&Query::OutletNumbered(*number)) {
-            Answer::Outlet(Some(view)) => Some((id.clone(), view.pace_ms)),
-            _ => None,
-        };
-    ids.iter().filter_map(pace).collect()
 }

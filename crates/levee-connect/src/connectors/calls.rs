@@ -94,7 +94,7 @@ impl Shared {
         };
         counted.fetch_add(1, Relaxed);
         if called.is_ok() && matches!(action, Action::SendTicket { .. }) {
-            self.desks.sent(outlet, order.work);
+            self.desks.sent(outlet, target.vendor(), order.work);
         }
         called.map_err(|problem| {
             tracing::debug!(?action, %problem, "an outlet is not told yet");

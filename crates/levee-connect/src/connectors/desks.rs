@@ -362,11 +362,17 @@ impl Desks {
         })
     }
 
-    /// A ticket of so many thousandths of work has gone.
-    pub(super) fn sent(&self, outlet: OutletNo, work: u32) {
+    /// A ticket of so many thousandths of work has gone; where a breaker is open it was tried with it,
+    /// and is the first of what is caught up on.
+    pub(super) fn sent(&self, outlet: OutletNo, vendor: &Rc<str>, work: u32) {
+        let now_ms = self.now_ms();
+        let was_tried = self.blocked_by(outlet, vendor).is_some();
         self.with_outlet(outlet, |desk| {
-            if let Some(pace) = &mut desk.pace {
-                pace.take(work);
+            if let (None, Some(kitchen), true) = (&desk.pace, desk.kitchen, was_tried) {
+                desk.pace = Some(Pace::new(kitchen, now_ms));
+            }
+            if let (Some(pace), Some(kitchen)) = (&mut desk.pace, desk.kitchen) {
+                pace.take(kitchen, now_ms, work);
             }
         });
     }

@@ -39,7 +39,7 @@ async fn send(desks: &Desks, outlet: u32) -> u64 {
     while let wait_ms @ 1.. = desks.pace_wait_ms(OutletNo(outlet)) {
         advance(Duration::from_millis(wait_ms)).await;
     }
-    desks.sent(OutletNo(outlet), 1_000);
+    desks.sent(OutletNo(outlet), &vendor(), 1_000);
     desks.now_ms() - began_ms
 }
 
@@ -138,6 +138,29 @@ async fn desks_that_know_nothing_are_let_go() {
     desks.ended(OutletNo(5), &vendor(), Answered { after_ms: 1 });
     let known: BTreeSet<u32> = desks.outlets.borrow().keys().map(|outlet| outlet.0).collect();
     assert_eq!(known, [0, 5].into(), "one failure in a row counts until a call succeeds");
+}
+
+/// The ticket that found out that somebody answers is one of those that the kitchen can make.
+#[tokio::test(start_paused = true)]
+async fn what_was_tried_with_counts() {
+    let desks = Desks::new(1.0);
+    let of = Of::Outlet(OutletNo(7));
+    fail(&desks, [7, 7, 7]);
+    (0..4).for_each(|order| {
+        desks.park(&of, ticket(order, 7));
+    });
+    // It has had a pace for long.
+    desks.with_outlet(OutletNo(7), |desk| desk.pace = Some(Pace::unknown(0)));
+    advance(Duration::from_secs(300)).await;
+    let (_, tried) = desks.to_try(&of);
+    assert_eq!(tried, Some(ticket(0, 7)));
+    desks.sent(OutletNo(7), &vendor(), 1_000);
+    desks.close(&of);
+    let mut waits = Vec::new();
+    for _ in ready(&desks) {
+        waits.push(send(&desks, 7).await);
+    }
+    assert_eq!(waits, [0, 1, 30_000]);
 }
 
 /// What is undone at a start may be what nobody could send for hours.
