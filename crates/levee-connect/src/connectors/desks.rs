@@ -200,9 +200,15 @@ impl Desks {
         ended: Ended,
     ) -> Vec<(Of, String)> {
         let now_ms = self.now_ms();
-        let own = self.with_outlet(outlet, |desk| {
-            desk.breaker.ended(&OUTLET, now_ms, outlet.0, ended).inspect(|_| desk.is_watched = true)
+        let (was_open, own) = self.with_outlet(outlet, |desk| {
+            let was_open = desk.breaker.is_open();
+            let why = desk.breaker.ended(&OUTLET, now_ms, outlet.0, ended);
+            (was_open, why.inspect(|_| desk.is_watched = true))
         });
+        // Tries at a few outlets that are gone say nothing of a vendor that is hardly called otherwise.
+        if was_open {
+            return Vec::new();
+        }
         let of_vendor = self.with_vendor(vendor, outlet, |desk| {
             desk.breaker.ended(&VENDOR, now_ms, outlet.0, ended).inspect(|_| desk.is_watched = true)
         });
@@ -266,7 +272,8 @@ impl Desks {
             self.with_outlet(outlet, |desk| match (&mut desk.pace, desk.kitchen) {
                 (Some(pace), _) => pace.begin_again(now_ms),
                 (None, Some(kitchen)) => desk.pace = Some(Pace::new(kitchen, now_ms)),
-                (None, None) => {}
+                // Of many outlets it may have been forgotten meanwhile.
+                (None, None) => desk.catches_up = true,
             });
         }
         self.ready.borrow_mut().extend(actions);

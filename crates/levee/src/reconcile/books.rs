@@ -10,8 +10,8 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use levee_api::types::{
-    BatchReader, Command, NameHash, OrderNo, Outcome, PaymentEvent, PaymentState, RecordPayment,
-    RecordRefund, RefundResult,
+    BatchReader, Command, NameHash, OrderNo, Outcome, PaymentEvent, RecordPayment, RecordRefund,
+    RefundResult,
 };
 use levee_journal::{Kind, Reader};
 
@@ -36,9 +36,6 @@ pub(super) struct Payment {
 struct More {
     disputed: Vec<Moved>,
     refunds: BTreeMap<u32, Moved>,
-    asked_minor: u64,
-    refunded_minor: u64,
-    under_way_minor: u64,
 }
 
 /// By order.
@@ -83,16 +80,11 @@ impl Books {
                     _ => payment.captured = Some(moved),
                 }
             }
-            Command::RefundOrder(refund) => {
-                if let Some(payment) = self.0.get_mut(&refund.order) {
-                    payment.ask(refund.amount_minor);
+            Command::RecordRefund(RecordRefund { order, refund, result: RefundResult::Done }) => {
+                let Outcome::RefundEnded { amount_minor: minor, .. } = *outcome else { return };
+                if let Some(payment) = self.0.get_mut(order) {
+                    payment.more().refunds.insert(*refund, Moved { at_ms, minor });
                 }
-            }
-            Command::RecordRefund(RecordRefund { order, refund, result }) => {
-                let (Some(payment), Some(after)) = (self.0.get_mut(order), after(outcome)) else {
-                    return;
-                };
-                payment.end(at_ms, *refund, *result, after);
             }
             _ => {}
         }
@@ -115,46 +107,10 @@ impl Payment {
         self.more.get_or_insert_default()
     }
 
-    fn ask(&mut self, amount_minor: u64) {
-        self.more().asked_minor += amount_minor;
-        self.more().begin();
-    }
-
-    fn end(&mut self, at_ms: u64, number: u32, result: RefundResult, after: PaymentState) {
-        let captured_minor = self.captured.map_or(0, |captured| captured.minor);
-        let more = self.more();
-        if result == RefundResult::Done {
-            let minor = if after == PaymentState::Refunded {
-                captured_minor.saturating_sub(more.refunded_minor)
-            } else {
-                more.under_way_minor
-            };
-            more.refunded_minor += minor;
-            more.refunds.insert(number, Moved { at_ms, minor });
-        }
-        more.under_way_minor = 0;
-        more.begin();
-    }
-
     #[cfg(test)]
     pub(super) fn of(captured: Moved, refunds: &[(u32, Moved)]) -> Self {
-        let more = More { refunds: refunds.iter().copied().collect(), ..More::default() };
+        let more = More { disputed: Vec::new(), refunds: refunds.iter().copied().collect() };
         Self { captured: Some(captured), more: Some(Box::new(more)) }
-    }
-}
-
-impl More {
-    fn begin(&mut self) {
-        if self.under_way_minor == 0 {
-            self.under_way_minor = self.asked_minor.saturating_sub(self.refunded_minor);
-        }
-    }
-}
-
-fn after(outcome: &Outcome) -> Option<PaymentState> {
-    match outcome {
-        Outcome::OrderChanged(change) => change.payment,
-        _ => None,
     }
 }
 
@@ -179,7 +135,6 @@ fn order_of(command: &Command) -> Option<OrderNo> {
     match command {
         Command::RecordPayment(record) => Some(record.order),
         Command::RecordRefund(record) => Some(record.order),
-        Command::RefundOrder(refund) => Some(refund.order),
         _ => None,
     }
 }
@@ -208,46 +163,4 @@ fn each(data: &Path, mut visit: impl FnMut(u64, &Command, &Outcome)) -> Result<(
         }
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Asks (`+700`), and ends of refunds: done and not all is back (`d`), done and all is (`D`),
-    /// failed (`f`); the payment is over 3,800.
-    #[track_caller]
-    fn check(steps: &str, expected: &[(u32, u64)]) {
-        let mut payment = Payment::of(Moved { at_ms: 1, minor: 3_800 }, &[]);
-        let mut number = 0;
-        for step in steps.split(' ') {
-            let (result, after) = match step {
-                "d" => (RefundResult::Done, PaymentState::Succeeded),
-                "D" => (RefundResult::Done, PaymentState::Refunded),
-                "f" => (RefundResult::Failed, PaymentState::Refunding),
-                asked => {
-                    payment.ask(asked[1..].parse().expect("an amount"));
-                    continue;
-                }
-            };
-            number += 1;
-            payment.end(2, number, result, after);
-        }
-        let refunds = payment.refunds().iter().map(|(number, moved)| (*number, moved.minor));
-        assert_eq!(refunds.collect::<Vec<_>>(), expected, "{steps}");
-    }
-
-    #[test]
-    fn amounts_of_refunds_follow_from_what_was_asked_for() {
-        check("+700 d", &[(1, 700)]);
-        check("+700 +300 d d", &[(1, 700), (2, 300)]);
-        check("+700 f d", &[(2, 700)]);
-        check("+700 +300 f d", &[(2, 1_000)]);
-        // The order ended: all goes back.
-        check("D", &[(1, 3_800)]);
-        check("f D", &[(2, 3_800)]);
-        check("+700 d D", &[(1, 700), (2, 3_100)]);
-        check("+700 f D", &[(2, 3_800)]);
-        check("+3800 D", &[(1, 3_800)]);
-    }
 }

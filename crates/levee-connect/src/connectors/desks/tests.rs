@@ -140,6 +140,22 @@ async fn desks_that_know_nothing_are_let_go() {
     assert_eq!(known, [0, 5].into(), "one failure in a row counts until a call succeeds");
 }
 
+/// At night hardly anybody is called but outlets that are gone.
+#[tokio::test(start_paused = true)]
+async fn tries_at_outlets_that_are_gone_are_no_outage_of_the_vendor() {
+    let desks = Desks::new(1.0);
+    let gone = fail(&desks, (0..6).flat_map(|outlet| [outlet; 3]));
+    assert_eq!(gone.len(), 6);
+    for _ in 0..100 {
+        advance(Duration::from_secs(5)).await;
+        assert_eq!(fail(&desks, 0..6), []);
+    }
+    assert_eq!(desks.blocked_by(OutletNo(100), &vendor()), None);
+    // Others that fail are.
+    assert_eq!(fail(&desks, 6..12), []);
+    assert!(fail(&desks, 12..26).contains(&Of::Vendor(vendor())));
+}
+
 /// The ticket that found out that somebody answers is one of those that the kitchen can make.
 #[tokio::test(start_paused = true)]
 async fn what_was_tried_with_counts() {
