@@ -155,6 +155,7 @@ for (const [what, fields, key, genuine, expected] of [
   ['a day late', { ...told, notify_time: beijing(Date.now() - 25 * HOUR) }, alipay, true, accepted()],
   ['closed', { ...told, trade_status: 'TRADE_CLOSED', gmt_payment: undefined }, alipay, true, accepted({ state: 'closed' })],
   ['all of it went back', { ...told, trade_status: 'TRADE_CLOSED' }, alipay, true, accepted({ state: 'refunded' })],
+  ['a part went back', { ...told, gmt_refund: told.notify_time, out_biz_no: `${NUMBER}_1`, refund_fee: '12.00' }, alipay, true, accepted({ state: 'refunded', out_refund_no: `${NUMBER}_1`, money: '1200 CNY', is_sum: true })],
   ['another kind', { ...told, notify_type: 'servicemarket_order_notify' }, alipay, true, { status: 200, body: 'success', read: 'other_event' }],
   ['wrong app', { ...told, app_id: '2021000000000002' }, alipay, true, turned('wrong_app')],
   ['wrong seller', { ...told, seller_id: '2088000000000002' }, alipay, true, turned('wrong_merchant')],

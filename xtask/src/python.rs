@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use crate::process;
 
 /// The Python in `folder` (below `target`) that has what `packages`, a file of pinned versions,
-/// lists. None where Python or a package is not to be had.
+/// lists. None where there is no Python.
 pub(crate) fn with_packages(root: &Path, packages: &str, folder: &str) -> Result<Option<PathBuf>> {
     let venv = format!("{folder}/venv");
     let made_of = root.join(folder).join("made-of");
@@ -22,9 +22,9 @@ pub(crate) fn with_packages(root: &Path, packages: &str, folder: &str) -> Result
         return Ok(None);
     }
     let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", packages];
-    if process::check(process::command(root, &python).args(pip)).is_err() {
-        return Ok(None);
-    }
+    // Where there is Python, what it cannot install is no reason to pass over a check.
+    let installed = process::check(process::command(root, &python).args(pip));
+    installed.with_context(|| format!("the packages of {packages} cannot be installed"))?;
     std::fs::write(made_of, listed).context("cannot note the packages")?;
     Ok(Some(python))
 }

@@ -20,19 +20,24 @@ const LOCK: &str = "package-lock.json";
 /// What the libraries for Node ask for.
 const NODE_MAJOR_MIN: u32 = 20;
 
-/// The example that a script talks to, with the package that it is in.
-const PEER: (&str, &str) = ("levee-pay", "peer");
-const WEBHOOKS: (&str, &str) = ("levee-api", "webhooks");
+/// The program that a script talks to: how it is built, and where it is then.
+const PEER: Program = (&["-p", "levee-pay", "--example", "peer"], "target/debug/examples/peer");
+const WEBHOOKS: Program =
+    (&["-p", "levee-api", "--example", "webhooks"], "target/debug/examples/webhooks");
+const SERVER: Program = (&["-p", "levee", "--bin", "levee"], "target/debug/levee");
 
-const CHECKS: &[(&str, (&str, &str))] = &[
+type Program = (&'static [&'static str], &'static str);
+
+const CHECKS: &[(&str, Program)] = &[
     ("alipay.mjs", PEER),
     ("stripe.mjs", PEER),
     ("wechat.py", PEER),
+    ("orders.mjs", SERVER),
     ("webhooks.mjs", WEBHOOKS),
     ("webhooks.py", WEBHOOKS),
 ];
 
-/// Runs all of them; `false` where Node, Python or their packages are not to be had.
+/// Runs all of them; `false` where Node or Python are not to be had.
 pub(crate) fn run(root: &Path) -> Result<bool> {
     if !has_node(root) || !has_node_packages(root)? {
         return Ok(false);
@@ -40,18 +45,16 @@ pub(crate) fn run(root: &Path) -> Result<bool> {
     let Some(python) = python::with_packages(root, PACKAGES, PYTHON_FOLDER)? else {
         return Ok(false);
     };
-    for (package, example) in [PEER, WEBHOOKS] {
-        let build = ["build", "--package", package, "--example", example];
-        process::check(process::cargo(root).args(build))?;
+    for (build, _) in [PEER, WEBHOOKS, SERVER] {
+        process::check(process::cargo(root).arg("build").args(build))?;
     }
-    for (script, (_, example)) in CHECKS {
+    for (script, (_, program)) in CHECKS {
         let mut command = if script.ends_with(".py") {
             process::command(root, &python)
         } else {
             process::command(root, "node")
         };
-        let script = format!("{FOLDER}/{script}");
-        process::check(command.arg(script).arg(format!("target/debug/examples/{example}")))?;
+        process::check(command.arg(format!("{FOLDER}/{script}")).arg(program))?;
     }
     Ok(true)
 }
@@ -86,9 +89,8 @@ fn has_node_packages(root: &Path) -> Result<bool> {
     npm.current_dir(&folder);
     // Nothing that a package brings is run while it is installed.
     npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--silent"]);
-    if process::check(&mut npm).is_err() {
-        return Ok(false);
-    }
+    // Where there is npm, what it cannot install is no reason to pass over the check.
+    process::check(&mut npm).context("the packages of peers/sdk cannot be installed")?;
     fs::write(installed, lock).context("cannot note the packages")?;
     Ok(true)
 }

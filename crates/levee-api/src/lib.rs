@@ -7,6 +7,7 @@
 //!   documents, and of errors.
 //! - [`code`], [`pseudonym`]: how numbers and user ids look outside and inside.
 //! - [`intake`], [`pass`]: who is let in, and places in the waiting room.
+//! - [`paying`]: how users pay, as long as it is known.
 //! - [`client`], [`import`]: the typed client, and its way to import a file of outlets.
 //! - [`scenario`]: how outlets and the payment provider behave in a rehearsal.
 //! - [`webhook`]: signatures of what travels between Levee, outlets and payment providers.
@@ -17,11 +18,13 @@ pub mod advice;
 pub mod client;
 pub mod code;
 pub mod document;
+pub mod hook;
 pub mod import;
 pub mod intake;
 pub mod nice;
 pub mod outlet;
 pub mod pass;
+pub mod paying;
 pub mod port;
 pub mod problem;
 pub mod pseudonym;

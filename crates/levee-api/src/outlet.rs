@@ -17,6 +17,7 @@ use crate::time::Duration;
 pub use decimal::{Decimal, Degrees};
 pub use opening::opening;
 pub use pos::{PosDocument, Secret};
+pub(crate) use pos::{URL_LEN_MAX, is_address};
 
 /// Most items of one menu.
 pub const MENU_MAX: usize = 200;

@@ -9,7 +9,8 @@ use std::time::Instant;
 
 pub use levee_core::SetAside;
 pub use levee_core::query::{
-    Answer, CampaignView, LIST_MAX, OrderView, OutletView, Query, RedemptionView, VoucherView,
+    Answer, CampaignView, LIST_MAX, OrderView, OutletView, PayBy, Query, RedemptionView,
+    VoucherView,
 };
 use levee_core::types::{Command, Outcome, Refusal};
 
@@ -171,3 +172,36 @@ pub trait Export: Send + Sync {
 
 /// Chunks of whole lines.
 pub type ExportChunks = Box<dyn Iterator<Item = io::Result<Vec<u8>>> + Send>;
+
+/// One durable command with what came of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fact {
+    /// Its place in the journal.
+    pub seq: u64,
+    /// Its journal time, in milliseconds since 1970.
+    pub at_ms: u64,
+    /// What was asked.
+    pub command: Command,
+    /// What came of it.
+    pub outcome: Outcome,
+}
+
+/// How those who tell others of it read the journal beside the engine.
+pub trait Facts: Send + Sync {
+    /// A place behind `after_seq`, from which durable commands are read on. Blocks, as reading does:
+    /// call both from a thread that may wait for a disk.
+    ///
+    /// # Errors
+    /// The journal cannot be read.
+    fn follow(&self, after_seq: u64) -> io::Result<Box<dyn FollowFacts>>;
+}
+
+/// A place in the journal.
+pub trait FollowFacts: Send {
+    /// The durable commands that come next, in order: at least `count_min` of them, and a few more
+    /// where a record holds more; fewer only where there are no more yet.
+    ///
+    /// # Errors
+    /// The journal cannot be read, or does not reach back so far. The place may be lost then.
+    fn next(&mut self, count_min: usize) -> io::Result<Vec<Fact>>;
+}

@@ -58,6 +58,8 @@ codes! {
     PaymentNotFound "payment_not_found" 404 "The order has no payment: nothing was left to pay.";
     TicketNotFound "ticket_not_found" 404 "There is no ticket of this id.";
     RefundNotFound "refund_not_found" 404 "No refund of this number is under way.";
+    WebhookNotFound "webhook_not_found" 404 "There is no webhook of this id.";
+    DeadLetterNotFound "dead_letter_not_found" 404 "The webhook has no such dead letter.";
     PassNotFound "pass_not_found" 404 "This is no pass of the waiting room.";
     MethodNotAllowed "method_not_allowed" 405 "This path does not take this method.";
     RequestTimeout "request_timeout" 408 "The body did not arrive in time.";
@@ -79,6 +81,7 @@ codes! {
     RollbackWindowOver "rollback_window_over" 409 "It is too late to roll this redemption back.";
     HeldByOrder "held_by_order" 409 "An order holds this: it goes with the order alone.";
     OutletLimitReached "outlet_limit_reached" 409 "The installation holds as many outlets as it may.";
+    WebhookLimitReached "webhook_limit_reached" 409 "The installation holds as many webhooks as it may.";
     OutletPaused "outlet_paused" 409 "The outlet takes no orders now.";
     OutletUnreachable "outlet_unreachable" 409 "The outlet's system cannot be reached now, or takes no new orders: ask for a quote at others.";
     OrderStateConflict "order_state_conflict" 409 "The order's state does not allow this.";
@@ -158,6 +161,9 @@ impl From<Refusal> for Code {
             Refusal::RefundTooLarge => Self::RefundTooLarge,
             Refusal::RefundNotFound => Self::RefundNotFound,
             Refusal::Unchanged => Self::Unchanged,
+            Refusal::WebhookNotFound => Self::WebhookNotFound,
+            Refusal::WebhookLimitReached => Self::WebhookLimitReached,
+            Refusal::DeadLetterNotFound => Self::DeadLetterNotFound,
             // Only the engine gives commands that are refused so.
             Refusal::RulesUnknown | Refusal::LevelByHand | Refusal::BreakerByHand => {
                 Self::InternalError

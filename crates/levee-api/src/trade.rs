@@ -5,7 +5,8 @@ use sha2::{Digest, Sha256};
 
 /// The key of a payment's number at a provider. The number is Levee's own id of the payment (`pay_`),
 /// under which it is made there: a provider that was never asked, or knows of nothing, can be told
-/// of by it as well. Connectors and callbacks use the same.
+/// of by it as well. Where a provider makes more than one payment under it, the number is the
+/// provider's own. Connectors and callbacks use the same.
 #[must_use]
 pub fn trade_of(payment: &str) -> TradeKey {
     let mut digest = Sha256::new();

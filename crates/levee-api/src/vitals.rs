@@ -1,9 +1,15 @@
 //! What an engine counts and measures about itself: plain atomics that a watcher reads at any time
 //! and the hot path only ever adds to.
 
+mod hooks;
+
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use crate::paying::PayLinks;
 use crate::port::Priority;
+
+pub use hooks::{HookVitals, HooksVitals};
 
 /// Where an engine stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,6 +136,8 @@ pub struct Vitals {
     pub sync_time: Histogram,
     /// What connectors do outside.
     pub outside: OutsideVitals,
+    /// What is told to the app's back end.
+    pub hooks: HooksVitals,
 }
 
 /// What connectors count: calls to outlets' systems and to payment providers.
@@ -160,6 +168,12 @@ pub struct OutsideVitals {
     pub payments_answered: AtomicU64,
     /// See [`Self::payments_answered`].
     pub payments_failed: AtomicU64,
+    /// Payment providers that are left alone for a while.
+    pub providers_open: AtomicU64,
+    /// Calls to payment providers that wait for their turn.
+    pub payments_waiting: AtomicU64,
+    /// How users pay: no number, and so in no mirror; the engine's answers have it.
+    pub pay_links: Arc<PayLinks>,
     /// From a ticket's first try on: how long until its outlet's system had it, by the machine's clock.
     pub ticket_delay: Histogram,
 }
@@ -233,6 +247,7 @@ impl Vitals {
             queue_delay,
             sync_time,
             outside,
+            hooks,
         } = self;
         let OutsideVitals {
             under_way,
@@ -247,6 +262,9 @@ impl Vitals {
             tickets_repeated,
             payments_answered,
             payments_failed,
+            providers_open,
+            payments_waiting,
+            pay_links: _,
             ticket_delay,
         } = outside;
         let mut cells = vec![
@@ -283,6 +301,8 @@ impl Vitals {
             tickets_repeated,
             payments_answered,
             payments_failed,
+            providers_open,
+            payments_waiting,
         ];
         cells.extend(waiting);
         cells.extend(expired);
@@ -291,6 +311,7 @@ impl Vitals {
             cells.extend(buckets);
             cells.push(sum_us);
         }
+        cells.extend(hooks.cells());
         cells
     }
 }

@@ -6,6 +6,7 @@ mod orders;
 mod outlets;
 mod replies;
 mod requests;
+mod webhooks;
 
 pub use intake::*;
 pub use live::*;
@@ -13,3 +14,4 @@ pub use orders::*;
 pub use outlets::*;
 pub use replies::*;
 pub use requests::*;
+pub use webhooks::*;

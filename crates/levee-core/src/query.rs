@@ -12,11 +12,11 @@ use crate::state::{Campaign, SetAside, State};
 use crate::tables::{RedemptionState, Voucher};
 use crate::types::{
     Action, Bill, Breaker, BreakerOf, CampaignId, CampaignNo, CampaignState, Compensated, Counts,
-    Definition, LockNo, Money, Operations, OrderNo, OutletId, OutletNo, RedemptionNo, Reference,
-    Refusal, UserKey, VoucherNo, VoucherState,
+    Definition, Known, LockNo, Money, Operations, OrderNo, OutletId, OutletNo, RedemptionNo,
+    Reference, Refusal, Subject, UserKey, VoucherNo, VoucherState, Webhook, WebhookId,
 };
 
-pub use orders::{OrderView, OutletView, PauseView};
+pub use orders::{OrderView, OutletView, PauseView, PayBy};
 
 /// Longest list that one question is answered with.
 pub const LIST_MAX: u32 = 1_000;
@@ -116,6 +116,15 @@ pub enum Query {
         /// Most outlets, at most [`LIST_MAX`].
         limit: u32,
     },
+    /// Webhooks by id, with their secrets.
+    Webhooks {
+        /// From the first, if absent.
+        after: Option<WebhookId>,
+        /// At most [`LIST_MAX`].
+        limit: u32,
+    },
+    /// What is fixed of these things; at most [`LIST_MAX`] are looked at.
+    Known(Vec<Subject>),
     /// What is to be done outside: what a connector asks, from 0 on when it starts, and then for
     /// what has changed since.
     Undone {
@@ -158,6 +167,10 @@ pub enum Answer {
     Orders(Vec<OrderView>),
     /// To [`Query::Breakers`]: vendors' first, then outlets' by number.
     Breakers(Vec<(BreakerOf, Breaker)>),
+    /// To [`Query::Webhooks`].
+    Webhooks(Vec<(WebhookId, Webhook)>),
+    /// To [`Query::Known`], in the same order.
+    Known(Vec<Known>),
     /// To [`Query::Undone`]; no actions where nothing has changed.
     Undone {
         /// By order, in the order in which they changed.
@@ -306,6 +319,13 @@ impl State {
                 self.statement(now_ms, *outlet, *from_ms..*until_ms, *before, *limit)
             }
             Query::Breakers { after, limit } => self.breakers(*after, *limit),
+            Query::Webhooks { after, limit } => {
+                self.webhooks_after(after.as_ref(), bounded(*limit))
+            }
+            Query::Known(subjects) => {
+                let subjects = subjects.iter().take(LIST_MAX as usize);
+                Answer::Known(subjects.map(|subject| self.known(*subject)).collect())
+            }
             Query::Undone { after_change, limit } => self.undone(*after_change, *limit),
         }
     }

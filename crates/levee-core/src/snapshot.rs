@@ -14,7 +14,7 @@ use crate::state::{Campaign, Outage, SetAside, State};
 use crate::tables::{Budgets, Capture, Chunk, LAYOUT, LockState, Pages};
 use crate::types::{
     Breaker, CampaignNo, Compensated, DecodeError, Definition, LockNo, NameHash, Operations,
-    Reader, Wire,
+    Reader, Webhook, WebhookId, Wire,
 };
 
 /// How many tables there are, and how many there were before there were outlets.
@@ -38,8 +38,8 @@ pub struct Rest {
     operations: Operations,
     /// Breakers that are not closed.
     vendors: BTreeMap<NameHash, (String, Breaker)>,
-    /// Where kitchens have taught anything.
-    experience: Option<Experience>,
+    experience: Experience,
+    webhooks: BTreeMap<WebhookId, Webhook>,
 }
 
 /// Why a snapshot does not make a state.
@@ -110,7 +110,8 @@ impl State {
             outages: self.outages.clone(),
             operations: self.operations.clone(),
             vendors: self.outlets.vendors.clone(),
-            experience: (self.experience.lessons > 0).then_some(self.experience),
+            experience: self.experience,
+            webhooks: self.webhooks.clone(),
         }
     }
 
@@ -203,7 +204,8 @@ impl Rest {
         // What was never set is not written: builds that know no settings can read it then.
         let compensated = self.campaigns.iter().map(|campaign| campaign.compensated);
         let has_compensated = compensated.clone().any(|sums| sums != Compensated::default());
-        let has_taught = self.experience.is_some();
+        let has_webhooks = !self.webhooks.is_empty();
+        let has_taught = self.experience.lessons > 0 || has_webhooks;
         let has_vendors = !self.vendors.is_empty() || has_taught;
         if self.operations != Operations::default() || has_compensated || has_vendors {
             self.operations.put(&mut out);
@@ -218,11 +220,19 @@ impl Rest {
                 breaker.put(&mut out);
             }
         }
-        if let Some(Experience { unit_times, series, start, lessons }) = self.experience {
+        if has_taught {
+            let Experience { unit_times, series, start, lessons } = self.experience;
             for real in [unit_times, series, start] {
                 real.to_bits().put(&mut out);
             }
             lessons.put(&mut out);
+        }
+        if has_webhooks {
+            self.webhooks.len().put(&mut out);
+            for (id, webhook) in &self.webhooks {
+                id.put(&mut out);
+                webhook.put(&mut out);
+            }
         }
         out
     }
@@ -339,6 +349,13 @@ impl Restore {
                 *real = f64::from_bits(Wire::get(reader)?);
             }
             *lessons = Wire::get(reader)?;
+        }
+        if reader.remaining() > 0 {
+            // Nor is this one.
+            for _ in 0..usize::get(reader)?.max(1) {
+                let (id, webhook) = Wire::get(reader)?;
+                state.webhooks.insert(id, webhook);
+            }
         }
         let wrong = |what| RestoreError::Rest(DecodeError { what, offset: reader.offset() });
         let in_order = |(first, len): &(u32, u32)| first <= len && *len < u32::MAX;

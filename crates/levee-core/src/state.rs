@@ -15,7 +15,8 @@ use crate::tables::{
 };
 use crate::types::{
     CampaignId, CampaignNo, CampaignState, Command, Compensated, Counts, Definition, LockNo, Money,
-    Operations, Outcome, Purpose, RedemptionNo, Refusal, RequestKey, VoucherNo, Wire,
+    Operations, Outcome, Purpose, RedemptionNo, Refusal, RequestKey, VoucherNo, Webhook, WebhookId,
+    Wire,
 };
 
 /// Most campaigns of one installation; bounds the work of a tick.
@@ -183,6 +184,7 @@ pub struct State {
     /// Whose grace may still matter, in the order in which they were.
     pub(crate) outages: Vec<Outage>,
     pub(crate) operations: Operations,
+    pub(crate) webhooks: BTreeMap<WebhookId, Webhook>,
     /// What kitchens have taught about new ones.
     pub(crate) experience: Experience,
     /// Where a command's bytes are put to be digested.
@@ -214,6 +216,7 @@ impl State {
             store: Store::default(),
             outages: Vec::new(),
             operations: Operations::default(),
+            webhooks: BTreeMap::new(),
             experience: book.first().pace.expected,
             scratch: Vec::new(),
         }
@@ -358,6 +361,11 @@ impl State {
             Command::QuoteOrder(quote) => self.quote_order(now_ms, quote),
             Command::SettleDispute(settle) => self.settle_dispute(settle),
             Command::ChangeBreaker(change) => self.change_breaker(now_ms, change),
+            Command::PutWebhook(put) => self.put_webhook(seq, put),
+            Command::RemoveWebhook(remove) => self.remove_webhook(remove),
+            Command::ReplayWebhook(replay) => self.replay_webhook(replay),
+            Command::RecordDeadLetter(record) => self.record_dead_letter(record),
+            Command::RetryDeadLetter(retry) => self.retry_dead_letter(retry),
         }
     }
 
@@ -451,6 +459,11 @@ impl State {
         // As long as nothing was ever set, the digest is that of builds which knew no settings.
         if self.operations != Operations::default() {
             self.operations.put(&mut bytes);
+            add(&mut bytes);
+        }
+        for (id, webhook) in &self.webhooks {
+            id.put(&mut bytes);
+            webhook.put(&mut bytes);
             add(&mut bytes);
         }
         digest.finalize().into()

@@ -217,7 +217,9 @@ impl Engine {
             shared: Arc::clone(shared),
             clock,
             accept_time: config.accept_time,
-            sequencer: Sequencer::new(state, payload_len_max).with_quarantine(quarantine),
+            sequencer: Sequencer::new(state, payload_len_max)
+                .with_quarantine(quarantine)
+                .with_pay_links(Arc::clone(&shared.vitals.outside.pay_links)),
             room: journal.room(),
             record_bytes_max,
             // Those in flight, the one being decided, and the tick and the end that follow.

@@ -3,10 +3,10 @@
 use std::io;
 use std::sync::Arc;
 
-use levee_api::port::{Export, ExportChunks};
+use levee_api::port::{Export, ExportChunks, Fact, Facts, FollowFacts};
 use levee_api::time::Instant;
-use levee_core::types::{BatchReader, Command, Outcome};
-use levee_journal::{Kind, OwnedRecord, Reader};
+use levee_core::types::{BatchReader, Command, DecodeError, Outcome};
+use levee_journal::{Follow, Kind, OwnedRecord, Reader};
 use serde::Serialize;
 
 use crate::shared::Shared;
@@ -62,6 +62,53 @@ impl Export for JournalExport {
             Some(Ok(chunk))
         })))
     }
+}
+
+impl Facts for JournalExport {
+    fn follow(&self, after_seq: u64) -> io::Result<Box<dyn FollowFacts>> {
+        let place = Follow::open(&self.shared.data, after_seq + 1).map_err(io::Error::other)?;
+        Ok(Box::new(FactsOn { shared: Arc::clone(&self.shared), place, after_seq }))
+    }
+}
+
+/// A place in the journal, and the last command that was read.
+struct FactsOn {
+    shared: Arc<Shared>,
+    place: Follow,
+    after_seq: u64,
+}
+
+impl FollowFacts for FactsOn {
+    fn next(&mut self, count_min: usize) -> io::Result<Vec<Fact>> {
+        let (mut facts, mut wrong) = (Vec::new(), None);
+        let after_seq = self.after_seq;
+        self.place
+            .read(self.shared.durable_seq(), |record| {
+                wrong = put_facts(&record, after_seq, &mut facts).err();
+                wrong.is_none() && facts.len() < count_min
+            })
+            .map_err(io::Error::other)?;
+        if let Some(wrong) = wrong {
+            return Err(io::Error::other(wrong));
+        }
+        self.after_seq = facts.last().map_or(after_seq, |fact| fact.seq);
+        Ok(facts)
+    }
+}
+
+/// Adds the commands of a batch that come after `after_seq`.
+fn put_facts(
+    record: &OwnedRecord,
+    after_seq: u64,
+    facts: &mut Vec<Fact>,
+) -> Result<(), DecodeError> {
+    for (seq, entry) in (record.first_seq..).zip(BatchReader::new(&record.payload)?) {
+        let (command, outcome) = entry?;
+        if seq > after_seq {
+            facts.push(Fact { seq, at_ms: record.time_ms, command, outcome });
+        }
+    }
+    Ok(())
 }
 
 fn put_lines(record: &OwnedRecord, after_seq: u64, chunk: &mut Vec<u8>) -> io::Result<()> {

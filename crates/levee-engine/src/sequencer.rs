@@ -4,8 +4,10 @@
 use std::cell::Cell;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
-use levee_api::port::{Ask, AskBody, Failure, Origin, Priority, Reply};
+use levee_api::paying::PayLinks;
+use levee_api::port::{Answer, Ask, AskBody, Failure, Origin, Priority, Reply};
 use levee_core::types::{Command, Operations, Refusal, put_batch_start, put_entry};
 use levee_core::{State, Verdict};
 use levee_journal::{BatchHead, RecordBuffer};
@@ -113,6 +115,8 @@ pub struct Sequencer {
     /// A batch is closed when its payload has this length.
     payload_len_max: usize,
     entries: Vec<u8>,
+    /// What answers show besides the rules' own.
+    pay_links: Arc<PayLinks>,
 }
 
 impl Sequencer {
@@ -121,8 +125,13 @@ impl Sequencer {
     pub fn new(state: State, payload_len_max: usize) -> Self {
         let quarantine = Quarantine::default();
         let told_operations = state.operations().clone();
-        let entries = Vec::new();
-        Self { state, quarantine, told_ms: 0, told_operations, payload_len_max, entries }
+        let (entries, pay_links) = (Vec::new(), Arc::default());
+        Self { state, quarantine, told_ms: 0, told_operations, payload_len_max, entries, pay_links }
+    }
+
+    pub(crate) fn with_pay_links(mut self, pay_links: Arc<PayLinks>) -> Self {
+        self.pay_links = pay_links;
+        self
     }
 
     pub(crate) fn with_quarantine(mut self, quarantine: Quarantine) -> Self {
@@ -236,7 +245,11 @@ impl Sequencer {
                     }
                     AskBody::Query(query) => {
                         tally.answered += 1;
-                        Reply::Answer(Box::new(self.state.answer(now_ms, query)))
+                        let mut answer = self.state.answer(now_ms, query);
+                        if let Answer::Order(Some(view)) = &mut answer {
+                            view.pay_by = self.pay_links.get(view.number);
+                        }
+                        Reply::Answer(Box::new(answer))
                     }
                     AskBody::Command(command) if storage_full => {
                         let earlier = self.state.earlier(command);

@@ -51,10 +51,12 @@ pub struct GateConfig {
 /// of their own have their secrets in their documents.
 #[derive(Clone, Debug, Default)]
 pub struct Signers {
-    /// Payment providers that speak the sandbox's protocol; the first is where new orders are paid.
+    /// Payment providers that speak the sandbox's protocol.
     pub providers: Vec<Provider>,
     /// Payment providers with protocols of their own.
     pub wires: Vec<Wire>,
+    /// The name of the one where new orders are paid; none: they cannot be.
+    pub new_orders: Option<String>,
     /// The sandbox that stands in for the systems of outlets.
     pub sandbox_outlets: Option<WebhookSecrets>,
 }

@@ -7,10 +7,11 @@ use std::fmt::{Display, Write};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use levee_api::port::{CampaignView, Priority};
-use levee_api::vitals::{Histogram, OutsideVitals, Phase, Vitals};
+use levee_api::vitals::{Histogram, HookVitals, HooksVitals, OutsideVitals, Phase, Vitals};
 use levee_pay::Distrust;
 use tokio::time::Instant;
 
+use crate::handlers::payments::Ignored;
 use crate::routes::ROUTES;
 use crate::worker::Lane;
 
@@ -49,6 +50,12 @@ pub(crate) struct Stats {
     pub(crate) forged_codes: Count,
     /// Notifications of payment providers that were not taken, by reason.
     distrusted: [Count; Distrust::NAMES.len()],
+    /// Genuine ones that do not fit what was asked of the provider.
+    pub(crate) conflicting: Count,
+    /// Genuine ones without an effect, by why.
+    pub(crate) ignored: [Count; Ignored::ALL.len()],
+    /// Those that put a payment on record as disputed.
+    pub(crate) disputed: Count,
     read_bytes: Count,
     written_bytes: Count,
 }
@@ -62,6 +69,9 @@ impl Default for Stats {
             turned_away: Count::default(),
             forged_codes: Count::default(),
             distrusted: Default::default(),
+            conflicting: Count::default(),
+            ignored: Default::default(),
+            disputed: Count::default(),
             read_bytes: Count::default(),
             written_bytes: Count::default(),
         }
@@ -261,7 +271,40 @@ pub(crate) fn engine(vitals: &Vitals) -> String {
     text.head(name, "histogram", "Write and sync of one record.");
     text.histogram(name, "", &vitals.sync_time);
     outside(&mut text, &vitals.outside);
+    webhooks(&mut text, &vitals.hooks);
     text.0
+}
+
+/// What is told to the app's back end.
+fn webhooks(text: &mut Text, vitals: &HooksVitals) {
+    let name = "levee_webhooks_deliveries_total";
+    text.head(name, "counter", "Tries to deliver events, by webhook and by how they ended.");
+    for (id, hook) in vitals.all() {
+        for (result, count) in [("taken", &hook.delivered), ("failed", &hook.failed)] {
+            let labels = format!("webhook=\"{id}\",result=\"{result}\"");
+            text.sample(name, &labels, count.load(Relaxed));
+        }
+    }
+    type Of = fn(&HookVitals) -> &AtomicU64;
+    let numbers: [(&str, &str, &str, Of); 5] = [
+        ("levee_webhooks_dead_letters_total", "counter", "Events given up.", |hook| &hook.dead),
+        ("levee_webhooks_waiting", "gauge", "Events that wait or are under way.", |hook| {
+            &hook.waiting
+        }),
+        ("levee_webhooks_unread", "gauge", "Commands not read from the journal yet.", |hook| {
+            &hook.unread
+        }),
+        ("levee_webhooks_lag_ms", "gauge", "Age of the oldest event that waits.", |hook| {
+            &hook.lag_ms
+        }),
+        ("levee_webhooks_down", "gauge", "1 while the receiver takes nothing.", |hook| &hook.down),
+    ];
+    for (name, kind, help, of) in numbers {
+        text.head(name, kind, help);
+        for (id, hook) in vitals.all() {
+            text.sample(name, &format!("webhook=\"{id}\""), of(hook).load(Relaxed));
+        }
+    }
 }
 
 /// What connectors do.
@@ -269,6 +312,12 @@ fn outside(text: &mut Text, vitals: &OutsideVitals) {
     for (name, kind, help, value) in [
         ("levee_outside_under_way", "gauge", "Actions under way.", &vitals.under_way),
         ("levee_outside_parked", "gauge", "Tickets that wait for a breaker.", &vitals.parked),
+        (
+            "levee_outside_payment_calls_waiting",
+            "gauge",
+            "Calls to payment providers that wait for their turn.",
+            &vitals.payments_waiting,
+        ),
         (
             "levee_outside_breakers_opened_total",
             "counter",
@@ -292,8 +341,12 @@ fn outside(text: &mut Text, vitals: &OutsideVitals) {
         text.fraction(name, &format!("to=\"{to}\""), ms.load(Relaxed), 1_000);
     }
     let name = "levee_outside_breakers_open";
-    text.head(name, "gauge", "Open breakers, of outlets and of vendors.");
-    for (of, count) in [("outlet", &vitals.outlets_open), ("vendor", &vitals.vendors_open)] {
+    text.head(name, "gauge", "Open breakers, of outlets, vendors and payment providers.");
+    for (of, count) in [
+        ("outlet", &vitals.outlets_open),
+        ("vendor", &vitals.vendors_open),
+        ("provider", &vitals.providers_open),
+    ] {
         text.sample(name, &format!("of=\"{of}\""), count.load(Relaxed));
     }
     let name = "levee_outside_calls_total";
@@ -330,7 +383,7 @@ pub(crate) fn gate(lanes: &[Lane]) -> String {
     let open = lanes.iter().map(|lane| lane.open.load(Relaxed) as u64).sum();
     text.one("levee_gate_connections", "gauge", "Open connections.", open);
     type Of = fn(&Stats) -> &Count;
-    let counts: [(&str, &str, &str, Of); 6] = [
+    let counts: [(&str, &str, &str, Of); 7] = [
         ("levee_gate_requests_in_flight", "gauge", "Requests under way.", |stats| &stats.in_flight),
         ("levee_gate_connections_total", "counter", "Connections taken.", |stats| {
             &stats.connections
@@ -341,6 +394,12 @@ pub(crate) fn gate(lanes: &[Lane]) -> String {
         ("levee_gate_forged_codes_total", "counter", "Codes never made here.", |stats| {
             &stats.forged_codes
         }),
+        (
+            "levee_gate_notifications_disputed_total",
+            "counter",
+            "Notifications of payment providers that put a payment in dispute.",
+            |stats| &stats.disputed,
+        ),
         ("levee_gate_read_bytes_total", "counter", "Bytes received.", |stats| &stats.read_bytes),
         ("levee_gate_written_bytes_total", "counter", "Bytes sent.", |stats| &stats.written_bytes),
     ];
@@ -352,6 +411,13 @@ pub(crate) fn gate(lanes: &[Lane]) -> String {
     for (place, reason) in Distrust::NAMES.iter().enumerate() {
         let count = sum(&|stats| stats.distrusted[place].get());
         text.sample(name, &format!("reason=\"{reason}\""), count);
+    }
+    text.sample(name, "reason=\"conflicting\"", sum(&|stats| stats.conflicting.get()));
+    let name = "levee_gate_notifications_ignored_total";
+    text.head(name, "counter", "Genuine notifications without an effect, by why.");
+    for why in Ignored::ALL {
+        let count = sum(&|stats| stats.ignored[why as usize].get());
+        text.sample(name, &format!("reason=\"{}\"", why.name()), count);
     }
     text.0
 }

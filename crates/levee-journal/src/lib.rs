@@ -2,7 +2,8 @@
 //!
 //! One record is one batch of commands; what its payload means is the caller's affair. [`Log`] is
 //! the port that the engine writes through, [`FileJournal`] its backend on a local disk, and
-//! [`Reader`] reads the same files without the right to write, for audits and exports.
+//! [`Reader`] and [`Follow`] read the same files without the right to write, for audits, exports and
+//! those who tell others of it.
 //!
 //! # How durability works here
 //!
@@ -37,6 +38,7 @@ pub mod disk;
 mod error;
 mod file;
 mod folder;
+mod follow;
 mod format;
 mod log;
 mod open;
@@ -55,6 +57,7 @@ mod tests;
 pub use buffer::RecordBuffer;
 pub use error::{AppendError, ArchiveError, OpenError};
 pub use file::FileJournal;
+pub use follow::Follow;
 pub use format::{InstallationId, Kind, OwnedRecord, Record, record_bytes};
 pub use log::{BatchHead, DurableSeq, Log, Records, Room, Trim};
 pub use options::Options;

@@ -8,7 +8,7 @@ mod common;
 use common::{
     SEGMENT, append, append_up_to, create, names, options, options_with_segments, payload, read,
 };
-use levee_journal::{FileJournal, Kind, Log, OpenError, Options, Reader};
+use levee_journal::{FileJournal, Follow, Kind, Log, OpenError, Options, Reader};
 use tempfile::tempdir;
 
 #[test]
@@ -174,4 +174,62 @@ fn the_fixture_of_version_1_is_read_and_written() {
 #[track_caller]
 fn open_error(dir: &std::path::Path) -> OpenError {
     FileJournal::open(dir, options()).map(|_| ()).unwrap_err()
+}
+
+/// Everything that a place hands over up to a number, at most so many records.
+fn followed(place: &mut Follow, up_to_seq: u64, most: usize) -> Result<Vec<u64>, OpenError> {
+    let mut found = Vec::new();
+    place.read(up_to_seq, |record| {
+        assert_eq!(record.payload, payload(record.first_seq, record.payload.len()));
+        found.push(record.first_seq);
+        found.len() < most
+    })?;
+    Ok(found)
+}
+
+#[test]
+fn a_place_is_read_on_from_while_the_journal_grows() {
+    let dir = tempdir().unwrap();
+    let mut journal = create(dir.path(), options());
+    // Three a segment, each longer than a piece.
+    append_up_to(&mut journal, 20, 20_000);
+    for seq in [1, 2, 3, 4, 12, 20] {
+        let mut place = Follow::open(dir.path(), seq).unwrap();
+        let expected = (seq..=20).collect::<Vec<_>>();
+        let (first, rest) = expected.split_at(expected.len().min(2));
+        assert_eq!(followed(&mut place, 20, 2).unwrap(), first, "from {seq}");
+        assert_eq!(followed(&mut place, 20, 100).unwrap(), rest, "from {seq}");
+        assert_eq!(followed(&mut place, 20, 100).unwrap(), [] as [u64; 0], "from {seq}");
+    }
+    let mut places = [1, 21].map(|seq| Follow::open(dir.path(), seq).unwrap());
+    assert_eq!(followed(&mut places[0], 10, 100).unwrap(), (1..=10).collect::<Vec<_>>());
+    assert_eq!(followed(&mut places[1], 20, 100).unwrap(), [] as [u64; 0]);
+    append_up_to(&mut journal, 22, 100);
+    append(&mut journal, 23, 1, 55_000).unwrap();
+    append_up_to(&mut journal, 25, 100);
+    assert_eq!(followed(&mut places[0], 25, 100).unwrap(), (11..=25).collect::<Vec<_>>());
+    assert_eq!(followed(&mut places[1], 25, 100).unwrap(), [21, 22, 23, 24, 25]);
+}
+
+#[test]
+fn a_place_that_is_no_longer_kept_or_damaged_is_told() {
+    let dir = tempdir().unwrap();
+    append_up_to(&mut create(dir.path(), options()), 9, 20_000);
+    let journal = dir.path().join("journal");
+    let mut place = Follow::open(dir.path(), 1).unwrap();
+    assert_eq!(followed(&mut place, 2, 100).unwrap(), [1, 2]);
+    // A byte of the third record's payload.
+    let file = common::segment(dir.path(), 1);
+    let mut bytes = std::fs::read(&file).unwrap();
+    let third = bytes.windows(9).position(|window| window == &payload(3, 20_000)[..9]).unwrap();
+    bytes[third] ^= 1;
+    std::fs::write(&file, bytes).unwrap();
+    for _ in 0..2 {
+        let wrong = followed(&mut place, 9, 100).unwrap_err();
+        assert!(matches!(wrong, OpenError::Corrupt { .. }), "{wrong}");
+    }
+    std::fs::remove_file(file).unwrap();
+    assert!(names(&journal).len() > 1);
+    let wrong = Follow::open(dir.path(), 2).and_then(|mut place| followed(&mut place, 9, 100));
+    assert!(matches!(wrong, Err(OpenError::Removed { seq: 2, .. })), "{wrong:?}");
 }

@@ -102,8 +102,8 @@ pub enum ReplyError {
     /// It is about another payment, refund or amount.
     #[error("it is about another payment or refund")]
     OtherTrade,
-    /// The provider does not do this. What was to be paid or given back is as it was; `code` is the
-    /// provider's own word, for people.
+    /// The provider does not do this; `code` is its own word, for people. Alipay and WeChat Pay leave
+    /// some refusals unsigned, so nothing follows from one: what it was about is asked for again.
     #[error("refused with {code}: {message}")]
     Refused {
         /// The most exact code that it gives.

@@ -19,6 +19,17 @@ impl Currency {
         is_letters.then(|| Self(bytes.map(|byte| byte.to_ascii_uppercase())))
     }
 
+    /// Digits behind the point, after ISO 4217.
+    pub(crate) fn decimals(self) -> u32 {
+        match self.as_str() {
+            "BIF" | "CLP" | "DJF" | "GNF" | "ISK" | "JPY" | "KMF" | "KRW" | "PYG" | "RWF"
+            | "UGX" | "UYI" | "VND" | "VUV" | "XAF" | "XOF" | "XPF" => 0,
+            "BHD" | "IQD" | "JOD" | "KWD" | "LYD" | "OMR" | "TND" => 3,
+            "CLF" | "UYW" => 4,
+            _ => 2,
+        }
+    }
+
     /// The three letters.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -63,14 +74,20 @@ pub(crate) fn hundredths(amount_minor: u64) -> String {
 /// Reads `12`, `12.3` or `12.34`. A sign, a third digit behind the point, an exponent, or an amount
 /// beyond `u64` is none.
 pub(crate) fn parse_hundredths(text: &str) -> Option<u64> {
-    let (whole, rest) = text.split_once('.').unwrap_or((text, "00"));
+    parse_decimal(text, 2)
+}
+
+/// The same with so many digits behind the point at most; zeros may follow.
+pub(crate) fn parse_decimal(text: &str, decimals: u32) -> Option<u64> {
+    let (whole, rest) = text.split_once('.').unwrap_or((text, "0"));
     let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
-    if !digits(whole) || !digits(rest) || rest.len() > 2 {
+    if !digits(whole) || !digits(rest) {
         return None;
     }
-    let tenths = if rest.len() == 1 { 10 } else { 1 };
-    let rest: u64 = rest.parse().ok()?;
-    whole.parse::<u64>().ok()?.checked_mul(100)?.checked_add(rest * tenths)
+    let rest = rest.trim_end_matches('0');
+    let missing = decimals.checked_sub(u32::try_from(rest.len()).ok()?)?;
+    let rest = if rest.is_empty() { 0 } else { rest.parse::<u64>().ok()? * 10_u64.pow(missing) };
+    whole.parse::<u64>().ok()?.checked_mul(10_u64.pow(decimals))?.checked_add(rest)
 }
 
 #[cfg(test)]
@@ -96,11 +113,22 @@ mod tests {
             assert_eq!(parse_hundredths(text), minor, "{text}");
         }
         for text in [
-            "", ".", "1.", ".5", "1.234", "-1.00", "+1.00", "1e2", "1,00", "1.0.0", " 1.00", "٣.00",
+            "", ".", "1.", ".5", "1.234", "1.001", "-1.00", "+1.00", "1e2", "1,00", "1.0.0",
+            " 1.00", "٣.00",
         ] {
             assert_eq!(parse_hundredths(text), None, "{text}");
         }
         assert_eq!(parse_hundredths("184467440737095516.16"), None);
+        for (text, decimals, minor) in [
+            ("1200", 0, Some(1_200)),
+            ("1200.00", 0, Some(1_200)),
+            ("1200.50", 0, None),
+            ("1.5", 3, Some(1_500)),
+            ("1.500000", 2, Some(150)),
+            ("1.0005", 3, None),
+        ] {
+            assert_eq!(parse_decimal(text, decimals), minor, "{text} with {decimals}");
+        }
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The port: what every payment provider is asked for, and what it says.
 
+use std::fmt;
+
 use http::HeaderMap;
 
 use crate::Money;
@@ -16,8 +18,9 @@ pub const REPLAY_WINDOW_S: u64 = 300;
 /// clock: a request is built, the caller sends it, and what came back is read.
 ///
 /// Asking again for the same thing under the same numbers has one effect, at every provider: that is
-/// what their own numbers are for, and callers rely on it.
-pub trait Provider: std::fmt::Debug + Send + Sync {
+/// what their own numbers are for, and callers rely on it. Stripe forgets after a day, or later, that
+/// it was asked: before a payment is made or money given back again, callers ask whether it was.
+pub trait Provider: fmt::Debug + Send + Sync {
     /// Makes a payment that a user can then pay.
     ///
     /// # Errors
@@ -78,6 +81,12 @@ pub trait Provider: std::fmt::Debug + Send + Sync {
     /// What a notification is answered with once its effect is durable, so that the provider does
     /// not say it again.
     fn success_reply(&self) -> SuccessReply;
+
+    /// The number that tells a payment from every other at this provider: ours, where each of ours is
+    /// taken once.
+    fn distinct<'t>(&self, trade: &'t Trade) -> &'t str {
+        &trade.out_trade_no
+    }
 }
 
 /// The moment and the randomness that go into a request.
@@ -206,12 +215,22 @@ pub enum State {
 }
 
 /// How a user pays.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum PayBy {
     /// An address that the provider's app opens, as a link or from a QR code.
     Link(String),
     /// What Stripe's components in a page or app are given.
     ClientSecret(String),
+}
+
+impl fmt::Debug for PayBy {
+    /// Never shows the secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Link(link) => f.debug_tuple("Link").field(link).finish(),
+            Self::ClientSecret(_) => f.debug_tuple("ClientSecret").finish_non_exhaustive(),
+        }
+    }
 }
 
 /// What an answer says.
@@ -248,6 +267,8 @@ pub struct Notification {
     pub state: State,
     /// What the payment is over, or the refund. For the caller to compare with the order.
     pub money: Money,
+    /// Of a refund: `money` is what went back by it and all before it, as Alipay says it.
+    pub is_sum: bool,
     /// The app that it names; it was compared with the configuration.
     pub app_id: Option<String>,
     /// The merchant or seller that it names; it was compared with the configuration.
@@ -270,6 +291,11 @@ pub(crate) fn single<'h>(headers: &'h HeaderMap, name: &'static str) -> Result<&
         (Some(Ok(text)), None) => Ok(text),
         _ => Err(Distrust::Malformed(name)),
     }
+}
+
+/// Statuses that leave open what has happened, whoever on the way has said them.
+pub(crate) fn is_open(status: u16) -> bool {
+    status >= 500 || matches!(status, 408 | 425 | 429)
 }
 
 /// The number in the form in which numbers are written: `+5` and `05` are other texts for the same.

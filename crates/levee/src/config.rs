@@ -12,7 +12,7 @@ use levee_gate::{GateConfig, Rule, Signal, StewardConfig};
 use levee_journal::Options;
 use serde::Deserialize;
 
-use crate::outside::SandboxSection;
+use crate::outside::{ConnectSection, SandboxSection};
 use crate::payments::PaymentsSection;
 
 /// Everything may be left out.
@@ -31,6 +31,7 @@ pub(crate) struct Config {
     pub(crate) brownout: BrownoutSection,
     pub(crate) scaler: ScalerSection,
     pub(crate) gates: GatesSection,
+    pub(crate) connect: ConnectSection,
     pub(crate) sandbox: Option<SandboxSection>,
     /// By name.
     pub(crate) payments: BTreeMap<String, PaymentsSection>,

@@ -15,6 +15,7 @@ mod key;
 mod outlets;
 mod outside;
 mod payments;
+mod reconcile;
 mod remote;
 mod sandbox;
 mod secrets;
@@ -45,6 +46,8 @@ enum Cmd {
     Sandbox(sandbox::Args),
     /// Recount everything from a journal alone.
     Audit(audit::Args),
+    /// Compare a payment provider's bill of a day with the journal.
+    Reconcile(reconcile::Args),
     /// Measure on this machine.
     Bench(bench::Args),
     /// Make, list and revoke API keys.
@@ -72,6 +75,7 @@ fn main() -> ExitCode {
         Cmd::Festival(args) => festival::run(&args),
         Cmd::Sandbox(args) => sandbox::run(&args),
         Cmd::Audit(args) => audit::run(&args),
+        Cmd::Reconcile(args) => reconcile::run(&args),
         Cmd::Bench(args) => bench::run(&args),
         Cmd::Key(args) => key::run(&args),
         Cmd::Campaign(args) => campaign::run(&args),

@@ -1,22 +1,37 @@
-//! Whom a server talks to outside: the sections `sandbox` and `payments` of its configuration.
+//! Whom a server talks to outside: the sections `connect`, `sandbox` and `payments` of its
+//! configuration.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use anyhow::{Result, bail, ensure};
-use levee_connect::connectors::{ConnectorsConfig, OutletsConfig, PaymentsConfig};
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use levee_connect::connectors::{
+    ConnectorsConfig, OutletsConfig, PaymentsConfig, Protocol, SandboxConfig,
+};
+use levee_connect::reach::Reach;
 use levee_connect::sandbox::{LISTEN_DEFAULT, Secrets};
-use levee_gate::{Provider, Signers, Wire};
+use levee_gate::{Provider, Signers};
 use serde::Deserialize;
 
 use crate::config::Config;
-use crate::payments;
+use crate::payments::{self, Payments};
 
 /// The name of the sandbox's payment provider, in callbacks' paths and in replies.
 pub(crate) const PROVIDER: &str = "sandbox";
 
 /// What is paid with, if nothing else is said.
 const CURRENCY_DEFAULT: &str = "CNY";
+
+/// What --dev may call besides public addresses, if nothing else is said: this machine.
+const ALLOW_DEV: [&str; 2] = ["127.0.0.0/8", "::1/128"];
+
+/// For whatever a server calls: webhooks, outlets' systems, payment providers.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct ConnectSection {
+    /// Ranges and addresses that it may call though they are not public.
+    allow: Option<Vec<String>>,
+}
 
 /// The sandbox that stands in for payment providers, and for the systems of outlets which have
 /// none.
@@ -36,7 +51,9 @@ pub(crate) struct SandboxSection {
 /// Everybody outside, checked; without a section and --dev there is nobody.
 pub(crate) struct Outside {
     sandbox: Option<Sandbox>,
-    wires: Vec<Wire>,
+    reach: Reach,
+    /// New orders are paid at the first.
+    payments: Vec<Payments>,
 }
 
 struct Sandbox {
@@ -53,16 +70,46 @@ impl Outside {
     /// Reads what the sections name, and takes them. With `dev` and without a section of the sandbox
     /// it is that which `levee sandbox` starts.
     pub(crate) fn load(config: &mut Config, dev: bool) -> Result<Self> {
-        let wires = payments::load(&config.payments)?;
-        Ok(Self { sandbox: Sandbox::load(config.sandbox.take(), dev)?, wires })
+        let reach = match &config.connect.allow {
+            Some(allow) => Reach::allowing(allow.iter().map(String::as_str)),
+            None => Reach::allowing(ALLOW_DEV.into_iter().filter(|_| dev)),
+        };
+        let reach = reach.map_err(|text| {
+            anyhow!(
+                "connect.allow has {text:?}, and must list ranges such as \"10.0.0.0/8\" or addresses"
+            )
+        })?;
+        let payments = payments::load(&config.payments)?;
+        let sandbox = Sandbox::load(config.sandbox.take(), dev)?;
+        // Payments are the sandbox's only where it is named, or where nobody else is.
+        if let (Some(sandbox), Some(first)) = (&sandbox, payments.first()) {
+            ensure!(
+                sandbox.by_default || sandbox.currency == first.wire.currency.as_str(),
+                "sandbox.currency is {}, and payments.{} is in {}: orders are paid in one currency",
+                sandbox.currency,
+                first.name,
+                first.wire.currency
+            );
+        }
+        Ok(Self { sandbox, payments, reach })
+    }
+
+    /// Whom the server may call.
+    pub(crate) fn reach(&self) -> Reach {
+        self.reach.clone()
     }
 
     /// Whose messages gates take.
     pub(crate) fn signers(&self) -> Signers {
         let sandbox = self.sandbox.iter();
+        let sandbox = sandbox.filter(|one| !one.by_default || self.payments.is_empty());
         Signers {
             providers: sandbox.map(Sandbox::provider).collect(),
-            wires: self.wires.clone(),
+            wires: self.payments.iter().map(Payments::wire).collect(),
+            new_orders: match (self.payments.first(), &self.sandbox) {
+                (Some(payments), _) => Some(payments.name.clone()),
+                (None, sandbox) => sandbox.as_ref().map(|_| PROVIDER.to_owned()),
+            },
             sandbox_outlets: self.sandbox.as_ref().map(|sandbox| sandbox.secrets.outlets.clone()),
         }
     }
@@ -73,21 +120,43 @@ impl Outside {
         speed: f64,
         address: Option<SocketAddr>,
     ) -> Result<ConnectorsConfig> {
+        let mut payments = Vec::new();
+        for one in &self.payments {
+            let Payments { name, wire, notify_url, is_told_elsewhere } = one;
+            // Providers reach nobody's loopback; what stands in for them in a test may.
+            let own = address.filter(|address| address.ip().is_loopback());
+            let own = own.map(|address| own_url(address, name));
+            let notify_url = notify_url.clone().or(own);
+            let notify_url = notify_url.or_else(|| is_told_elsewhere.then(String::new));
+            payments.push(PaymentsConfig {
+                name: name.clone(),
+                notify_url: notify_url.with_context(|| {
+                    format!(
+                        "payments.{name}.notify_url is needed: the address of \
+                         /v1/payments/{name}/notify, as the provider reaches it"
+                    )
+                })?,
+                protocol: Protocol::Wire(wire.clone()),
+            });
+        }
         let Some(sandbox) = &self.sandbox else {
-            return Ok(ConnectorsConfig { speed, payments: None, outlets: None });
+            return Ok(ConnectorsConfig { speed, payments, outlets: None, reach: self.reach() });
         };
-        let own = address.map(|address| format!("http://{address}/v1/payments/{PROVIDER}/notify"));
-        let payments = match sandbox.notify_url.clone().or(own) {
-            Some(notify_url) => Some(PaymentsConfig {
+        let has_others = !payments.is_empty();
+        match sandbox.notify_url.clone().or(address.map(|address| own_url(address, PROVIDER))) {
+            _ if sandbox.by_default && has_others => {}
+            Some(notify_url) => payments.push(PaymentsConfig {
                 name: PROVIDER.to_owned(),
-                url: format!("{}/pay", sandbox.url),
                 notify_url,
-                currency: sandbox.currency.clone(),
+                protocol: Protocol::Sandbox(SandboxConfig {
+                    url: format!("{}/pay", sandbox.url),
+                    currency: sandbox.currency.clone(),
+                }),
             }),
             // Nobody has asked for payments, and where callbacks would go is not known.
-            None if sandbox.by_default => None,
+            None if sandbox.by_default => {}
             None => bail!("sandbox.notify_url is needed where no gate listens here"),
-        };
+        }
         Ok(ConnectorsConfig {
             speed,
             payments,
@@ -95,8 +164,13 @@ impl Outside {
                 url: format!("{}/pos", sandbox.url),
                 secret: sandbox.secrets.outlets.clone(),
             }),
+            reach: self.reach(),
         })
     }
+}
+
+fn own_url(address: SocketAddr, provider: &str) -> String {
+    format!("http://{address}/v1/payments/{provider}/notify")
 }
 
 impl Sandbox {

@@ -5,7 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use levee_connect::connectors::WireConfig;
 use levee_gate::Wire;
 use levee_pay::{
     Alipay, AlipayConfig, ApiV3Key, Currency, KeyError, PlatformKey, Provider, SigningKey, Stripe,
@@ -23,7 +24,13 @@ const STRIPE_GATEWAY: &str = "https://api.stripe.com";
 /// Longest name, in bytes.
 const NAME_LEN_MAX: usize = 32;
 
-/// One provider.
+/// What users see that they pay for, if nothing else is said.
+const SUBJECT_DEFAULT: &str = "Order";
+const SUBJECT_CHARS_MAX: usize = 40;
+
+/// One provider. In each section `default` says that new orders are paid there, `subject` what their
+/// users see, `calls_per_s` how many calls a second the provider takes of this merchant, and
+/// `notify_url` where it sends notifications.
 #[derive(Debug, Deserialize)]
 #[serde(tag = "provider", rename_all = "snake_case")]
 pub(crate) enum PaymentsSection {
@@ -36,6 +43,10 @@ pub(crate) enum PaymentsSection {
 #[serde(deny_unknown_fields)]
 pub(crate) struct AlipaySection {
     gateway: Option<String>,
+    notify_url: Option<String>,
+    default: Option<bool>,
+    subject: Option<String>,
+    calls_per_s: Option<u32>,
     app_id: String,
     seller_id: String,
     /// Signs requests.
@@ -48,6 +59,10 @@ pub(crate) struct AlipaySection {
 #[serde(deny_unknown_fields)]
 pub(crate) struct WechatSection {
     gateway: Option<String>,
+    notify_url: Option<String>,
+    default: Option<bool>,
+    subject: Option<String>,
+    calls_per_s: Option<u32>,
     app_id: String,
     merchant_id: String,
     /// Of the merchant's API certificate.
@@ -72,6 +87,9 @@ pub(crate) struct PlatformSection {
 #[serde(deny_unknown_fields)]
 pub(crate) struct StripeSection {
     gateway: Option<String>,
+    default: Option<bool>,
+    subject: Option<String>,
+    calls_per_s: Option<u32>,
     api_key_file: PathBuf,
     /// Secrets of the endpoint for notifications: one, or two while they change.
     endpoint_secret_files: Vec<PathBuf>,
@@ -82,19 +100,104 @@ pub(crate) struct StripeSection {
     currency: String,
 }
 
-/// Reads the sections and every file that they name.
-pub(crate) fn load(sections: &BTreeMap<String, PaymentsSection>) -> Result<Vec<Wire>> {
-    let wire = |(name, section): (&String, &PaymentsSection)| {
+/// A provider, and how connectors deal with it.
+#[derive(Debug)]
+pub(crate) struct Payments {
+    pub(crate) name: String,
+    pub(crate) wire: WireConfig,
+    pub(crate) notify_url: Option<String>,
+    /// It has a dashboard in which this stands.
+    pub(crate) is_told_elsewhere: bool,
+}
+
+impl Payments {
+    /// What gates need of it.
+    pub(crate) fn wire(&self) -> Wire {
+        let WireConfig { provider, currency, .. } = &self.wire;
+        Wire { name: self.name.clone(), provider: Arc::clone(provider), currency: *currency }
+    }
+}
+
+/// Reads the sections and every file that they name; the first is where new orders are paid.
+pub(crate) fn load(sections: &BTreeMap<String, PaymentsSection>) -> Result<Vec<Payments>> {
+    let default = default_of(sections)?;
+    let read = |(name, section): (&String, &PaymentsSection)| {
         check_name(name)?;
-        let read = match section {
-            PaymentsSection::Alipay(section) => alipay(section),
-            PaymentsSection::Wechat(section) => wechat(section),
-            PaymentsSection::Stripe(section) => stripe(section),
-        };
-        let (provider, currency) = read.with_context(|| format!("payments.{name}"))?;
-        Ok(Wire { name: name.clone(), provider, currency })
+        one(name, section).with_context(|| format!("payments.{name}"))
     };
-    sections.iter().map(wire).collect()
+    let mut all = sections.iter().map(read).collect::<Result<Vec<_>>>()?;
+    all.sort_by_key(|payments| Some(&payments.name) != default);
+    if let Some(first) = all.first() {
+        check_currencies(first, &all[1..])?;
+    }
+    Ok(all)
+}
+
+/// Orders have amounts without a currency: with two, so many fen could be paid with as many yen.
+fn check_currencies(first: &Payments, others: &[Payments]) -> Result<()> {
+    let is_other = |one: &&Payments| one.wire.currency != first.wire.currency;
+    if let Some(other) = others.iter().find(is_other) {
+        bail!(
+            "payments.{} is in {}, and payments.{} in {}: orders are paid in one currency",
+            first.name,
+            first.wire.currency,
+            other.name,
+            other.wire.currency
+        );
+    }
+    Ok(())
+}
+
+/// Which section is for new orders.
+fn default_of(sections: &BTreeMap<String, PaymentsSection>) -> Result<Option<&String>> {
+    let is_default = |section: &PaymentsSection| match section {
+        PaymentsSection::Alipay(section) => section.default,
+        PaymentsSection::Wechat(section) => section.default,
+        PaymentsSection::Stripe(section) => section.default,
+    };
+    let mut defaults = sections.iter().filter(|(_, section)| is_default(section) == Some(true));
+    match (defaults.next(), defaults.next()) {
+        (Some((one, _)), Some((other, _))) => {
+            bail!(
+                "payments.{one} and payments.{other} have both default = true: new orders have one"
+            )
+        }
+        (Some((one, _)), None) => Ok(Some(one)),
+        (None, _) if sections.len() > 1 => {
+            bail!("payments: say default = true in the section where new orders are to be paid")
+        }
+        (None, _) => Ok(sections.keys().next()),
+    }
+}
+
+fn one(name: &str, section: &PaymentsSection) -> Result<Payments> {
+    let (read, notify_url, subject, calls_per_s) = match section {
+        PaymentsSection::Alipay(section) => {
+            (alipay(section), &section.notify_url, &section.subject, section.calls_per_s)
+        }
+        PaymentsSection::Wechat(section) => {
+            (wechat(section), &section.notify_url, &section.subject, section.calls_per_s)
+        }
+        PaymentsSection::Stripe(section) => {
+            (stripe(section), &None, &section.subject, section.calls_per_s)
+        }
+    };
+    let (provider, currency) = read?;
+    let subject = subject.as_deref().unwrap_or(SUBJECT_DEFAULT);
+    ensure!(
+        (1..=SUBJECT_CHARS_MAX).contains(&subject.chars().count())
+            && !subject.contains(char::is_control),
+        "subject must have 1 to {SUBJECT_CHARS_MAX} characters"
+    );
+    ensure!(calls_per_s != Some(0), "calls_per_s must be at least 1; leave it out for no limit");
+    if let Some(url) = notify_url {
+        let parsed = url.parse::<hyper::Uri>().ok();
+        let is_http = |url: &hyper::Uri| matches!(url.scheme_str(), Some("http" | "https"));
+        ensure!(parsed.is_some_and(|url| is_http(&url)), "notify_url must be an address");
+    }
+    let wire = WireConfig { provider, currency, subject: subject.to_owned(), calls_per_s };
+    let is_told_elsewhere = matches!(section, PaymentsSection::Stripe(_));
+    Ok(Payments { name: name.to_owned(), wire, notify_url: notify_url.clone(), is_told_elsewhere })
 }
 
 /// It stands in a path.
@@ -148,6 +251,10 @@ fn stripe(section: &StripeSection) -> Result<Read> {
     };
     let currency = Currency::new(&section.currency);
     let currency = currency.ok_or_else(|| anyhow!("currency must be three letters"))?;
+    ensure!(
+        Stripe::takes(currency),
+        "Stripe counts {currency} in other units than ISO 4217: use another currency"
+    );
     let stripe = Stripe::new(StripeConfig {
         gateway: section.gateway.as_deref().unwrap_or(STRIPE_GATEWAY).to_owned(),
         api_key: secret(&section.api_key_file)?,
@@ -249,16 +356,30 @@ mod tests {
         let toml = toml.replace("FOLDER", &folder.display().to_string()).replace("GOLDEN", GOLDEN);
         let sections: Sections = toml::from_str(&toml).map_err(|error| error.to_string())?;
         let wires = load(&sections.payments).map_err(|error| format!("{error:#}"))?;
-        let all = wires.iter().map(|wire| format!("{} {}", wire.name, wire.currency));
+        let all = wires.iter().map(|one| format!("{} {}", one.name, one.wire.currency));
         Ok(all.collect::<Vec<_>>().join(", "))
     }
 
     #[test]
     fn sections_are_read_with_their_files() {
         let folder = folder();
-        let all = [ALIPAY, WECHAT, STRIPE].concat();
-        let expected = Ok("alipay CNY, stripe USD, wechat CNY".to_owned());
+        let stripe = STRIPE.replace("live = true", "live = true\ndefault = true");
+        let stripe = stripe.replace("USD", "CNY");
+        let all = [ALIPAY, WECHAT, &stripe].concat();
+        let expected = Ok("stripe CNY, alipay CNY, wechat CNY".to_owned());
         assert_eq!(loaded(folder.path(), &all), expected);
+        assert_eq!(loaded(folder.path(), WECHAT), Ok("wechat CNY".to_owned()));
+        assert_eq!(loaded(folder.path(), STRIPE), Ok("stripe USD".to_owned()));
+        let mixed =
+            [&STRIPE.replace("live = true", "live = true\ndefault = true"), WECHAT].concat();
+        let mixed = loaded(folder.path(), &mixed);
+        let expected = "payments.stripe is in USD, and payments.wechat in CNY";
+        assert!(mixed.clone().is_err_and(|error| error.contains(expected)), "{mixed:?}");
+        let none = loaded(folder.path(), &[ALIPAY, WECHAT].concat());
+        assert!(none.clone().is_err_and(|error| error.contains("say default = true")), "{none:?}");
+        let two = [&stripe, WECHAT, "default = true"].concat();
+        let two = loaded(folder.path(), &two);
+        assert!(two.clone().is_err_and(|error| error.contains("have both")), "{two:?}");
     }
 
     #[test]
@@ -278,6 +399,11 @@ mod tests {
             (STRIPE, "endpoint.txt", "api-key.txt", "must hold whsec_ and more"),
             (STRIPE, "[\"FOLDER/endpoint.txt\"]", "[]", "endpoint_secrets must not be empty"),
             (STRIPE, "USD", "dollars", "currency must be three letters"),
+            (STRIPE, "USD", "ISK", "Stripe counts ISK in other units"),
+            (STRIPE, "live = true", "live = true\ncalls_per_s = 0", "must be at least 1"),
+            (STRIPE, "live = true", "live = true\nsubject = \"\"", "subject must have 1 to 40"),
+            (STRIPE, "live = true", "live = true\nnotify_url = \"\"", "unknown field `notify_url`"),
+            (ALIPAY, "seller_id =", "notify_url = \"a\"\nseller_id =", "must be an address"),
             (STRIPE, "live = true", "gateway = \"ftp://a\"\nlive = true", "gateway must be"),
         ] {
             assert!(section.contains(from), "{from}");

@@ -15,6 +15,7 @@ use levee_api::port::Submit;
 use levee_api::pseudonym::PseudonymKey;
 use levee_api::time::Instant;
 use levee_connect::connectors::Connectors;
+use levee_connect::hooks::Hooks;
 use levee_engine::{Clock, Engine, EngineConfig, Keys, ScaledClock, SystemClock};
 use levee_gate::{Gate, GateConfig, KeyRing, Ports, Steward, keys};
 use levee_journal::FileJournal;
@@ -35,6 +36,9 @@ const DATA_DEFAULT: &str = "levee-data";
 
 /// Where it listens if nothing else is said.
 pub(crate) const LISTEN_DEFAULT: &str = "127.0.0.1:8080";
+
+/// How far webhooks are, in the data folder.
+const HOOKS_FILE: &str = "webhooks.json";
 
 /// Says that only gates in processes of their own listen.
 const LISTEN_NONE: &str = "none";
@@ -228,6 +232,10 @@ pub(crate) fn run(args: &Args) -> Result<Ending> {
     let codes = Arc::new(Codes::new(&secrets.code, 0));
     // It waits until the engine has recovered.
     let submit = Arc::clone(&engine) as Arc<dyn Submit>;
+    let hooks = {
+        let (submit, journal) = (Arc::clone(&submit), Arc::new(engine.export()));
+        Hooks::start(submit, journal, Arc::clone(&codes), data.join(HOOKS_FILE), outside.reach())?
+    };
     let connectors = Connectors::start(submit, codes, connectors)?;
     let scaler = match scaler {
         Some(listener) => Some(Scaler::start(listener, Arc::clone(engine.intake()))?),
@@ -268,7 +276,7 @@ pub(crate) fn run(args: &Args) -> Result<Ending> {
     if let Some(scaler) = &scaler {
         println!("the scaler listens on {}", scaler.local_addr());
     }
-    let ending = wait(&engine, gate, connectors, door, signals, signalled);
+    let ending = wait(&engine, gate, (connectors, hooks), door, signals, signalled);
     if let Some(scaler) = scaler {
         scaler.stop();
     }
@@ -380,7 +388,7 @@ fn open_engine(
 fn wait(
     engine: &Engine,
     gate: Option<Gate>,
-    connectors: Connectors,
+    outside: (Connectors, Hooks),
     door: Option<OpenDoor>,
     mut signals: Signals,
     signalled: bool,
@@ -393,7 +401,7 @@ fn wait(
     tracing::info!("stopping: finishing what is under way");
     gate.into_iter().for_each(Gate::drain);
     // What it leaves undone is undone at the next start.
-    drop(connectors);
+    drop(outside);
     // A fault has been logged where it happened.
     if engine.stop().is_err() {
         return Ending::Failed;

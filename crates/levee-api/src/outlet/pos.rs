@@ -10,7 +10,7 @@ use crate::strict::{Malformed, wrong};
 use crate::webhook::{PREFIX, SECRET_LEN, SECRETS_MAX, SecretError, WebhookSecrets};
 
 /// Longest address in bytes.
-const URL_LEN_MAX: usize = 512;
+pub(crate) const URL_LEN_MAX: usize = 512;
 
 /// Either `url` and `secret`, or `{"sandbox": true}`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
@@ -124,7 +124,7 @@ impl PosDocument {
     }
 }
 
-fn is_address(url: &str) -> bool {
+pub(crate) fn is_address(url: &str) -> bool {
     let Ok(uri) = url.parse::<Uri>() else { return false };
     let is_http = matches!(uri.scheme_str(), Some("http" | "https"));
     // A password in an address would be shown with it.

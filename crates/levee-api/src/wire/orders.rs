@@ -222,9 +222,13 @@ replies! {
         /// `created`, `pending`, `succeeded`, `failed`, `closed`, `refunding`, `refunded` or
         /// `unknown`.
         state: String,
-        /// Where the user pays, once the provider has it and as long as it may be paid.
+        /// Where the user pays, once the provider has it and as long as it may be paid: a page, or an
+        /// address that the provider's app opens, also from a QR code.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pay_url: Option<String>,
+        /// What Stripe's components are given instead; only for apps and operators.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        client_secret: Option<String>,
     }
     /// The ticket of an order.
     TicketRef {
@@ -373,9 +377,13 @@ replies! {
         /// `created`, `pending`, `succeeded`, `failed`, `closed`, `refunding`, `refunded` or
         /// `unknown`.
         state: String,
-        /// Where the user pays, once the provider has it and as long as it may be paid.
+        /// Where the user pays, once the provider has it and as long as it may be paid: a page, or an
+        /// address that the provider's app opens, also from a QR code.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pay_url: Option<String>,
+        /// What Stripe's components are given instead; only for apps and operators.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        client_secret: Option<String>,
         /// What is to be paid.
         amount_minor: u64,
         /// What was: nothing, or all.

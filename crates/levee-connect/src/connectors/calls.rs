@@ -4,14 +4,14 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use levee_api::outlet::OutletDocument;
 use levee_api::port::OrderView;
 use levee_api::types::{Action, Command, OutletNo};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::spawn_local;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::breaker::Ended;
 use super::carrier::{Shared, Undone};
@@ -94,7 +94,7 @@ impl Shared {
         };
         counted.fetch_add(1, Relaxed);
         if called.is_ok() && matches!(action, Action::SendTicket { .. }) {
-            self.desks.sent(outlet, order.work);
+            self.desks.sent(outlet, target.vendor(), order.work);
         }
         called.map_err(|problem| {
             tracing::debug!(?action, %problem, "an outlet is not told yet");
@@ -127,6 +127,39 @@ impl Shared {
         Err(Undone::Parked)
     }
 
+    /// Asks an order's payment provider once its turn has come.
+    pub(super) async fn attempt_payment(
+        &self,
+        action: Action,
+        calls: &Cell<u32>,
+    ) -> Result<Command, Undone> {
+        let undone = |problem: Trouble| {
+            // Keys that do not match, or what the provider does not do: somebody must see to it.
+            if matches!(problem, Trouble::Distrusted(_) | Trouble::Refused(_)) && calls.get() == 1 {
+                let order = self.codes.order(action.order());
+                tracing::warn!(%order, ?action, %problem, "a payment provider does not do it");
+            }
+            tracing::debug!(?action, %problem, "an action is not done yet");
+            Undone::Outside(problem.retry_after())
+        };
+        let order = self.wanted(action).await?;
+        let Some(provider) = self.providers.of(&order) else {
+            return Err(Undone::Unable);
+        };
+        let allowed = provider.turn(action).await;
+        // Whatever was so before all that waiting.
+        let order = self.wanted(action).await?;
+        calls.set(calls.get() + 1);
+        let with = (&self.http, &*self.codes, self.engine.journal_ms());
+        let asked = provider.ask(allowed, action, &order, with).await;
+        let counted = match &asked {
+            Ok(_) | Err(Trouble::Open | Trouble::Refused(_)) => &self.vitals().payments_answered,
+            Err(_) => &self.vitals().payments_failed,
+        };
+        counted.fetch_add(1, Relaxed);
+        asked.map_err(undone)
+    }
+
     async fn tell_outlet(
         &self,
         action: Action,
@@ -145,29 +178,6 @@ impl Shared {
                 let now_ms = self.engine.journal_ms();
                 target.send(&self.http, ids, order, menu, now_ms).await
             }
-        }
-    }
-
-    pub(super) async fn ask_provider(
-        &self,
-        action: Action,
-        order: &OrderView,
-    ) -> Result<Command, Trouble> {
-        let none = || Trouble::Malformed("no payment provider is configured".to_owned());
-        let provider = self.provider.as_ref().ok_or_else(none)?;
-        let (http, number) = (&self.http, order.number);
-        let payment = self.codes.payment(number);
-        let creates = matches!(action, Action::CreatePayment { .. });
-        let calls = if creates { &self.create_calls } else { &self.payment_calls };
-        let _turn = calls.acquire().await.expect("it is never closed");
-        match action {
-            Action::CreatePayment { .. } => provider.create(http, &payment, order).await,
-            Action::LookAtPayment { .. } => provider.look(http, &payment, number).await,
-            Action::ClosePayment { .. } => provider.close(http, &payment, number).await,
-            Action::Refund { refund, amount_minor, .. } => {
-                provider.refund(http, &payment, number, (refund, amount_minor)).await
-            }
-            _ => unreachable!("providers are asked for payments alone"),
         }
     }
 }

@@ -19,10 +19,10 @@ use super::ConnectorsConfig;
 use super::ages::Ages;
 use super::desks::Desks;
 use super::engine::Engine;
-use super::payments::Provider;
+use super::payments::Providers;
 use super::tickets::Outlets;
 use super::watching::NOBODY;
-use crate::http::{CALL_MAX, Http, Trouble};
+use crate::http::{CALL_MAX, Http, Party};
 
 /// Between two looks at what is undone, while nothing is.
 const LOOK: Duration = Duration::from_millis(10);
@@ -51,12 +51,11 @@ const LOOK_AT_PAYMENT_AFTER: Duration = Duration::from_secs(5);
 /// Calls to outlets that are under way at once.
 const TICKET_CALLS_MAX: usize = 256;
 
-/// Calls to the provider that are under way at once, for new payments, and for all else.
-const CREATE_CALLS_MAX: usize = 64;
-const PAYMENT_CALLS_MAX: usize = 64;
-
 /// Most actions under way; what is undone beyond waits in the engine.
 const RUNNING_MAX: usize = 100_000;
+
+/// Most of these that are payments': a provider that does nothing for days leaves room for tickets.
+const PAYMENTS_RUNNING_MAX: usize = 50_000;
 
 /// Most tickets that are looked at for whether they are still wanted, between two counts.
 const WEEDED_MAX: usize = 256;
@@ -71,18 +70,19 @@ pub(super) struct Shared {
     pub(super) engine: Engine,
     pub(super) codes: Arc<Codes>,
     pub(super) http: Http,
-    pub(super) provider: Option<Provider>,
+    pub(super) providers: Providers,
     pub(super) outlets: Outlets,
     speed: f64,
     /// Those under way, and whether each was asked for again meanwhile.
     running: RefCell<HashMap<Action, bool>>,
+    payments_running: Cell<usize>,
+    /// Payments' actions were not taken up for want of room.
+    missed_payments: Cell<bool>,
     pub(super) desks: Desks,
     /// Of tickets, and of what providers are to be asked.
     ages: [RefCell<Ages>; 2],
     counted_at: Cell<Instant>,
     pub(super) ticket_calls: Arc<Semaphore>,
-    pub(super) create_calls: Semaphore,
-    pub(super) payment_calls: Semaphore,
 }
 
 /// An action under way; no longer, whatever ends its task.
@@ -94,6 +94,8 @@ struct Running {
 impl Drop for Running {
     fn drop(&mut self) {
         self.shared.running.borrow_mut().remove(&self.action);
+        let payments = usize::from(self.action.outlet().is_none());
+        self.shared.payments_running.set(self.shared.payments_running.get() - payments);
     }
 }
 
@@ -109,6 +111,8 @@ pub(super) enum Undone {
     Unwanted,
     /// A breaker keeps it; it is taken up again when that closes.
     Parked,
+    /// Nobody is configured who could do it; it is taken up again after a start.
+    Unable,
 }
 
 /// What is left of an action that is not under way any more.
@@ -123,28 +127,34 @@ impl Carrier {
         submit: Arc<dyn Submit>,
         codes: Arc<Codes>,
         config: ConnectorsConfig,
+        party: Option<Arc<dyn Party>>,
     ) -> Self {
+        let call_max = scaled(CALL_MAX, config.speed, CALL_MAX_LEAST);
+        let http = match party {
+            Some(party) => Http::to(call_max, party),
+            None => Http::new(call_max, config.reach.clone()),
+        };
         Self(Rc::new(Shared {
+            providers: Providers::new(config.payments, &submit),
             engine: Engine::new(submit),
             codes,
-            http: Http::new(scaled(CALL_MAX, config.speed, CALL_MAX_LEAST)),
-            provider: config.payments.map(Provider::new),
+            http,
             outlets: Outlets::new(config.outlets),
             speed: config.speed,
             running: RefCell::default(),
+            payments_running: Cell::new(0),
+            missed_payments: Cell::new(false),
             desks: Desks::new(config.speed),
             ages: Default::default(),
             counted_at: Cell::new(Instant::now()),
             ticket_calls: Arc::new(Semaphore::new(TICKET_CALLS_MAX)),
-            create_calls: Semaphore::new(CREATE_CALLS_MAX),
-            payment_calls: Semaphore::new(PAYMENT_CALLS_MAX),
         }))
     }
 
     /// Takes up what is undone, for ever.
     pub(super) async fn run(&self) {
         self.find_breakers().await;
-        let mut change = 0;
+        let (mut change, mut is_first) = (0, true);
         loop {
             if self.0.counted_at.get().elapsed() >= COUNT {
                 self.0.counted_at.set(Instant::now());
@@ -160,13 +170,18 @@ impl Carrier {
             {
                 self.take_up(action);
             }
-            if self.0.desks.take_missed() {
+            if self.0.desks.take_missed() || self.0.take_missed_payments() {
                 change = 0;
             }
             match self.0.engine.undone(change).await {
                 Ok((actions, last)) => {
+                    if is_first {
+                        let tickets = actions.iter().filter_map(|action| action.outlet());
+                        tickets.for_each(|outlet| self.0.desks.catch_up(outlet));
+                    }
                     actions.into_iter().for_each(|action| self.take_up(action));
                     if last == change {
+                        is_first = false;
                         sleep(LOOK).await;
                     }
                     change = last;
@@ -216,6 +231,12 @@ impl Carrier {
             *again = true;
             return;
         }
+        let payments = self.0.payments_running.get() + usize::from(action.outlet().is_none());
+        if payments > PAYMENTS_RUNNING_MAX {
+            self.0.missed_payments.set(true);
+            return;
+        }
+        self.0.payments_running.set(payments);
         self.0.running.borrow_mut().insert(action, false);
         self.0.ages_of(action).borrow_mut().begin(action, Instant::now());
         let running = Running { shared: Rc::clone(&self.0), action };
@@ -235,6 +256,13 @@ impl Carrier {
 }
 
 impl Shared {
+    /// Whether all that is undone has to be asked for again, because payments' actions were not taken
+    /// up and there is room now.
+    fn take_missed_payments(&self) -> bool {
+        self.payments_running.get() < PAYMENTS_RUNNING_MAX / 2
+            && self.missed_payments.replace(false)
+    }
+
     fn ages_of(&self, action: Action) -> &RefCell<Ages> {
         &self.ages[usize::from(action.outlet().is_none())]
     }
@@ -258,7 +286,7 @@ impl Shared {
                     // Something else came first. The next look says whether it is still wanted.
                     Err(()) => self.pause(action, tries),
                 },
-                Err(Undone::Unwanted) => return Left::Nothing,
+                Err(Undone::Unwanted | Undone::Unable) => return Left::Nothing,
                 Err(Undone::Parked) => return Left::Parked,
                 Err(Undone::Engine) => engine_pause(tries),
                 Err(Undone::Outside(asked) | Undone::Refused(asked)) => {
@@ -284,19 +312,7 @@ impl Shared {
             Action::SendTicket { outlet, .. } | Action::CancelTicket { outlet, .. } => {
                 self.attempt_ticket(action, outlet, calls).await
             }
-            _ => {
-                let order = self.wanted(action).await?;
-                let asked = self.ask_provider(action, &order).await;
-                let counted = match &asked {
-                    Ok(_) | Err(Trouble::Open) => &self.vitals().payments_answered,
-                    Err(_) => &self.vitals().payments_failed,
-                };
-                counted.fetch_add(1, Relaxed);
-                asked.map_err(|problem| {
-                    tracing::debug!(?action, %problem, "an action is not done yet");
-                    Undone::Outside(problem.retry_after())
-                })
-            }
+            _ => self.attempt_payment(action, calls).await,
         }
     }
 

@@ -43,6 +43,8 @@ struct Desk {
     /// While it catches up on what waited for a breaker; at other times what kitchens promise is pace
     /// enough.
     pace: Option<Pace>,
+    /// It will have one once its kitchen is known.
+    catches_up: bool,
     /// For calls, and before them a line for tickets.
     turns: Rc<Semaphore>,
     line: Rc<Semaphore>,
@@ -106,12 +108,16 @@ impl Desks {
                 |breaker: &Breaker| breaker.state == BreakerState::Open && breaker.by_hand;
             breaker.as_ref().is_some_and(is_open)
         };
+        let now_ms = self.now_ms();
         let kitchen = Kitchen { unit_ms: view.pace_ms, stations: view.stations };
         self.with_outlet(view.number, |desk| {
             if opens(&view.breaker) && !desk.breaker.is_open() {
                 desk.breaker = Measured::opened();
             }
             desk.kitchen = Some(kitchen);
+            if std::mem::take(&mut desk.catches_up) {
+                desk.pace = Some(Pace::unknown(now_ms));
+            }
         });
         self.with_vendor(vendor, view.number, |desk| {
             if opens(&view.vendor_breaker) && !desk.breaker.is_open() {
@@ -157,7 +163,7 @@ impl Desks {
     /// known, however many tickets wait for it: one may be dead for itself.
     pub(super) fn to_try(&self, of: &Of) -> (Option<OutletNo>, Option<Action>) {
         let take = |parked: &mut HashSet<Action>| {
-            let action = parked.iter().next().copied()?;
+            let action = parked.iter().min_by_key(|action| action.order()).copied()?;
             parked.remove(&action);
             self.parked.set(self.parked.get() - 1);
             Some(action)
@@ -194,9 +200,15 @@ impl Desks {
         ended: Ended,
     ) -> Vec<(Of, String)> {
         let now_ms = self.now_ms();
-        let own = self.with_outlet(outlet, |desk| {
-            desk.breaker.ended(&OUTLET, now_ms, outlet.0, ended).inspect(|_| desk.is_watched = true)
+        let (was_open, own) = self.with_outlet(outlet, |desk| {
+            let was_open = desk.breaker.is_open();
+            let why = desk.breaker.ended(&OUTLET, now_ms, outlet.0, ended);
+            (was_open, why.inspect(|_| desk.is_watched = true))
         });
+        // Tries at a few outlets that are gone say nothing of a vendor that is hardly called otherwise.
+        if was_open {
+            return Vec::new();
+        }
         let of_vendor = self.with_vendor(vendor, outlet, |desk| {
             desk.breaker.ended(&VENDOR, now_ms, outlet.0, ended).inspect(|_| desk.is_watched = true)
         });
@@ -253,16 +265,23 @@ impl Desks {
                 None => Vec::new(),
             },
         };
-        actions.sort_unstable_by_key(|action| action.order());
+        let is_cancelled = |action: &Action| matches!(action, Action::CancelTicket { .. });
+        actions.sort_unstable_by_key(|action| (action.order(), is_cancelled(action)));
         let now_ms = self.now_ms();
         for outlet in actions.iter().filter_map(|action| action.outlet()) {
             self.with_outlet(outlet, |desk| match (&mut desk.pace, desk.kitchen) {
                 (Some(pace), _) => pace.begin_again(now_ms),
                 (None, Some(kitchen)) => desk.pace = Some(Pace::new(kitchen, now_ms)),
-                (None, None) => {}
+                // Of many outlets it may have been forgotten meanwhile.
+                (None, None) => desk.catches_up = true,
             });
         }
         self.ready.borrow_mut().extend(actions);
+    }
+
+    /// Tickets wait for this outlet since before a start: nobody knows for how long.
+    pub(super) fn catch_up(&self, outlet: OutletNo) {
+        self.with_outlet(outlet, |desk| desk.catches_up = true);
     }
 
     /// A breaker that the engine has as open from before a start. Whether somebody has to watch it.
@@ -350,11 +369,17 @@ impl Desks {
         })
     }
 
-    /// A ticket of so many thousandths of work has gone.
-    pub(super) fn sent(&self, outlet: OutletNo, work: u32) {
+    /// A ticket of so many thousandths of work has gone; where a breaker is open it was tried with it,
+    /// and is the first of what is caught up on.
+    pub(super) fn sent(&self, outlet: OutletNo, vendor: &Rc<str>, work: u32) {
+        let now_ms = self.now_ms();
+        let was_tried = self.blocked_by(outlet, vendor).is_some();
         self.with_outlet(outlet, |desk| {
-            if let Some(pace) = &mut desk.pace {
-                pace.take(work);
+            if let (None, Some(kitchen), true) = (&desk.pace, desk.kitchen, was_tried) {
+                desk.pace = Some(Pace::new(kitchen, now_ms));
+            }
+            if let (Some(pace), Some(kitchen)) = (&mut desk.pace, desk.kitchen) {
+                pace.take(kitchen, now_ms, work);
             }
         });
     }
@@ -401,6 +426,7 @@ impl Desks {
             is_watched: false,
             kitchen: None,
             pace: None,
+            catches_up: false,
             turns: Rc::new(Semaphore::new(1)),
             line: Rc::new(Semaphore::new(1)),
             parked: HashSet::new(),
@@ -445,6 +471,7 @@ impl Desk {
         !self.breaker.is_spotless(&OUTLET, now_ms)
             || self.is_watched
             || is_paced
+            || self.catches_up
             || is_used
             || !self.parked.is_empty()
     }

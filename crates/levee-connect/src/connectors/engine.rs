@@ -1,97 +1,32 @@
-//! Asking the engine.
+//! What connectors ask the engine.
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::sync::Arc;
 
-use levee_api::port::{
-    Answer, Ask, AskBody, Deliver, Failure, LIST_MAX, OrderView, Origin, OutletView, Priority,
-    Query, Reply, Submit,
-};
+use levee_api::port::{Answer, Failure, LIST_MAX, OrderView, OutletView, Priority, Query, Submit};
 use levee_api::types::{
     Action, Breaker, BreakerOf, BreakerState, Command, OrderNo, OutletNo, Refusal,
 };
 use levee_api::vitals::OutsideVitals;
-use tokio::sync::oneshot;
 
 use super::desks::Of;
 use super::tickets::Outlets;
-
-/// Nobody waits longer than this for a connector's ask; it is asked again then.
-const WITHIN_MS: u32 = 30_000;
-
-/// Replies on their way to those who asked.
-#[derive(Default)]
-struct Waiting(Mutex<HashMap<u64, oneshot::Sender<Reply>>>);
-
-impl Deliver for Waiting {
-    fn deliver(&self, replies: Vec<(u64, Reply)>) {
-        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        for (ticket, reply) in replies {
-            if let Some(asker) = waiting.remove(&ticket) {
-                // Who has given up waiting hears nothing.
-                let _ = asker.send(reply);
-            }
-        }
-    }
-}
+use crate::asking::Asking;
 
 /// The engine, as connectors see it.
-pub(super) struct Engine {
-    submit: Arc<dyn Submit>,
-    origin: Origin,
-    waiting: Arc<Waiting>,
-    next: AtomicU64,
-}
+pub(super) struct Engine(Asking);
 
 impl Engine {
     pub(super) fn new(submit: Arc<dyn Submit>) -> Self {
-        let waiting = Arc::new(Waiting::default());
-        let origin = submit.register(Arc::clone(&waiting) as Arc<dyn Deliver>);
-        Self { submit, origin, waiting, next: AtomicU64::new(0) }
-    }
-
-    async fn ask(&self, body: AskBody) -> Reply {
-        let ticket = self.next.fetch_add(1, Ordering::Relaxed);
-        let (asker, reply) = oneshot::channel();
-        self.with_waiting(|waiting| waiting.insert(ticket, asker));
-        let mut asks = vec![Ask { ticket, within_ms: WITHIN_MS, body }];
-        let submitted =
-            self.submit.submit(self.origin, Priority::Callback, Instant::now(), &mut asks);
-        if let Err(failure) = submitted {
-            self.with_waiting(|waiting| waiting.remove(&ticket));
-            return Reply::Failed(failure);
-        }
-        // An engine that is gone answers nothing more.
-        reply.await.unwrap_or(Reply::Failed(Failure::Stopping))
-    }
-
-    fn with_waiting<T>(
-        &self,
-        change: impl FnOnce(&mut HashMap<u64, oneshot::Sender<Reply>>) -> T,
-    ) -> T {
-        change(&mut self.waiting.0.lock().unwrap_or_else(PoisonError::into_inner))
+        Self(Asking::new(submit))
     }
 
     /// Says what came of something. It is not wanted any more where it is refused; that is no fault.
     pub(super) async fn say(&self, command: Command) -> Result<Result<(), Refusal>, Failure> {
-        match self.ask(AskBody::Command(command)).await {
-            Reply::Done { .. } => Ok(Ok(())),
-            Reply::Refused(refusal) => Ok(Err(refusal)),
-            Reply::Failed(failure) => Err(failure),
-            Reply::Answer(_) => unreachable!("a command is not answered as a question"),
-        }
+        self.0.say(command).await
     }
 
     async fn query(&self, query: Query) -> Result<Answer, Failure> {
-        match self.ask(AskBody::Query(query)).await {
-            Reply::Answer(answer) => Ok(*answer),
-            Reply::Failed(failure) => Err(failure),
-            Reply::Done { .. } | Reply::Refused(_) => {
-                unreachable!("a question changes nothing and is not refused")
-            }
-        }
+        self.0.query(Priority::Callback, query).await
     }
 
     /// What is undone and has changed after a change, and the last change of these.
@@ -155,8 +90,7 @@ impl Engine {
 
     /// Journal time, as far as it is known here, in milliseconds since 1970.
     pub(super) fn journal_ms(&self) -> u64 {
-        let intake = self.submit.intake();
-        intake.clock().journal_ms_at(intake.now_us())
+        self.0.journal_ms()
     }
 
     /// Any outlet of a vendor; goes through all of them, so it is seldom asked.
@@ -181,7 +115,7 @@ impl Engine {
 
     /// What connectors count.
     pub(super) fn vitals(&self) -> &OutsideVitals {
-        &self.submit.vitals().outside
+        &self.0.vitals().outside
     }
 
     /// The outlet's document by which an order was placed.
@@ -200,11 +134,5 @@ impl Engine {
             Answer::Outlet(outlet) => Ok(outlet),
             other => unreachable!("an answer to another question: {other:?}"),
         }
-    }
-}
-
-impl Drop for Engine {
-    fn drop(&mut self) {
-        self.submit.release(self.origin);
     }
 }

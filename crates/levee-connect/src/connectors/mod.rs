@@ -12,7 +12,8 @@
 //! | `watching.rs` | who is left alone is tried now and then |
 //! | `carrier.rs` | which actions are under way, and when one is tried again |
 //! | `engine.rs` | asking the engine |
-//! | `payments.rs` | the payment provider |
+//! | `teller.rs` | when a payment provider may be called; pure |
+//! | `payments/` | payment providers |
 //! | `tickets.rs` | outlets' point-of-sale systems |
 
 mod ages;
@@ -23,6 +24,7 @@ mod desks;
 mod engine;
 mod pace;
 mod payments;
+mod teller;
 mod tickets;
 mod watching;
 
@@ -39,6 +41,10 @@ use tokio::task::LocalSet;
 
 use carrier::Carrier;
 
+use crate::http::Party;
+
+use crate::reach::Reach;
+
 /// Whom connectors talk to.
 #[derive(Clone, Debug)]
 pub struct ConnectorsConfig {
@@ -46,10 +52,12 @@ pub struct ConnectorsConfig {
     /// but none becomes shorter than a quarter of a second, and calls are given up after ten seconds
     /// of it, but not before a real one.
     pub speed: f64,
-    /// The payment provider.
-    pub payments: Option<PaymentsConfig>,
+    /// Payment providers; new orders are paid at the first.
+    pub payments: Vec<PaymentsConfig>,
     /// The sandbox that stands in for the systems of outlets which have none.
     pub outlets: Option<OutletsConfig>,
+    /// Which of all these may be called, and which outlets' systems.
+    pub reach: Reach,
 }
 
 /// A payment provider.
@@ -57,12 +65,41 @@ pub struct ConnectorsConfig {
 pub struct PaymentsConfig {
     /// Its name, as callbacks' paths have it.
     pub name: String,
-    /// Payments are made at `{url}/payments`.
-    pub url: String,
     /// Where it sends its callbacks.
     pub notify_url: String,
+    /// How it is spoken to.
+    pub protocol: Protocol,
+}
+
+/// How a payment provider is spoken to.
+#[derive(Clone, Debug)]
+pub enum Protocol {
+    /// As the sandbox.
+    Sandbox(SandboxConfig),
+    /// As it is itself.
+    Wire(WireConfig),
+}
+
+/// A provider that speaks the sandbox's protocol.
+#[derive(Clone, Debug)]
+pub struct SandboxConfig {
+    /// Payments are made at `{url}/payments`.
+    pub url: String,
     /// ISO 4217.
     pub currency: String,
+}
+
+/// A provider with a protocol of its own.
+#[derive(Clone, Debug)]
+pub struct WireConfig {
+    /// Builds what is sent, and reads what comes back.
+    pub provider: Arc<dyn levee_pay::Provider>,
+    /// What orders are paid with.
+    pub currency: levee_pay::Currency,
+    /// What users see that they pay for; 1 to 40 characters.
+    pub subject: String,
+    /// Most calls a second, by real time; none: only how many are under way is limited.
+    pub calls_per_s: Option<u32>,
 }
 
 /// The sandbox of outlets.
@@ -94,7 +131,7 @@ impl Connectors {
         let (stop, mut stopping) = watch::channel(false);
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let thread = thread::Builder::new().name("connectors".to_owned()).spawn(move || {
-            let carrier = Carrier::new(submit, codes, config);
+            let carrier = Carrier::new(submit, codes, config, None);
             let local = LocalSet::new();
             local.block_on(&runtime, async {
                 tokio::select! {
@@ -106,6 +143,17 @@ impl Connectors {
         })?;
         Ok(Self { stop, thread: Some(thread) })
     }
+}
+
+/// Connectors at work in a [`LocalSet`], for ever, which ask `party` and nobody else. All their waits
+/// are tokio's; they end with the `LocalSet`, wherever they are.
+pub async fn play(
+    submit: Arc<dyn Submit>,
+    codes: Arc<Codes>,
+    config: ConnectorsConfig,
+    party: Arc<dyn Party>,
+) {
+    Carrier::new(submit, codes, config, Some(party)).run().await;
 }
 
 impl Drop for Connectors {

@@ -41,6 +41,11 @@ impl Pace {
         Self { tokens: kitchen.burst(), at_ms: now_ms, began_ms: now_ms }
     }
 
+    /// Nobody knows whether any of its stations is free: one ticket goes, and what it makes from then on.
+    pub(super) fn unknown(now_ms: u64) -> Self {
+        Self { tokens: 1.0, at_ms: now_ms, began_ms: now_ms }
+    }
+
     #[expect(clippy::cast_precision_loss, reason = "a pace needs no more")]
     fn refill(&mut self, kitchen: Kitchen, now_ms: u64) {
         let since_ms = now_ms.saturating_sub(self.at_ms);
@@ -60,7 +65,8 @@ impl Pace {
     }
 
     /// A ticket of so many thousandths goes.
-    pub(super) fn take(&mut self, work: u32) {
+    pub(super) fn take(&mut self, kitchen: Kitchen, now_ms: u64, work: u32) {
+        self.refill(kitchen, now_ms);
         self.tokens -= f64::from(work);
     }
 
@@ -135,7 +141,7 @@ mod tests {
         let mut now_ms = 0;
         for _ in 0..6 {
             now_ms += pace.wait_ms(KITCHEN, now_ms);
-            pace.take(1_000);
+            pace.take(KITCHEN, now_ms, 1_000);
             sent.push(now_ms);
         }
         assert_eq!(sent, [0, 0, 1, 30_001, 60_001, 90_001]);
@@ -149,7 +155,7 @@ mod tests {
         let mut pace = Pace::new(KITCHEN, 500);
         assert!(!pace.has_caught_up(KITCHEN, 500));
         assert!(!pace.has_caught_up(KITCHEN, 60_499));
-        pace.take(2_000);
+        pace.take(KITCHEN, 60_499, 2_000);
         assert!(!pace.has_caught_up(KITCHEN, 60_500));
         assert!(pace.has_caught_up(KITCHEN, 120_499));
         assert!(Pace::new(KITCHEN, 500).has_caught_up(KITCHEN, 60_500));
@@ -159,12 +165,12 @@ mod tests {
     fn a_large_ticket_goes_and_what_comes_after_it_waits() {
         let mut pace = Pace::new(KITCHEN, 1_000);
         assert_eq!(pace.wait_ms(KITCHEN, 1_000), 0);
-        pace.take(12_000);
+        pace.take(KITCHEN, 1_000, 12_000);
         assert_eq!(pace.wait_ms(KITCHEN, 1_000), 300_001);
         assert_eq!(pace.wait_ms(KITCHEN, 301_001), 0);
         // Nothing is saved up beyond what it can begin at once.
         assert!(pace.has_caught_up(KITCHEN, 10_000_000));
-        pace.take(2_000);
+        pace.take(KITCHEN, 10_000_000, 2_000);
         assert_eq!(pace.wait_ms(KITCHEN, 10_000_000), 1);
     }
 

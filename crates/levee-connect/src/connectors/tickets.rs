@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use hyper::Method;
@@ -12,6 +12,7 @@ use levee_api::port::{OrderView, OutletView};
 use levee_api::types::{Command, MoveTicket, OrderLine, OrderNo, OutletNo, TicketStep};
 use levee_api::webhook::WebhookSecrets;
 use serde::Serialize;
+use tokio::time::Instant;
 
 use super::OutletsConfig;
 use super::carrier::Undone;

@@ -159,7 +159,7 @@ impl Shared {
             }
             Err(Undone::Outside(asked)) => Tried::InVain(asked),
             Err(Undone::Engine) => Tried::NotCalled(ENGINE_PAUSE_FIRST),
-            Err(Undone::Unwanted | Undone::Parked) => {
+            Err(Undone::Unwanted | Undone::Parked | Undone::Unable) => {
                 action.take().inspect(|action| self.drop_parked(*action));
                 match target.look(&self.http).await {
                     Ok(()) => Tried::Answered,

@@ -1,6 +1,8 @@
 //! The sandbox's time: from an instant of one's choice, at a multiple of real time.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::draw::{real, whole};
 

@@ -14,6 +14,7 @@ mod draw;
 mod effects;
 mod kitchens;
 mod outbox;
+mod played;
 mod provider;
 mod records;
 mod routes;
@@ -31,6 +32,8 @@ use tokio::net::TcpListener;
 use tokio::sync::Notify;
 
 pub use config::{CONNECTIONS_MAX_DEFAULT, LISTEN_DEFAULT, SandboxConfig, SandboxError, Secrets};
+pub use played::Outside;
+
 pub use kitchens::{Class, ClassStats, Profile, TicketLine, TicketState, TicketStats};
 pub use provider::{CallbackStats, PaymentLine, PaymentStats};
 pub use stats::{OpenStats, RequestStats, Stats};
@@ -38,6 +41,16 @@ pub use stats::{OpenStats, RequestStats, Stats};
 use world::Shared;
 
 use crate::http::{CALL_MAX, Http};
+use crate::reach::Reach;
+
+/// Lets outlets and the provider do what is due, and say so to Levee over these two.
+fn live(shared: &Arc<Shared>, [steps, callbacks]: [Http; 2]) {
+    for _ in 0..outbox::CALLS_MAX {
+        tokio::spawn(outbox::say_steps(Arc::clone(shared), steps.clone()));
+        tokio::spawn(outbox::send_callbacks(Arc::clone(shared), callbacks.clone()));
+    }
+    tokio::spawn(world::keep_time(Arc::clone(shared)));
+}
 
 /// A running sandbox, on a thread of its own. Ended when dropped.
 #[derive(Debug)]
@@ -72,13 +85,8 @@ impl Sandbox {
         let (playing, stopped) = (Arc::clone(&shared), Arc::clone(&stop));
         let play = move || {
             runtime.block_on(async {
-                let (steps, callbacks) = (Http::new(CALL_MAX), Http::new(CALL_MAX));
-                for _ in 0..outbox::CALLS_MAX {
-                    tokio::spawn(outbox::say_steps(Arc::clone(&playing), steps.clone()));
-                    let send = outbox::send_callbacks(Arc::clone(&playing), callbacks.clone());
-                    tokio::spawn(send);
-                }
-                tokio::spawn(world::keep_time(Arc::clone(&playing)));
+                let [steps, callbacks] = [(); 2].map(|()| Http::new(CALL_MAX, Reach::anyone()));
+                live(&playing, [steps, callbacks]);
                 tokio::select! {
                     () = server::serve(playing, listener, connections_max) => {}
                     () = stopped.notified() => {}

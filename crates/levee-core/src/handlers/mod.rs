@@ -10,6 +10,7 @@ mod outlets;
 mod quotes;
 mod redemptions;
 mod time;
+mod webhooks;
 
 pub(crate) use self::campaigns::USERS_PLANNED_MAX;
 pub(crate) use self::orders::payment_key;

@@ -9,7 +9,8 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::{
-    Answer, CampaignView, OrderView, OutletView, PauseView, Query, RedemptionView, VoucherView,
+    Answer, CampaignView, OrderView, OutletView, PauseView, PayBy, Query, RedemptionView,
+    VoucherView,
 };
 use crate::state::SetAside;
 use crate::types::{DecodeError, Definition, Reader, Refusal, Wire, wire_enum, wire_struct};
@@ -33,8 +34,14 @@ wire_enum! {
         16 => OutletNumbered(number),
         17 => Breakers { after, limit },
         18 => DocumentOf(number),
+        30 => Webhooks { after, limit },
+        31 => Known(subjects),
         15 => Statement { outlet, from_ms, until_ms, before, limit },
     }
+}
+
+wire_enum! {
+    PayBy { 0 => Link(link), 1 => ClientSecret(secret) }
 }
 
 wire_struct! {
@@ -49,7 +56,7 @@ wire_struct! {
         number, user, outlet, lines, outlet_version, state, end, seq, placed_at_ms, due_ms, promised_at_ms,
         stages_at_ms, work, courier_at_ms, others, moved_from, version, total_minor, merchant_discount_minor,
         subsidy_minor, payable_minor, captured_minor, refund_asked_minor, refunded_minor, disputed,
-        apology, outlet_paid_minor, payment, trade, voucher, lock, redemption, actions,
+        apology, outlet_paid_minor, payment, trade, pay_by, voucher, lock, redemption, actions,
     }
 }
 
@@ -206,6 +213,14 @@ impl Wire for Answer {
                 out.push(13);
                 views.put(out);
             }
+            Self::Webhooks(webhooks) => {
+                out.push(30);
+                webhooks.put(out);
+            }
+            Self::Known(known) => {
+                out.push(31);
+                known.put(out);
+            }
             Self::Document(document) => {
                 out.push(16);
                 document.put(out);
@@ -242,6 +257,8 @@ impl Wire for Answer {
             14 => Wire::get(reader).map(Self::Etas),
             15 => Wire::get(reader).map(Self::Breakers),
             16 => Wire::get(reader).map(Self::Document),
+            30 => Wire::get(reader).map(Self::Webhooks),
+            31 => Wire::get(reader).map(Self::Known),
             _ => Err(reader.not("answer")),
         }
     }

@@ -2,6 +2,7 @@
 
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::fmt;
 use core::ops::Range;
 
 use super::{Answer, bounded};
@@ -62,6 +63,25 @@ pub struct PauseView {
     pub until_ms: Option<u64>,
     /// Why.
     pub reason: String,
+}
+
+/// How a user pays, as the provider said when the payment was made.
+#[derive(Clone, PartialEq, Eq)]
+pub enum PayBy {
+    /// An address that a browser or the provider's app opens.
+    Link(String),
+    /// What the provider's components in a page or app are given.
+    ClientSecret(String),
+}
+
+impl fmt::Debug for PayBy {
+    /// Never shows the secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Link(link) => f.debug_tuple("Link").field(link).finish(),
+            Self::ClientSecret(_) => f.debug_tuple("ClientSecret").finish_non_exhaustive(),
+        }
+    }
 }
 
 /// One order with its payment and its ticket, as the clock has it.
@@ -126,6 +146,9 @@ pub struct OrderView {
     pub payment: Option<PaymentState>,
     /// Provider and number under which it is paid, once one has said so.
     pub trade: Option<(NameHash, TradeKey)>,
+    /// How its user pays, where connectors know. The rules do not: whoever answers in their name adds
+    /// it.
+    pub pay_by: Option<PayBy>,
     /// The voucher that pays a part, whether or not the order has let go of it since.
     pub voucher: Option<VoucherNo>,
     /// The lock that holds the voucher.
@@ -218,6 +241,7 @@ impl State {
             outlet_paid_minor: order.outlet_paid_minor,
             payment: order.payment(),
             trade: order.trade(),
+            pay_by: None,
             voucher: order.voucher(),
             lock: if let Held::Lock(lock) = holder { Some(lock) } else { None },
             redemption: if let Held::Redemption(used) = holder { Some(used) } else { None },

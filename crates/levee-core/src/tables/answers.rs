@@ -52,11 +52,12 @@ fn change_row(
     bytes: &mut Vec<u8>,
 ) -> (u8, [u32; 3], u64) {
     // Everything but the numbers takes few bytes.
-    let OrderChange { state, payment, version, redemption, voucher } = change;
+    let OrderChange { state, payment, version, redemption, voucher, ended } = change;
     state.put(bytes);
     payment.put(bytes);
     voucher.put(bytes);
     redemption.is_some().put(bytes);
+    ended.put(bytes);
     let mut long = [0; 8];
     long[..bytes.len()].copy_from_slice(bytes);
     let number = redemption.map_or(0, |redemption| redemption.0);
@@ -108,6 +109,13 @@ impl AnswerRow {
                 let promised = u32::try_from(promised).expect("as near as when it was placed");
                 change_row(29, change, promised, bytes)
             }
+            Outcome::RefundEnded { change, amount_minor } => {
+                assert_eq!(change.redemption, None, "what is given back was paid before");
+                let (kind, [version, ..], long) = change_row(45, change, 0, bytes);
+                let [high, low] = [amount_minor >> 32, amount_minor & u64::from(u32::MAX)]
+                    .map(|half| u32::try_from(half).expect("half of it"));
+                (kind, [version, high, low], long)
+            }
             small => {
                 small.put(bytes);
                 let mut short = [0; 3];
@@ -154,6 +162,10 @@ impl AnswerRow {
                 released: (b != 0).then_some(QuoteNo(c)),
             })),
             20 => Outcome::OrderChanged(self.order_change().expect("written by `of`")),
+            45 => Outcome::RefundEnded {
+                change: self.order_change().expect("written by `of`"),
+                amount_minor: u64::from(b) << 32 | u64::from(c),
+            },
             29 => Outcome::PromisedAnew {
                 change: self.order_change().expect("written by `of`"),
                 promised_at_ms: self.at_ms + u64::from(c),
@@ -175,7 +187,8 @@ impl AnswerRow {
         let (state, payment, voucher) =
             (Wire::get(reader)?, Wire::get(reader)?, Wire::get(reader)?);
         let redemption = bool::get(reader)?.then_some(RedemptionNo(number));
-        Ok(OrderChange { state, payment, version, redemption, voucher })
+        let ended = Wire::get(reader)?;
+        Ok(OrderChange { state, payment, version, redemption, voucher, ended })
     }
 }
 

@@ -76,7 +76,8 @@ pub(crate) struct Order {
     moved: [u8; 4],
     /// The version of the ticket that is cancelled at the outlet that it was moved away from.
     left_version: u8,
-    unused: [u8; 1],
+    /// Whether the last step of the ticket ended it.
+    moved_ended: u8,
 }
 
 /// Bits of [`Order::flags`].
@@ -203,7 +204,7 @@ impl Order {
             flags: 0,
             moved: [0; 4],
             left_version: 0,
-            unused: [0; 1],
+            moved_ended: 0,
         }
     }
 
@@ -447,11 +448,13 @@ impl Order {
             code(&PAYMENTS, change.payment),
             code(&VOUCHERS, change.voucher),
         ];
+        self.moved_ended = change.ended.into();
     }
 
     /// The ticket went on by something else than a step.
     pub(crate) fn forget_moved(&mut self) {
         (self.moved_seq, self.moved_after_ms, self.moved) = (0, 0, [0; 4]);
+        self.moved_ended = 0;
     }
 
     /// Sequence number, time and outcome of the step that led to the present version, if it was
@@ -465,6 +468,7 @@ impl Order {
                 version: self.version,
                 redemption: None,
                 voucher: decode(&VOUCHERS, voucher),
+                ended: self.moved_ended != 0,
             };
             (self.moved_seq, self.placed_at_ms + u64::from(self.moved_after_ms), change)
         })

@@ -32,6 +32,7 @@ mod script;
 mod statements;
 mod terms;
 mod undone;
+mod webhooks;
 mod wire;
 
 use crate::pacing::{Experience, Pace};

@@ -8,6 +8,7 @@ mod orders;
 mod outlets;
 mod payments;
 mod tickets;
+mod webhooks;
 
 use std::collections::BTreeMap;
 
@@ -96,6 +97,7 @@ pub(crate) struct Model {
     pub quotes: BTreeMap<u32, Quote>,
     pub orders: BTreeMap<u32, Order>,
     pub operations: Operations,
+    pub webhooks: BTreeMap<WebhookId, Webhook>,
     /// What kitchens have taught.
     experience: Experience,
     /// From when until when; never forgotten.
@@ -256,6 +258,11 @@ impl Model {
             Command::QuoteOrder(ask) => self.quote(now, ask),
             Command::SettleDispute(ask) => self.settle(ask),
             Command::ChangeBreaker(ask) => self.change_breaker(now, ask),
+            Command::PutWebhook(_)
+            | Command::RemoveWebhook(_)
+            | Command::ReplayWebhook(_)
+            | Command::RecordDeadLetter(_)
+            | Command::RetryDeadLetter(_) => self.webhook(command),
         }
     }
 
@@ -492,6 +499,8 @@ fn body(command: &Command) -> Command {
         Command::RecordWalkIns(record) => record.request = none,
         Command::QuoteOrder(quote) => **quote = QuoteOrder::again(none, quote.asked),
         Command::SettleDispute(settle) => settle.request = none,
+        Command::ReplayWebhook(replay) => replay.request = none,
+        Command::RetryDeadLetter(retry) => retry.request = none,
         _ => {}
     }
     body

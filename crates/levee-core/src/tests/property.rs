@@ -6,6 +6,8 @@ mod asks;
 mod orders;
 mod outlets;
 mod seen;
+mod told;
+mod webhooks;
 
 use proptest::prelude::*;
 
@@ -203,6 +205,7 @@ impl Both {
                 reason: "r".repeat(*reason),
             }),
             Ask::Order(ask) => self.order_command(ask),
+            Ask::Webhook(ask) => ask.command(self.state.last_seq()),
             Ask::Outage => {
                 Command::ResumeService(ResumeService { stopped_at_ms: self.state.last_ms() })
             }
@@ -282,6 +285,9 @@ impl Both {
             unreachable!()
         };
         assert_eq!(is, self.model.operations);
+        let webhooks = Query::Webhooks { after: None, limit: 1_000 };
+        let Answer::Webhooks(webhooks) = self.state.answer(now, &webhooks) else { unreachable!() };
+        assert!(webhooks.iter().map(|(id, webhook)| (id, webhook)).eq(&self.model.webhooks));
         self.compare_orders();
         for number in 0..6 {
             let wallet = Query::Wallet { user: user(number), before: None, limit: 1_000 };
@@ -410,6 +416,8 @@ fn under_key(mut command: Command, key: Option<u64>) -> Command {
         Command::QuoteOrder(quote) => quote.request = key,
         Command::SettleDispute(settle) => settle.request = key,
         Command::ChangeBreaker(change) => change.request = Some(key),
+        Command::ReplayWebhook(replay) => replay.request = key,
+        Command::RetryDeadLetter(retry) => retry.request = key,
         _ => {}
     }
     command
@@ -430,6 +438,7 @@ fn check(asks: &[(Gap, Ask)], under: usize) {
         }
     }
     both.end();
+    both.check_told();
     assert_eq!(both.replay().digest(), both.state.digest());
     assert_eq!(both.replay().digest(), both.replay().digest());
 }

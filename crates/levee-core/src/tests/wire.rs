@@ -205,12 +205,17 @@ fn under(mut command: Command, key: [u8; 16]) -> Command {
         }
         Command::SettleDispute(settle) => settle.request = key,
         Command::ChangeBreaker(change) => change.request = Some(key),
+        Command::ReplayWebhook(replay) => replay.request = key,
+        Command::RetryDeadLetter(retry) => retry.request = key,
         Command::ReleaseLock(_)
         | Command::ReplaceCampaign(_)
         | Command::Tick(_)
         | Command::ResumeService(_)
         | Command::ActivateRules(_)
         | Command::PutOutlet(_)
+        | Command::PutWebhook(_)
+        | Command::RemoveWebhook(_)
+        | Command::RecordDeadLetter(_)
         | Command::RecordPayment(_)
         | Command::RecordRefund(_)
         | Command::MoveTicket(_) => {}

@@ -321,6 +321,7 @@ pub(crate) use {wire_enum, wire_struct};
 // Behind the macros that they use.
 mod orders;
 mod terms;
+mod webhooks;
 
 wire_newtype! { CampaignNo VoucherNo RedemptionNo LockNo UserKey RequestKey NameHash }
 
@@ -334,6 +335,8 @@ wire_enum! {
         20 => PlaceOrder(c), 21 => RecordPayment(c), 22 => RecordRefund(c), 23 => MoveTicket(c),
         24 => CancelOrder(c), 25 => RefundOrder(c), 26 => SetStaffing(c), 27 => RecordWalkIns(c),
         28 => QuoteOrder(c), 29 => SettleDispute(c), 30 => ChangeBreaker(c),
+        40 => PutWebhook(c), 41 => RemoveWebhook(c), 42 => ReplayWebhook(c),
+        43 => RecordDeadLetter(c), 44 => RetryDeadLetter(c),
     }
     Outcome {
         1 => Claimed { voucher, face_minor },
@@ -365,6 +368,8 @@ wire_enum! {
         27 => DisputeSettled,
         28 => BreakerChanged { before },
         29 => PromisedAnew { change, promised_at_ms },
+        40 => WebhookPut { version }, 41 => WebhookRemoved, 42 => WebhookReplayed,
+        43 => DeadLetterRecorded, 44 => DeadLetterRetried, 45 => RefundEnded { change, amount_minor },
     }
     Purpose { 0 => Vouchers, 1 => Invites, 2 => Envelopes, 3 => Compensation }
     Direction { 0 => Fund, 1 => Withdraw }
@@ -393,13 +398,14 @@ wire_enum! {
         40 => TradeConflict, 42 => TicketVersionConflict, 43 => RefundTooLarge,
         44 => RefundNotFound, 45 => OutletBusy, 46 => NoOffers, 47 => OfferExpired,
         48 => OfferOfAnotherOrder, 49 => OutletUnreachable, 50 => BreakerByHand,
-        51 => OutletChanged,
+        51 => OutletChanged, 60 => WebhookNotFound, 61 => WebhookLimitReached,
+        62 => DeadLetterNotFound,
     }
 }
 
 /// Fields of commands that the rules may find wrong, behind those of the terms. The place of a name
 /// never changes.
-const INVALID_FIELDS: [&str; 23] = [
+const INVALID_FIELDS: [&str; 26] = [
     "reason",
     "claims_per_s",
     "document",
@@ -423,6 +429,9 @@ const INVALID_FIELDS: [&str; 23] = [
     "fulfilment",
     "state",
     "vendor",
+    "after_seq",
+    "event",
+    "error",
 ];
 
 /// The name of a field, by its place among those that refusals name.
@@ -460,12 +469,6 @@ wire_struct! {
     ChangeLimit { request, claims_per_s, reason }
     LevelSetting { level, by_hand }
     Operations { setting, reason, since_ms, claims_per_s, limit_reason, limit_since_ms }
-    Money {
-        funded_minor, available_minor, reserved_minor, in_flight_minor, escrowed_minor, owed_minor,
-        spent_minor, returned_minor,
-    }
-    Counts { claims, live, locked, redeemed, expired, revoked }
-    Compensated { apologies, apologies_minor, outlets_minor, unpaid_minor }
     Swept { locks, vouchers, redemptions }
 }
 
@@ -515,7 +518,7 @@ macro_rules! wire_name {
     )*};
 }
 
-wire_name! { CampaignId "campaign id" OutletId "outlet id" }
+wire_name! { CampaignId "campaign id" OutletId "outlet id" WebhookId "webhook id" }
 
 #[cfg(test)]
 mod tests {

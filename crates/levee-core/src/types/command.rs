@@ -6,8 +6,9 @@ use alloc::vec::Vec;
 
 use super::{
     CampaignId, CampaignNo, CancelOrder, ChangeBreaker, Level, LockNo, MoveTicket, NameHash,
-    PauseOutlet, PlaceOrder, Purpose, PutOutlet, QuoteOrder, RecordPayment, RecordRefund,
-    RecordWalkIns, RedemptionNo, Reference, RefundOrder, RequestKey, ResumeOutlet, SetStaffing,
+    PauseOutlet, PlaceOrder, Purpose, PutOutlet, PutWebhook, QuoteOrder, RecordDeadLetter,
+    RecordPayment, RecordRefund, RecordWalkIns, RedemptionNo, Reference, RefundOrder,
+    RemoveWebhook, ReplayWebhook, RequestKey, ResumeOutlet, RetryDeadLetter, SetStaffing,
     SettleDispute, Terms, UserKey, VoucherNo, Wire,
 };
 
@@ -86,6 +87,16 @@ pub enum Command {
     SettleDispute(SettleDispute),
     /// An outlet's or a vendor's system can be reached, or cannot.
     ChangeBreaker(ChangeBreaker),
+    /// Make a webhook, or replace its document.
+    PutWebhook(Box<PutWebhook>),
+    /// End a webhook.
+    RemoveWebhook(RemoveWebhook),
+    /// Deliver events again.
+    ReplayWebhook(ReplayWebhook),
+    /// An event could not be delivered.
+    RecordDeadLetter(Box<RecordDeadLetter>),
+    /// Deliver a dead letter again.
+    RetryDeadLetter(RetryDeadLetter),
 }
 
 /// Gives one voucher to a user.
@@ -396,12 +407,17 @@ impl Command {
             Self::QuoteOrder(quote) => Some(quote.request),
             Self::SettleDispute(settle) => Some(settle.request),
             Self::ChangeBreaker(change) => change.request,
+            Self::ReplayWebhook(replay) => Some(replay.request),
+            Self::RetryDeadLetter(retry) => Some(retry.request),
             Self::ReleaseLock(_)
             | Self::ReplaceCampaign(_)
             | Self::Tick(_)
             | Self::ResumeService(_)
             | Self::ActivateRules(_)
             | Self::PutOutlet(_)
+            | Self::PutWebhook(_)
+            | Self::RemoveWebhook(_)
+            | Self::RecordDeadLetter(_)
             | Self::RecordPayment(_)
             | Self::RecordRefund(_)
             | Self::MoveTicket(_) => None,
@@ -447,12 +463,17 @@ impl Command {
             Self::RecordWalkIns(record) => record.request = none,
             Self::SettleDispute(settle) => settle.request = none,
             Self::ChangeBreaker(change) => change.request = None,
+            Self::ReplayWebhook(replay) => replay.request = none,
+            Self::RetryDeadLetter(retry) => retry.request = none,
             Self::ReleaseLock(_)
             | Self::ReplaceCampaign(_)
             | Self::Tick(_)
             | Self::ResumeService(_)
             | Self::ActivateRules(_)
             | Self::PutOutlet(_)
+            | Self::PutWebhook(_)
+            | Self::RemoveWebhook(_)
+            | Self::RecordDeadLetter(_)
             | Self::PlaceOrder(_)
             | Self::QuoteOrder(_)
             | Self::RecordPayment(_)

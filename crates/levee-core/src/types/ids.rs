@@ -211,6 +211,10 @@ name!(
     CampaignId
 );
 name!(
+    /// The operator's name of a webhook: `[a-z0-9-]{1,64}`.
+    WebhookId
+);
+name!(
     /// The operator's name of an outlet: `[a-z0-9-]{1,64}`.
     OutletId
 );

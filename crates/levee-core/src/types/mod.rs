@@ -18,6 +18,7 @@ mod outcome;
 mod outlets;
 mod quotes;
 mod terms;
+mod webhooks;
 
 pub use actions::*;
 pub use batch::{BatchReader, put_batch_start, put_entry};
@@ -36,3 +37,4 @@ pub use outlets::*;
 pub use quotes::*;
 use terms::minute_of_day;
 pub use terms::*;
+pub use webhooks::*;

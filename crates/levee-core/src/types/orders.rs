@@ -484,6 +484,9 @@ pub struct OrderChange {
     pub redemption: Option<RedemptionNo>,
     /// What became of the voucher, where this let go of it or undid its use.
     pub voucher: Option<VoucherState>,
+    /// Whether it was under way before and is over now: this ended it, or this was the first to see
+    /// that its time is over. Where a tick comes first, the tick says so.
+    pub ended: bool,
 }
 
 /// Which orders, quotes and pauses one tick let end, in the order in which it did.
@@ -502,6 +505,8 @@ pub struct SweptOrders {
     pub released: Vec<QuoteNo>,
     /// Outlets whose pause is over.
     pub resumed: Vec<OutletNo>,
+    /// Of the vouchers of those that expired: whose time was over as well.
+    pub vouchers: Vec<VoucherNo>,
 }
 
 impl SweptOrders {

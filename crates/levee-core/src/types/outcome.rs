@@ -156,6 +156,26 @@ pub enum Outcome {
         /// When it will be ready now, in milliseconds since 1970; later than before.
         promised_at_ms: u64,
     },
+    /// A refund has come, or did not work.
+    RefundEnded {
+        /// What became of its order.
+        change: OrderChange,
+        /// What the refund was to give back, in minor units.
+        amount_minor: u64,
+    },
+    /// A webhook was made, or its document replaced.
+    WebhookPut {
+        /// Counts up with every document, from 1.
+        version: u32,
+    },
+    /// A webhook ended.
+    WebhookRemoved,
+    /// Its events are delivered again, up to this.
+    WebhookReplayed,
+    /// The event is on the list.
+    DeadLetterRecorded,
+    /// The event left the list, and is delivered again.
+    DeadLetterRetried,
 }
 
 /// What one tick let expire, in the order in which it did.
@@ -400,4 +420,13 @@ pub enum Refusal {
     /// The outlet has another document than the one by which it was priced.
     #[error("outlet_changed")]
     OutletChanged,
+    /// No webhook of that name.
+    #[error("webhook_not_found")]
+    WebhookNotFound,
+    /// The state machine holds as many webhooks as it may.
+    #[error("webhook_limit_reached")]
+    WebhookLimitReached,
+    /// The list has no such dead letter.
+    #[error("dead_letter_not_found")]
+    DeadLetterNotFound,
 }

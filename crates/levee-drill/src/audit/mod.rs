@@ -39,6 +39,7 @@ mod tables;
 mod terms;
 mod time;
 mod vouchers;
+mod webhooks;
 
 #[cfg(test)]
 mod tests;

@@ -15,6 +15,7 @@ use super::report::{AuditReport, Notes};
 use super::stream::{Ending, Entry, Event};
 use super::tables::{Lock, Redemption, Table, Voucher};
 use super::time::Outage;
+use super::webhooks::Webhooks;
 
 /// The rules that this audit can count by.
 const RULES_KNOWN: std::ops::RangeInclusive<u16> = 1..=1;
@@ -33,6 +34,7 @@ pub(super) struct Recount {
     pub(super) outages: Vec<Outage>,
     pub(super) operations: Operations,
     pub(super) outlets: Outlets,
+    pub(super) webhooks: Webhooks,
     pub(super) orders: Table<Order>,
     pub(super) quotes: Table<Quote>,
     /// What ends by the clock: orders under way, quotes that hold offers, pauses of outlets.
@@ -75,6 +77,7 @@ impl Default for Recount {
             outages: Vec::new(),
             operations: Operations::default(),
             outlets: Outlets::default(),
+            webhooks: Webhooks::default(),
             orders: Table::new("order"),
             quotes: Table::new("quote"),
             due_orders: Line::default(),
@@ -250,8 +253,8 @@ impl Recount {
             }
             (Command::RecordPayment(ask), Outcome::PaymentDisputed) => self.dispute(ask, names),
             (Command::SettleDispute(ask), Outcome::DisputeSettled) => self.settle_dispute(ask),
-            (Command::RecordRefund(ask), Outcome::OrderChanged(change)) => {
-                self.refund_result(*ask, change);
+            (Command::RecordRefund(ask), Outcome::RefundEnded { change, amount_minor }) => {
+                self.refund_result(*ask, change, *amount_minor);
             }
             (Command::MoveTicket(ask), Outcome::OrderChanged(change)) => self.ticket(*ask, change),
             (Command::MoveTicket(ask), Outcome::OrderMoved(moved)) => {
@@ -261,6 +264,7 @@ impl Recount {
             (Command::RefundOrder(ask), Outcome::OrderChanged(change)) => {
                 self.refund(ask, names, change);
             }
+            _ if self.webhook(self.next_seq - 1, command, outcome) => {}
             _ => self.notes.note(format!("{outcome:?} cannot come of {command:?}")),
         }
     }

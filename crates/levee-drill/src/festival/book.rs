@@ -212,7 +212,7 @@ impl<'a> Book<'a> {
                 self.place(place, outcome, fact.at_ms);
             }
             (Command::RecordPayment(payment), outcome) => self.pay(payment, outcome),
-            (Command::RecordRefund(refund), Outcome::OrderChanged(change)) => {
+            (Command::RecordRefund(refund), Outcome::RefundEnded { change, .. }) => {
                 if let Some(story) = self.orders.get_mut(refund.order.index())
                     && refund.result == RefundResult::Done
                 {

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
-use levee_api::port::{AskBody, Export, Failure, Query, Reply, Submit};
+use levee_api::port::{AskBody, Export, Facts, Failure, FollowFacts, Query, Reply, Submit};
 use levee_api::vitals::Phase;
 use levee_core::types::{Command, Outcome, Refusal, Tick};
 use levee_engine::Fault;
@@ -47,6 +47,39 @@ fn repeats_and_refusals_are_not_journaled() {
     assert_eq!(lines.lines().filter(|line| line.contains("claim_voucher")).count(), 1);
     let vitals = bench.engine.vitals();
     assert_eq!((vitals.repeated.load(Relaxed), vitals.refused.load(Relaxed)), (10, 10));
+}
+
+#[test]
+fn facts_are_read_on_from_any_command() {
+    let (_folder, data) = folder();
+    let bench = start(&config(&data), 1_000).expect("starts");
+    bench.open_campaign();
+    let claims = |range: std::ops::Range<u8>| -> Vec<u64> {
+        range.map(|number| bench.done(claim(number)).0).collect()
+    };
+    let first = claims(0..20);
+    let journal = bench.engine.export();
+    // Ticks of the engine stand between them.
+    let read = |place: &mut Box<dyn FollowFacts>, count_min| -> Vec<u64> {
+        let facts = place.next(count_min).expect("readable").into_iter();
+        facts
+            .filter(|fact| matches!(fact.command, Command::ClaimVoucher(_)))
+            .map(|fact| fact.seq)
+            .collect()
+    };
+    for (index, seq) in first.iter().enumerate() {
+        let mut place = journal.follow(*seq).expect("there");
+        assert_eq!(read(&mut place, 1_000), first[index + 1..], "after {seq}");
+    }
+    let mut place = journal.follow(first[9]).expect("there");
+    // One record at a time, where none must be.
+    let one = read(&mut place, 0);
+    assert!(one.len() <= 1, "{one:?}");
+    assert_eq!([one, read(&mut place, 1_000)].concat(), first[10..]);
+    let second = claims(20..30);
+    assert_eq!(read(&mut place, 1_000), second);
+    assert_eq!(read(&mut place, 1_000), [] as [u64; 0]);
+    bench.engine.stop().expect("ends well");
 }
 
 #[test]

@@ -12,12 +12,13 @@ mod live;
 mod near;
 pub(crate) mod orders;
 mod outlets;
-mod payments;
+pub(crate) mod payments;
 mod redemptions;
 mod statement;
 mod tickets;
 mod vouchers;
 mod watching;
+mod webhooks;
 
 use crate::call::Call;
 use crate::reply::Answer;
@@ -90,6 +91,13 @@ async fn other(handler: Handler, call: &mut Call) -> Answer {
         Handler::ListTickets => tickets::list(call).await,
         Handler::FollowTickets => follow::tickets(call).await,
         Handler::GetStatement => statement::get(call).await,
+        Handler::PutWebhook => webhooks::put(call).await,
+        Handler::GetWebhook => webhooks::get(call).await,
+        Handler::ListWebhooks => webhooks::list(call).await,
+        Handler::RemoveWebhook => webhooks::remove(call).await,
+        Handler::ListDeadLetters => webhooks::dead(call).await,
+        Handler::ReplayWebhook => webhooks::replay(call).await,
+        Handler::RedeliverDeadLetter => webhooks::redeliver(call).await,
         Handler::Live => live::listen(call),
         Handler::AuditExport => export::export(call).await,
         Handler::Health => Ok(watching::health()),

@@ -6,6 +6,7 @@
 mod kinds;
 mod ordering;
 mod table;
+mod webhooks;
 
 use std::collections::HashMap;
 
@@ -86,6 +87,13 @@ pub(crate) enum Handler {
     ListTickets,
     FollowTickets,
     GetStatement,
+    PutWebhook,
+    GetWebhook,
+    ListWebhooks,
+    RemoveWebhook,
+    ListDeadLetters,
+    ReplayWebhook,
+    RedeliverDeadLetter,
     Live,
     AuditExport,
 }

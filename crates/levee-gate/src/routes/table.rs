@@ -23,6 +23,10 @@ use super::ordering::{
     GET_ORDER, GET_PAYMENT, GET_STATEMENT, LIST_ORDERS, LIST_TICKETS, NOTIFY_PAYMENT, PLACE_ORDER,
     QUOTE, REFUND_ORDER, REJECT_TICKET, SETTLE_DISPUTE, START_TICKET,
 };
+use super::webhooks::{
+    GET_WEBHOOK, LIST_DEAD_LETTERS, LIST_WEBHOOKS, PUT_WEBHOOK, REDELIVER_DEAD_LETTER,
+    REMOVE_WEBHOOK, REPLAY_WEBHOOK,
+};
 use super::{Handler, Idempotency, Input, Route, UserHeader};
 
 /// All of them, in the order of the documentation.
@@ -401,6 +405,13 @@ pub(crate) static ROUTES: &[Route] = &[
     COLLECT_TICKET,
     LIST_TICKETS,
     FOLLOW_TICKETS,
+    PUT_WEBHOOK,
+    GET_WEBHOOK,
+    LIST_WEBHOOKS,
+    REMOVE_WEBHOOK,
+    LIST_DEAD_LETTERS,
+    REPLAY_WEBHOOK,
+    REDELIVER_DEAD_LETTER,
     Route {
         path: "/v1/intake",
         roles: ANY,

@@ -118,6 +118,7 @@ fn signers() -> Signers {
             secret: secret(DEV_PAYMENTS_SECRET),
         }],
         wires: wires(),
+        new_orders: Some("sandbox".to_owned()),
         sandbox_outlets: Some(secret(DEV_OUTLETS_SECRET)),
     }
 }

@@ -29,4 +29,5 @@ mod tickets;
 mod vouchers;
 mod watching;
 mod ways;
+mod webhooks;
 mod wire;

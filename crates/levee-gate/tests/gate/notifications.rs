@@ -118,9 +118,13 @@ fn said(provider: &str, payment: &str, total: u64) -> (String, String) {
 }
 
 fn alipay(payment: &str, total: u64) -> (String, String) {
+    alipay_with(payment, total, &[])
+}
+
+fn alipay_with(payment: &str, total: u64, more: &[(&str, &str)]) -> (String, String) {
     let now = beijing(now_s());
     let amount = format!("{}.{:02}", total / 100, total % 100);
-    let fields = [
+    let mut fields = vec![
         ("app_id", APP),
         ("notify_id", "1"),
         ("notify_time", &now),
@@ -131,6 +135,8 @@ fn alipay(payment: &str, total: u64) -> (String, String) {
         ("trade_no", "2026"),
         ("trade_status", "TRADE_SUCCESS"),
     ];
+    fields.extend(more);
+    fields.sort_unstable();
     let pairs: Vec<String> = fields.iter().map(|(name, value)| format!("{name}={value}")).collect();
     let sign = rsa(&pairs.join("&")).replace('+', "%2B");
     let body = format!("{}&sign_type=RSA2&sign={sign}", pairs.join("&").replace(' ', "+"));
@@ -153,17 +159,20 @@ fn beijing(now_s: u64) -> String {
 }
 
 fn wechat(payment: &str, total: u64) -> (String, String) {
-    let mut sealed = json!({
+    let sealed = json!({
         "appid": "wx1", "mchid": "1900000001", "out_trade_no": payment, "transaction_id": "42",
         "trade_state": "SUCCESS", "amount": {"total": total, "currency": "CNY"},
-    })
-    .to_string()
-    .into_bytes();
+    });
+    sealed_in_wechat("TRANSACTION.SUCCESS", &sealed)
+}
+
+fn sealed_in_wechat(event: &str, sealed: &Value) -> (String, String) {
+    let mut sealed = sealed.to_string().into_bytes();
     let key = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, API_KEY.as_bytes()).unwrap());
     let nonce = Nonce::assume_unique_for_key(*b"fdasflkja484");
     key.seal_in_place_append_tag(nonce, Aad::from(b"transaction"), &mut sealed).unwrap();
     let body = json!({
-        "id": "EV-1", "event_type": "TRANSACTION.SUCCESS", "resource": {
+        "id": "EV-1", "event_type": event, "resource": {
             "algorithm": "AEAD_AES_256_GCM", "ciphertext": to_base64(&sealed),
             "associated_data": "transaction", "nonce": "fdasflkja484",
         },
@@ -180,11 +189,27 @@ fn wechat(payment: &str, total: u64) -> (String, String) {
 }
 
 fn stripe(payment: &str, total: u64, currency: &str, at_s: u64) -> (String, String) {
+    stripe_event("pi_1", "succeeded", payment, total, currency, at_s)
+}
+
+fn stripe_event(
+    intent: &str,
+    status: &str,
+    payment: &str,
+    total: u64,
+    currency: &str,
+    at_s: u64,
+) -> (String, String) {
+    let object = json!({
+        "id": intent, "status": status, "amount": total, "amount_received": total,
+        "currency": currency, "livemode": false, "metadata": {"out_trade_no": payment},
+    });
+    signed_by_stripe(&format!("payment_intent.{status}"), &object, at_s)
+}
+
+fn signed_by_stripe(event: &str, object: &Value, at_s: u64) -> (String, String) {
     let body = json!({
-        "id": "evt_1", "type": "payment_intent.succeeded", "livemode": false, "data": {"object": {
-            "id": "pi_1", "status": "succeeded", "amount": total, "amount_received": total,
-            "currency": currency, "livemode": false, "metadata": {"out_trade_no": payment},
-        }},
+        "id": "evt_1", "type": event, "livemode": false, "data": {"object": object},
     })
     .to_string();
     let key = hmac::Key::new(hmac::HMAC_SHA256, SECRET.as_bytes());
@@ -231,7 +256,7 @@ fn each_provider_pays_an_order_and_gets_its_own_reply() {
 }
 
 #[test]
-fn a_wrong_amount_is_disputed_and_another_currency_is_none() {
+fn a_wrong_amount_is_disputed_and_so_is_another_currency() {
     let bench = shop();
     for provider in ["alipay", "wechat", "stripe"] {
         let order = bench.placed(provider, &grape());
@@ -246,8 +271,114 @@ fn a_wrong_amount_is_disputed_and_another_currency_is_none() {
     let id = text(&order["payment"]["id"]);
     let (headers, body) = stripe(id, 1_900, "usd", now_s());
     let got = bench.ask("POST /v1/payments/stripe/notify", "", &headers, &body);
-    assert_eq!(got.brief(), "409 trade_conflict");
-    assert_eq!(payment(&bench, id)["state"], "created");
+    assert_eq!(got.status, 200);
+    let seen = payment(&bench, id);
+    assert_eq!((&seen["disputed"], &seen["state"]), (&json!(true), &json!("created")));
+    let metrics = bench.ask("GET /metrics", "", "", "").body;
+    assert!(metrics.contains("levee_gate_notifications_disputed_total 4\n"), "{metrics}");
+}
+
+/// Two payments under one number of ours, which Stripe alone makes.
+#[test]
+fn a_second_payment_of_an_order_at_stripe_is_disputed() {
+    let bench = shop();
+    let order = bench.placed("k", &grape());
+    let id = text(&order["payment"]["id"]);
+    let (headers, body) = stripe(id, 1_900, "cny", now_s());
+    let line = "POST /v1/payments/stripe/notify";
+    for _ in 0..2 {
+        assert_eq!(bench.ask(line, "", &headers, &body).status, 200);
+    }
+    assert_eq!(payment(&bench, id)["disputed"], false, "said twice, and paid once");
+    // One that nobody paid ends, and ends nothing else.
+    let (headers, body) = stripe_event("pi_2", "canceled", id, 1_900, "cny", now_s());
+    assert_eq!(bench.ask(line, "", &headers, &body).status, 200);
+    let seen = payment(&bench, id);
+    assert_eq!((text(&seen["state"]), &seen["disputed"]), ("succeeded", &json!(false)));
+    let (headers, body) = stripe_event("pi_3", "succeeded", id, 1_900, "cny", now_s());
+    assert_eq!(bench.ask(line, "", &headers, &body).status, 200);
+    assert_eq!(payment(&bench, id)["disputed"], true);
+}
+
+/// A refund, as each provider says it: before and after the connector's own answer, and again.
+#[test]
+fn a_refund_is_heard_of_once_and_only_as_it_was_asked_for() {
+    for provider in ["alipay", "wechat", "stripe"] {
+        let bench = shop();
+        let order = bench.placed("k", &grape());
+        let id = text(&order["payment"]["id"]);
+        let line = format!("POST /v1/payments/{provider}/notify");
+        let (headers, body) = said(provider, id, 1_900);
+        assert!(bench.ask(&line, "", &headers, &body).status < 300);
+        let ask = json!({"amount_minor": 700, "reason": "r", "reference": "a"}).to_string();
+        let path = format!("POST /v1/orders/{}/refunds", text(&order["id"]));
+        let got = bench.ask(&path, "operator", "Idempotency-Key: r\r\n", &ask);
+        assert!(got.status < 300, "{got:?}");
+
+        let number = format!("{id}_1");
+        let hear = |number: &str, amount: u64, done: bool| {
+            let (headers, body) = refunded(provider, id, number, amount, done);
+            bench.ask(&line, "", &headers, &body)
+        };
+        assert_eq!(hear(&number, 701, true).brief(), "409 trade_conflict", "{provider}");
+        assert!(hear("somebody_elses_1", 700, true).status < 300);
+        assert_eq!(payment(&bench, id)["refunded_minor"], 0);
+        for _ in 0..2 {
+            assert!(hear(&number, 700, true).status < 300, "{provider}");
+            assert_eq!(payment(&bench, id)["refunded_minor"], 700, "{provider}");
+        }
+        let unknown = hear(&format!("{id}_2"), 700, true);
+        assert_eq!(unknown.brief(), "404 refund_not_found", "{provider}");
+        if provider != "alipay" {
+            // It was done, and did not work: nobody but people can tell.
+            assert_eq!(hear(&number, 700, false).brief(), "409 trade_conflict", "{provider}");
+        }
+        let metrics = bench.ask("GET /metrics", "", "", "").body;
+        let conflicting = if provider == "alipay" { 1 } else { 2 };
+        for line in [
+            format!("refused_total{{reason=\"conflicting\"}} {conflicting}\n"),
+            "ignored_total{reason=\"foreign\"} 1\n".to_owned(),
+        ] {
+            assert!(metrics.contains(&line), "{line}{metrics}");
+        }
+    }
+}
+
+fn refunded(
+    provider: &str,
+    payment: &str,
+    number: &str,
+    amount: u64,
+    done: bool,
+) -> (String, String) {
+    match provider {
+        "alipay" => {
+            let at = beijing(now_s());
+            let fee = format!("{}.{:02}", amount / 100, amount % 100);
+            alipay_with(
+                payment,
+                1_900,
+                &[("gmt_refund", &at), ("out_biz_no", number), ("refund_fee", &fee)],
+            )
+        }
+        "wechat" => {
+            let status = if done { "SUCCESS" } else { "CLOSED" };
+            let sealed = json!({
+                "mchid": "1900000001", "out_trade_no": payment, "transaction_id": "42",
+                "out_refund_no": number, "refund_status": status,
+                "amount": {"total": 1_900, "refund": amount},
+            });
+            sealed_in_wechat("REFUND.SUCCESS", &sealed)
+        }
+        _ => {
+            let status = if done { "succeeded" } else { "failed" };
+            let object = json!({
+                "payment_intent": "pi_1", "amount": amount, "currency": "cny", "status": status,
+                "metadata": {"out_trade_no": payment, "out_refund_no": number},
+            });
+            signed_by_stripe("refund.updated", &object, now_s())
+        }
+    }
 }
 
 #[test]
@@ -288,5 +419,9 @@ fn what_is_not_taken_is_counted_by_reason() {
     }
     let (headers, body) = stripe("pay_somebody_elses", 1_900, "cny", now_s());
     let got = bench.ask("POST /v1/payments/stripe/notify", "", &headers, &body);
-    assert_eq!(got.brief(), "404 payment_not_found");
+    // Other software of the same account has payments, too.
+    assert_eq!(got.status, 200);
+    let metrics = bench.ask("GET /metrics", "", "", "").body;
+    let line = "levee_gate_notifications_ignored_total{reason=\"foreign\"} 1\n";
+    assert!(metrics.contains(line), "{metrics}");
 }

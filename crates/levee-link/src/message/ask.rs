@@ -88,7 +88,13 @@ fn is_a_gates(command: &Command) -> bool {
         | Command::SetStaffing(_)
         | Command::RecordWalkIns(_)
         | Command::QuoteOrder(_)
-        | Command::SettleDispute(_) => true,
+        | Command::SettleDispute(_)
+        | Command::PutWebhook(_)
+        | Command::RemoveWebhook(_)
+        | Command::ReplayWebhook(_)
+        | Command::RetryDeadLetter(_) => true,
+        // Whoever delivers runs beside the engine.
+        Command::RecordDeadLetter(_) => false,
         Command::Tick(_) | Command::ResumeService(_) | Command::ActivateRules(_) => false,
     }
 }

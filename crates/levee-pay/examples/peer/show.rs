@@ -28,6 +28,7 @@ pub(crate) fn notification(read: &Notification) -> Value {
         "out_refund_no": read.out_refund_no,
         "state": state(read.state),
         "money": money(read.money),
+        "is_sum": read.is_sum.then_some(true),
         "app_id": read.app_id,
         "merchant_id": read.merchant_id,
     }))

@@ -4,7 +4,7 @@
 use super::{Alipay, reply, sorted};
 use crate::error::{Distrust, NotifyError};
 use crate::money::parse_hundredths;
-use crate::port::{Notification, REPLAY_WINDOW_S};
+use crate::port::{Notification, REPLAY_WINDOW_S, State};
 use crate::{Money, beijing, form};
 
 /// How old a notification may be, in seconds. Alipay repeats one for a day and does not say whether
@@ -46,15 +46,23 @@ pub(super) fn read(alipay: &Alipay, body: &str, now_s: u64) -> Result<Notificati
     if seller_id != alipay.config.seller_id {
         return Err(Distrust::WrongMerchant.into());
     }
-    let total = parse_hundredths(find("total_amount")?);
+    // Once money goes back, that is what it is about, and says how much went back so far.
+    let refund = find("out_biz_no").ok().filter(|_| find("gmt_refund").is_ok());
+    let amount_name = if refund.is_some() { "refund_fee" } else { "total_amount" };
+    let amount_minor =
+        parse_hundredths(find(amount_name)?).ok_or(Distrust::Malformed(amount_name))?;
+    let state = match refund {
+        Some(_) => State::Refunded,
+        None => reply::state(find("trade_status")?, find("gmt_payment").is_ok()),
+    };
     Ok(Notification {
         id: find("notify_id")?.to_owned(),
         out_trade_no: find("out_trade_no")?.to_owned(),
         trade_no: Some(find("trade_no")?.to_owned()),
-        // A refund comes as another notification of the payment, without a word on how it did.
-        out_refund_no: None,
-        state: reply::state(find("trade_status")?, find("gmt_payment").is_ok()),
-        money: Money::fen(total.ok_or(Distrust::Malformed("total_amount"))?),
+        out_refund_no: refund.map(str::to_owned),
+        state,
+        money: Money::fen(amount_minor),
+        is_sum: refund.is_some(),
         app_id: Some(app_id.to_owned()),
         merchant_id: Some(seller_id.to_owned()),
     })

@@ -10,7 +10,7 @@ use super::{Alipay, method};
 use crate::Money;
 use crate::error::{Distrust, ReplyError};
 use crate::money::parse_hundredths;
-use crate::port::{Asked, Op, PayBy, Reply, State};
+use crate::port::{Asked, Op, PayBy, Reply, State, is_open};
 
 /// What is read of an answer, whatever was asked.
 #[derive(Debug, Default, Deserialize)]
@@ -41,7 +41,7 @@ pub(super) fn read(
     status: u16,
     body: &str,
 ) -> Result<Reply, ReplyError> {
-    if status >= 500 || status == 429 {
+    if is_open(status) {
         return Ok(Reply::of(State::Unknown));
     }
     let (signed, answer) = open(alipay, asked, body)?;
@@ -53,7 +53,7 @@ pub(super) fn read(
         ("10003", true) => Ok(Reply::of(State::Pending)),
         ("10003" | "20000", _) => Ok(Reply::of(State::Unknown)),
         _ => match (asked.op, code) {
-            _ if code.ends_with("SYSTEM_ERROR") || code.starts_with("isp.") => {
+            _ if code.is_empty() || code.ends_with("SYSTEM_ERROR") || code.starts_with("isp.") => {
                 Ok(Reply::of(State::Unknown))
             }
             // Nobody has scanned it: the module's head says what that means.

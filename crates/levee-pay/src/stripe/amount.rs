@@ -1,8 +1,8 @@
 //! Amounts as Stripe counts them (<https://docs.stripe.com/currencies>): in minor units after
 //! ISO 4217, with exceptions that cost a hundred times too much if they are overlooked.
 
-use crate::Money;
 use crate::error::RequestError;
+use crate::{Currency, Money};
 
 /// Most digits that Stripe takes: eight.
 const AMOUNT_MAX: u64 = 99_999_999;
@@ -15,12 +15,15 @@ const OTHER_UNITS: &[&str] = &["CLF", "IQD", "ISK", "LYD", "MGA", "UGX", "UYW"];
 /// Counted in thousandths, the last digit of which must be zero.
 const THREE_DECIMALS: &[&str] = &["BHD", "JOD", "KWD", "OMR", "TND"];
 
+/// Whether amounts mean the same at Stripe as here.
+pub(super) fn check_currency(currency: Currency) -> Result<(), RequestError> {
+    if OTHER_UNITS.contains(&currency.as_str()) { Err(RequestError::Currency) } else { Ok(()) }
+}
+
 /// The amount as it is sent.
 pub(super) fn check(money: Money) -> Result<u64, RequestError> {
     let currency = money.currency;
-    if OTHER_UNITS.contains(&currency.as_str()) {
-        return Err(RequestError::Currency);
-    }
+    check_currency(currency)?;
     let is_round =
         !THREE_DECIMALS.contains(&currency.as_str()) || money.amount_minor.is_multiple_of(10);
     if !is_round || !(1..=AMOUNT_MAX).contains(&money.amount_minor) {
@@ -32,7 +35,6 @@ pub(super) fn check(money: Money) -> Result<u64, RequestError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Currency;
 
     #[track_caller]
     fn check_as(code: &str, amount_minor: u64, expected: Result<u64, RequestError>) {

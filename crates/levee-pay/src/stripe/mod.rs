@@ -11,7 +11,7 @@ mod reply;
 
 use std::fmt;
 
-use http::{HeaderMap, Method, header};
+use http::{HeaderMap, HeaderValue, Method, header};
 
 pub use notify::StripeSecret;
 
@@ -20,7 +20,7 @@ use crate::port::{
     Asked, BODY_LEN_MAX, Notification, Op, Order, Provider, Refund, Reply, Request, Stamp,
     SuccessReply, Trade, check_number, check_refund, check_text,
 };
-use crate::{ConfigError, check_gateway, form};
+use crate::{ConfigError, Currency, check_gateway, form};
 
 /// The version of the interface that is asked for, whatever the account's own is.
 const VERSION: &str = "2024-06-20";
@@ -73,11 +73,21 @@ impl Stripe {
         Ok(Self { config })
     }
 
+    /// Whether payments in a currency can be made: Stripe counts some of them in other units than
+    /// ISO 4217, and what it then says would be read as a hundred times as much.
+    #[must_use]
+    pub fn takes(currency: Currency) -> bool {
+        amount::check_currency(currency).is_ok()
+    }
+
     /// A call. `key` makes a repeat of it the same call.
     fn request(&self, asked: Asked, path: &str, call: &Call<'_>) -> Result<Request, RequestError> {
         let mut url = format!("{}{path}", self.config.gateway.trim_end_matches('/'));
+        let mut bearer = HeaderValue::from_str(&format!("Bearer {}", self.config.api_key))
+            .map_err(|_| RequestError::Unwritable)?;
+        bearer.set_sensitive(true);
         let mut request = http::Request::builder()
-            .header(header::AUTHORIZATION, format!("Bearer {}", self.config.api_key))
+            .header(header::AUTHORIZATION, bearer)
             .header(header::ACCEPT, "application/json")
             .header(header::USER_AGENT, "levee")
             .header("stripe-version", VERSION);
@@ -197,6 +207,11 @@ impl Provider for Stripe {
 
     fn success_reply(&self) -> SuccessReply {
         SuccessReply { status: 200, body: "" }
+    }
+
+    /// Its own: two payments may have the same number of ours in their metadata.
+    fn distinct<'t>(&self, trade: &'t Trade) -> &'t str {
+        trade.trade_no.as_deref().unwrap_or(&trade.out_trade_no)
     }
 }
 

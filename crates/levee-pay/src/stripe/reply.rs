@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::{REFUND, Stripe, TRADE};
+use super::{REFUND, Stripe, TRADE, amount};
 use crate::error::{Distrust, ReplyError};
-use crate::port::{Asked, Op, PayBy, Reply, State};
+use crate::port::{Asked, Op, PayBy, Reply, State, is_open};
 use crate::{Currency, Money};
 
 /// A payment.
@@ -21,14 +21,14 @@ pub(super) struct Intent {
     pub(super) currency: String,
     client_secret: Option<String>,
     livemode: bool,
-    #[serde(default)]
-    metadata: BTreeMap<String, String>,
+    /// Absent, or null, where there is none.
+    metadata: Option<BTreeMap<String, String>>,
 }
 
 impl Intent {
     /// Our number.
     pub(super) fn number(&self) -> Option<&str> {
-        self.metadata.get(TRADE).map(String::as_str)
+        self.metadata.as_ref()?.get(TRADE).map(String::as_str)
     }
 
     pub(super) fn state(&self) -> State {
@@ -50,14 +50,15 @@ pub(super) struct Refund {
     pub(super) amount: u64,
     pub(super) currency: String,
     status: Option<String>,
-    #[serde(default)]
-    metadata: BTreeMap<String, String>,
+    /// Absent, or null, where there is none.
+    metadata: Option<BTreeMap<String, String>>,
 }
 
 impl Refund {
     /// Our numbers of the payment and of the refund.
     pub(super) fn numbers(&self) -> Option<(&str, &str)> {
-        Some((self.metadata.get(TRADE)?, self.metadata.get(REFUND)?))
+        let metadata = self.metadata.as_ref()?;
+        Some((metadata.get(TRADE)?, metadata.get(REFUND)?))
     }
 
     pub(super) fn state(&self) -> State {
@@ -97,7 +98,7 @@ pub(super) fn read(
     body: &[u8],
 ) -> Result<Reply, ReplyError> {
     // 409: the same call is under way on another connection.
-    if status >= 500 || status == 429 || status == 409 {
+    if is_open(status) || status == 409 {
         return Ok(Reply::of(State::Unknown));
     }
     if !(200..300).contains(&status) {
@@ -122,19 +123,22 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Distrust> {
 }
 
 pub(super) fn money(amount_minor: u64, currency: &str) -> Result<Money, Distrust> {
-    let currency = Currency::new(currency).ok_or(Distrust::Malformed("currency"))?;
-    Ok(Money { amount_minor, currency })
+    let currency = Currency::new(currency);
+    // An amount in other units would be read as another amount.
+    let currency = currency.filter(|currency| amount::check_currency(*currency).is_ok());
+    Ok(Money { amount_minor, currency: currency.ok_or(Distrust::Malformed("currency"))? })
 }
 
-/// Two payments under one number can only be where the first was made more than a day before the
-/// second; then the one that was paid counts, and otherwise none.
+/// Two payments under one number can only be where somebody else has made one, or the first was made
+/// more than a day before the second. Then the one that was paid counts, of two that were the older
+/// one; the newer one is told apart by Stripe's number. Of several that were not paid none counts.
 fn found(stripe: &Stripe, asked: &Asked, mut list: List<Intent>) -> Result<Reply, ReplyError> {
-    if list.data.len() > 1 {
-        list.data.retain(|one| one.state() == State::Succeeded);
-    }
+    let is_one = list.data.len() == 1;
+    list.data.retain(|one| is_one || one.state() == State::Succeeded);
+    // Newest first.
     match list.data.pop() {
-        Some(one) if list.data.is_empty() => intent(stripe, asked, one),
-        _ => Ok(Reply::of(State::Unknown)),
+        Some(oldest) => intent(stripe, asked, oldest),
+        None => Ok(Reply::of(State::Unknown)),
     }
 }
 

@@ -68,6 +68,7 @@ fn payment(wechat: &Wechat, id: String, said: Transaction) -> Result<Notificatio
         out_refund_no: None,
         state: state(&said.trade_state),
         money: amount.money(amount.total)?,
+        is_sum: false,
         app_id: Some(said.appid),
         merchant_id: Some(said.mchid),
     })
@@ -85,6 +86,7 @@ fn refund(wechat: &Wechat, id: String, said: &Refund) -> Result<Notification, No
         out_refund_no: Some(said.out_refund_no.clone()),
         state: refund_state(&said.refund_status),
         money: said.amount.money(back)?,
+        is_sum: false,
         app_id: None,
         merchant_id: Some(said.mchid.clone()),
     })

@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 
 use super::{Wechat, signature};
 use crate::error::{Distrust, ReplyError};
-use crate::port::{Asked, Op, PayBy, Reply, State};
+use crate::port::{Asked, Op, PayBy, Reply, State, is_open};
 use crate::{Currency, Money};
 
 /// A payment, in an answer and in a notification.
@@ -67,7 +67,7 @@ pub(super) fn read(
     body: &[u8],
     now_s: u64,
 ) -> Result<Reply, ReplyError> {
-    if status >= 500 || status == 429 {
+    if is_open(status) {
         return Ok(Reply::of(State::Unknown));
     }
     let signed = signature::check(wechat, headers, body, now_s);
@@ -136,6 +136,8 @@ fn refused(asked: &Asked, body: &[u8], signed: bool) -> Result<Reply, ReplyError
     // Both spellings are in use.
     let state = match (asked.op, refusal.code.replace('_', "").as_str()) {
         (_, "SYSTEMERROR" | "BANKERROR" | "FREQUENCYLIMITED") => State::Unknown,
+        // Somebody on the way has said it, and not WeChat Pay.
+        (_, "") => State::Unknown,
         (Op::Create | Op::Close, "ORDERCLOSED") if signed => State::Closed,
         // Never made, and so never paid.
         (Op::Close, "ORDERNOTEXIST") if signed => State::Closed,

@@ -63,7 +63,10 @@ pub(super) fn check(
     let signed_s = seconds(timestamp).ok_or(Distrust::Malformed(TIMESTAMP))?;
     let serial = single(headers, SERIAL)?;
     let mut keys = wechat.config.platform_keys.iter();
-    let platform = keys.find(|platform| platform.id.eq_ignore_ascii_case(serial));
+    // As a number it may be written with zeros in front.
+    let plain = serial.trim_start_matches('0');
+    let is_it = |id: &str| id.trim_start_matches('0').eq_ignore_ascii_case(plain);
+    let platform = keys.find(|platform| is_it(&platform.id));
     let platform = platform.ok_or(Distrust::UnknownKey)?;
     let message = [timestamp.as_bytes(), b"\n", nonce.as_bytes(), b"\n", body, b"\n"].concat();
     if !platform.key.verifies(&message, signature) {

@@ -173,7 +173,9 @@ fn check(op: Op, fields: &str, expected: Result<Reply, &str>) {
     // The same with a byte changed, without a signature where it counts, and from a gateway in need.
     let tampered = Err("the signature does not match".to_owned());
     assert_eq!(read(&body.replacen("{\"code", "{ \"code", 1), 200), tampered);
-    assert_eq!(read(&body, 503), Ok(unknown()));
+    for status in [503, 429, 408, 425] {
+        assert_eq!(read(&body, status), Ok(unknown()));
+    }
     if fields.contains("10000") {
         assert_eq!(read(&format!(r#"{{"{method}_response":{inner}}}"#), 200), tampered);
     }
@@ -228,6 +230,7 @@ fn a_refusal_is_no_failure() {
         (Op::Close, "40004", "ACQ.TRADE_STATUS_ERROR", Ok(unknown())),
         (Op::Refund, "40004", "ACQ.SYSTEM_ERROR", Ok(unknown())),
         (Op::Refund, "20000", "isp.unknow-error", Ok(unknown())),
+        (Op::Close, "", "", Ok(unknown())),
         (Op::Refund, "40004", "ACQ.TRADE_NOT_EXIST", Err("refused with ACQ.TRADE_NOT_EXIST: no")),
         (Op::Create, "40001", "isv.missing-sign", Err("refused with isv.missing-sign: no")),
     ] {

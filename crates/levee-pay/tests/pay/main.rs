@@ -4,6 +4,7 @@
 //! What providers' own libraries say of the same is checked by `cargo xtask sdk`.
 
 mod alipay;
+mod bills;
 mod keys;
 mod stripe;
 mod support;

@@ -30,6 +30,46 @@ fn usual() -> Stripe {
 }
 
 #[test]
+fn keys_travel_by_tls_or_not_at_all() {
+    for (gateway, is_good) in [
+        ("https://api.stripe.com", true),
+        ("https://api.stripe.com/", true),
+        ("http://127.0.0.1:8080", true),
+        ("http://localhost:8080", true),
+        ("http://[::1]:8080", true),
+        ("http://api.stripe.com", false),
+        ("http://127.0.0.1.example.com", false),
+        ("http://127.0.0.1@example.com", false),
+        ("ftp://127.0.0.1", false),
+        ("https://api.stripe.com/v1", false),
+    ] {
+        let made = Stripe::new(StripeConfig {
+            gateway: gateway.to_owned(),
+            api_key: "sk_test_levee".to_owned(),
+            endpoint_secrets: vec![StripeSecret::from_text(SECRET).expect("a secret")],
+            live: false,
+            account: None,
+        });
+        assert_eq!(made.is_ok(), is_good, "{gateway}");
+    }
+    let made = usual().create(&order(money(2_534, "USD")), &STAMP).expect("a request").http;
+    assert!(!format!("{made:?}").contains("sk_test_levee"), "{made:?}");
+    let secret = PayBy::ClientSecret("pi_1_secret".to_owned());
+    assert!(!format!("{secret:?}").contains("pi_1"), "{secret:?}");
+}
+
+/// Stripe counts them in other units: what it says would be read as a hundred times as much.
+#[test]
+fn amounts_in_other_units_are_not_read() {
+    for code in ["isk", "ugx", "mga"] {
+        let paid = intent("pi_1", "succeeded").replace("usd", code);
+        check_reply(Op::Query, Some("pi_1"), 200, &paid, Err("currency is missing or malformed"));
+        assert!(!Stripe::takes(levee_pay::Currency::new(code).expect("a code")));
+    }
+    assert!(Stripe::takes(levee_pay::Currency::CNY));
+}
+
+#[test]
 fn requests_are_forms_with_a_key() {
     let made = usual().create(&order(money(2_534, "USD")), &STAMP).expect("a request").http;
     assert_eq!(made.uri(), "https://api.stripe.com/v1/payment_intents");
@@ -172,11 +212,14 @@ fn answers_say_what_is_known() {
     check_reply(Op::Query, Some("pi_1"), 200, &foreign, Err(other));
     let live = fresh.replace("\"livemode\":false", "\"livemode\":true");
     check_reply(Op::Query, Some("pi_1"), 200, &live, Err("it is about another app"));
-    // Two of one number: the one that was paid, if that is one.
+    // Two of one number: the one that was paid, of two the older one.
     let two = |a, b| format!(r#"{{"data":[{},{}]}}"#, intent("pi_1", a), intent("pi_2", b));
+    let older = Reply { trade_no: Some("pi_2".to_owned()), ..paid.clone() };
     check_reply(Op::Query, None, 200, r#"{"data":[]}"#, Ok(unknown()));
     check_reply(Op::Query, None, 200, &two("succeeded", "canceled"), Ok(paid.clone()));
-    check_reply(Op::Query, None, 200, &two("succeeded", "succeeded"), Ok(unknown()));
+    check_reply(Op::Query, None, 200, &two("succeeded", "succeeded"), Ok(older));
+    let null = intent("pi_1", "succeeded").replace(r#"{"out_trade_no""#, r#"null,"x":{"x""#);
+    check_reply(Op::Query, Some("pi_1"), 200, &null, Err(other));
     check_reply(Op::Query, None, 200, &two("processing", "canceled"), Ok(unknown()));
     let refusal = |fields: &str| format!(r#"{{"error":{{"type":"card_error",{fields}}}}}"#);
     let at = refusal(&format!(r#""payment_intent":{}"#, intent("pi_1", "succeeded")));

@@ -189,9 +189,11 @@ fn keys_and_owners_are_those_of_the_configuration() {
         ("another merchant", Setup { merchant_id: "2", ..USUAL }, ID, "wrong_merchant"),
     ] {
         // Zeros in front are no part of a serial number.
-        let serial = serial.trim_start_matches('0');
-        let headers = vouched(GENUINE, Some(("wechatpay-serial", serial)));
-        assert_eq!(taken(&setup.wechat(), &headers, BODY, NOW_S), expected, "{what}");
+        let plain = serial.trim_start_matches('0');
+        for serial in [plain, &format!("0{plain}"), &plain.to_ascii_lowercase()] {
+            let headers = vouched(GENUINE, Some(("wechatpay-serial", serial)));
+            assert_eq!(taken(&setup.wechat(), &headers, BODY, NOW_S), expected, "{what}");
+        }
     }
     assert!(ApiV3Key::from_text("0123456789abcdef0123456789abcde").is_none());
 }
@@ -298,6 +300,10 @@ fn a_refusal_is_no_failure() {
     }
     // Anybody on the way could say so.
     let body = r#"{"code":"ORDERNOTEXIST","message":"no"}"#;
+    // Whoever on the way has said it.
+    for (status, body) in [(408, body), (425, body), (403, "<html>"), (400, "{}")] {
+        assert_eq!(read(Op::Close, status, &HeaderMap::new(), body), Ok(unknown()), "{status}");
+    }
     let refused = Err("refused with ORDERNOTEXIST: no".to_owned());
     assert_eq!(read(Op::Close, 404, &HeaderMap::new(), body), refused);
 }

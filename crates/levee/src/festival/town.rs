@@ -55,7 +55,7 @@ impl Outside {
     fn section(&self) -> String {
         let Self { sandbox, gate } = self;
         format!(
-            "[sandbox]\nurl = \"http://{sandbox}\"\n\
+            "[connect]\nallow = [\"127.0.0.0/8\"]\n[sandbox]\nurl = \"http://{sandbox}\"\n\
              notify_url = \"http://{gate}/v1/payments/sandbox/notify\"\n"
         )
     }

@@ -69,9 +69,13 @@ impl Place {
 
     /// With the well-known keys, and these arguments, where it listens among them.
     pub(crate) fn start_with(&self, arguments: &[&str]) -> Server {
+        self.try_start_with(arguments).expect("the server starts")
+    }
+
+    pub(crate) fn try_start_with(&self, arguments: &[&str]) -> Result<Server, String> {
         let mut command = self.serve_on(&["--dev"]);
         command.args(arguments);
-        Server::spawn(command).expect("the server starts")
+        Server::spawn(command)
     }
 
     pub(crate) fn try_start(&self) -> Result<Server, String> {

@@ -9,6 +9,8 @@ mod gates;
 mod harness;
 mod orders;
 mod outlets;
+mod providers;
 mod races;
 mod rehearsal;
 mod sandbox;
+mod webhooks;

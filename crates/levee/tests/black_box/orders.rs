@@ -15,7 +15,7 @@ use crate::breakers::Till;
 use crate::harness::{Address, Place, SMALL_SEGMENTS, Server, run};
 
 /// Whoever listens there answers and does nothing: the tests themselves are outlet and provider.
-fn place() -> Place {
+pub(crate) fn place() -> Place {
     let url = Till::open().url().to_owned();
     let sandbox = format!("[sandbox]\nurl = \"{url}\"\nnotify_url = \"{url}/notify\"\n");
     Place::new(&format!("{SMALL_SEGMENTS}{sandbox}"))
@@ -92,11 +92,11 @@ async fn get(address: &Address, path: &str) -> Value {
 }
 
 /// An outlet of the brand that the well-known key is for, and one of another.
-async fn open_outlets(address: &Address) {
+pub(crate) async fn open_outlets(address: &Address, stations: u32) {
     for (id, brand) in [("sh-1", "dev"), ("x-1", "luckin")] {
         let document = json!({
             "brand": brand, "vendor": "pos-a", "name": "People's Square",
-            "lat": 31.2304, "lng": 121.4737, "stations": 2, "minutes_per_unit": 1.5,
+            "lat": 31.2304, "lng": 121.4737, "stations": stations, "minutes_per_unit": 1.5,
             "menu": [
                 {"sku": "grape", "name": "Grape", "category": "milk-tea", "price_minor": 1900},
                 {"sku": "oat", "name": "Oat", "category": "coffee", "price_minor": 2100},
@@ -115,7 +115,7 @@ pub(crate) async fn place_order(address: &Address, key: &str, body: &Value) -> (
     (raw.status, serde_json::from_slice(&raw.body).expect("JSON"))
 }
 
-fn grape() -> Value {
+pub(crate) fn grape() -> Value {
     json!({"user_id": "u1", "outlet_id": "sh-1", "items": [{"sku": "grape", "quantity": 2}]})
 }
 
@@ -128,7 +128,7 @@ fn an_order_is_quoted_placed_paid_made_and_survives_a_restart() {
     let place = place();
     let server = place.start();
     let (order, before) = run(async {
-        open_outlets(&server).await;
+        open_outlets(&server, 2).await;
         server.open_campaign("spring", 2_500, 25_000).await;
         let mut app = server.app().await;
         let claim = json!({"user_id": "u1"});
@@ -215,7 +215,7 @@ fn a_success_that_races_with_a_cancellation_is_paid_or_given_back_once() {
     let place = place();
     let server = place.start();
     run(async {
-        open_outlets(&server).await;
+        open_outlets(&server, 2).await;
         for number in 0..20 {
             let (status, placed) = place_order(&server, &format!("k{number}"), &grape()).await;
             assert_eq!(status, 201, "{placed}");
@@ -253,7 +253,7 @@ fn nobody_acts_for_another() {
     let place = place();
     let server = place.start();
     run(async {
-        open_outlets(&server).await;
+        open_outlets(&server, 2).await;
         let mut foreign = grape();
         foreign["outlet_id"] = json!("x-1");
         let (_, placed) = place_order(&server, "k1", &foreign).await;
@@ -318,7 +318,7 @@ fn gates_of_their_own_take_orders_callbacks_and_listeners() {
     let gate = || Server::start_gate(&["--engine", &socket]).expect("it connects");
     let (east, west) = (gate(), gate());
     run(async {
-        open_outlets(&east).await;
+        open_outlets(&east, 2).await;
         // An outlet that was put through the other gate, at once.
         let (status, placed) = place_order(&west, "k1", &grape()).await;
         assert_eq!(status, 201, "{placed}");

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use levee_api::types::OrderNo;
+use levee_api::types::{NameHash, OrderNo, OutletId};
 use tokio::time::advance;
 
 use super::*;
@@ -39,7 +39,7 @@ async fn send(desks: &Desks, outlet: u32) -> u64 {
     while let wait_ms @ 1.. = desks.pace_wait_ms(OutletNo(outlet)) {
         advance(Duration::from_millis(wait_ms)).await;
     }
-    desks.sent(OutletNo(outlet), 1_000);
+    desks.sent(OutletNo(outlet), &vendor(), 1_000);
     desks.now_ms() - began_ms
 }
 
@@ -138,4 +138,78 @@ async fn desks_that_know_nothing_are_let_go() {
     desks.ended(OutletNo(5), &vendor(), Answered { after_ms: 1 });
     let known: BTreeSet<u32> = desks.outlets.borrow().keys().map(|outlet| outlet.0).collect();
     assert_eq!(known, [0, 5].into(), "one failure in a row counts until a call succeeds");
+}
+
+/// At night hardly anybody is called but outlets that are gone.
+#[tokio::test(start_paused = true)]
+async fn tries_at_outlets_that_are_gone_are_no_outage_of_the_vendor() {
+    let desks = Desks::new(1.0);
+    let gone = fail(&desks, (0..6).flat_map(|outlet| [outlet; 3]));
+    assert_eq!(gone.len(), 6);
+    for _ in 0..100 {
+        advance(Duration::from_secs(5)).await;
+        assert_eq!(fail(&desks, 0..6), []);
+    }
+    assert_eq!(desks.blocked_by(OutletNo(100), &vendor()), None);
+    // Others that fail are.
+    assert_eq!(fail(&desks, 6..12), []);
+    assert!(fail(&desks, 12..26).contains(&Of::Vendor(vendor())));
+}
+
+/// The ticket that found out that somebody answers is one of those that the kitchen can make.
+#[tokio::test(start_paused = true)]
+async fn what_was_tried_with_counts() {
+    let desks = Desks::new(1.0);
+    let of = Of::Outlet(OutletNo(7));
+    fail(&desks, [7, 7, 7]);
+    (0..4).for_each(|order| {
+        desks.park(&of, ticket(order, 7));
+    });
+    // It has had a pace for long.
+    desks.with_outlet(OutletNo(7), |desk| desk.pace = Some(Pace::unknown(0)));
+    advance(Duration::from_secs(300)).await;
+    let (_, tried) = desks.to_try(&of);
+    assert_eq!(tried, Some(ticket(0, 7)));
+    desks.sent(OutletNo(7), &vendor(), 1_000);
+    desks.close(&of);
+    let mut waits = Vec::new();
+    for _ in ready(&desks) {
+        waits.push(send(&desks, 7).await);
+    }
+    assert_eq!(waits, [0, 1, 30_000]);
+}
+
+/// What is undone at a start may be what nobody could send for hours.
+#[tokio::test(start_paused = true)]
+async fn after_a_start_a_kitchen_gets_what_it_makes() {
+    let desks = Desks::new(1.0);
+    desks.catch_up(OutletNo(7));
+    let view = OutletView {
+        number: OutletNo(7),
+        id: OutletId::new("tea").expect("an id"),
+        document: Vec::new(),
+        version: 1,
+        brand: NameHash::of("tea"),
+        put_seq: 1,
+        stations: 2,
+        accept_within_ms: 1,
+        pause: None,
+        breaker: None,
+        vendor_breaker: None,
+        eta_ms: None,
+        pace_ms: 30_000,
+        unfinished: 0,
+        untold: 4,
+        untold_since_ms: None,
+        promised: Vec::new(),
+    };
+    desks.heed(&vendor(), &view);
+    let mut waits = Vec::new();
+    for _ in 0..4 {
+        waits.push(send(&desks, 7).await);
+        desks.heed(&vendor(), &view);
+    }
+    assert_eq!(waits, [0, 29_971, 30_000, 30_000]);
+    advance(Duration::from_secs(200)).await;
+    assert_eq!([send(&desks, 7).await, send(&desks, 7).await, send(&desks, 7).await], [0; 3]);
 }

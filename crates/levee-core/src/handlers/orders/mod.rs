@@ -82,7 +82,9 @@ impl State {
             order.set_owed(self.owes_for(&order));
         }
         let (state, payment, version) = (order.state(), order.payment(), order.version);
-        let change = OrderChange { state, payment, version, redemption, voucher };
+        // The tables have what the last command or tick left: the clock alone changes nothing there.
+        let ended = state >= OrderState::Collected && before.state() < OrderState::Collected;
+        let change = OrderChange { state, payment, version, redemption, voucher, ended };
         if let Some(step) = step {
             order.set_moved(step, (seq, now_ms), &change);
         }
@@ -218,7 +220,10 @@ impl State {
                 let is_good = order.state() == OrderState::Collected;
                 if is_good { &mut swept.collected } else { &mut swept.expired }.push(number);
             }
-            self.keep_order(now_ms, seq, number, order, None);
+            let change = self.keep_order(now_ms, seq, number, order, None);
+            if change.voucher == Some(VoucherState::Expired) {
+                swept.vouchers.extend(order.voucher());
+            }
         }
         let owed = self.orders.lists.owed().take(limit - swept.len()).collect::<Vec<_>>();
         for number in owed {

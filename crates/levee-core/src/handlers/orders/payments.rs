@@ -128,10 +128,11 @@ impl State {
         if order.refund_under_way_minor == 0 || order.refund != refund || !asked {
             return Err(Refusal::RefundNotFound);
         }
+        let amount_minor = order.refund_under_way_minor;
         order.end_refund(result);
 
         let change = self.keep_order(now_ms, seq, number, order, None);
-        let outcome = Outcome::OrderChanged(change);
+        let outcome = Outcome::RefundEnded { change, amount_minor };
         self.remember(key, body, (seq, now_ms), &outcome);
         Ok(Effect::Done(outcome))
     }

@@ -378,6 +378,8 @@ impl Model {
             version: order.version,
             redemption: redemption.map(RedemptionNo),
             voucher,
+            ended: order.state() >= OrderState::Collected
+                && self.orders[&number.0].state() < OrderState::Collected,
         };
         let was_collected = self.orders[&number.0].reached == OrderState::Collected;
         let collected = order.reached == OrderState::Collected && !was_collected;
@@ -420,7 +422,10 @@ impl Model {
                 }
                 (None, _) => swept.expired.push(number),
             }
-            self.keep(now, number, order);
+            let voucher = order.place.voucher;
+            let change = self.keep(now, number, order);
+            let is_over = change.voucher == Some(VoucherState::Expired);
+            swept.vouchers.extend(voucher.filter(|_| is_over));
         }
         let owed = self.orders.iter().filter(|(_, order)| order.owed).map(|(number, _)| *number);
         let owed: Vec<u32> = owed.take(limit - swept.len()).collect();

@@ -100,8 +100,10 @@ impl Model {
         if latest != ask.refund || latest > begun || order.under_way() == 0 {
             return Err(Refusal::RefundNotFound);
         }
+        let amount_minor = order.under_way();
         order.refund_came(ask.result == RefundResult::Done);
-        Ok(Ok(Outcome::OrderChanged(self.keep(now, ask.order, order))))
+        let change = self.keep(now, ask.order, order);
+        Ok(Ok(Outcome::RefundEnded { change, amount_minor }))
     }
 
     pub(super) fn refund(&mut self, now: u64, ask: &RefundOrder, command: &Command) -> Came {

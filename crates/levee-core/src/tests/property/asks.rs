@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::orders::OrderAsk;
+use super::webhooks::{WebhookAsk, webhook_ask};
 use crate::tests::{DAY, HOUR, MINUTE, SECOND, definition, with};
 use crate::types::*;
 
@@ -90,6 +91,7 @@ pub(super) enum Ask {
     },
     Outage,
     Order(OrderAsk),
+    Webhook(WebhookAsk),
 }
 
 /// The newest ones most often, one that is not there now and then.
@@ -262,6 +264,7 @@ pub(super) fn ask() -> impl Strategy<Value = Ask> {
         4 => (place(), key(), 0..24_u8)
             .prop_map(|(campaign, key, change)| Ask::Change { campaign, key, change }),
         12 => limit.prop_map(|limit| Ask::Tick { limit }),
+        6 => webhook_ask().prop_map(Ask::Webhook),
         3 => Just(Ask::Outage),
         5 => level,
         3 => (key(), reason()).prop_map(|(key, reason)| Ask::ReleaseLevel { key, reason }),

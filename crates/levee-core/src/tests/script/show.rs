@@ -64,13 +64,20 @@ pub(super) fn show_outcome(outcome: &Outcome) -> String {
         Outcome::OutletPaused => "paused".into(),
         Outcome::OutletResumed => "resumed".into(),
         Outcome::OrderPlaced { .. } => orders::show_placed(outcome),
-        Outcome::OrderChanged(change) => orders::show_change(change),
+        Outcome::OrderChanged(change) | Outcome::RefundEnded { change, .. } => {
+            orders::show_change(change)
+        }
         Outcome::PromisedAnew { change, promised_at_ms } => {
             format!("{}, ready {}", orders::show_change(change), show_ms(*promised_at_ms))
         }
         Outcome::OrderMoved(moved) => show_move(moved),
         Outcome::PaymentDisputed => "disputed".into(),
         Outcome::DisputeSettled => "settled".into(),
+        Outcome::WebhookPut { .. }
+        | Outcome::WebhookRemoved
+        | Outcome::WebhookReplayed
+        | Outcome::DeadLetterRecorded
+        | Outcome::DeadLetterRetried => unreachable!("scripts ask nothing of webhooks"),
         Outcome::BreakerChanged { before } => format!("was {}", before.name()),
         Outcome::StaffingSet => "staffed".into(),
         Outcome::WalkInsRecorded => "noted".into(),

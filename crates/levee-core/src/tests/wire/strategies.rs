@@ -1,6 +1,7 @@
 //! Random commands and outcomes, in all their forms.
 
 mod orders;
+mod webhooks;
 
 use std::sync::Arc;
 
@@ -261,7 +262,7 @@ fn cold_command() -> impl Strategy<Value = Command> {
 }
 
 pub(super) fn command() -> impl Strategy<Value = Command> {
-    prop_oneof![hot_command(), cold_command(), orders::command()]
+    prop_oneof![hot_command(), cold_command(), orders::command(), webhooks::command()]
 }
 
 fn money() -> impl Strategy<Value = Money> {
@@ -331,13 +332,21 @@ pub(super) fn outcome() -> impl Strategy<Value = Outcome> {
         (option::of(any::<u32>()), option::of(any::<u32>()))
             .prop_map(|(before, after)| Outcome::LimitChanged { before, after }),
         orders::outcome(swept()),
+        webhooks::outcome(),
     ]
 }
 
 pub(super) fn refusal() -> impl Strategy<Value = Refusal> {
     use Refusal::*;
     let field = prop::sample::select(vec!["currency", "closes_at", "voucher.hours"]);
-    let wrong = prop::sample::select(vec!["reason", "document", "lines", "amount_minor", "hold"]);
+    let wrong = prop::sample::select(vec![
+        "reason",
+        "document",
+        "lines",
+        "amount_minor",
+        "hold",
+        "after_seq",
+    ]);
     let plain = prop::sample::select(vec![
         CampaignNotFound,
         CampaignExists,
@@ -382,6 +391,9 @@ pub(super) fn refusal() -> impl Strategy<Value = Refusal> {
         OfferExpired,
         OfferOfAnotherOrder,
         OutletChanged,
+        WebhookNotFound,
+        WebhookLimitReached,
+        DeadLetterNotFound,
     ]);
     prop_oneof![
         plain,
@@ -409,6 +421,7 @@ pub(super) fn query() -> impl Strategy<Value = Query> {
         }),
         Just(Query::Operations),
         orders::query(),
+        webhooks::query(),
     ]
 }
 
@@ -504,5 +517,6 @@ pub(super) fn answer() -> impl Strategy<Value = Answer> {
         refusal().prop_map(|refusal| Answer::Validated(Err(refusal))),
         views(redemption_view).prop_map(Answer::Redemptions),
         orders::answer(),
+        webhooks::answer(),
     ]
 }

@@ -71,7 +71,7 @@ wire_struct! {
     MoveTicket { order, outlet, version, step }
     CancelOrder { request, order, by, reason }
     RefundOrder { request, order, by, reference, amount_minor, reason }
-    OrderChange { state, payment, version, redemption, voucher }
+    OrderChange { state, payment, version, redemption, voucher, ended }
     Compensation { order, apology, apology_minor, outlet_minor, unpaid_minor }
-    SweptOrders { expired, moved, collected, compensated, released, resumed }
+    SweptOrders { expired, moved, collected, compensated, released, resumed, vouchers }
 }

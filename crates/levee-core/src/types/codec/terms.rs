@@ -3,6 +3,12 @@
 use super::*;
 
 wire_struct! {
+    Money {
+        funded_minor, available_minor, reserved_minor, in_flight_minor, escrowed_minor, owed_minor,
+        spent_minor, returned_minor,
+    }
+    Counts { claims, live, locked, redeemed, expired, revoked }
+    Compensated { apologies, apologies_minor, outlets_minor, unpaid_minor }
     ZoneOffset { from_ms, minutes }
     Eligibility { all }
     Condition { attribute, test }

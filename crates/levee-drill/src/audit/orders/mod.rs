@@ -78,14 +78,15 @@ impl Recount {
         Some((before, order))
     }
 
-    /// Takes what became of an order: its voucher follows, and the journal must say the same.
+    /// Takes what became of an order: its voucher follows, and the journal must say the same. Says
+    /// what became of the voucher, where the order let go of it.
     fn follow(
         &mut self,
         number: OrderNo,
         before: &Order,
         after: Order,
         said: Option<&OrderChange>,
-    ) {
+    ) -> Option<VoucherState> {
         let (mut after, mut used, mut voucher_state) = (after, None, None);
         if after.end.is_some() && before.end.is_none() {
             voucher_state = self.let_go_of(before, said.and_then(|said| said.voucher));
@@ -110,6 +111,7 @@ impl Recount {
                 version: after.version,
                 redemption: used,
                 voucher: voucher_state,
+                ended: before.awaits() && !after.awaits(),
             };
             self.notes.check(*said == expected, || {
                 format!("order {number} became {said:?}, counted was {expected:?}")
@@ -128,6 +130,7 @@ impl Recount {
         if let Some(order) = self.orders.get_mut(number.0) {
             *order = after;
         }
+        voucher_state
     }
 
     /// The voucher of an order that ends: unlocked, or its use undone. `None` when its lock had let

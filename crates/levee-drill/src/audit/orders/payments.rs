@@ -144,11 +144,19 @@ impl Recount {
         self.notes.check(was_disputed, || format!("order {} is not disputed", ask.order));
     }
 
-    pub(in crate::audit) fn refund_result(&mut self, ask: RecordRefund, said: &OrderChange) {
+    pub(in crate::audit) fn refund_result(
+        &mut self,
+        ask: RecordRefund,
+        said: &OrderChange,
+        amount_minor: u64,
+    ) {
         let Some((before, mut order)) = self.order_now(ask.order) else { return };
         let (refund, under_way_minor) = (ask.refund, before.under_way_minor);
         self.notes.check(under_way_minor > 0 && before.refunds == refund, || {
             format!("refund {refund} of order {} was not under way", ask.order)
+        });
+        self.notes.check(amount_minor == under_way_minor, || {
+            format!("refund {refund} was of {under_way_minor}, and not of {amount_minor}")
         });
         if ask.result == RefundResult::Done {
             order.refunded_minor += order.under_way_minor;

@@ -3,7 +3,10 @@
 
 use std::mem;
 
-use levee_core::types::{OrderEnd, OrderMove, OrderNo, OrderState, OutletNo, QuoteNo, SweptOrders};
+use levee_core::types::{
+    OrderEnd, OrderMove, OrderNo, OrderState, OutletNo, QuoteNo, SweptOrders, VoucherNo,
+    VoucherState,
+};
 
 use super::order::Order;
 use crate::audit::recount::Recount;
@@ -35,9 +38,15 @@ impl Recount {
         self.notes.check(in_order, || "orders end in another order than they are due".into());
         let listed = lists.iter().flat_map(|(_, list)| list).map(|order| order.0).collect();
         self.check_swept("order", &due, listed);
-        swept.expired.iter().for_each(|order| self.sweep_order(*order, List::Expired));
+        let over = swept.expired.iter().filter_map(|order| self.sweep_order(*order, List::Expired));
+        let over = over.collect::<Vec<_>>();
+        self.notes.check(over == swept.vouchers, || {
+            format!("vouchers {over:?} expire with their orders, and not {:?}", swept.vouchers)
+        });
         swept.moved.iter().for_each(|moved| self.sweep_and_move(*moved));
-        swept.collected.iter().for_each(|order| self.sweep_order(*order, List::Collected));
+        for order in &swept.collected {
+            self.sweep_order(*order, List::Collected);
+        }
 
         let ended = swept.expired.len() + swept.moved.len() + swept.collected.len();
         let left = limit.saturating_sub(ended);
@@ -91,9 +100,10 @@ impl Recount {
         }
     }
 
-    /// A tick says that what an order awaited did not come, or that it counts as collected.
-    fn sweep_order(&mut self, number: OrderNo, list: List) {
-        let Some(before) = self.due_order(number) else { return };
+    /// A tick says that what an order awaited did not come, or that it counts as collected. Its
+    /// voucher, where that expires with it.
+    fn sweep_order(&mut self, number: OrderNo, list: List) -> Option<VoucherNo> {
+        let before = self.due_order(number)?;
         let mut order = before;
         // One that may be moved could not be, or the tick would say where to.
         if order.awaits_acceptance() {
@@ -105,7 +115,8 @@ impl Recount {
         self.notes.check(is_collected == (list == List::Collected), || {
             format!("order {number} is {:?} now, and stands in {list:?}", order.state())
         });
-        self.follow(number, &before, order, None);
+        let voucher_state = self.follow(number, &before, order, None);
+        order.voucher.filter(|_| voucher_state == Some(VoucherState::Expired))
     }
 
     /// A tick says that an order was not accepted in time, and that another outlet makes it.

@@ -12,6 +12,7 @@ mod ledger;
 mod orders;
 mod rules;
 mod unreadable;
+mod webhooks;
 
 use std::path::Path;
 

@@ -17,6 +17,7 @@ fn change(state: OrderState) -> Outcome {
         version: 1,
         redemption: None,
         voucher: None,
+        ended: state >= OrderState::Collected,
     })
 }
 
@@ -90,7 +91,10 @@ pub(crate) fn fact(what: &str, order: u32) -> (Command, Outcome) {
         "dispute" => pay(PaymentEvent::Succeeded { captured_minor: 9 }, Outcome::PaymentDisputed),
         "refund" => {
             let refund = RecordRefund { order, refund: 1, result: RefundResult::Done };
-            (Command::RecordRefund(refund), change(OrderState::Refunded))
+            let Outcome::OrderChanged(change) = change(OrderState::Refunded) else {
+                panic!("other")
+            };
+            (Command::RecordRefund(refund), Outcome::RefundEnded { change, amount_minor: 500 })
         }
         "send" => step(TicketStep::Send, OrderState::Sent),
         "accept" => step(TicketStep::Accept, OrderState::Accepted),

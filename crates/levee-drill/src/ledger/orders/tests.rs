@@ -98,6 +98,7 @@ fn cancel(order: u32) -> (Command, Outcome) {
         version: 0,
         redemption: None,
         voucher: Some(VoucherState::Live),
+        ended: true,
     };
     (Command::CancelOrder(cancel), Outcome::OrderChanged(change))
 }

@@ -166,9 +166,10 @@ impl Placed {
         let state = if is_paid { OrderState::Paid } else { OrderState::AwaitingPayment };
         let payment = PaymentRef {
             id: codes.payment(self.order),
-            provider: hub.config.signers.providers.first().map(|provider| provider.name.clone()),
+            provider: hub.config.signers.new_orders.clone(),
             state: PaymentState::Created.name().to_owned(),
             pay_url: None,
+            client_secret: None,
         };
         OrderBody {
             id: codes.order(self.order),

@@ -66,13 +66,14 @@ pub(crate) async fn payment(call: &mut Call) -> Answer {
         other => return Err(unexpected(&other)),
     };
     check_user(user, &view)?;
-    let payment = payment_ref(&call.worker, &view).ok_or_else(not_found)?;
+    let payment = payment_ref(&call.worker, &view, sees_codes(call)).ok_or_else(not_found)?;
     let body = PaymentBody {
         id: payment.id,
         order: codes.order(number),
         provider: payment.provider,
         state: payment.state,
         pay_url: payment.pay_url,
+        client_secret: payment.client_secret,
         amount_minor: view.payable_minor,
         captured_minor: view.captured_minor,
         refund_asked_minor: view.refund_asked_minor,

@@ -1,7 +1,7 @@
 //! Orders as replies have them.
 
 use levee_api::outlet::Fulfilment;
-use levee_api::port::{Answer as EngineAnswer, OrderView, Priority, Query};
+use levee_api::port::{Answer as EngineAnswer, OrderView, PayBy, Priority, Query};
 use levee_api::time::Instant;
 use levee_api::types::{NameHash, OrderChange, OrderNo, OrderState, PaymentState};
 use levee_api::wire::{
@@ -47,7 +47,7 @@ pub(crate) async fn order_body(
         payable_minor: view.payable_minor,
         captured_minor: view.captured_minor,
         refunded_minor: view.refunded_minor,
-        payment: payment_ref(worker, view),
+        payment: payment_ref(worker, view, with_codes),
         voucher_code,
         placed_at: instant(view.placed_at_ms),
         ready_at: instant(view.promised_at_ms),
@@ -69,17 +69,28 @@ pub(super) fn way_of(view: &OrderView) -> Fulfilment {
     if view.courier_at_ms.is_some() { Fulfilment::Delivery } else { Fulfilment::Pickup }
 }
 
-/// `None` where nothing is to be paid.
-pub(super) fn payment_ref(worker: &Worker, view: &OrderView) -> Option<PaymentRef> {
+/// `None` where nothing is to be paid. Secrets are for those who may see codes.
+pub(super) fn payment_ref(
+    worker: &Worker,
+    view: &OrderView,
+    with_secrets: bool,
+) -> Option<PaymentRef> {
     let state = view.payment?;
     let id = worker.hub.ports.codes.payment(view.number);
     let provider = provider_of(worker, view);
-    // The provider's page is there once it has said that it knows the payment.
+    // There is a way to pay once the provider has said that it knows the payment.
     let may_pay =
-        matches!(state, PaymentState::Created | PaymentState::Pending | PaymentState::Failed);
-    let url = provider.and_then(|(_, url)| url).filter(|_| may_pay && view.trade.is_some());
+        matches!(state, PaymentState::Created | PaymentState::Pending | PaymentState::Failed)
+            && view.trade.is_some();
+    let page = provider.and_then(|(_, url)| url).map(|url| format!("{url}/payments/{id}/pay"));
+    let (pay_url, client_secret) = match view.pay_by.clone().filter(|_| may_pay) {
+        Some(PayBy::Link(link)) => (Some(link), None),
+        Some(PayBy::ClientSecret(secret)) => (None, Some(secret).filter(|_| with_secrets)),
+        None => (page.filter(|_| may_pay), None),
+    };
     Some(PaymentRef {
-        pay_url: url.map(|url| format!("{url}/payments/{id}/pay")),
+        pay_url,
+        client_secret,
         id,
         provider: provider.map(|(name, _)| name.to_owned()),
         state: state.name().to_owned(),
@@ -94,7 +105,7 @@ fn provider_of<'w>(worker: &'w Worker, view: &OrderView) -> Option<(&'w str, Opt
     let mut all = with_pages.chain(signers.wires.iter().map(|wire| (wire.name.as_str(), None)));
     match view.trade {
         Some((name, _)) => all.find(|(known, _)| NameHash::of(known) == name),
-        None => all.next().filter(|(_, url)| url.is_some()),
+        None => all.find(|(known, _)| Some(*known) == signers.new_orders.as_deref()),
     }
 }
 

@@ -2,12 +2,15 @@
 
 use bytes::Bytes;
 use hyper::header::HeaderValue;
+use levee_api::problem::Code;
 use levee_api::strict::parse;
+use levee_api::trade::trade_of;
 use levee_api::types::PaymentEvent;
 use levee_api::wire::{PaymentNotice, PaymentNoticeEvent};
 
 use crate::call::Call;
 use crate::config::Provider;
+use crate::handlers::vouchers::forged;
 use crate::reply::{Answer, Reply};
 use crate::signed::check_signature;
 use crate::trouble::Trouble;
@@ -22,7 +25,12 @@ pub(super) async fn take(call: &Call, provider: &Provider, body: &[u8]) -> Answe
     let notice: PaymentNotice = parse(body)?;
     let event = event(&notice)?;
     let success = Reply::bytes(200, TEXT, Bytes::from_static(ACKNOWLEDGED));
-    super::record(call, &provider.name, &notice.payment, event, success).await
+    let codes = &call.worker.hub.ports.codes;
+    let order = codes.parse_payment(&notice.payment);
+    let order = order.ok_or_else(|| forged(call, Code::PaymentNotFound))?;
+    // However it was written.
+    let trade = trade_of(&codes.payment(order));
+    super::record(call, &provider.name, (order, trade), event, success).await
 }
 
 fn event(notice: &PaymentNotice) -> Result<PaymentEvent, Trouble> {

@@ -4,19 +4,22 @@
 //! |---|---|
 //! | `callback.rs` | the sandbox's protocol |
 //! | `notification.rs` | providers with protocols of their own |
+//! | `refund.rs` | what those say of refunds |
 
 mod callback;
 mod notification;
+mod refund;
 
 use std::sync::Arc;
 
 use levee_api::port::{Priority, Reply as Said};
 use levee_api::problem::Code;
-use levee_api::trade::trade_of;
-use levee_api::types::{Command, NameHash, PaymentEvent, RecordPayment, Refusal};
+use levee_api::types::{
+    Command, NameHash, OrderNo, Outcome, PaymentEvent, RecordPayment, Refusal, TradeKey,
+};
 
+pub(crate) use self::notification::Ignored;
 use crate::call::{Call, unexpected};
-use crate::handlers::vouchers::forged;
 use crate::reply::{Answer, Reply};
 use crate::trouble::Trouble;
 
@@ -34,28 +37,26 @@ pub(crate) async fn notify(call: &mut Call) -> Answer {
     Err(Trouble::new(Code::NotFound))
 }
 
-/// Puts on record what a provider says of a payment by our number. Answered with `success` also
+/// Puts on record what a provider says of an order's payment. Answered with `success` also
 /// where it says what is known, or what something later has overtaken.
 async fn record(
     call: &Call,
     provider: &str,
-    payment: &str,
+    (order, trade): (OrderNo, TradeKey),
     event: PaymentEvent,
     success: Reply,
 ) -> Answer {
-    let codes = &call.worker.hub.ports.codes;
-    let order = codes.parse_payment(payment);
-    let order = order.ok_or_else(|| forged(call, Code::PaymentNotFound))?;
-    let record = RecordPayment {
-        order,
-        provider: NameHash::of(provider),
-        // However it was written.
-        trade: trade_of(&codes.payment(order)),
-        event,
-    };
+    let record = RecordPayment { order, provider: NameHash::of(provider), trade, event };
     match call.command(Priority::Callback, Command::RecordPayment(record)).await? {
-        Said::Done { repeated, .. } => Ok(success.repeated(repeated)),
+        Said::Done { repeated, outcome, .. } => {
+            if outcome == Outcome::PaymentDisputed && !repeated {
+                call.worker.lane().stats.disputed.add(1);
+            }
+            Ok(success.repeated(repeated))
+        }
         Said::Refused(Refusal::Unchanged) => Ok(success),
+        // Another payment of the same order has moved no money; told again, it would say no more.
+        Said::Refused(Refusal::TradeConflict) => Ok(success),
         Said::Refused(Refusal::OrderNotFound) => Err(Trouble::new(Code::PaymentNotFound)),
         Said::Refused(refusal) => Err(refusal.into()),
         other => Err(unexpected(&other)),

@@ -2,51 +2,102 @@
 //! each of them wants.
 
 use bytes::Bytes;
-use levee_api::problem::Code;
+use levee_api::trade::trade_of;
 use levee_api::types::PaymentEvent;
-use levee_pay::{Notification, NotifyError, State};
+use levee_pay::{Currency, Notification, NotifyError, State, Trade};
 
 use super::callback::TEXT;
+use super::refund;
 use crate::call::Call;
 use crate::config::Wire;
 use crate::reply::{Answer, Reply};
 use crate::signed::{now_s, unsigned};
-use crate::trouble::Trouble;
 
 pub(super) async fn take(call: &Call, wire: &Wire, body: &[u8]) -> Answer {
     let acknowledged = wire.provider.success_reply();
     let success =
         Reply::bytes(acknowledged.status, TEXT, Bytes::from_static(acknowledged.body.as_bytes()));
+    let ignored = |what: Ignored, id: &str| {
+        call.worker.lane().stats.ignored[what as usize].add(1);
+        tracing::info!(
+            provider = wire.name,
+            id,
+            what = what.name(),
+            "a notification is left alone"
+        );
+    };
     let read = match wire.provider.verify(&call.head.headers, body, now_s()) {
         Ok(read) => read,
         // Genuine and not for us; refused, it would come for days.
-        Err(NotifyError::OtherEvent(_)) => return Ok(success),
+        Err(NotifyError::OtherEvent(event)) => {
+            ignored(Ignored::OtherEvent, &event);
+            return Ok(success);
+        }
         Err(NotifyError::Distrust(distrust)) => {
             call.worker.lane().stats.add_distrusted(distrust);
             return Err(unsigned(format!("It is not taken, since {distrust}.")));
         }
     };
-    // What becomes of a refund is asked for by whoever has sent it.
-    if read.out_refund_no.is_some() {
+    // Other software of the same merchant has numbers of its own.
+    let codes = &call.worker.hub.ports.codes;
+    let Some(order) = codes.parse_payment(&read.out_trade_no) else {
+        ignored(Ignored::Foreign, &read.id);
         return Ok(success);
+    };
+    if let Some(number) = &read.out_refund_no {
+        return match refund::number(call, order, number) {
+            Some(number) => refund::take(call, wire, &read, (order, number), success).await,
+            // Somebody gave it back on the provider's own page: a reconciliation shows it.
+            None => {
+                ignored(Ignored::Foreign, &read.id);
+                Ok(success)
+            }
+        };
     }
-    let Some(event) = event(&read) else { return Ok(success) };
-    // An amount means nothing in another currency; a wrong amount is for the rules.
-    if read.money.currency != wire.currency {
-        let detail =
-            format!("It is in {}, and orders are in {}.", read.money.currency, wire.currency);
-        return Err(Trouble::new(Code::TradeConflict).with_detail(detail));
+    let Some(event) = event(&read, wire.currency) else {
+        ignored(Ignored::Undecided, &read.id);
+        return Ok(success);
+    };
+    // Ours, however it was written.
+    let trade = Trade { out_trade_no: codes.payment(order), trade_no: read.trade_no };
+    let trade = trade_of(wire.provider.distinct(&trade));
+    super::record(call, &wire.name, (order, trade), event, success).await
+}
+
+/// Why a genuine notification has no effect.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Ignored {
+    /// It is about something that nobody here waits for.
+    OtherEvent = 0,
+    /// The payment, or the refund, is not Levee's.
+    Foreign = 1,
+    /// It says that nothing is decided.
+    Undecided = 2,
+}
+
+impl Ignored {
+    pub(crate) const ALL: [Self; 3] = [Self::OtherEvent, Self::Foreign, Self::Undecided];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::OtherEvent => "other_event",
+            Self::Foreign => "foreign",
+            Self::Undecided => "undecided",
+        }
     }
-    super::record(call, &wire.name, &read.out_trade_no, event, success).await
 }
 
 /// What the rules are told; none where there is nothing to tell.
-fn event(read: &Notification) -> Option<PaymentEvent> {
+fn event(read: &Notification, currency: Currency) -> Option<PaymentEvent> {
     match read.state {
         State::Pending => Some(PaymentEvent::Pending),
         // What went back was paid before, and the notification of that may be lost.
         State::Succeeded | State::Refunding | State::Refunded => {
-            Some(PaymentEvent::Succeeded { captured_minor: read.money.amount_minor })
+            // A wrong amount is for the rules, which put it on record as disputed; and of another
+            // currency nothing was to be paid.
+            let is_ours = read.money.currency == currency;
+            let captured_minor = if is_ours { read.money.amount_minor } else { 0 };
+            Some(PaymentEvent::Succeeded { captured_minor })
         }
         State::Failed => Some(PaymentEvent::Failed),
         State::Closed => Some(PaymentEvent::Closed),

@@ -34,11 +34,12 @@ pub(super) fn mark(seq: u64, at_ms: u64, outcome: &Outcome) -> Option<u64> {
             (2, order.0, [*subsidy_minor, held], promised_at_ms ^ due_ms.rotate_left(32))
         }
         Outcome::OrderChanged(change) | Outcome::PromisedAnew { change, .. } => {
-            let OrderChange { state, payment, version, redemption, voucher } = change;
+            let OrderChange { state, payment, version, redemption, voucher, ended } = change;
             let used = redemption.map_or(u32::MAX, |redemption| redemption.0);
             let payment = payment.map_or(u32::MAX, |payment| payment as u32);
             let voucher = voucher.map_or(u32::MAX, |voucher| voucher as u32);
             let states = u64::from(payment) << 32 | u64::from(voucher);
+            let states = states ^ u64::from(*ended) << 63;
             (3, used, [*state as u32, *version], states)
         }
         _ => return None,

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use super::{key, reference, request, text, user, voucher};
-use crate::query::{Answer, OrderView, OutletView, PauseView, Query};
+use crate::query::{Answer, OrderView, OutletView, PauseView, PayBy, Query};
 use crate::types::*;
 
 pub(super) fn order_state() -> impl Strategy<Value = OrderState> + Clone {
@@ -32,7 +32,7 @@ fn payment_state() -> impl Strategy<Value = PaymentState> {
     select(vec![Created, Pending, Succeeded, Failed, Closed, Refunding, Refunded, Unknown])
 }
 
-fn order_end() -> impl Strategy<Value = OrderEnd> {
+pub(super) fn order_end() -> impl Strategy<Value = OrderEnd> {
     use OrderEnd::*;
     select(vec![NotPaid, NotAccepted, Rejected, NotMade, ByUser, ByOutlet, ByOperator])
 }
@@ -233,10 +233,11 @@ pub(super) fn command() -> impl Strategy<Value = Command> {
 fn change() -> impl Strategy<Value = OrderChange> {
     let voucher = select(vec![VoucherState::Live, VoucherState::Expired]);
     let payment = option::of(payment_state());
-    (order_state(), payment, any::<u32>(), option::of(any::<u32>()), option::of(voucher)).prop_map(
-        |(state, payment, version, redemption, voucher)| {
+    let numbers = (any::<u32>(), option::of(any::<u32>()));
+    (order_state(), payment, numbers, option::of(voucher), any::<bool>()).prop_map(
+        |(state, payment, (version, redemption), voucher, ended)| {
             let redemption = redemption.map(RedemptionNo);
-            OrderChange { state, payment, version, redemption, voucher }
+            OrderChange { state, payment, version, redemption, voucher, ended }
         },
     )
 }
@@ -267,14 +268,15 @@ fn compensation() -> impl Strategy<Value = Compensation> {
 fn swept_orders() -> impl Strategy<Value = SweptOrders> {
     let numbers = || vec(any::<u32>(), 0..5);
     let lists = (vec(moved(), 0..3), vec(compensation(), 0..3));
-    (numbers(), numbers(), numbers(), numbers(), lists).prop_map(
-        |(expired, collected, released, resumed, (moved, compensated))| SweptOrders {
+    (numbers(), numbers(), numbers(), numbers(), numbers(), lists).prop_map(
+        |(expired, collected, released, resumed, vouchers, (moved, compensated))| SweptOrders {
             expired: expired.into_iter().map(OrderNo).collect(),
             moved,
             collected: collected.into_iter().map(OrderNo).collect(),
             compensated,
             released: released.into_iter().map(QuoteNo).collect(),
             resumed: resumed.into_iter().map(OutletNo).collect(),
+            vouchers: vouchers.into_iter().map(VoucherNo).collect(),
         },
     )
 }
@@ -326,6 +328,8 @@ pub(super) fn outcome(swept: impl Strategy<Value = Swept>) -> impl Strategy<Valu
         change().prop_map(Outcome::OrderChanged),
         (change(), any::<u64>())
             .prop_map(|(change, promised_at_ms)| Outcome::PromisedAnew { change, promised_at_ms }),
+        (change(), any::<u64>())
+            .prop_map(|(change, amount_minor)| Outcome::RefundEnded { change, amount_minor }),
         moved().prop_map(Outcome::OrderMoved),
         quoted().prop_map(|quoted| Outcome::Quoted(Box::new(quoted))),
         (swept, swept_orders()).prop_map(|(swept, orders)| {
@@ -424,6 +428,11 @@ fn order_view() -> impl Strategy<Value = OrderView> {
             outlet_paid_minor: long[10] ^ long[11],
             payment,
             trade: trade.map(|trade| (NameHash(short[5]), TradeKey(trade))),
+            pay_by: match short[7] % 3 {
+                0 => None,
+                1 => Some(PayBy::Link("weixin://wxpay/bizpayurl?pr=1".into())),
+                _ => Some(PayBy::ClientSecret("pi_1_secret_2".into())),
+            },
             voucher: some(short[5]).map(VoucherNo),
             lock: some(short[6]).map(LockNo),
             redemption: some(short[7]).map(RedemptionNo),

@@ -109,6 +109,11 @@ fn nothing_that_is_due_is_left_out() {
         |s| swept_by(s, 17).expired.push(OrderNo(0)),
         &[(17, "a tick lists order 0 twice"), (17, "order 0 expires, though it was Refunding")],
     );
+    check(
+        "a voucher whose time is not over",
+        |s| swept_by(s, 17).vouchers.push(VoucherNo(0)),
+        &[(17, "vouchers [] expire with their orders, and not [VoucherNo(0)]")],
+    );
 }
 
 #[test]
@@ -131,11 +136,21 @@ fn what_is_over_is_over_without_a_tick() {
         "a refund of what counts as collected",
         |s| {
             s.end(17);
-            let after = change(Collected, PaymentState::Refunding, 4);
+            let after = ending(change(Collected, PaymentState::Refunding, 4));
             let (command, outcome) = refund(90, 1, 100, after);
             s.add(9_001 + COLLECTED_WITHIN_MS, command, outcome);
         },
         &[],
+    );
+    check(
+        "nobody is told that it counts as collected",
+        |s| {
+            s.end(17);
+            let after = change(Collected, PaymentState::Refunding, 4);
+            let (command, outcome) = refund(90, 1, 100, after);
+            s.add(9_001 + COLLECTED_WITHIN_MS, command, outcome);
+        },
+        &[(18, "order 1 became OrderChange { state: Collected")],
     );
     check(
         "an outage of ours gives grace",

@@ -82,7 +82,12 @@ fn place(
 }
 
 fn change(state: OrderState, payment: PaymentState, version: u32) -> OrderChange {
-    OrderChange { state, payment: Some(payment), version, redemption: None, voucher: None }
+    let (payment, ended) = (Some(payment), false);
+    OrderChange { state, payment, version, redemption: None, voucher: None, ended }
+}
+
+fn ending(change: OrderChange) -> OrderChange {
+    OrderChange { ended: true, ..change }
 }
 
 fn changed(change: OrderChange) -> Outcome {
@@ -105,17 +110,27 @@ fn pay(order: u32, captured_minor: u64, after: OrderChange) -> (Command, Outcome
 
 fn ticket(order: u32, step: TicketStep, version: u32, after: OrderChange) -> (Command, Outcome) {
     let (order, outlet) = (OrderNo(order), OutletNo(0));
+    let ended = matches!(step, TicketStep::Reject | TicketStep::Collect);
+    let after = OrderChange { ended, ..after };
     (Command::MoveTicket(MoveTicket { order, outlet, version, step }), changed(after))
 }
 
 fn cancel(request: u8, order: u32, by: Party, after: OrderChange) -> (Command, Outcome) {
     let (order, reason) = (OrderNo(order), String::new());
-    (Command::CancelOrder(CancelOrder { request: key(request), order, by, reason }), changed(after))
+    let cancel = CancelOrder { request: key(request), order, by, reason };
+    (Command::CancelOrder(cancel), changed(ending(after)))
 }
 
-fn refunded(order: u32, refund: u32, after: OrderChange) -> (Command, Outcome) {
+/// The same for an order that had ended.
+fn again((command, outcome): (Command, Outcome)) -> (Command, Outcome) {
+    let Outcome::OrderChanged(change) = outcome else { panic!("other") };
+    (command, changed(OrderChange { ended: false, ..change }))
+}
+
+fn refunded(order: u32, refund: u32, amount_minor: u64, change: OrderChange) -> (Command, Outcome) {
     let (order, result) = (OrderNo(order), RefundResult::Done);
-    (Command::RecordRefund(RecordRefund { order, refund, result }), changed(after))
+    let outcome = Outcome::RefundEnded { change, amount_minor };
+    (Command::RecordRefund(RecordRefund { order, refund, result }), outcome)
 }
 
 fn refund(request: u8, order: u32, amount_minor: u64, after: OrderChange) -> (Command, Outcome) {
@@ -178,15 +193,15 @@ fn ordered() -> Story {
         (1_111, ticket(0, TicketStep::Accept, 1, change(Accepted, Succeeded, 2))), // 15
         (1_112, cancel(20, 1, Party::Operator, with_voucher(change(Cancelled, Unknown, 0), Live))),
         (1_113, pay(1, 300, change(Refunding, PaymentState::Refunding, 0))),
-        (1_114, refunded(1, 1, change(Refunded, PaymentState::Refunded, 0))),
+        (1_114, refunded(1, 1, 300, change(Refunded, PaymentState::Refunded, 0))),
         (1_115, refund(21, 0, 100, change(Accepted, PaymentState::Refunding, 2))),
-        (1_116, refunded(0, 1, change(Accepted, Succeeded, 2))), // 20
+        (1_116, refunded(0, 1, 100, change(Accepted, Succeeded, 2))), // 20
         (1_117, ticket(0, TicketStep::Collect, 2, change(Collected, Succeeded, 3))),
         (1_120, place(14, 2, Some(1), 3, (Some(2), 1_620))),
         (1_121, pay(3, 300, with_use(change(Paid, Succeeded, 1), 1))),
         (1_122, pause(22, Some(1_500))),
         (1_603, swept(&[3, 2], &[0])), // 25
-        (1_604, refunded(3, 1, change(Refunded, PaymentState::Refunded, 2))),
+        (1_604, refunded(3, 1, 300, change(Refunded, PaymentState::Refunded, 2))),
         (1_605, ticket(3, TicketStep::Withdraw, 2, change(Refunded, PaymentState::Refunded, 3))),
         (1_606, pause(23, None)),
         (1_607, resume_outlet(24)),
@@ -235,8 +250,10 @@ fn promised(story: &mut Story, seq: usize) -> &mut u64 {
 }
 
 fn after(story: &mut Story, seq: usize) -> &mut OrderChange {
-    let Outcome::OrderChanged(change) = &mut story.step(seq).outcome else { panic!("other") };
-    change
+    match &mut story.step(seq).outcome {
+        Outcome::OrderChanged(change) | Outcome::RefundEnded { change, .. } => change,
+        other => panic!("{other:?}"),
+    }
 }
 
 fn swept_by(story: &mut Story, seq: usize) -> &mut SweptOrders {

@@ -41,7 +41,7 @@ fn moving() -> Story {
         (1_140, at_cake(0, TicketStep::Accept, 2, change(Accepted, Succeeded, 3))), // 15
         (1_421, moved(&[to_cake(1, 2)])),
         (1_430, ticket(1, TicketStep::Withdraw, 2, change(Paid, Succeeded, 2))),
-        (1_440, at_cake(1, TicketStep::Collect, 2, change(Collected, Succeeded, 3))),
+        (1_440, at_cake(1, TicketStep::Collect, 2, ending(change(Collected, Succeeded, 3)))),
     ])
 }
 

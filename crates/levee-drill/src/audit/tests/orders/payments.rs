@@ -127,13 +127,13 @@ fn refunds() {
     ends_with(
         21,
         1_200,
-        refunded(0, 2, change(Collected, Succeeded, 3)),
+        refunded(0, 2, 0, change(Collected, Succeeded, 3)),
         "refund 2 of order 0 was not under way",
     );
     ends_with(
         18,
         1_200,
-        refunded(1, 1, change(Refunded, PaymentState::Refunded, 0)),
+        refunded(1, 1, 0, change(Refunded, PaymentState::Refunded, 0)),
         "refund 1 of order 1 was not under way",
     );
     check(
@@ -143,6 +143,16 @@ fn refunds() {
             ask.by = Party::User(user(1));
         },
         &[(19, "a user gives 100 back")],
+    );
+    check(
+        "another amount",
+        |s| {
+            let Outcome::RefundEnded { amount_minor, .. } = &mut s.step(20).outcome else {
+                panic!("other")
+            };
+            *amount_minor = 99;
+        },
+        &[(20, "refund 1 was of 100, and not of 99")],
     );
     check(
         "twice what was asked for is said to be done",
@@ -158,7 +168,11 @@ fn refunds() {
 fn what_can_no_longer_be_paid_is_not_waited_for() {
     let closed = || {
         let ended = with_voucher(change(Cancelled, PaymentState::Closed, 0), Live);
-        payment(0, PaymentEvent::Closed, OrderChange { state: OrderState::Expired, ..ended })
+        payment(
+            0,
+            PaymentEvent::Closed,
+            ending(OrderChange { state: OrderState::Expired, ..ended }),
+        )
     };
     check(
         "it ends the order",

@@ -96,13 +96,13 @@ fn ends() {
     ends_with(
         16,
         1_200,
-        cancel(90, 1, Party::Operator, change(Cancelled, Unknown, 0)),
+        again(cancel(90, 1, Party::Operator, change(Cancelled, Unknown, 0))),
         "Operator cancels an order that is Cancelled",
     );
     ends_with(
         21,
         1_200,
-        cancel(90, 0, Party::Operator, change(Collected, Succeeded, 3)),
+        again(cancel(90, 0, Party::Operator, change(Collected, Succeeded, 3))),
         "Operator cancels an order that is Collected",
     );
     check(

@@ -1,4 +1,4 @@
-//! The payment provider: payments are made, asked for, closed and given back.
+//! The sandbox's protocol.
 
 use levee_api::port::OrderView;
 use levee_api::trade::trade_of;
@@ -6,7 +6,7 @@ use levee_api::types::{
     Command, NameHash, OrderNo, PaymentEvent, RecordPayment, RecordRefund, RefundResult,
 };
 
-use super::PaymentsConfig;
+use crate::connectors::{PaymentsConfig, SandboxConfig};
 use crate::http::{Http, Trouble};
 use crate::wire::pay::{
     CreatePayment, PaymentCreated, PaymentNow, PaymentState, RefundReply, RefundRequest,
@@ -14,13 +14,16 @@ use crate::wire::pay::{
 };
 
 /// A provider that speaks the sandbox's protocol.
-pub(super) struct Provider {
-    config: PaymentsConfig,
+pub(super) struct Sandbox {
+    name: NameHash,
+    notify_url: String,
+    config: SandboxConfig,
 }
 
-impl Provider {
-    pub(super) fn new(config: PaymentsConfig) -> Self {
-        Self { config }
+impl Sandbox {
+    pub(super) fn new(config: &PaymentsConfig, sandbox: SandboxConfig) -> Self {
+        let (name, notify_url) = (NameHash::of(&config.name), config.notify_url.clone());
+        Self { name, notify_url, config: sandbox }
     }
 
     fn url(&self, payment: &str, what: &str) -> String {
@@ -28,7 +31,7 @@ impl Provider {
     }
 
     fn record(&self, order: OrderNo, payment: &str, event: PaymentEvent) -> Command {
-        let provider = NameHash::of(&self.config.name);
+        let provider = self.name;
         Command::RecordPayment(RecordPayment { order, provider, trade: trade_of(payment), event })
     }
 
@@ -57,7 +60,7 @@ impl Provider {
             payment: payment.to_owned(),
             amount_minor: order.payable_minor,
             currency: self.config.currency.clone(),
-            notify_url: self.config.notify_url.clone(),
+            notify_url: self.notify_url.clone(),
         };
         let url = format!("{}/payments", self.config.url);
         let made: PaymentCreated = http.post(&url, &body).await?;

@@ -1,0 +1,307 @@
+//! One webhook: its events in lanes, one a user, and out of them. How they come there is in
+//! `receiver/reading.rs`.
+
+mod reading;
+
+use std::cell::{Cell, RefCell};
+use std::collections::{HashMap, VecDeque};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use hyper::Method;
+use levee_api::hook::{HookDocument, message_id};
+use levee_api::types::{
+    DeadLetter, EventNo, REASON_LEN_MAX, RecordDeadLetter, UserKey, Webhook, WebhookId,
+};
+use levee_api::vitals::HookVitals;
+use levee_api::webhook::WebhookSecrets;
+use serde_json::json;
+use tokio::sync::{Notify, Semaphore, SemaphorePermit};
+use tokio::time::{sleep, sleep_until};
+
+use super::Shared;
+use super::events::Event;
+use super::health::Health;
+use super::progress::{Cursor, Progress};
+
+/// Most events of one webhook under way; then reading waits.
+const EVENTS_MAX: usize = 400;
+
+/// Most calls of one webhook at a time.
+const CALLS_MAX: usize = 16;
+
+/// Between two looks at the journal where there was nothing new.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Before the second try of an event, at most; twice as long before each further one.
+const PAUSE_FIRST: Duration = Duration::from_secs(1);
+
+/// Longest pause between two tries.
+const PAUSE_MAX: Duration = Duration::from_secs(600);
+
+/// What stands in a lane.
+struct Letter {
+    number: EventNo,
+    at_ms: u64,
+    event: Event,
+    /// The command that waits for it: its own, or the one that had it sent again.
+    settles_seq: u64,
+}
+
+/// Where its events go.
+struct Target {
+    document: HookDocument,
+    secrets: WebhookSecrets,
+    version: u32,
+}
+
+pub(super) struct Receiver {
+    shared: Rc<Shared>,
+    id: WebhookId,
+    created_seq: u64,
+    target: RefCell<Rc<Target>>,
+    progress: RefCell<Progress>,
+    lanes: RefCell<HashMap<UserKey, VecDeque<Letter>>>,
+    calls: Semaphore,
+    health: RefCell<Health>,
+    /// Whose turn it is while nothing is taken.
+    probe: Semaphore,
+    /// Something was taken.
+    is_back: Notify,
+    vitals: Arc<HookVitals>,
+    stopped: Cell<bool>,
+}
+
+/// The right to make one call.
+struct Turn<'a> {
+    _call: SemaphorePermit<'a>,
+    /// Held while nothing is taken, so that nobody else tries.
+    _probe: Option<SemaphorePermit<'a>>,
+}
+
+impl Receiver {
+    /// `None` where this build cannot read the webhook's document.
+    pub(super) fn new(
+        shared: &Rc<Shared>,
+        id: &WebhookId,
+        webhook: &Webhook,
+        cursor: Cursor,
+    ) -> Option<Rc<Self>> {
+        Some(Rc::new(Self {
+            shared: Rc::clone(shared),
+            id: id.clone(),
+            created_seq: webhook.created_seq,
+            target: RefCell::new(Rc::new(target(id, webhook)?)),
+            progress: RefCell::new(Progress::new(cursor)),
+            lanes: RefCell::default(),
+            calls: Semaphore::new(CALLS_MAX),
+            health: RefCell::default(),
+            probe: Semaphore::new(1),
+            is_back: Notify::new(),
+            vitals: shared.engine.vitals().hooks.of(id),
+            stopped: Cell::new(false),
+        }))
+    }
+
+    pub(super) fn created_seq(&self) -> u64 {
+        self.created_seq
+    }
+
+    pub(super) fn cursor(&self) -> Cursor {
+        self.progress.borrow().cursor()
+    }
+
+    /// Another document: what is tried from now on goes there.
+    pub(super) fn put(&self, webhook: &Webhook) {
+        if self.target.borrow().version != webhook.version
+            && let Some(target) = target(&self.id, webhook)
+        {
+            self.target.replace(Rc::new(target));
+            // It may lead to another receiver.
+            self.health.borrow_mut().taken();
+            self.is_back.notify_waiters();
+        }
+    }
+
+    /// It is gone: nothing more is sent.
+    pub(super) fn stop(&self) {
+        self.stopped.set(true);
+        self.shared.engine.vitals().hooks.forget(&self.id);
+    }
+
+    /// Shows how far it is.
+    pub(super) fn measure(&self) {
+        let progress = self.progress.borrow();
+        let durable_seq = self.shared.engine.vitals().durable_seq.load(Relaxed);
+        let now_ms = self.shared.engine.journal_ms();
+        let lag_ms = progress.oldest_ms().map_or(0, |oldest_ms| now_ms.saturating_sub(oldest_ms));
+        self.vitals.lag_ms.store(lag_ms, Relaxed);
+        self.vitals.waiting.store(progress.open_count() as u64, Relaxed);
+        self.vitals.unread.store(durable_seq.saturating_sub(progress.read_seq()), Relaxed);
+        self.vitals.down.store(self.health.borrow().again_at().is_some().into(), Relaxed);
+    }
+
+    fn push(self: &Rc<Self>, letter: Letter) {
+        self.progress.borrow_mut().begin(letter.settles_seq, letter.at_ms);
+        let user = letter.event.user;
+        let mut lanes = self.lanes.borrow_mut();
+        if let Some(lane) = lanes.get_mut(&user) {
+            lane.push_back(letter);
+            return;
+        }
+        lanes.insert(user, VecDeque::from([letter]));
+        tokio::task::spawn_local(Rc::clone(self).empty(user));
+    }
+
+    /// Delivers a user's events one after the other.
+    async fn empty(self: Rc<Self>, user: UserKey) {
+        loop {
+            let next = self.lanes.borrow_mut().get_mut(&user).and_then(VecDeque::pop_front);
+            let Some(letter) = next else { break };
+            if !self.deliver(&letter).await {
+                return;
+            }
+            self.progress.borrow_mut().settle(letter.settles_seq);
+        }
+        self.lanes.borrow_mut().remove(&user);
+    }
+
+    /// Sends one event until it is taken, or a dead letter; `false` where the webhook is gone.
+    async fn deliver(&self, letter: &Letter) -> bool {
+        let message = message_id(&self.id, letter.number);
+        let body = body(&message, letter);
+        let mut tries = 0;
+        loop {
+            let turn = self.turn().await;
+            if self.stopped.get() {
+                return false;
+            }
+            tries += 1;
+            let target = Rc::clone(&self.target.borrow());
+            let headers = target.secrets.headers(&message, now_s(), &body);
+            let url = &target.document.url;
+            let sent = self.shared.http.send(Method::POST, url, &headers, body.clone()).await;
+            self.note(letter.number, sent.is_ok());
+            drop(turn);
+            let Err(trouble) = sent else { return true };
+            if tries >= target.document.tries {
+                tracing::warn!(webhook = %self.id, message, tries, %trouble, "a dead letter");
+                return self.bury(letter, tries, &trouble.to_string()).await;
+            }
+            tracing::debug!(webhook = %self.id, message, tries, %trouble, "is sent again");
+            sleep(pause(tries, fastrand::f64()).max(trouble.retry_after())).await;
+        }
+    }
+
+    /// Waits for its turn: with others, or alone and not before it is time, while nothing is taken.
+    async fn turn(&self) -> Turn<'_> {
+        loop {
+            let mut probe = None;
+            if self.health.borrow().again_at().is_some() {
+                probe = Some(self.probe.acquire().await.expect("it is never closed"));
+            }
+            loop {
+                let Some(again_at) = self.health.borrow().again_at() else {
+                    probe = None;
+                    break;
+                };
+                if probe.is_none() || again_at <= Instant::now() {
+                    break;
+                }
+                tokio::select! {
+                    () = sleep_until(again_at.into()) => {}
+                    () = self.is_back.notified() => {}
+                }
+            }
+            let call = self.calls.acquire().await.expect("it is never closed");
+            if probe.is_some() || self.health.borrow().again_at().is_none() {
+                return Turn { _call: call, _probe: probe };
+            }
+        }
+    }
+
+    /// Counts a call, and what it says of the receiver.
+    fn note(&self, event: EventNo, is_taken: bool) {
+        let mut health = self.health.borrow_mut();
+        if is_taken {
+            self.vitals.delivered.fetch_add(1, Relaxed);
+            if health.again_at().is_some() {
+                tracing::info!(webhook = %self.id, "takes events again");
+                self.is_back.notify_waiters();
+            }
+            health.taken();
+            return;
+        }
+        self.vitals.failed.fetch_add(1, Relaxed);
+        let was_down = health.again_at().is_some();
+        health.failed(event, Instant::now(), fastrand::f64());
+        if !was_down && health.again_at().is_some() {
+            tracing::warn!(webhook = %self.id, "takes nothing: it is tried by one event at a time");
+        }
+    }
+
+    async fn bury(&self, letter: &Letter, tries: u32, error: &str) -> bool {
+        let error = error[..error.floor_char_boundary(REASON_LEN_MAX)].to_owned();
+        let kind = letter.event.kind.number();
+        let letter = DeadLetter { event: letter.number, kind, tries, error };
+        let record = RecordDeadLetter { id: self.id.clone(), letter };
+        while self.shared.engine.record(record.clone()).await.is_err() {
+            if self.stopped.get() {
+                return false;
+            }
+            sleep(10 * LOOK).await;
+        }
+        self.vitals.dead.fetch_add(1, Relaxed);
+        true
+    }
+}
+
+fn target(id: &WebhookId, webhook: &Webhook) -> Option<Target> {
+    let read = serde_json::from_slice::<HookDocument>(&webhook.document);
+    let document = read
+        .inspect_err(|error| {
+            tracing::error!(webhook = %id, %error, "this build cannot read the webhook's document");
+        })
+        .ok()?;
+    let secrets = document.secret.as_ref()?.webhook();
+    Some(Target { document, secrets, version: webhook.version })
+}
+
+fn body(message: &str, letter: &Letter) -> Bytes {
+    let body = json!({
+        "id": message,
+        "type": letter.event.kind.name(),
+        "version": 1,
+        "seq": letter.number.seq,
+        "at": levee_api::time::Instant { ms: letter.at_ms },
+        "data": letter.event.data,
+    });
+    body.to_string().into()
+}
+
+/// Before the next try: half of the longest pause at least, so that many do not come at once.
+pub(super) fn pause(tries: u32, drawn: f64) -> Duration {
+    let longest = PAUSE_FIRST.saturating_mul(1 << (tries - 1).min(16)).min(PAUSE_MAX);
+    longest.mul_f64(drawn.mul_add(0.5, 0.5))
+}
+
+fn now_s() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_double_up_to_ten_minutes() {
+        for (tries, drawn, expected_ms) in
+            [(1, 0.0, 500), (1, 1.0, 1_000), (2, 1.0, 2_000), (5, 0.0, 8_000), (150, 1.0, 600_000)]
+        {
+            assert_eq!(pause(tries, drawn), Duration::from_millis(expected_ms), "{tries} {drawn}");
+        }
+    }
+}
