@@ -10,6 +10,9 @@ use crate::crowd::{FACE_MINOR, PAYABLE_MINOR};
 use crate::door::Call;
 use crate::play::{Order, Plan, Played, STARTS_AT_MS};
 
+/// Nobody has caught up before this time.
+const CATCH_UP_MS: u64 = 60_000;
+
 /// Calls are given up after this.
 const CALL_MAX_MS: u64 = 10_000;
 
@@ -196,7 +199,8 @@ pub(crate) fn country(plan: &Plan, played: &Played) -> Judged {
 }
 
 /// How far beyond its kitchen an outlet was sent tickets, in units: a kitchen can begin as many as it
-/// has stations, and then as much as it makes; one ticket may be larger than what is free.
+/// has stations, and then as much as it makes; one ticket may be larger than what is free. Whoever has
+/// caught up, and has all stations free a minute or more after that began, is sent tickets as ever.
 fn ahead_of_pace(
     plan: &Plan,
     played: &Played,
@@ -210,16 +214,23 @@ fn ahead_of_pace(
         let first_of_gap = |call: &Call| call.ticket.is_some_and(|(order, _)| gap.contains(&order));
         let Some(last) = calls.iter().rposition(first_of_gap) else { continue };
         let (mut free, mut at_ms, mut seen) = (stations, closed_ms, HashSet::new());
-        let mut pace_ms = u64::MAX;
+        let (mut pace_ms, mut strictly_free) = (None, stations);
         // Until the last of the gap has gone, whatever else goes in between.
         for call in calls[..=last].iter().filter(|call| call.at_ms > closed_ms) {
             let Some((order, work)) = call.ticket else { continue };
             if !seen.insert(order) {
                 continue;
             }
+            let pace_before_ms = pace_ms.unwrap_or(call.pace_ms);
+            let since_ms = real(call.at_ms - at_ms);
+            strictly_free =
+                (strictly_free + since_ms / real(call.pace_ms.max(pace_before_ms))).min(stations);
+            if strictly_free >= stations && call.at_ms >= closed_ms + CATCH_UP_MS {
+                break;
+            }
             // It may have been a little faster in between.
-            let made = real(call.at_ms - at_ms) / real(call.pace_ms.min(pace_ms)) * 1.1;
-            pace_ms = call.pace_ms;
+            let made = since_ms / real(call.pace_ms.min(pace_before_ms)) * 1.1;
+            pace_ms = Some(call.pace_ms);
             free = (free + made).min(stations);
             // After a start one ticket goes at once.
             let was_killed = |kill_ms: &&u64| (at_ms..call.at_ms).contains(*kill_ms);
@@ -228,6 +239,7 @@ fn ahead_of_pace(
             }
             ahead = ahead.max(-free - 0.01);
             free -= f64::from(work) / 1_000.0;
+            strictly_free -= f64::from(work) / 1_000.0;
             at_ms = at_ms.max(call.at_ms);
         }
         outlets += usize::from(!seen.is_empty());
