@@ -1,6 +1,7 @@
 //! `levee bench`: figures of this machine, as text and as JSON.
 
 mod against;
+mod callbacks;
 mod claims;
 mod cold;
 mod day;
@@ -43,6 +44,8 @@ enum Cmd {
     Recover(recover::Args),
     /// Claims a second over HTTP on loopback, interleaved with a bare hyper hello.
     Http(http::Args),
+    /// Payments' callbacks until they are applied, under claims and beside forged ones.
+    Callbacks(callbacks::Args),
     /// More users than there is room for, who come whether or not they are answered.
     Overload(overload::Args),
     /// Outlets that promise only what they can make, beside outlets that promise everything.
@@ -63,6 +66,7 @@ pub(crate) fn run(args: &Args) -> Result<Ending> {
         Cmd::Day(args) => day::run(args),
         Cmd::Recover(args) => recover::run(args),
         Cmd::Http(args) => http::run(args),
+        Cmd::Callbacks(args) => callbacks::run(args),
         Cmd::Overload(args) => overload::run(args),
         Cmd::Kitchens(args) => kitchens::run(args),
         Cmd::Outlets(args) => outlets::run(args),
