@@ -27,6 +27,7 @@ const STEPS: &[(&str, Step)] = &[
     ("tests", tests),
     ("sanitizer", sanitizer),
     ("doc tests", doc_tests),
+    ("outages", outages),
     ("KEDA's questions", keda_questions),
     ("providers' libraries", libraries),
     ("README", |_| readme::run().map(|()| Done::Passed)),
@@ -182,6 +183,13 @@ fn sanitizer(root: &Path) -> Result<Done> {
 /// Examples in documentation, which nextest does not run.
 fn doc_tests(root: &Path) -> Result<Done> {
     cargo(root, &["test", "--doc", "--workspace"])
+}
+
+/// A small town and country of outages in virtual time.
+fn outages(root: &Path) -> Result<Done> {
+    let example = ["run", "--quiet", "-p", "levee-connect", "--example", "outages", "--"];
+    let size = ["--outlets", "100", "--dark", "240", "--kills", "3", "--seed", "3"];
+    cargo(root, &[example.as_slice(), &size].concat())
 }
 
 #[cfg(test)]

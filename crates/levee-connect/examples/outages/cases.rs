@@ -120,7 +120,7 @@ pub(crate) fn town(outlets: usize, seed: u64, with_faults: bool) -> Plan {
         wishes,
         kitchens,
         payments: payments(),
-        ends_at_ms: STARTS_AT_MS + 300 * MINUTE_MS,
+        ends_at_ms: STARTS_AT_MS + 130 * MINUTE_MS,
         kills_ms: Vec::new(),
     }
 }
@@ -180,7 +180,7 @@ pub(crate) fn country(dark: usize, seed: u64, kills: usize) -> Plan {
         wishes,
         kitchens,
         payments,
-        ends_at_ms: STARTS_AT_MS + 480 * MINUTE_MS,
+        ends_at_ms: STARTS_AT_MS + 420 * MINUTE_MS,
         kills_ms,
     }
 }

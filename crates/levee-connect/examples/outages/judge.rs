@@ -233,7 +233,7 @@ fn ahead_of_pace(
             pace_ms = Some(call.pace_ms);
             free = (free + made).min(stations);
             // After a start one ticket goes at once.
-            let was_killed = |kill_ms: &&u64| (at_ms..call.at_ms).contains(*kill_ms);
+            let was_killed = |kill_ms: &&u64| (at_ms..=call.at_ms).contains(*kill_ms);
             if plan.kills_ms.iter().any(|kill_ms| was_killed(&kill_ms)) {
                 free = free.max(0.0);
             }

@@ -45,6 +45,8 @@ impl Shared {
         {
             self.park_if_blocked(action, outlet, vendor)?;
             sleep(self.paced(wait_ms)).await;
+            // Its kitchen may be slower than was known when the wait began.
+            self.target(outlet).await?;
         }
         let turns = self.desks.outlet_turns(outlet);
         let _turn = turns.acquire().await.expect("it is never closed");
