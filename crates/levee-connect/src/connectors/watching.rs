@@ -148,8 +148,12 @@ impl Shared {
         };
         match called {
             Ok(command) => {
-                // What it says to a repeat is the engine's affair.
-                let _ = self.say(command).await;
+                // Refused, something else came first: it is looked at again.
+                match (self.say(command).await, action.take()) {
+                    (Ok(()), Some(action)) => self.drop_parked(action),
+                    (Err(()), Some(action)) => self.desks.put_ready(action),
+                    (_, None) => {}
+                }
                 Tried::Answered
             }
             Err(Undone::Refused(_)) => {

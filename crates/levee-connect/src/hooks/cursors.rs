@@ -1,7 +1,7 @@
 //! The file with the cursors: written to a temporary name, synced and renamed, so that there is
 //! always a whole one. What it misses is told again, never left out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -25,6 +25,8 @@ const VERSION: u32 = 1;
 pub(super) struct Cursors {
     file: PathBuf,
     kept: BTreeMap<String, Cursor>,
+    /// The file has more than that.
+    forgot: bool,
 }
 
 impl Cursors {
@@ -42,7 +44,7 @@ impl Cursors {
                 BTreeMap::new()
             }
         };
-        Self { file, kept }
+        Self { file, kept, forgot: false }
     }
 
     /// Where a webhook goes on. One that the file does not know begins where it was made; replays
@@ -57,13 +59,23 @@ impl Cursors {
         })
     }
 
-    /// Writes what has changed; what cannot be written is tried again with the next change.
-    pub(super) fn keep(&mut self, now: BTreeMap<String, Cursor>) {
-        if now == self.kept {
+    /// Of webhooks that are not among these, which are all that there are, nothing is kept.
+    pub(super) fn forget_others(&mut self, ids: &BTreeSet<&str>) {
+        let before = self.kept.len();
+        self.kept.retain(|id, _| ids.contains(id.as_str()));
+        self.forgot |= self.kept.len() < before;
+    }
+
+    /// Writes what has changed of those that run; of the others, such as those of which nothing is
+    /// known yet after a start, stays what there was. What cannot be written is tried again.
+    pub(super) fn keep(&mut self, running: BTreeMap<String, Cursor>) {
+        let mut now = self.kept.clone();
+        now.extend(running);
+        if now == self.kept && !self.forgot {
             return;
         }
         match write(&self.file, &now) {
-            Ok(()) => self.kept = now,
+            Ok(()) => (self.kept, self.forgot) = (now, false),
             Err(error) => {
                 tracing::error!(file = %self.file.display(), %error, "cannot keep how far webhooks are");
             }
@@ -115,6 +127,16 @@ mod tests {
         assert_eq!(found(3, 8), at);
         assert_eq!(found(3, 7), anew(3, 7), "the file of a longer journal");
         assert_eq!(found(4, 9), anew(4, 9), "another webhook had the id");
+        // At a start nothing runs yet, and the engine may not say what there is.
+        let mut cursors = Cursors::load(file.clone());
+        cursors.keep(BTreeMap::new());
+        assert_eq!(found(3, 8), at);
+        cursors.forget_others(&["app"].into());
+        cursors.keep(BTreeMap::new());
+        assert_eq!(found(3, 8), at, "one that this build cannot read");
+        cursors.forget_others(&BTreeSet::new());
+        cursors.keep(BTreeMap::new());
+        assert_eq!(found(3, 8), anew(3, 8), "it was removed");
         for damage in ["", "{", r#"{"version": 2, "webhooks": {}}"#, r#"{"version": 1}"#] {
             fs::write(&file, damage).expect("written");
             assert_eq!(found(3, 9), anew(3, 9), "{damage}");

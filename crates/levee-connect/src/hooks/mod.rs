@@ -149,6 +149,7 @@ async fn look(shared: &Rc<Shared>, receivers: &Receivers, cursors: &mut Cursors)
                     running.insert(id.clone(), receiver);
                 }
             }
+            cursors.forget_others(&webhooks.iter().map(|(id, _)| id.as_str()).collect());
             looked_at_seq = Some(seq);
         }
         receivers.borrow().values().for_each(|receiver| receiver.measure());
