@@ -106,8 +106,7 @@ impl From<ReplyError> for Trouble {
 impl Trouble {
     /// A status that is no good one.
     pub(crate) fn status(status: u16, body: &[u8], retry_after: Duration) -> Self {
-        let said = String::from_utf8_lossy(&body[..body.len().min(SAID_LEN_MAX)]).into_owned();
-        Self::Status { status, said, retry_after }
+        Self::Status { status, said: starting(body), retry_after }
     }
 
     /// How long the other side asks to be left alone.
@@ -255,9 +254,10 @@ impl Http {
     }
 }
 
-/// What of it is kept for the log.
+/// What of it is kept for the log, in one line: nobody outside writes lines of it.
 fn starting(said: &[u8]) -> String {
-    String::from_utf8_lossy(&said[..said.len().min(SAID_LEN_MAX)]).into_owned()
+    let said = String::from_utf8_lossy(&said[..said.len().min(SAID_LEN_MAX)]);
+    said.chars().map(|char| if char.is_control() { ' ' } else { char }).collect()
 }
 
 /// Why there is no answer: the reasons in one line, or that it may not be called.

@@ -25,12 +25,14 @@ use tower_service::Service;
 const ADDRESSES_MAX: usize = 16;
 
 /// What is not public, after the registries of special-purpose addresses (RFC 6890 and its updates).
-const SPECIAL_V4: [(Ipv4Net, &str); 16] = [
+const SPECIAL_V4: [(Ipv4Net, &str); 17] = [
     (v4([0, 0, 0, 0], 8), "an unspecified"),
     (v4([10, 0, 0, 0], 8), "a private"),
     (v4([100, 64, 0, 0], 10), "a carrier's private"),
     (v4([127, 0, 0, 0], 8), "a loopback"),
     (v4([169, 254, 0, 0], 16), "a link-local"),
+    // Public by the registry, and the host's own services on every machine of Azure.
+    (v4([168, 63, 129, 16], 32), "a cloud platform's"),
     (v4([172, 16, 0, 0], 12), "a private"),
     (v4([192, 0, 0, 0], 24), "a reserved"),
     (v4([192, 0, 2, 0], 24), "a documentation"),
@@ -268,6 +270,7 @@ mod tests {
             ("a carrier's private", "100.64.0.0 100.127.255.255"),
             ("a loopback", "127.0.0.1 127.255.255.255 ::1"),
             ("a link-local", "169.254.0.1 169.254.169.254 fe80::1 febf::1"),
+            ("a cloud platform's", "168.63.129.16 ::ffff:168.63.129.16"),
             ("a documentation", "192.0.2.1 198.51.100.1 203.0.113.1 2001:db8::1 3fff::1"),
             ("a benchmarking", "198.18.0.0 198.19.255.255"),
             ("a multicast", "224.0.0.1 239.255.255.255 ff02::1"),
