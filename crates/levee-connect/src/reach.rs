@@ -97,12 +97,7 @@ impl Reach {
     /// # Errors
     /// The first text that is neither.
     pub fn allowing<'a>(texts: impl IntoIterator<Item = &'a str>) -> Result<Self, &'a str> {
-        let range = |text: &'a str| {
-            let address = || text.parse::<IpAddr>().map(IpNet::from);
-            text.parse::<IpNet>().or_else(|_| address()).map_err(|_| text)
-        };
-        let allowed = texts.into_iter().map(range).collect::<Result<_, _>>()?;
-        Ok(Self { allowed, anyone: false })
+        Ok(Self { allowed: ranges(texts)?.into(), anyone: false })
     }
 
     /// Every address: for programs that stand in for those outside.
@@ -130,6 +125,18 @@ impl Reach {
     fn allows(&self, ip: IpAddr) -> bool {
         self.allowed.iter().any(|range| range.contains(&ip))
     }
+}
+
+/// Ranges such as `10.0.0.0/8` and single addresses.
+///
+/// # Errors
+/// The first text that is neither.
+pub fn ranges<'a>(texts: impl IntoIterator<Item = &'a str>) -> Result<Vec<IpNet>, &'a str> {
+    let range = |text: &'a str| {
+        let address = || text.parse::<IpAddr>().map(IpNet::from);
+        text.parse::<IpNet>().or_else(|_| address()).map_err(|_| text)
+    };
+    texts.into_iter().map(range).collect()
 }
 
 /// The IPv4 address to which an IPv6 address leads: mapped, compatible, translated (64:ff9b::/96) or

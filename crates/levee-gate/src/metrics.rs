@@ -50,6 +50,8 @@ pub(crate) struct Stats {
     pub(crate) forged_codes: Count,
     /// Notifications of payment providers that were not taken, by reason.
     distrusted: [Count; Distrust::NAMES.len()],
+    /// Those refused before they were read, since their address forges.
+    pub(crate) unread: Count,
     /// Genuine ones that do not fit what was asked of the provider.
     pub(crate) conflicting: Count,
     /// Genuine ones without an effect, by why.
@@ -69,6 +71,7 @@ impl Default for Stats {
             turned_away: Count::default(),
             forged_codes: Count::default(),
             distrusted: Default::default(),
+            unread: Count::default(),
             conflicting: Count::default(),
             ignored: Default::default(),
             disputed: Count::default(),
@@ -412,6 +415,7 @@ pub(crate) fn gate(lanes: &[Lane]) -> String {
         let count = sum(&|stats| stats.distrusted[place].get());
         text.sample(name, &format!("reason=\"{reason}\""), count);
     }
+    text.sample(name, "reason=\"unread\"", sum(&|stats| stats.unread.get()));
     text.sample(name, "reason=\"conflicting\"", sum(&|stats| stats.conflicting.get()));
     let name = "levee_gate_notifications_ignored_total";
     text.head(name, "counter", "Genuine notifications without an effect, by why.");
