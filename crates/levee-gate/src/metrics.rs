@@ -1,6 +1,7 @@
 //! What a gate counts about itself, and all numbers as Prometheus reads them.
 
 mod intake;
+mod lag;
 
 use std::cell::{Cell, RefCell};
 use std::fmt::{Display, Write};
@@ -16,6 +17,7 @@ use crate::routes::ROUTES;
 use crate::worker::Lane;
 
 pub(crate) use intake::intake;
+pub(crate) use lag::{Lag, Longest};
 
 /// Campaigns whose money is shown to those who watch: the first by id that are no drafts. Every one
 /// is a dozen time series.
@@ -58,6 +60,7 @@ pub(crate) struct Stats {
     pub(crate) ignored: [Count; Ignored::ALL.len()],
     /// Those that put a payment on record as disputed.
     pub(crate) disputed: Count,
+    pub(crate) lag: Lag,
     read_bytes: Count,
     written_bytes: Count,
 }
@@ -75,6 +78,7 @@ impl Default for Stats {
             conflicting: Count::default(),
             ignored: Default::default(),
             disputed: Count::default(),
+            lag: Lag::default(),
             read_bytes: Count::default(),
             written_bytes: Count::default(),
         }
@@ -423,6 +427,7 @@ pub(crate) fn gate(lanes: &[Lane]) -> String {
         let count = sum(&|stats| stats.ignored[why as usize].get());
         text.sample(name, &format!("reason=\"{}\"", why.name()), count);
     }
+    text.lag(lanes.iter().map(|lane| &lane.stats.lag));
     text.0
 }
 

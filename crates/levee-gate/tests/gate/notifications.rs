@@ -209,7 +209,8 @@ fn stripe_event(
 
 fn signed_by_stripe(event: &str, object: &Value, at_s: u64) -> (String, String) {
     let body = json!({
-        "id": "evt_1", "type": event, "livemode": false, "data": {"object": object},
+        "id": "evt_1", "type": event, "created": at_s, "livemode": false,
+        "data": {"object": object},
     })
     .to_string();
     let key = hmac::Key::new(hmac::HMAC_SHA256, SECRET.as_bytes());
@@ -253,6 +254,9 @@ fn each_provider_pays_an_order_and_gets_its_own_reply() {
         assert_eq!(bench.ask("POST /v1/payments/stripe/notify", "", &headers, &body).status, 200);
         assert_eq!(payment(&bench, id)["disputed"], provider != "stripe", "{provider}");
     }
+    // Those of Stripe that had an effect, since they alone say here when it was.
+    let metrics = bench.ask("GET /metrics", "", "", "").body;
+    assert!(metrics.contains("levee_gate_callback_lag_seconds_count 3\n"), "{metrics}");
 }
 
 #[test]

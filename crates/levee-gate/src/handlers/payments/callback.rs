@@ -45,7 +45,8 @@ pub(super) async fn take(call: &Call, sender: Sender, provider: &Provider, body:
     let order = order.ok_or_else(|| forged(call, Code::PaymentNotFound))?;
     // However it was written.
     let trade = trade_of(&codes.payment(order));
-    super::record(call, &provider.name, (order, trade), event, success).await
+    let occurred_ms = notice.occurred_at.map(|at| at.ms);
+    super::record(call, &provider.name, (order, trade), event, occurred_ms, success).await
 }
 
 fn event(notice: &PaymentNotice) -> Result<PaymentEvent, Trouble> {

@@ -99,6 +99,14 @@ impl Sender {
     }
 }
 
+/// What a provider says had an effect; how long after it had happened, where that is known.
+fn count_lag(call: &Call, occurred_ms: Option<u64>) {
+    if let Some(occurred_ms) = occurred_ms {
+        let lag_ms = call.worker.journal_ms().saturating_sub(occurred_ms);
+        call.worker.lane().stats.lag.add(lag_ms);
+    }
+}
+
 fn now_us(call: &Call) -> u64 {
     call.worker.hub.ports.submit.intake().now_us()
 }
@@ -110,11 +118,13 @@ async fn record(
     provider: &str,
     (order, trade): (OrderNo, TradeKey),
     event: PaymentEvent,
+    occurred_ms: Option<u64>,
     success: Reply,
 ) -> Answer {
     let record = RecordPayment { order, provider: NameHash::of(provider), trade, event };
     match call.command(Priority::Callback, Command::RecordPayment(record)).await? {
         Said::Done { repeated, outcome, .. } => {
+            count_lag(call, occurred_ms.filter(|_| !repeated));
             if outcome == Outcome::PaymentDisputed && !repeated {
                 call.worker.lane().stats.disputed.add(1);
             }

@@ -62,7 +62,8 @@ pub(super) async fn take(call: &Call, sender: Sender, wire: &Wire, body: &[u8]) 
     // Ours, however it was written.
     let trade = Trade { out_trade_no: codes.payment(order), trade_no: read.trade_no };
     let trade = trade_of(wire.provider.distinct(&trade));
-    super::record(call, &wire.name, (order, trade), event, success).await
+    let occurred_ms = read.occurred_s.map(|at_s| at_s.saturating_mul(1_000));
+    super::record(call, &wire.name, (order, trade), event, occurred_ms, success).await
 }
 
 /// Why a genuine notification has no effect.

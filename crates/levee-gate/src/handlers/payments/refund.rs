@@ -26,7 +26,11 @@ pub(super) async fn take(
     check(call, wire, read, (order, refund)).await?;
     let record = RecordRefund { order, refund, result };
     match call.command(Priority::Callback, Command::RecordRefund(record)).await? {
-        Said::Done { repeated, .. } => Ok(success.repeated(repeated)),
+        Said::Done { repeated, .. } => {
+            let occurred_ms = read.occurred_s.map(|at_s| at_s.saturating_mul(1_000));
+            super::count_lag(call, occurred_ms.filter(|_| !repeated));
+            Ok(success.repeated(repeated))
+        }
         Said::Refused(Refusal::OrderNotFound) => Err(Trouble::new(Code::PaymentNotFound)),
         Said::Refused(Refusal::ReferenceReused) => {
             let before = if result == RefundResult::Done { "as failed" } else { "as done" };
