@@ -16,8 +16,8 @@ const CATCH_UP_MS: u64 = 60_000;
 /// Calls are given up after this.
 const CALL_MAX_MS: u64 = 10_000;
 
-/// A vendor's breaker opens so long after it went dark at most: twenty of its calls have to have failed.
-const OPENS_WITHIN_S: i64 = 120;
+/// A vendor's breaker opens so long after it went dark at most: the window in which it counts calls.
+const OPENS_WITHIN_S: i64 = 300;
 
 /// And closes so long after it came back: it is tried once a minute at least.
 const CLOSES_WITHIN_S: i64 = 75;
