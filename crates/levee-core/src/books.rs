@@ -236,9 +236,11 @@ impl QuoteBook {
     pub(crate) fn move_until(&mut self, moved_ms: impl Fn(u64) -> u64) {
         let held = core::mem::take(&mut self.held).into_iter();
         self.held = held
-            .map(|(until_ms, quote)| {
-                let until_ms = moved_ms(until_ms);
-                self.rows[quote.index()].until_ms = until_ms;
+            .map(|(before_ms, quote)| {
+                let until_ms = moved_ms(before_ms);
+                if until_ms != before_ms {
+                    self.rows[quote.index()].grace_until(until_ms);
+                }
                 (until_ms, quote)
             })
             .collect();

@@ -50,7 +50,7 @@ pub struct Kitchen {
 pub struct Ask {
     /// All of it.
     pub work: Work,
-    /// It cannot be begun sooner after the ask, in ms: it is to be paid before.
+    /// It cannot be begun sooner after the ask, in ms: it is to be taken and paid before.
     pub begins_after_ms: u64,
 }
 
@@ -59,6 +59,12 @@ impl Ask {
     #[must_use]
     pub fn of(work: Work, is_to_be_paid: bool) -> Self {
         Self { work, begins_after_ms: if is_to_be_paid { PAID_WITHIN_MS } else { 0 } }
+    }
+
+    /// Of an offer, which somebody may take when it has been held for so long, in ms.
+    #[must_use]
+    pub fn held(self, hold_ms: u64) -> Self {
+        Self { begins_after_ms: self.begins_after_ms.saturating_add(hold_ms), ..self }
     }
 
     /// What it is so long after it was asked, in ms.

@@ -164,7 +164,7 @@ impl State {
         let outlet = self.outlet_taking_orders(now_ms, number).ok()?;
         let most_ms = self.rules.pace.horizon_ms.max(outlet.ready_within_ms);
         let until_ms = now_ms.saturating_add(most_ms);
-        let ready_at_ms = self.ready_by(now_ms, number, Work(work), now_ms..=until_ms)?;
+        let ready_at_ms = self.ready_by(now_ms, number, Work(work), until_ms)?;
         Some(ready_at_ms - now_ms)
     }
 

@@ -155,7 +155,7 @@ impl State {
     ) -> Option<OrderMove> {
         let ticket = order.ticket();
         let ready = order.others().filter_map(|other| {
-            let by = |by_ms| self.ready_in_time(now_ms, other, ticket.work, by_ms, now_ms);
+            let by = |by_ms| self.ready_in_time(now_ms, other, ticket.work, by_ms);
             let ready_ms = by(None).or_else(|| by(Some(ticket.ready_at_ms)))?;
             // Nobody comes for it before the time that was promised first.
             let promised_ms = ready_ms.max(ticket.ready_at_ms);

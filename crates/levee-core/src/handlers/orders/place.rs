@@ -28,7 +28,6 @@ impl State {
             return Err(Refusal::CampaignNotFound);
         }
         let outlet = self.outlet_taking_orders(now_ms, place.outlet)?;
-        let offer = self.offer_for(now_ms, place)?;
         let mut subsidy_minor = 0;
         if let Some(voucher) = place.voucher {
             let bill = Bill {
@@ -45,16 +44,16 @@ impl State {
         let bill_minor = place.total_minor - place.merchant_discount_minor;
         // Its ticket goes to the outlet when it is paid.
         let asked = Ask::of(work, bill_minor > subsidy_minor);
+        let offer = self.offer_for(now_ms, place, asked)?;
         let ready_at_ms = match offer {
-            // No order is promised for before it was placed.
-            Some(ticket) => ticket.ready_at_ms.max(now_ms),
+            Some((_, ready_at_ms)) => ready_at_ms,
             None => self
-                .ready_in_time(now_ms, place.outlet, asked, place.ready_by_ms, now_ms)
+                .ready_in_time(now_ms, place.outlet, asked, place.ready_by_ms)
                 .ok_or(Refusal::OutletBusy)?,
         };
 
         let ticket = match (offer, place.offer) {
-            (Some(ticket), Some(offer)) if ticket.ready_at_ms == ready_at_ms => {
+            (Some((ticket, _)), Some(offer)) if ticket.ready_at_ms == ready_at_ms => {
                 self.end_quote(now_ms, offer.quote, Some(offer.place));
                 ticket
             }

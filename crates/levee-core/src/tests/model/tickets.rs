@@ -101,8 +101,8 @@ impl Model {
         let mut best: Option<(u64, OutletNo)> = None;
         for other in order.others() {
             let at = other.index();
-            let own = self.ready(now, at, Work(work), None, now);
-            let Some(ready) = own.or_else(|| self.ready(now, at, Work(work), Some(first_ms), now))
+            let own = self.ready(now, at, Work(work), None);
+            let Some(ready) = own.or_else(|| self.ready(now, at, Work(work), Some(first_ms)))
             else {
                 continue;
             };
