@@ -138,7 +138,7 @@ impl State {
         let from_ms = outlet.opening(&self.outlets.texts).open_from_ms(now_ms);
         let kitchen = self.outlets.kitchen(order.outlet);
         let ready_ms = from_ms.saturating_add(kitchen.eta_ms(from_ms, told.work, &self.pace()));
-        let ready_ms = if order.can_be_promised_at(ready_ms) { ready_ms } else { 0 };
+        let ready_ms = ready_ms.min(order.promised_at_ms_max());
         let ticket = self.promise(now_ms, order.outlet, told.work, ready_ms.max(told.ready_at_ms));
         order.set_promise(ticket);
         (ticket.ready_at_ms > told.ready_at_ms).then_some(ticket.ready_at_ms)
@@ -160,7 +160,7 @@ impl State {
             // Nobody comes for it before the time that was promised first.
             let promised_ms = ready_ms.max(ticket.ready_at_ms);
             let is_there = ready_ms == promised_ms || self.is_open_at(other, promised_ms);
-            (is_there && order.can_be_promised_at(promised_ms)).then_some((promised_ms, other))
+            (is_there && promised_ms <= order.promised_at_ms_max()).then_some((promised_ms, other))
         });
         let (ready_at_ms, outlet) = ready.min()?;
         self.take_back(now_ms, order.outlet, ticket);

@@ -112,8 +112,7 @@ impl Model {
         let from = opens(&put.opening, now);
         let ready = from + kitchen.eta_ms(from, Work(order.place.work), &self.pace());
         // An order's record reaches no further.
-        let is_near = ready - order.placed_ms <= u32::MAX.into();
-        let ready = if is_near { ready.max(told) } else { told };
+        let ready = ready.min(order.placed_ms + u64::from(u32::MAX)).max(told);
         self.promise(now, holder, outlet, order.place.work, ready);
         (ready > told).then_some(ready)
     }
