@@ -112,7 +112,7 @@ impl State {
         &self,
         now_ms: u64,
         number: OutletNo,
-        asked: impl Into<Ask>,
+        asked: Ask,
         by_ms: Option<u64>,
     ) -> Option<u64> {
         let outlet = self.outlet_taking_orders(now_ms, number).ok()?;
@@ -126,10 +126,10 @@ impl State {
         &self,
         now_ms: u64,
         number: OutletNo,
-        asked: impl Into<Ask>,
+        asked: Ask,
         by_ms: u64,
     ) -> Option<u64> {
-        self.ready_of(self.outlets.kitchen(number), now_ms, number, asked.into(), by_ms)
+        self.ready_of(self.outlets.kitchen(number), now_ms, number, asked, by_ms)
     }
 
     /// As [`Self::ready_by`], by an outlet's kitchen as it would be.

@@ -55,7 +55,8 @@ pub struct Ask {
 }
 
 impl Ask {
-    /// Work of an order. What is to be paid goes to the outlet when it is.
+    /// Work of an order. What is to be paid goes to the outlet when it is; anything else could be begun at
+    /// once.
     #[must_use]
     pub fn of(work: Work, is_to_be_paid: bool) -> Self {
         Self { work, begins_after_ms: if is_to_be_paid { PAID_WITHIN_MS } else { 0 } }
@@ -72,13 +73,6 @@ impl Ask {
     pub fn after(self, gone_ms: u64) -> Self {
         let begins_after_ms = self.begins_after_ms.saturating_sub(gone_ms);
         Self { begins_after_ms, ..self }
-    }
-}
-
-impl From<Work> for Ask {
-    /// Work that could be begun at once.
-    fn from(work: Work) -> Self {
-        Self { work, begins_after_ms: 0 }
     }
 }
 
@@ -131,38 +125,26 @@ impl Kitchen {
     /// In how many ms from now an order that is placed now is ready, with the wanted certainty, so
     /// that no earlier promise is endangered.
     #[must_use]
-    pub fn eta_ms(&self, now_ms: u64, ask: impl Into<Ask>, pace: &Pace) -> u64 {
-        let ready_ms = self.ready_at_ms(now_ms, ask.into(), now_ms..=u64::MAX, pace);
+    pub fn eta_ms(&self, now_ms: u64, ask: Ask, pace: &Pace) -> u64 {
+        let ready_ms = self.ready_at_ms(now_ms, ask, now_ms..=u64::MAX, pace);
         ready_ms.map_or(u64::MAX - now_ms, |ready_ms| ready_ms - now_ms)
     }
 
     /// [`Self::eta_ms`] where it is no longer than `within_ms`; finds out sooner where it is.
     #[must_use]
-    pub fn eta_within(
-        &self,
-        now_ms: u64,
-        ask: impl Into<Ask>,
-        within_ms: u64,
-        pace: &Pace,
-    ) -> Option<u64> {
+    pub fn eta_within(&self, now_ms: u64, ask: Ask, within_ms: u64, pace: &Pace) -> Option<u64> {
         let range = now_ms..=now_ms.saturating_add(within_ms);
-        self.ready_at_ms(now_ms, ask.into(), range, pace).map(|ready_ms| ready_ms - now_ms)
+        self.ready_at_ms(now_ms, ask, range, pace).map(|ready_ms| ready_ms - now_ms)
     }
 
     /// The first multiple of [`SLOT_MS`], not before `not_before_ms`, for which capacity is free for
     /// the whole making time; none within the policy's horizon from now.
     #[must_use]
-    pub fn slot_at(
-        &self,
-        now_ms: u64,
-        ask: impl Into<Ask>,
-        not_before_ms: u64,
-        pace: &Pace,
-    ) -> Option<u64> {
+    pub fn slot_at(&self, now_ms: u64, ask: Ask, not_before_ms: u64, pace: &Pace) -> Option<u64> {
         let last_ms = now_ms.saturating_add(pace.horizon_ms);
         let range = not_before_ms.max(now_ms)..=last_ms;
         // Work of the slot itself is either in front already, or was found to be in time after it.
-        let free_ms = self.ready_at_ms(now_ms, ask.into(), range, pace)?;
+        let free_ms = self.ready_at_ms(now_ms, ask, range, pace)?;
         let slot_ms = free_ms.div_ceil(SLOT_MS).checked_mul(SLOT_MS)?;
         (slot_ms <= last_ms).then_some(slot_ms)
     }

@@ -6,7 +6,7 @@ use core::fmt;
 use core::ops::Range;
 
 use super::{Answer, bounded};
-use crate::pacing::Work;
+use crate::pacing::{Ask, Work};
 use crate::state::State;
 use crate::tables::{Order, Outlet};
 use crate::types::{
@@ -39,8 +39,8 @@ pub struct OutletView {
     pub breaker: Option<Breaker>,
     /// Its vendor's, unless that is closed.
     pub vendor_breaker: Option<Breaker>,
-    /// In how many milliseconds one unit of work that is ordered now is ready; `None` where it takes
-    /// no orders now.
+    /// In how many milliseconds one unit of work that is ordered now, and paid within a minute, is ready;
+    /// `None` where it takes no orders now.
     pub eta_ms: Option<u64>,
     /// How long the kitchen needs for a unit of work while it is busy, all stations together, in
     /// milliseconds, as it was learned; at least 1.
@@ -160,11 +160,13 @@ pub struct OrderView {
 }
 
 impl State {
+    /// For an order that has something to pay, as most have: none is refused for what was shown here.
     pub(super) fn eta_ms(&self, now_ms: u64, number: OutletNo, work: u32) -> Option<u64> {
         let outlet = self.outlet_taking_orders(now_ms, number).ok()?;
         let most_ms = self.rules.pace.horizon_ms.max(outlet.ready_within_ms);
         let until_ms = now_ms.saturating_add(most_ms);
-        let ready_at_ms = self.ready_by(now_ms, number, Work(work), until_ms)?;
+        let asked = Ask::of(Work(work), true);
+        let ready_at_ms = self.ready_by(now_ms, number, asked, until_ms)?;
         Some(ready_at_ms - now_ms)
     }
 

@@ -135,3 +135,18 @@ fn an_offer_that_an_outage_made_too_early_is_moved() {
         ",
     );
 }
+
+/// What a search says is what an order is promised that has something to pay.
+#[test]
+fn what_is_shown_counts_on_a_payment() {
+    check(
+        "
+        0      outlet tea 10m unit=4m stations=1 ready=4m+30s  -> s0 version 1
+        0      etas s0                              -> 5m
+        0      kitchen tea                          -> stations 1 eta 5m work 0
+        0      order s0 7 500                       -> outlet_busy
+        0      order s0 7 500 by=5m                 -> o0 0 off until 15m
+        0      promised o0                          -> s0 at 5m
+        ",
+    );
+}

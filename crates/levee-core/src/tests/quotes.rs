@@ -65,8 +65,8 @@ fn what_was_held_comes_back_once() {
         8m   cancel o0                            -> cancelled unknown 0
         8m   cancel o1                            -> cancelled unknown 0
         8m   restart                              -> as before
-        8m   kitchen tea                          -> stations 1 eta 4m work 0
-        8m   kitchen milk                         -> stations 1 eta 4m work 0
+        8m   kitchen tea                          -> stations 1 eta 5m work 0
+        8m   kitchen milk                         -> stations 1 eta 5m work 0
         ",
     );
 }
@@ -89,7 +89,7 @@ fn a_users_oldest_quote_makes_room_for_a_fourth() {
         0    resume-outlet milk                   -> resumed
         1m   quote s1 user=7 key=9                -> q5 until 3m: s1 at 8m, not q0 any more
         1m   quote s1 user=7 key=9                -> again q5 until 3m: s1 at 8m, not q0 any more
-        1m   kitchen tea                          -> stations 9 eta 4m work 3000, 3000 by 5m
+        1m   kitchen tea                          -> stations 9 eta 5m work 3000, 3000 by 5m
         1m   order s0 7 500 offer=q0.0            -> offer_expired
         1m   order s0 7 500 offer=q2.0            -> offer_of_another_order
         1m   order s0 7 500 offer=q4.0            -> o0 0 off until 16m
@@ -172,13 +172,13 @@ fn opening_hours_hold_what_is_offered() {
         0        outlet night 10m unit=4m stations=1 open=22h-2h             -> s0 version 1
         0        outlet whole 10m unit=4m stations=1 open=9h-22h,22h-9h      -> s1 version 1
         0        outlet long 10m unit=4m stations=1 open=0-24h               -> s2 version 1
-        1h       etas s0,s1,s2                -> 4m, 4m, 4m
-        1h+57m   etas s0,s1,s2                -> never, 4m, 4m
+        1h       etas s0,s1,s2                -> 5m, 5m, 5m
+        1h+57m   etas s0,s1,s2                -> never, 5m, 5m
         1h+57m   quote s0                     -> q0 until 1h+59m: s0 at 22h+5m
-        2h       etas s0,s1,s2                -> 20h+8m+36s, 4m, 4m
-        22h      etas s0,s1,s2                -> 8m+36s, 4m, 4m
+        2h       etas s0,s1,s2                -> 20h+8m+36s, 5m, 5m
+        22h      etas s0,s1,s2                -> 8m+36s, 5m, 5m
         22h      tick                         -> q0
-        23h+59m  etas s0,s1,s2                -> 4m, 4m, 4m
+        23h+59m  etas s0,s1,s2                -> 5m, 5m, 5m
         ",
     );
 }
@@ -194,15 +194,15 @@ fn opening_hours_follow_the_clock_on_the_wall() {
         0      outlet east 10m unit=4m stations=1 open=9h-22h zone=0:480          -> s2 version 1
         0      outlet west 10m unit=4m stations=1 open=9h-22h zone=0:-300         -> s3 version 1
         0      outlet back 10m unit=4m stations=1 open=9h-1h zone=0:0,1d:-60      -> s4 version 1
-        23h    etas s0,s1,s2,s3               -> 9h+4m, 10h+4m, 2h+4m, 4m
-        1d+8h  etas s0,s1,s2,s3               -> 4m, 1h+4m, 4m, 6h+4m
+        23h    etas s0,s1,s2,s3               -> 9h+4m, 10h+4m, 2h+4m, 5m
+        1d+8h  etas s0,s1,s2,s3               -> 5m, 1h+4m, 5m, 6h+4m
         ",
     );
     // What closes at 1 in the night has an hour more when clocks go back before.
     check(
         "
         0        outlet back 10m unit=4m stations=1 open=9h-1h zone=0:0,1d:-60      -> s0 version 1
-        1d+1h    etas s0                      -> 4m
+        1d+1h    etas s0                      -> 5m
         1d+1h+58m etas s0                     -> never
         1d+2h    etas s0                      -> 8h+4m
         ",
@@ -218,7 +218,7 @@ fn an_offer_is_for_no_time_before_its_end_nor_after_the_doors_close() {
         10h      quote s0 hold=15m            -> q0 until 10h+15m: s0 at 10h+20m
         10h+14m  order s0 7 500 offer=q0.0    -> o0 0 off until 10h+29m
         10h+14m  cancel o0                    -> cancelled unknown 0
-        10h+14m  kitchen tea                  -> stations 1 eta 4m work 0
+        10h+14m  kitchen tea                  -> stations 1 eta 5m work 0
         21h+50m  quote s0 hold=15m            -> q1 until 22h+5m: s0 at 1d+9h+5m
         21h+50m  quote s0 hold=5m             -> q2 until 21h+55m: s0 at 22h
         ",
@@ -255,7 +255,7 @@ fn an_offer_older_than_its_time_is_asked_for_again() {
         1h+31m   restart                      -> as before
         1h+31m   kitchen tea                  -> stations 1 eta 8m+36s work 1000, 1000 by 1h+35m
         1h+32m   cancel o0                    -> cancelled unknown 0
-        1h+32m   kitchen tea                  -> stations 1 eta 4m work 0
+        1h+32m   kitchen tea                  -> stations 1 eta 5m work 0
         2h       tick                         -> q1
         ",
     );
@@ -276,7 +276,7 @@ fn a_promise_weeks_ahead_is_kept() {
         2m   due                                  -> 28d+19h+52m
         2m   restart                              -> as before
         3m   cancel o0                            -> refunding refunding 3
-        3m   kitchen tea                          -> stations 1 eta 1h work 0
+        3m   kitchen tea                          -> stations 1 eta 1h+1m work 0
         ",
     );
 }
@@ -354,7 +354,7 @@ fn staffing_and_walk_ins_count_until_other_figures_come() {
         0    outlet tea 10m unit=3m stations=2    -> s0 version 4
         0    kitchen tea                          -> stations 2 eta 6m+27s work 3000
         0    restart                              -> as before
-        1d   kitchen tea                          -> stations 2 eta 3m work 0
+        1d   kitchen tea                          -> stations 2 eta 4m work 0
         ",
     );
 }

@@ -91,7 +91,7 @@ impl Outlet {
                 *station = (*station).max(now_ms);
             }
             let work = Work::units(1);
-            let eta_ms = kitchen.eta_ms(now_ms, work, pace);
+            let eta_ms = kitchen.eta_ms(now_ms, at_once(work), pace);
             if eta_ms <= 30 * MINUTE {
                 self.queue.push_back(kitchen.promise(now_ms, work, now_ms + eta_ms, pace));
                 self.run_until(now_ms, kitchen, pace, seen);

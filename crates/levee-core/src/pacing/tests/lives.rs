@@ -50,12 +50,14 @@ impl Life {
             Step::Wait { ms } => self.now_ms += ms,
             Step::Now { work } => {
                 let work = Work(work);
-                let eta_ms = self.kitchen.eta_ms(now_ms, work, pace);
+                let eta_ms = self.kitchen.eta_ms(now_ms, at_once(work), pace);
                 self.promise(work, now_ms + eta_ms, pace);
             }
             Step::Slot { work, not_before_ms } => {
                 let (work, from_ms) = (Work(work), now_ms + not_before_ms);
-                if let Some(ready_at_ms) = self.kitchen.slot_at(now_ms, work, from_ms, pace) {
+                if let Some(ready_at_ms) =
+                    self.kitchen.slot_at(now_ms, at_once(work), from_ms, pace)
+                {
                     assert!((from_ms..=now_ms + pace.horizon_ms).contains(&ready_at_ms));
                     self.promise(work, ready_at_ms, pace);
                 }
@@ -158,7 +160,7 @@ proptest! {
         let mut life =
             Life { kitchen, now_ms: START_MS, promised: Vec::new(), making: Vec::new() };
         steps.iter().for_each(|step| life.step(step, &pace));
-        let eta_ms = |work| life.kitchen.eta_ms(life.now_ms, Work(work), &pace);
+        let eta_ms = |work| life.kitchen.eta_ms(life.now_ms, at_once(Work(work)), &pace);
         prop_assert!(eta_ms(work) <= eta_ms(work + more));
     }
 }

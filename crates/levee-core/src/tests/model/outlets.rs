@@ -110,7 +110,7 @@ impl Model {
         self.take_back(now, holder);
         let Outlet { put, kitchen, .. } = &self.outlets[outlet];
         let from = opens(&put.opening, now);
-        let ready = from + kitchen.eta_ms(from, Work(order.place.work), &self.pace());
+        let ready = from + kitchen.eta_ms(from, asked(order.place.work, 0, false), &self.pace());
         // An order's record reaches no further.
         let ready = ready.min(order.placed_ms + u64::from(u32::MAX)).max(told);
         self.promise(now, holder, outlet, order.place.work, ready);
@@ -280,18 +280,12 @@ impl Model {
     // Quotes.
 
     /// When an outlet has so much work ready, if by a time or by its own; none while it is paused.
-    pub(super) fn ready(
-        &self,
-        now: u64,
-        number: usize,
-        ask: impl Into<Ask>,
-        by: Option<u64>,
-    ) -> Option<u64> {
+    pub(super) fn ready(&self, now: u64, number: usize, ask: Ask, by: Option<u64>) -> Option<u64> {
         if self.pause_at(now, number).is_some() || self.is_broken(number) {
             return None;
         }
         let by = by.unwrap_or(now + self.outlets[number].put.ready_within_ms);
-        self.ready_of(&self.outlets[number].kitchen, now, number, ask.into(), by)
+        self.ready_of(&self.outlets[number].kitchen, now, number, ask, by)
     }
 
     fn ready_of(
@@ -310,10 +304,10 @@ impl Model {
         (ready <= by.min(closes)).then_some(ready)
     }
 
-    /// When one unit that is ordered now is ready.
+    /// When so much work that is ordered now, and is to be paid, is ready.
     pub(crate) fn eta(&self, now: u64, number: usize, work: u32) -> Option<u64> {
         let within = self.pace().horizon_ms.max(self.outlets[number].put.ready_within_ms);
-        self.ready(now, number, Work(work), Some(now + within)).map(|at| at - now)
+        self.ready(now, number, asked(work, 0, true), Some(now + within)).map(|at| at - now)
     }
 
     pub(super) fn is_open_at(&self, number: usize, at_ms: u64) -> bool {
