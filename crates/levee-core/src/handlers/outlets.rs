@@ -116,7 +116,8 @@ impl State {
             return Err(Refusal::InvalidField("work"));
         }
         self.outlets.get(outlet).ok_or(Refusal::OutletNotFound)?;
-        self.outlets.with_kitchen(outlet, |kitchen| kitchen.walk_in(now_ms, Work(work)));
+        let pace = self.pace();
+        self.outlets.with_kitchen(outlet, |kitchen| kitchen.walk_in(now_ms, Work(work), &pace));
         Ok(Effect::Done(Outcome::WalkInsRecorded))
     }
 

@@ -151,15 +151,15 @@ impl Kitchen {
 
     /// Work that is not done, on all channels, in thousandths of a unit.
     #[must_use]
-    pub fn unfinished(&self, now_ms: u64) -> u64 {
-        self.making + self.later.sum() + ms(self.walk_ins_left(now_ms))
+    pub fn unfinished(&self, now_ms: u64, pace: &Pace) -> u64 {
+        self.making + self.later.sum() + ms(self.walk_ins_left(now_ms, pace))
     }
 
     /// How long it needs for a unit of work while it is busy, all stations together, in milliseconds, as
-    /// it was learned; at least 1.
+    /// it was learned, or as it is expected; at least 1.
     #[must_use]
-    pub fn pace_ms(&self) -> u64 {
-        ms(self.unit_ms * self.drag / f64::from(self.stations)).max(1)
+    pub fn pace_ms(&self, pace: &Pace) -> u64 {
+        ms(self.unit_ms(pace) * self.drag / f64::from(self.stations)).max(1)
     }
 
     /// Staff or machines that make, by the outlet's own figure.
@@ -176,7 +176,7 @@ impl Kitchen {
 
     /// Takes capacity for an order. Whether there is any is asked before, with the same time.
     pub fn promise(&mut self, now_ms: u64, work: Work, ready_at_ms: u64, pace: &Pace) -> Ticket {
-        self.drain(now_ms);
+        self.drain(now_ms, pace);
         self.later.add(ready_at_ms, work);
         Ticket { work, ready_at_ms, delta_ms: self.delta_ms(pace) }
     }
@@ -186,7 +186,7 @@ impl Kitchen {
     /// # Panics
     /// No such order is promised.
     pub fn take_back(&mut self, now_ms: u64, ticket: Ticket, pace: &Pace) {
-        self.drain(now_ms);
+        self.drain(now_ms, pace);
         self.later.remove(ticket.ready_at_ms, ticket.work);
         self.look_at_waiting(now_ms, pace);
     }
@@ -213,7 +213,7 @@ impl Kitchen {
         begun_at_ms: u64,
         pace: &Pace,
     ) -> Option<Lesson> {
-        self.give_up(now_ms, ticket);
+        self.give_up(now_ms, ticket, pace);
         let took_ms = real(now_ms.saturating_sub(begun_at_ms));
         let lesson = self.lesson(now_ms, ticket, Some(took_ms), pace);
         self.take_up(pace);
@@ -249,15 +249,15 @@ impl Kitchen {
     ///
     /// # Panics
     /// No such order is being made.
-    pub fn give_up(&mut self, now_ms: u64, ticket: Ticket) {
-        self.drain(now_ms);
+    pub fn give_up(&mut self, now_ms: u64, ticket: Ticket, pace: &Pace) {
+        self.drain(now_ms, pace);
         let left = self.making.checked_sub(ticket.work.0.into());
         self.making = left.expect("so much is being made");
     }
 
     /// Work of customers on another channel, of whom nothing more is heard: it drains as time passes.
-    pub fn walk_in(&mut self, now_ms: u64, work: Work) {
-        self.drain(now_ms);
+    pub fn walk_in(&mut self, now_ms: u64, work: Work, pace: &Pace) {
+        self.drain(now_ms, pace);
         self.walk_ins += f64::from(work.0);
     }
 
@@ -310,7 +310,7 @@ impl Kitchen {
         let alone_ms = after(0.0).saturating_add(ask.begins_after_ms);
         let handed_ms = now_ms.saturating_add(pace.ahead_ms);
         let mut dues = self.later.iter().peekable();
-        let mut all = real(self.making) + self.walk_ins_left(now_ms);
+        let mut all = real(self.making) + self.walk_ins_left(now_ms, pace);
         while let Some(due) = dues.next_if(|due| due.at_ms() <= handed_ms) {
             all += real(due.work);
         }
@@ -329,14 +329,14 @@ impl Kitchen {
     }
 
     /// How fast walk-ins drain depends on our own work, so they do before it changes.
-    fn drain(&mut self, now_ms: u64) {
-        self.walk_ins = self.walk_ins_left(now_ms);
+    fn drain(&mut self, now_ms: u64, pace: &Pace) {
+        self.walk_ins = self.walk_ins_left(now_ms, pace);
         self.walk_ins_at_ms = now_ms.max(self.walk_ins_at_ms);
     }
 
     /// Walk-ins share the stations with all other work, so their part of it shrinks by their part of
     /// what is made.
-    pub(super) fn walk_ins_left(&self, now_ms: u64) -> f64 {
+    pub(super) fn walk_ins_left(&self, now_ms: u64, pace: &Pace) -> f64 {
         let gone_ms = now_ms.saturating_sub(self.walk_ins_at_ms);
         if self.walk_ins <= 0.0 || gone_ms == 0 {
             return self.walk_ins;
@@ -344,11 +344,11 @@ impl Kitchen {
         let ours = real(self.making + self.later.sum());
         let step_ms = real(gone_ms) / f64::from(DRAIN_STEPS);
         let capacity = f64::from(self.stations) * f64::from(Work::UNIT);
-        let mut left = self.walk_ins;
+        let (unit_ms, mut left) = (self.unit_ms(pace), self.walk_ins);
         for _ in 0..DRAIN_STEPS {
             // Where there are fewer than stations, each takes its own time.
             let shared = (left + ours).max(capacity);
-            left /= 1.0 + step_ms * capacity / (self.unit_ms * shared);
+            left /= 1.0 + step_ms * capacity / (unit_ms * shared);
         }
         if left < DRAINED { 0.0 } else { left }
     }

@@ -43,7 +43,7 @@ pub struct OutletView {
     /// `None` where it takes no orders now.
     pub eta_ms: Option<u64>,
     /// How long the kitchen needs for a unit of work while it is busy, all stations together, in
-    /// milliseconds, as it was learned; at least 1.
+    /// milliseconds, as it was learned, or as is expected of a new one; at least 1.
     pub pace_ms: u64,
     /// Work that is not done, on all channels, in thousandths of a unit.
     pub unfinished: u64,
@@ -173,7 +173,7 @@ impl State {
     pub(super) fn outlet_view(&self, now_ms: u64, number: OutletNo) -> OutletView {
         let outlet = &self.outlets.rows[number.index()];
         let kitchen = self.outlets.kitchen(number);
-        let texts = &self.outlets.texts;
+        let (texts, pace) = (&self.outlets.texts, self.pace());
         let pause = outlet.is_paused_at(now_ms).then(|| PauseView {
             until_ms: outlet.pause_ends_ms(),
             reason: String::from_utf8(outlet.reason(texts)).expect("kept from a text"),
@@ -194,8 +194,8 @@ impl State {
             breaker: outlet.breaker(texts),
             vendor_breaker: self.outlets.breaker_of_vendor(outlet.vendor()),
             eta_ms: self.eta_ms(now_ms, number, Work::UNIT),
-            pace_ms: kitchen.pace_ms(),
-            unfinished: kitchen.unfinished(now_ms),
+            pace_ms: kitchen.pace_ms(&pace),
+            unfinished: kitchen.unfinished(now_ms, &pace),
             untold_since_ms: untold.first().map(|order| order.placed_at_ms),
             untold: u32::try_from(untold.len()).expect("no more than orders"),
             promised: kitchen.promised().collect(),

@@ -115,7 +115,9 @@ impl State {
                     let begun_at_ms = before.begun_at_ms().expect("it is being made");
                     return kitchen.finish(now_ms, ticket, begun_at_ms, &pace);
                 }
-                (AtKitchen::Making, AtKitchen::Nothing) => kitchen.give_up(now_ms, ticket),
+                (AtKitchen::Making, AtKitchen::Nothing) => {
+                    kitchen.give_up(now_ms, ticket, &pace);
+                }
                 _ => {}
             }
             None

@@ -106,7 +106,7 @@ fn half_units_and_figures_out_of_range_are_taken() {
     assert!((found - 8.511_3).abs() < 0.001, "{found}");
     // The end of time is a time.
     half.promise(START_MS, Work(u32::MAX), u64::MAX, &STATIC);
-    half.walk_in(u64::MAX, Work(u32::MAX));
+    half.walk_in(u64::MAX, Work(u32::MAX), &STATIC);
     let late = half.slot_at(u64::MAX, at_once(Work(1)), u64::MAX, &Pace::DEFAULT);
     assert_eq!((late, half.eta_ms(u64::MAX, at_once(Work(1)), &Pace::DEFAULT)), (None, 0));
 }
@@ -164,20 +164,37 @@ fn walk_ins_drain_as_they_are_made() {
     // Units at the counter, minutes later, units that are left; two stations, four minutes a unit.
     for (units, later, left) in [(10, 0, 10.0), (10, 4, 8.1), (10, 20, 2.7), (10, 240, 0.0)] {
         let mut kitchen = kitchen(2, 4);
-        kitchen.walk_in(START_MS, Work::units(units));
-        let found = kitchen.unfinished(START_MS + later * MINUTE) as f64 / 1_000.0;
+        kitchen.walk_in(START_MS, Work::units(units), &STATIC);
+        let found = kitchen.unfinished(START_MS + later * MINUTE, &STATIC) as f64 / 1_000.0;
         assert!((found - left).abs() < 0.2, "{units} after {later} minutes: {found}");
     }
     // Beside as much work of ours they take twice as long.
     let mut kitchen = kitchen(2, 4);
     promise(&mut kitchen, 10, 0);
-    kitchen.walk_in(START_MS, Work::units(10));
-    let left = kitchen.unfinished(START_MS + 4 * MINUTE) as f64 / 1_000.0;
+    kitchen.walk_in(START_MS, Work::units(10), &STATIC);
+    let left = kitchen.unfinished(START_MS + 4 * MINUTE, &STATIC) as f64 / 1_000.0;
     assert!((left - 19.0).abs() < 0.2, "{left}");
     // A clock that steps back changes nothing.
     let before = kitchen.clone();
-    kitchen.walk_in(START_MS - MINUTE, Work(0));
+    kitchen.walk_in(START_MS - MINUTE, Work(0), &STATIC);
     assert_eq!(kitchen, before);
+}
+
+/// Nobody has seen how fast it is: what is promised, what is caught up on and what walk-ins take is by
+/// the same speed.
+#[test]
+fn a_new_kitchen_has_one_speed() {
+    let expected = Experience { unit_times: 2.0, ..Experience::DEFAULT };
+    let slower = Pace { expected, ..STATIC };
+    let left = |mut kitchen: Kitchen, pace: &Pace| {
+        kitchen.walk_in(START_MS, Work::units(10), pace);
+        (kitchen.pace_ms(pace), kitchen.unfinished(START_MS + 20 * MINUTE, pace))
+    };
+    let new = |unit_minutes: u32| Kitchen { drag: 1.0, ..Kitchen::new(2, unit_minutes * 60_000) };
+    assert_eq!(left(new(4), &slower), left(kitchen(2, 8), &slower));
+    assert_eq!(left(new(4), &slower).0, 4 * MINUTE);
+    // Once it is seen, its own speed counts.
+    assert_eq!(left(kitchen(2, 4), &slower), left(new(4), &STATIC));
 }
 
 #[test]
@@ -191,12 +208,15 @@ fn a_kitchen_comes_back_from_its_record_and_its_promises() {
     let mut kitchen = kitchen(3, 4);
     let first = promise(&mut kitchen, 2, 40);
     let second = promise(&mut kitchen, 1, 20);
-    kitchen.walk_in(START_MS, Work(1_500));
+    kitchen.walk_in(START_MS, Work(1_500), &STATIC);
     kitchen.begin(START_MS, second, &Pace::DEFAULT);
     kitchen.finish(START_MS + 9 * MINUTE, second, START_MS, &Pace::DEFAULT);
     let restored = Kitchen::restored(&kitchen.learned());
     assert_eq!(restored.promised().count(), 0);
-    assert_eq!(restored.unfinished(START_MS) + 2_000, kitchen.unfinished(START_MS));
+    assert_eq!(
+        restored.unfinished(START_MS, &STATIC) + 2_000,
+        kitchen.unfinished(START_MS, &STATIC)
+    );
     let mut whole = restored;
     whole.restore_promise(first);
     assert_eq!(whole, kitchen);

@@ -77,9 +77,9 @@ impl Life {
             }
             Step::GiveUp { which } if !self.making.is_empty() => {
                 let (ticket, _) = self.making.swap_remove(which % self.making.len());
-                self.kitchen.give_up(now_ms, ticket);
+                self.kitchen.give_up(now_ms, ticket, pace);
             }
-            Step::WalkIn { work } => self.kitchen.walk_in(now_ms, Work(work)),
+            Step::WalkIn { work } => self.kitchen.walk_in(now_ms, Work(work), pace),
             Step::Stations { stations } => self.kitchen.set_stations(stations),
             _ => {}
         }
@@ -101,7 +101,7 @@ impl Life {
 
     fn in_time(&self, pace: &Pace) -> Vec<u64> {
         let estimate = Estimate::new(&self.kitchen, pace);
-        let mut work = self.kitchen.making as f64 + self.kitchen.walk_ins_left(self.now_ms);
+        let mut work = self.kitchen.making as f64 + self.kitchen.walk_ins_left(self.now_ms, pace);
         let mut in_time = Vec::new();
         for due in self.kitchen.later.iter() {
             work += due.work as f64;
@@ -146,7 +146,7 @@ proptest! {
         }
         life.check();
         // Walk-ins go by themselves.
-        prop_assert_eq!(life.kitchen.unfinished(life.now_ms + 365 * 86_400_000), 0);
+        prop_assert_eq!(life.kitchen.unfinished(life.now_ms + 365 * 86_400_000, &pace), 0);
     }
 
     #[test]

@@ -343,7 +343,7 @@ impl Model {
                 None
             }
             (_, Some(_)) => {
-                kitchen.give_up(now, ticket);
+                kitchen.give_up(now, ticket, &pace);
                 None
             }
         };

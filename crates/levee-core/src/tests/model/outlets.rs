@@ -272,8 +272,9 @@ impl Model {
         if ask.work == 0 || ask.work > WORK_MAX {
             return Err(Refusal::InvalidField("work"));
         }
+        let pace = self.pace();
         let outlet = self.outlets.get_mut(ask.outlet.index()).ok_or(Refusal::OutletNotFound)?;
-        outlet.kitchen.walk_in(now, Work(ask.work));
+        outlet.kitchen.walk_in(now, Work(ask.work), &pace);
         Ok(Ok(Outcome::WalkInsRecorded))
     }
 

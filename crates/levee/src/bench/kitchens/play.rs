@@ -294,7 +294,7 @@ impl<'a> Neighbourhood<'a> {
         self.tally.walk_ins += 1;
         let counter = &mut self.counters[place];
         counter.want(now_ms - START_MS, 1, slower);
-        counter.walk_in(now_ms, 1);
+        counter.walk_in(now_ms, 1, &self.pace);
         let ticket = Ticket { work: Work::units(1), ready_at_ms: now_ms, delta_ms: 0 };
         let order = self.keep(place, 1, None, ticket, now_ms);
         self.counters[place].send(order);
