@@ -17,8 +17,10 @@ use crate::types::PAID_WITHIN_MS;
 pub struct Kitchen {
     /// Staff or machines that make, by the outlet's own figure; at least 1.
     pub(super) stations: u16,
-    /// Orders that it has finished, as far as it matters.
-    pub(super) seen: u16,
+    /// Orders that it has finished since its outlet stated another making time, as far as it matters.
+    pub(super) seen: u8,
+    /// Orders that it has finished at all, as far as others learn from them.
+    pub(super) taught: u8,
     /// Making time of one unit, learned from start to done; its outlet's figure until there is one.
     pub(super) unit_ms: f64,
     /// Which share of an order's units beyond the first waits for the first one, 0 (each takes a
@@ -96,6 +98,7 @@ impl Kitchen {
         Self {
             stations: stations.max(1),
             seen: 0,
+            taught: 0,
             unit_ms: f64::from(unit_ms.max(1)),
             series: 0.0,
             drag: DRAG_UNKNOWN,
@@ -266,11 +269,10 @@ impl Kitchen {
         self.stations = stations.max(1);
     }
 
-    /// The outlet's figure of the making time changes, 1 ms or more: it is learned anew, and so is what
-    /// promises are moved by.
+    /// The outlet's figure of the making time changes, 1 ms or more: it is learned anew. What else was
+    /// learned stays, and what others have learned from it, so that no document brings either back.
     pub fn set_unit_ms(&mut self, unit_ms: u32) {
-        self.unit_ms = f64::from(unit_ms.max(1));
-        (self.seen, self.delta_ms) = (0, 0);
+        (self.unit_ms, self.seen) = (f64::from(unit_ms.max(1)), 0);
     }
 
     /// Making time of a unit, as far as it is known.
@@ -280,12 +282,12 @@ impl Kitchen {
 
     /// Which share of an order's further units waits for the first one, as far as it is known.
     pub(super) fn series(&self, pace: &Pace) -> f64 {
-        if self.seen == 0 { pace.expected.series } else { self.series }
+        if self.taught == 0 { pace.expected.series } else { self.series }
     }
 
     /// What promises are moved by, as far as it is known.
     pub(super) fn delta_ms(&self, pace: &Pace) -> i32 {
-        if self.seen > 0 {
+        if self.taught > 0 {
             return self.delta_ms;
         }
         let start_ms = pace.expected.start * self.unit_ms(pace);
@@ -428,15 +430,16 @@ impl Kitchen {
         took_ms: Option<f64>,
         pace: &Pace,
     ) -> Option<Lesson> {
-        if self.seen >= LESSONS {
+        if self.taught >= LESSONS {
             return None;
         }
         let late = self.is_late(now_ms, ticket, pace);
         // What a unit takes is compared with what the outlet states, and later with what is learned.
-        let took_ms = took_ms.filter(|_| self.seen == 0);
+        let took_ms = took_ms.filter(|_| self.taught == 0);
         let unit_times = took_ms.map(|ms| ms / self.rounds(ticket.work, pace) / self.unit_ms);
         let further = further(f64::from(ticket.work.0) / f64::from(Work::UNIT));
-        let beside = further > 0.0 && self.stations > 1 && !self.waits(now_ms, pace);
+        let says = further * further >= FURTHER_LEAST && self.stations > 1;
+        let beside = says && !self.waits(now_ms, pace);
         let series = took_ms.filter(|_| beside);
         let series = series.map(|ms| (ms / self.unit_ms(pace) - 1.0) / further);
         Some(Lesson { unit_times, series, late })
@@ -448,6 +451,7 @@ impl Kitchen {
         self.series = self.series(pace);
         (self.unit_ms, self.delta_ms) = (unit_ms, delta_ms);
         self.seen = self.seen.saturating_add(1).min(SEEN_MAX);
+        self.taught = self.taught.saturating_add(1).min(LESSONS);
     }
 
     /// How many times faster than usual it learns: what was expected weighs as much as four orders.
@@ -470,7 +474,7 @@ impl Kitchen {
 }
 
 /// Keeps orders of little more than a unit, which say little of what is made in series, from saying too
-/// much; in squared units.
+/// much: others learn nothing from orders that are smaller; in squared units.
 const FURTHER_LEAST: f64 = 0.25;
 
 /// Units of an order beyond the first.
@@ -479,10 +483,10 @@ pub(super) fn further(units: f64) -> f64 {
 }
 
 /// So many first orders of a kitchen teach what is to be expected of others.
-const LESSONS: u16 = 5;
+pub(super) const LESSONS: u8 = 5;
 
 /// From so many orders on a kitchen is known.
-const SEEN_MAX: u16 = 10;
+const SEEN_MAX: u8 = 10;
 
 /// Steps in which walk-ins drain between two events; more make it finer.
 const DRAIN_STEPS: u32 = 4;

@@ -31,4 +31,4 @@ pub(crate) use users::UserIndex;
 
 /// Version of the layout of records in snapshots. Raised with every change of it, and where a field comes
 /// to mean something else.
-pub(crate) const LAYOUT: u16 = 3;
+pub(crate) const LAYOUT: u16 = 4;

@@ -4,6 +4,7 @@ mod estimates;
 mod learning;
 mod lives;
 
+use super::kitchen::LESSONS;
 use super::{Ask, Experience, Kitchen, Lesson, Pace, Ticket, Work};
 
 pub(super) const MINUTE: u64 = 60_000;
@@ -17,7 +18,12 @@ pub(super) const STATIC: Pace =
 
 /// A kitchen whose figures are believed, and that is known well.
 pub(super) fn kitchen(stations: u16, unit_minutes: u32) -> Kitchen {
-    Kitchen { seen: 10, drag: 1.0, ..Kitchen::new(stations, unit_minutes * 60_000) }
+    Kitchen {
+        seen: 10,
+        taught: LESSONS,
+        drag: 1.0,
+        ..Kitchen::new(stations, unit_minutes * 60_000)
+    }
 }
 
 /// Nothing is to be paid before.
