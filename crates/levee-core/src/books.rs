@@ -202,12 +202,14 @@ impl QuoteBook {
         number
     }
 
-    /// The oldest of a user's that are held, if they are as many as there may be.
-    pub(crate) fn in_the_way_of(&self, user: UserKey) -> Option<QuoteNo> {
+    /// The oldest of a user's that are held, if they are as many as there may be; one that is over by the
+    /// clock before all others.
+    pub(crate) fn in_the_way_of(&self, user: UserKey, now_ms: u64) -> Option<QuoteNo> {
         let of_user = (user, QuoteNo(0))..=(user, QuoteNo(u32::MAX));
-        let mut held = self.held_by.range(of_user).map(|(_, number)| *number);
-        let oldest = held.next()?;
-        (held.count() + 1 >= QUOTES_HELD_MAX).then_some(oldest)
+        let held = self.held_by.range(of_user).map(|(_, number)| *number);
+        let is_over = |number: &QuoteNo| self.rows[number.index()].until_ms <= now_ms;
+        let is_full = held.clone().count() >= QUOTES_HELD_MAX;
+        held.clone().find(is_over).or_else(|| held.min()).filter(|_| is_full)
     }
 
     /// A quote's offers are held no longer.

@@ -29,7 +29,7 @@ impl State {
     /// Offers the outlet that is wanted if that is in time; else its first free slot, and the other
     /// outlets at which the user has the order first, way included. Those come first at which the user
     /// has it first. What is offered is held, and the user's oldest offers no longer, if that is one too
-    /// many.
+    /// many; those first that are over by the clock.
     pub(crate) fn quote_order(&mut self, now_ms: u64, ask: &QuoteOrder) -> Result<Effect, Refusal> {
         self.check_quote(now_ms, ask)?;
         // Who takes an offer at the last moment, and pays a minute later, still gets what was offered.
@@ -62,7 +62,7 @@ impl State {
             let promise = self.promise(now_ms, *outlet, asked.work, *ready_at_ms);
             tickets.push(promise);
         }
-        let released = ask.user.and_then(|user| self.quotes.in_the_way_of(user));
+        let released = ask.user.and_then(|user| self.quotes.in_the_way_of(user, now_ms));
         if let Some(oldest) = released {
             self.end_quote(now_ms, oldest, None);
         }

@@ -102,6 +102,23 @@ fn a_users_oldest_quote_makes_room_for_a_fourth() {
     );
 }
 
+/// What is over holds nothing for its user, whether or not a tick has seen it.
+#[test]
+fn a_quote_that_is_over_makes_room_first() {
+    check(
+        "
+        0    outlet tea 10m unit=4m stations=9    -> s0 version 1
+        0    quote s0 user=7 hold=5m              -> q0 until 5m: s0 at 10m
+        0    quote s0 user=7 hold=1m              -> q1 until 1m: s0 at 6m
+        0    quote s0 user=7 hold=5m              -> q2 until 5m: s0 at 10m
+        1m   quote s0 user=7                      -> q3 until 3m: s0 at 8m, not q1 any more
+        1m   order s0 7 500 offer=q0.0            -> o0 0 off until 16m
+        1m   quote s0 user=7                      -> q4 until 3m: s0 at 8m
+        1m   quote s0 user=7                      -> q5 until 3m: s0 at 8m, not q2 any more
+        ",
+    );
+}
+
 #[test]
 fn paused_outlets_offer_nothing() {
     check(

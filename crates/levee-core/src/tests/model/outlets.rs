@@ -429,7 +429,9 @@ impl Model {
         let theirs = self.quotes.iter().filter(theirs).filter(|(_, quote)| !quote.over);
         let mut theirs: Vec<u32> = theirs.map(|(number, _)| *number).collect();
         theirs.sort_unstable();
-        let released = (theirs.len() == QUOTES_HELD_MAX).then(|| theirs[0]);
+        let over = theirs.iter().find(|number| self.quote_end(&self.quotes[number]) <= now);
+        let first = over.or(theirs.first()).copied();
+        let released = first.filter(|_| theirs.len() == QUOTES_HELD_MAX);
         if let Some(released) = released {
             self.end_quote(now, released, None);
         }

@@ -67,7 +67,8 @@ impl Recount {
         self.quotes.put(number.0, Some(quote));
     }
 
-    /// The user's oldest quote is released where that is one too many, and none otherwise.
+    /// The user's oldest quote is released where that is one too many, and none otherwise; one that is
+    /// over by the clock before all others.
     fn make_room(&mut self, user: Option<UserKey>, number: QuoteNo, released: Option<QuoteNo>) {
         let Some(user) = user else {
             self.notes.check(released.is_none(), || "a quote of nobody released another".into());
@@ -75,7 +76,12 @@ impl Recount {
         };
         let held = self.quotes_of.get(&user);
         let full = held.filter(|held| held.len() >= QUOTES_HELD_MAX);
-        let expected = full.map(|held| held[0]);
+        let expected = full.map(|held| {
+            let ends_ms = |number: &QuoteNo| self.quote_ends_ms(number.0);
+            let over =
+                held.iter().find(|number| ends_ms(number).is_some_and(|ms| ms <= self.now_ms));
+            *over.unwrap_or(&held[0])
+        });
         self.notes.check(released == expected, || {
             format!("a quote released {released:?} where {expected:?} follows")
         });

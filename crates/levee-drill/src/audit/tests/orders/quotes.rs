@@ -397,3 +397,30 @@ fn a_users_fourth_quote_releases_the_first() {
     let other = taking(3, 0, place(50, 2, None, 1, (None, 2_200)));
     assert_eq!(words(found(Some(2), other)), ["quote 3 is of another user"]);
 }
+
+/// The second one is over by the clock when the fourth is made, and no tick has come since.
+#[test]
+fn what_is_over_makes_room_before_what_is_held() {
+    for (fourth, expected) in [
+        (Some(3), None),
+        (Some(2), Some("a quote released Some(QuoteNo(2)) where Some(QuoteNo(3)) follows")),
+        (None, Some("a quote released None where Some(QuoteNo(3)) follows")),
+    ] {
+        let expected = expected.map(|expected| (18, expected));
+        check(
+            "the fourth",
+            |s| {
+                let holds = [(1_600, 300), (1_600, 100), (1_600, 300), (1_700, 300)];
+                for (number, (at_ms, hold_ms)) in (2_u8..).zip(holds) {
+                    let released = if number == 5 { fourth } else { None };
+                    let one = quote(40 + number, &[(0, 0)], 0, at_ms + hold_ms, &[(0, 69_000)]);
+                    let (mut command, outcome) = of_user(1, number.into(), released, one);
+                    let Command::QuoteOrder(ask) = &mut command else { panic!("no quote") };
+                    ask.hold_ms = hold_ms;
+                    s.add(at_ms, command, outcome);
+                }
+            },
+            expected.as_slice(),
+        );
+    }
+}
