@@ -190,8 +190,8 @@ impl State {
 
     /// Gives back what was promised and will not be begun.
     pub(super) fn take_back(&mut self, now_ms: u64, outlet: OutletNo, ticket: Ticket) {
-        let pace = &self.rules.pace;
-        self.outlets.with_kitchen(outlet, |kitchen| kitchen.take_back(now_ms, ticket, pace));
+        let pace = self.pace();
+        self.outlets.with_kitchen(outlet, |kitchen| kitchen.take_back(now_ms, ticket, &pace));
     }
 
     /// The offer that an order takes, if it is held for such an order, and when that is ready: as

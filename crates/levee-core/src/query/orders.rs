@@ -163,7 +163,7 @@ impl State {
     /// For an order that has something to pay, as most have: none is refused for what was shown here.
     pub(super) fn eta_ms(&self, now_ms: u64, number: OutletNo, work: u32) -> Option<u64> {
         let outlet = self.outlet_taking_orders(now_ms, number).ok()?;
-        let most_ms = self.rules.pace.horizon_ms.max(outlet.ready_within_ms);
+        let most_ms = self.pace().horizon_ms.max(outlet.ready_within_ms);
         let until_ms = now_ms.saturating_add(most_ms);
         let asked = Ask::of(Work(work), true);
         let ready_at_ms = self.ready_by(now_ms, number, asked, until_ms)?;

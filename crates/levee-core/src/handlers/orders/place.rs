@@ -10,8 +10,8 @@ use crate::types::{
 };
 
 impl State {
-    /// Places an order: prices are fixed, its kitchen's capacity is taken, and the voucher is locked until it is paid, or used at
-    /// once where it leaves nothing to pay.
+    /// Places an order: prices are fixed, its kitchen's capacity is taken, and the voucher is locked
+    /// until it is paid, or used at once where it leaves nothing to pay.
     pub(crate) fn place_order(
         &mut self,
         now_ms: u64,

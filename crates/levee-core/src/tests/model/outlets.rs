@@ -46,10 +46,6 @@ pub(crate) struct Quote {
     forgotten: bool,
 }
 
-pub(super) fn pace_of_rules() -> Pace {
-    RuleBook::RELEASED.first().pace
-}
-
 /// By the clocks as they are then.
 fn is_open(opening: &Opening, at_ms: u64) -> bool {
     let offset = opening.offsets.iter().rev().find(|offset| offset.from_ms <= at_ms);
@@ -96,7 +92,7 @@ pub(super) fn asked(work: u32, placed_after_ms: u64, to_pay: bool) -> Ask {
 impl Model {
     /// With what kitchens have taught.
     pub(super) fn pace(&self) -> Pace {
-        Pace { expected: self.experience, ..pace_of_rules() }
+        (RuleBook::RELEASED.first().pace)(self.experience)
     }
 
     /// What was promised counts on the minute after the placing, so an order that is paid later is
