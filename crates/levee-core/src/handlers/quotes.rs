@@ -3,6 +3,7 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
+use super::check_fields;
 use crate::pacing::{Ask, Kitchen, Ticket, Work};
 use crate::state::{Effect, State};
 use crate::tables::Quote;
@@ -81,18 +82,14 @@ impl State {
         });
         let near = ask.candidates.iter().all(|candidate| candidate.travel_ms <= TRAVEL_MS_MAX);
         let ahead = now_ms..=now_ms.saturating_add(PROMISED_AHEAD_MS_MAX);
-        for (is_within, field) in [
+        check_fields([
             ((1..=BILL_MINOR_MAX).contains(&ask.total_minor), "total_minor"),
             (ask.discount_minor <= ask.total_minor, "total_minor"),
             ((1..=WORK_MAX).contains(&ask.work), "work"),
             ((1..=QUOTE_OUTLETS_MAX).contains(&len) && !twice && near, "candidates"),
             (ask.ready_by_ms.is_none_or(|by_ms| ahead.contains(&by_ms)), "pickup_by"),
             ((1..=HOLD_MS_MAX).contains(&ask.hold_ms), "hold"),
-        ] {
-            if !is_within {
-                return Err(Refusal::InvalidField(field));
-            }
-        }
+        ])?;
         let known = |candidate: &Candidate| self.outlets.get(candidate.outlet).is_some();
         if !ask.candidates.iter().all(known) {
             return Err(Refusal::OutletNotFound);

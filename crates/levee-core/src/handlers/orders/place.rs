@@ -1,6 +1,7 @@
 //! Placing an order.
 
 use super::reference_of_orders;
+use crate::handlers::check_fields;
 use crate::pacing::{Ask, Work};
 use crate::state::{Effect, State};
 use crate::tables::Order;
@@ -101,7 +102,7 @@ fn check_ranges(now_ms: u64, place: &PlaceOrder) -> Result<(), Refusal> {
     let others = place.others.len() <= OTHER_OUTLETS_MAX && !place.others.contains(&place.outlet);
     let courier = place.courier_ms.is_none_or(|courier_ms| courier_ms <= TRAVEL_MS_MAX);
     let some_of_each = place.lines.iter().all(|line| line.quantity > 0);
-    for (is_within, field) in [
+    check_fields([
         (some_of_each && (1..=LINES_MAX).contains(&place.lines.len()), "lines"),
         ((1..=BILL_MINOR_MAX).contains(&place.total_minor), "total_minor"),
         (place.merchant_discount_minor <= place.total_minor, "merchant_discount_minor"),
@@ -110,10 +111,5 @@ fn check_ranges(now_ms: u64, place: &PlaceOrder) -> Result<(), Refusal> {
         (others, "allow_other_outlet"),
         ((1..=WORK_MAX).contains(&place.work), "work"),
         ((1..=PAY_WITHIN_MS_MAX).contains(&place.pay_within_ms), "pay_within"),
-    ] {
-        if !is_within {
-            return Err(Refusal::InvalidField(field));
-        }
-    }
-    Ok(())
+    ])
 }
