@@ -14,6 +14,8 @@ mod door;
 mod judge;
 mod play;
 mod rules;
+#[cfg(test)]
+mod unpaid;
 
 use std::process::ExitCode;
 use std::time::Instant;

@@ -233,7 +233,7 @@ fn read<T: serde::de::DeserializeOwned>(lines: &[u8]) -> impl Iterator<Item = T>
     lines.map(|line| serde_json::from_slice(line).expect("the sandbox's own"))
 }
 
-fn config() -> ConnectorsConfig {
+pub(crate) fn config() -> ConnectorsConfig {
     let wire = Wire { url: "http://127.0.0.1:8480/pay".to_owned(), currency: "CNY".to_owned() };
     ConnectorsConfig {
         speed: 1.0,
