@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use levee_api::code::Codes;
 use levee_api::port::{OrderView, Submit};
-use levee_api::types::{Action, BreakerState, Command};
+use levee_api::types::{Action, BreakerState, Command, REFUND_PAUSE_MS_MAX};
 use levee_api::vitals::OutsideVitals;
 use tokio::sync::Semaphore;
 use tokio::task::spawn_local;
@@ -210,8 +210,9 @@ impl Carrier {
 
 impl Shared {
     fn take_up(&self, action: Action) {
-        // People do that.
-        if matches!(action, Action::ReviewPayment { .. }) {
+        if let Action::ReviewPayment { order } = action {
+            let order = self.codes.order(order);
+            tracing::warn!(%order, "is disputed: somebody must look, and settle it");
             return;
         }
         let now = Instant::now();
@@ -368,11 +369,15 @@ impl Shared {
     }
 
     /// How long an action is left alone at first: callbacks come by themselves, mostly, and a refund
-    /// that follows on others may follow on failed ones.
+    /// that was refused waits until the rules want it again.
     fn wait_before(&self, action: Action) -> Duration {
         match action {
             Action::LookAtPayment { .. } => self.scaled(LOOK_AT_PAYMENT_AFTER),
-            Action::Refund { refund, .. } if refund > 1 => self.pause(action, refund - 2),
+            Action::Refund { from_ms: from_ms @ 1.., .. } => {
+                // A clock that is not known yet makes no wait longer than the rules do.
+                let wait_ms = from_ms.saturating_sub(self.engine.journal_ms());
+                self.scaled(Duration::from_millis(wait_ms.min(REFUND_PAUSE_MS_MAX)))
+            }
             _ => Duration::ZERO,
         }
     }

@@ -208,7 +208,7 @@ mod tests {
             Kind::Create => Action::CreatePayment { order, payable_minor: 500 },
             Kind::Look => Action::LookAtPayment { order },
             Kind::Close => Action::ClosePayment { order },
-            Kind::Refund => Action::Refund { order, refund: 1, amount_minor: 500 },
+            Kind::Refund => Action::Refund { order, refund: 1, amount_minor: 500, from_ms: 0 },
         }
     }
 
