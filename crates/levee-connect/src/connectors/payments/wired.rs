@@ -115,7 +115,7 @@ impl Wired {
                     return self.decided(ask, &made);
                 }
                 // What it says to a repeat may be no; what has become of the payment is asked below.
-                Ok(_) | Err(Trouble::Refused(_)) => {}
+                Ok(_) | Err(Trouble::Refused(_) | Trouble::Distrusted(_)) => {}
                 Err(problem) => return Err(problem),
             }
         }
@@ -136,8 +136,8 @@ impl Wired {
             request => request,
         };
         let closed = match self.call(ask, unsendable(request)?).await {
-            // It does not fit the state of the payment, which a question tells.
-            Err(Trouble::Refused(why)) => {
+            // It does not fit the state of the payment, or somebody says so, which a question tells.
+            Err(Trouble::Refused(why) | Trouble::Distrusted(why)) => {
                 tracing::debug!(payment = ask.payment(), why, "is not closed");
                 self.query(ask).await?
             }
