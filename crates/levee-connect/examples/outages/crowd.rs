@@ -97,6 +97,16 @@ pub(crate) async fn place_all(
 
 /// The user of this number claims and orders; nothing where the order is refused.
 pub(crate) fn place(rules: &Rules, wish: &Wish, number: u64, places: usize) -> Option<OrderNo> {
+    let place = order_of(rules, wish, number, places);
+    match rules.apply(&Command::PlaceOrder(Box::new(place))) {
+        Verdict::Done(Outcome::OrderPlaced { order, .. }) => Some(order),
+        Verdict::Refused(_) => None,
+        other => panic!("an order was {other:?}"),
+    }
+}
+
+/// The user of this number claims; what is ordered then.
+pub(crate) fn order_of(rules: &Rules, wish: &Wish, number: u64, places: usize) -> PlaceOrder {
     let user = UserKey(key(2, number));
     let claim = ClaimVoucher {
         campaign: CampaignNo(0),
@@ -112,7 +122,7 @@ pub(crate) fn place(rules: &Rules, wish: &Wish, number: u64, places: usize) -> O
     let others = (1..NEIGHBOURS)
         .map(|next| wish.place / NEIGHBOURS * NEIGHBOURS + (wish.place + next) % NEIGHBOURS);
     let others = others.filter(|other| *other < places && wish.moves).map(outlet);
-    let place = PlaceOrder {
+    PlaceOrder {
         request: RequestKey(key(3, number)),
         asked: number,
         user,
@@ -130,10 +140,5 @@ pub(crate) fn place(rules: &Rules, wish: &Wish, number: u64, places: usize) -> O
         pay_within_ms: 15 * 60_000,
         others: others.take(OTHER_OUTLETS_MAX).collect(),
         campaign: None,
-    };
-    match rules.apply(&Command::PlaceOrder(Box::new(place))) {
-        Verdict::Done(Outcome::OrderPlaced { order, .. }) => Some(order),
-        Verdict::Refused(_) => None,
-        other => panic!("an order was {other:?}"),
     }
 }

@@ -11,6 +11,8 @@
 mod cases;
 mod crowd;
 mod door;
+#[cfg(test)]
+mod forgetful;
 mod judge;
 mod play;
 mod rules;

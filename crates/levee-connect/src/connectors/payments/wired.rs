@@ -82,9 +82,14 @@ impl Wired {
         self.counter.turn(lane).await
     }
 
-    /// Makes the payment; the same one again is the same payment.
+    /// Makes the payment; the same one again is the same payment. Where the provider may have forgotten
+    /// by now that it was asked, it is looked for first.
     pub(super) async fn create(&self, ask: &Ask<'_>) -> Result<Command, Trouble> {
-        let made = self.make(ask).await?;
+        let found = if ask.may_be_made_again() { None } else { Some(self.query(ask).await?) };
+        let made = match found.filter(|found| found.state != State::Unknown) {
+            Some(found) => found,
+            None => self.make(ask).await?,
+        };
         match made.state {
             State::Created | State::Pending => Ok(self.record(ask, PaymentEvent::Created)),
             State::Succeeded | State::Closed | State::Refunding | State::Refunded => {
