@@ -152,6 +152,9 @@ pub struct GateReport {
     /// From being let in to the engine's reply, of claims: p50 and p99 of the last second, in
     /// microseconds.
     pub queue_delay_us: [u64; 2],
+    /// How late the latest callback of a payment provider was that had an effect in the last minute or
+    /// two, in milliseconds of journal time from what it tells until it was taken.
+    pub callback_lag_ms: u64,
 }
 
 impl Default for Intake {

@@ -102,7 +102,7 @@ codes! {
     AmountTooLarge "amount_too_large" 422 "The amount is out of range.";
     PreconditionRequired "precondition_required" 428 "This request needs an If-Match header with the document's ETag.";
     Waiting "waiting" 429 "The user has a place in the waiting room: ask again after poll_after_ms with the header Levee-Pass.";
-    RateLimited "rate_limited" 429 "This key or user asks too often.";
+    RateLimited "rate_limited" 429 "This key, user or address asks too often.";
     HeadersTooLarge "headers_too_large" 431 "The request's headers are too large.";
     InternalError "internal_error" 500 "This request met a fault of ours.";
     Overloaded "overloaded" 503 "Too much at once: try again later.";

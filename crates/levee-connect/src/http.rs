@@ -146,18 +146,13 @@ enum Line {
 impl Http {
     /// One whose calls take so long at most, to whom `reach` allows.
     pub(crate) fn new(call_max: Duration, reach: Reach) -> Self {
+        let tls = reach.tls();
         let connector = Connector::new(reach, |connector| {
             connector.set_nodelay(true);
             connector.set_connect_timeout(Some(CONNECT_MAX));
             connector.enforce_http(false);
         });
-        let builder = HttpsConnectorBuilder::new();
-        let builder = builder.with_native_roots().unwrap_or_else(|error| {
-            tracing::warn!(%error, "no certificate authority is known: https reaches nobody");
-            let nobody = rustls::ClientConfig::builder();
-            let nobody = nobody.with_root_certificates(rustls::RootCertStore::empty());
-            HttpsConnectorBuilder::new().with_tls_config(nobody.with_no_client_auth())
-        });
+        let builder = HttpsConnectorBuilder::new().with_tls_config(tls);
         let connector = builder.https_or_http().enable_http1().wrap_connector(connector);
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())

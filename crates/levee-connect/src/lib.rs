@@ -16,4 +16,5 @@ mod http;
 pub mod played;
 pub mod reach;
 pub mod sandbox;
+mod trust;
 pub mod wire;

@@ -18,8 +18,11 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::connect::dns::Name;
 use hyper_util::rt::TokioIo;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use rustls::ClientConfig;
 use tokio::net::TcpStream;
 use tower_service::Service;
+
+use crate::trust::Authorities;
 
 /// Most addresses of a name that are looked at.
 const ADDRESSES_MAX: usize = 16;
@@ -77,6 +80,7 @@ pub struct Reach {
     allowed: Arc<[IpNet]>,
     /// Whoever it is.
     anyone: bool,
+    authorities: Authorities,
 }
 
 /// Why a call is not made.
@@ -97,17 +101,26 @@ impl Reach {
     /// # Errors
     /// The first text that is neither.
     pub fn allowing<'a>(texts: impl IntoIterator<Item = &'a str>) -> Result<Self, &'a str> {
-        let range = |text: &'a str| {
-            let address = || text.parse::<IpAddr>().map(IpNet::from);
-            text.parse::<IpNet>().or_else(|_| address()).map_err(|_| text)
-        };
-        let allowed = texts.into_iter().map(range).collect::<Result<_, _>>()?;
-        Ok(Self { allowed, anyone: false })
+        Ok(Self { allowed: ranges(texts)?.into(), ..Self::default() })
     }
 
     /// Every address: for programs that stand in for those outside.
     pub(crate) fn anyone() -> Self {
-        Self { allowed: Arc::default(), anyone: true }
+        Self { anyone: true, ..Self::default() }
+    }
+
+    /// Those who have certificates of these authorities, in PEM, are believed besides those of the
+    /// system's.
+    ///
+    /// # Errors
+    /// What is wrong with them, for people.
+    pub fn believing(self, pem: &[u8]) -> Result<Self, String> {
+        Ok(Self { authorities: Authorities::from_pem(pem)?, ..self })
+    }
+
+    /// For TLS.
+    pub(crate) fn tls(&self) -> ClientConfig {
+        self.authorities.client()
     }
 
     fn check(&self, host: &str, ip: IpAddr) -> Result<(), Refused> {
@@ -130,6 +143,18 @@ impl Reach {
     fn allows(&self, ip: IpAddr) -> bool {
         self.allowed.iter().any(|range| range.contains(&ip))
     }
+}
+
+/// Ranges such as `10.0.0.0/8` and single addresses.
+///
+/// # Errors
+/// The first text that is neither.
+pub fn ranges<'a>(texts: impl IntoIterator<Item = &'a str>) -> Result<Vec<IpNet>, &'a str> {
+    let range = |text: &'a str| {
+        let address = || text.parse::<IpAddr>().map(IpNet::from);
+        text.parse::<IpNet>().or_else(|_| address()).map_err(|_| text)
+    };
+    texts.into_iter().map(range).collect()
 }
 
 /// The IPv4 address to which an IPv6 address leads: mapped, compatible, translated (64:ff9b::/96) or

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use levee_api::code::Codes;
 use levee_api::port::{Export, Submit};
 use levee_api::pseudonym::PseudonymKey;
@@ -39,6 +40,8 @@ pub struct GateConfig {
     pub connections_max: usize,
     /// For requests under way when the gate stops.
     pub drain: Duration,
+    /// Proxies of one's own: what they write into `X-Forwarded-For` is believed.
+    pub proxies: Vec<IpNet>,
     /// Who is let in.
     pub admission: AdmissionConfig,
     /// Added to the workers' niceness; above 0 they go behind others, such as an engine beside them.
@@ -94,11 +97,20 @@ pub struct AdmissionConfig {
     pub user_per_s: u32,
     /// Requests a second under one API key, with twice as many at once; 0 is no limit.
     pub key_per_s: u32,
+    /// Notifications of payment providers a second that nobody has signed and one address may send to a
+    /// worker, with twice as many at once; then its notifications are refused unread. 0 is no limit.
+    pub forged_per_s: u32,
 }
 
 impl Default for AdmissionConfig {
     fn default() -> Self {
-        Self { enabled: true, opens_before: Duration::from_secs(600), user_per_s: 0, key_per_s: 0 }
+        Self {
+            enabled: true,
+            opens_before: Duration::from_secs(600),
+            user_per_s: 0,
+            key_per_s: 0,
+            forged_per_s: 10,
+        }
     }
 }
 
@@ -115,6 +127,7 @@ impl Default for GateConfig {
             reply_timeout: Duration::from_secs(30),
             connections_max: 16_384,
             drain: Duration::from_secs(5),
+            proxies: Vec::new(),
             admission: AdmissionConfig::default(),
             nice: 0,
             signers: Signers::default(),

@@ -34,6 +34,7 @@ pub mod outlets;
 mod query;
 mod reply;
 mod routes;
+mod sender;
 mod serve;
 mod signed;
 mod slab;

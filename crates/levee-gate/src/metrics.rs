@@ -1,6 +1,7 @@
 //! What a gate counts about itself, and all numbers as Prometheus reads them.
 
 mod intake;
+mod lag;
 
 use std::cell::{Cell, RefCell};
 use std::fmt::{Display, Write};
@@ -16,6 +17,7 @@ use crate::routes::ROUTES;
 use crate::worker::Lane;
 
 pub(crate) use intake::intake;
+pub(crate) use lag::{Lag, Longest};
 
 /// Campaigns whose money is shown to those who watch: the first by id that are no drafts. Every one
 /// is a dozen time series.
@@ -50,12 +52,15 @@ pub(crate) struct Stats {
     pub(crate) forged_codes: Count,
     /// Notifications of payment providers that were not taken, by reason.
     distrusted: [Count; Distrust::NAMES.len()],
+    /// Those refused before they were read, since their address forges.
+    pub(crate) unread: Count,
     /// Genuine ones that do not fit what was asked of the provider.
     pub(crate) conflicting: Count,
     /// Genuine ones without an effect, by why.
     pub(crate) ignored: [Count; Ignored::ALL.len()],
     /// Those that put a payment on record as disputed.
     pub(crate) disputed: Count,
+    pub(crate) lag: Lag,
     read_bytes: Count,
     written_bytes: Count,
 }
@@ -69,9 +74,11 @@ impl Default for Stats {
             turned_away: Count::default(),
             forged_codes: Count::default(),
             distrusted: Default::default(),
+            unread: Count::default(),
             conflicting: Count::default(),
             ignored: Default::default(),
             disputed: Count::default(),
+            lag: Lag::default(),
             read_bytes: Count::default(),
             written_bytes: Count::default(),
         }
@@ -412,6 +419,7 @@ pub(crate) fn gate(lanes: &[Lane]) -> String {
         let count = sum(&|stats| stats.distrusted[place].get());
         text.sample(name, &format!("reason=\"{reason}\""), count);
     }
+    text.sample(name, "reason=\"unread\"", sum(&|stats| stats.unread.get()));
     text.sample(name, "reason=\"conflicting\"", sum(&|stats| stats.conflicting.get()));
     let name = "levee_gate_notifications_ignored_total";
     text.head(name, "counter", "Genuine notifications without an effect, by why.");
@@ -419,6 +427,7 @@ pub(crate) fn gate(lanes: &[Lane]) -> String {
         let count = sum(&|stats| stats.ignored[why as usize].get());
         text.sample(name, &format!("reason=\"{}\"", why.name()), count);
     }
+    text.lag(lanes.iter().map(|lane| &lane.stats.lag));
     text.0
 }
 

@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use hyper::header::{AUTHORIZATION, HeaderName};
 use levee_api::problem::Code;
-use levee_api::webhook::{REPLAY_WINDOW_S, WebhookSecrets};
+use levee_api::webhook::{REPLAY_WINDOW_S, WebhookError, WebhookSecrets};
 
 use crate::call::Call;
 use crate::trouble::Trouble;
@@ -41,10 +41,17 @@ pub(crate) fn check_signature(
     secret: &WebhookSecrets,
     body: &[u8],
 ) -> Result<(), Trouble> {
-    match secret.verify(&call.head.headers, body, now_s(), REPLAY_WINDOW_S) {
-        Ok(_) => Ok(()),
-        Err(error) => Err(unsigned(format!("It is not taken, since {error}."))),
-    }
+    let verified = verify(call, secret, body);
+    verified.map_err(|error| unsigned(format!("It is not taken, since {error}.")))
+}
+
+/// As [`check_signature`], for who looks at the reason.
+pub(crate) fn verify(
+    call: &Call,
+    secret: &WebhookSecrets,
+    body: &[u8],
+) -> Result<(), WebhookError> {
+    secret.verify(&call.head.headers, body, now_s(), REPLAY_WINDOW_S).map(|_| ())
 }
 
 /// Seconds since 1970: signatures carry real time, however fast the engine's clock runs.

@@ -27,6 +27,7 @@ use crate::connection::{Connection, Ended};
 use crate::json::put_number;
 use crate::reply::{ReplyBody, UnderWay};
 use crate::routes::{Input, ROUTES};
+use crate::sender::X_FORWARDED_FOR;
 use crate::serve;
 use crate::signed::{
     LEVEE_OUTLET, STRIPE_SIGNATURE, WEBHOOK_ID, WEBHOOK_SIGNATURE, WEBHOOK_TIMESTAMP,
@@ -210,6 +211,7 @@ impl Meaning {
             19 if is("wechatpay-signature") => Self::LookedAt(WECHATPAY_SIGNATURE),
             24 if is("wechatpay-signature-type") => Self::LookedAt(WECHATPAY_SIGNATURE_TYPE),
             12 if is("levee-outlet") => Self::LookedAt(LEVEE_OUTLET),
+            15 if is("x-forwarded-for") => Self::LookedAt(X_FORWARDED_FOR),
             6 if is("expect") => Self::Framing,
             7 if is("upgrade") => Self::Framing,
             _ => Self::Nothing,

@@ -30,6 +30,11 @@ pub(crate) fn read(text: &str) -> Option<u64> {
     u64::try_from(instant.as_second()).ok()
 }
 
+/// Reads what WeChat Pay wrote, with whichever offset.
+pub(crate) fn read_rfc_3339(text: &str) -> Option<u64> {
+    u64::try_from(text.parse::<Timestamp>().ok()?.as_second()).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -50,5 +55,8 @@ mod tests {
         assert_eq!(write(u64::MAX), None);
         let text = write_rfc_3339(1_770_307_200);
         assert_eq!(text.as_deref(), Some("2026-02-06T00:00:00+08:00"));
+        assert_eq!(read_rfc_3339("2026-02-06T00:00:00+08:00"), Some(1_770_307_200));
+        assert_eq!(read_rfc_3339("2026-02-05T16:00:00.5Z"), Some(1_770_307_200));
+        assert_eq!(read_rfc_3339("2026-02-06"), None);
     }
 }

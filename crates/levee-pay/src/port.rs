@@ -273,6 +273,8 @@ pub struct Notification {
     pub app_id: Option<String>,
     /// The merchant or seller that it names; it was compared with the configuration.
     pub merchant_id: Option<String>,
+    /// When it happened by the provider's clock, in seconds since 1970, where it says so.
+    pub occurred_s: Option<u64>,
 }
 
 /// What a notification is answered with.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, ensure};
 use levee_api::types::Level;
+use levee_connect::reach::ranges;
 use levee_engine::SnapshotPlan;
 use levee_gate::{GateConfig, Rule, Signal, StewardConfig};
 use levee_journal::Options;
@@ -93,6 +94,7 @@ pub(crate) struct GateSection {
     header_timeout_ms: Option<u64>,
     body_timeout_ms: Option<u64>,
     drain_ms: Option<u64>,
+    proxies: Vec<String>,
 }
 
 /// The room's counts reach that far.
@@ -105,6 +107,7 @@ pub(crate) struct AdmissionSection {
     opens_before_s: Option<u64>,
     user_per_s: Option<u32>,
     key_per_s: Option<u32>,
+    forged_per_s: Option<u32>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -244,6 +247,9 @@ impl Config {
         config.header_timeout = gate.header_timeout_ms.map_or(config.header_timeout, ms);
         config.body_timeout = gate.body_timeout_ms.map_or(config.body_timeout, ms);
         config.drain = gate.drain_ms.map_or(config.drain, ms);
+        config.proxies = ranges(gate.proxies.iter().map(String::as_str)).map_err(|text| {
+            anyhow!("gate.proxies has {text:?}, and must list ranges such as \"10.0.0.0/8\" or addresses")
+        })?;
         let (section, admission) = (&self.admission, &mut config.admission);
         let opens_before_s = section.opens_before_s.unwrap_or(admission.opens_before.as_secs());
         ensure!(
@@ -254,6 +260,7 @@ impl Config {
         admission.enabled = section.enabled.unwrap_or(admission.enabled);
         admission.user_per_s = section.user_per_s.unwrap_or(admission.user_per_s);
         admission.key_per_s = section.key_per_s.unwrap_or(admission.key_per_s);
+        admission.forged_per_s = section.forged_per_s.unwrap_or(admission.forged_per_s);
         Ok(config)
     }
 }

@@ -31,6 +31,8 @@ const ALLOW_DEV: [&str; 2] = ["127.0.0.0/8", "::1/128"];
 pub(crate) struct ConnectSection {
     /// Ranges and addresses that it may call though they are not public.
     allow: Option<Vec<String>>,
+    /// Certificates of authorities, in PEM, that are believed besides the system's.
+    authorities: Vec<PathBuf>,
 }
 
 /// The sandbox that stands in for payment providers, and for the systems of outlets which have
@@ -79,6 +81,7 @@ impl Outside {
                 "connect.allow has {text:?}, and must list ranges such as \"10.0.0.0/8\" or addresses"
             )
         })?;
+        let reach = believing(reach, &config.connect.authorities)?;
         let payments = payments::load(&config.payments)?;
         let sandbox = Sandbox::load(config.sandbox.take(), dev)?;
         // Payments are the sandbox's only where it is named, or where nobody else is.
@@ -173,6 +176,20 @@ fn own_url(address: SocketAddr, provider: &str) -> String {
     format!("http://{address}/v1/payments/{provider}/notify")
 }
 
+/// Reads the files of authorities.
+fn believing(reach: Reach, files: &[PathBuf]) -> Result<Reach> {
+    let mut pems = Vec::new();
+    for file in files {
+        let said = || format!("connect.authorities: {}", file.display());
+        let pem = std::fs::read(file).with_context(said)?;
+        // Each by itself, so that the one that is wrong is named.
+        Reach::default().believing(&pem).map_err(|wrong| anyhow!("{} {wrong}", said()))?;
+        pems.extend(pem);
+        pems.push(b'\n');
+    }
+    if pems.is_empty() { Ok(reach) } else { reach.believing(&pems).map_err(|wrong| anyhow!(wrong)) }
+}
+
 impl Sandbox {
     fn load(section: Option<SandboxSection>, dev: bool) -> Result<Option<Self>> {
         let by_default = || SandboxSection {
@@ -222,4 +239,25 @@ fn check_url(field: &str, url: &str) -> Result<()> {
         "{field} is {url:?}, and must be an http address, such as http://{LISTEN_DEFAULT}"
     );
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_has_no_authority_is_named() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("vendor-ca.pem");
+        let check = |expected: &str| {
+            let error =
+                believing(Reach::default(), std::slice::from_ref(&file)).expect_err(expected);
+            let said = format!("{error:#}");
+            let named = format!("connect.authorities: {}", file.display());
+            assert!(said.starts_with(&named) && said.contains(expected), "{said}");
+        };
+        check("No such file");
+        std::fs::write(&file, "not a certificate").expect("a place for it");
+        check("has no certificate");
+    }
 }

@@ -45,6 +45,9 @@ pub struct OutsideBody {
     pub tickets_oldest_ms: u64,
     /// The same of payments of which a provider has not told or confirmed the end.
     pub payments_oldest_ms: u64,
+    /// How late the latest callback of a payment provider was that had an effect at any gate in the last
+    /// minute or two, in milliseconds of journal time from what it tells until it was taken.
+    pub callback_lag_ms: u64,
     /// Outlets whose own breaker is open.
     pub outlets_open: u64,
     /// Vendors whose breaker is open.

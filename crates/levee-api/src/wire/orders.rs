@@ -161,6 +161,9 @@ pub struct PaymentNotice {
     /// With `succeeded`, and with that alone: what was taken.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub captured_minor: Option<u64>,
+    /// When it happened, for the metrics of how late callbacks are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub occurred_at: Option<Instant>,
 }
 
 /// Declares reply bodies: clients of an older version ignore fields that they do not know.

@@ -40,6 +40,8 @@ pub(super) struct Life {
 pub(super) struct CallbackTry {
     pub(super) payment: u32,
     pub(super) event: PaymentEvent,
+    /// When it happened.
+    pub(super) at_ms: u64,
     /// From 0.
     pub(super) attempt: u32,
     /// A second copy of a try, which is never repeated.

@@ -1,5 +1,6 @@
 //! Payments: from Levee to a provider, and the callbacks that come back.
 
+use levee_api::time::Instant;
 use serde::{Deserialize, Serialize};
 
 /// Largest amount of one payment, in minor units.
@@ -135,4 +136,6 @@ pub struct Callback {
     /// With `succeeded`: what was paid.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub captured_minor: Option<u64>,
+    /// When it happened.
+    pub occurred_at: Instant,
 }

@@ -97,7 +97,7 @@ impl Door {
         // A key's connections are spread over the workers; a user's requests are mostly on one.
         let key_per_s = config.key_per_s.div_ceil(workers_u32);
         Self {
-            limits: Limits::new(config.user_per_s, key_per_s),
+            limits: Limits::new(config.user_per_s, key_per_s, config.forged_per_s),
             config,
             workers: workers_u32.into(),
             keys: RefCell::new(PassKeys::new(secret.clone(), now_us)),

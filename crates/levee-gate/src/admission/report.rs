@@ -11,7 +11,7 @@ use levee_api::vitals::Histogram;
 use rustix::time::{ClockId, clock_gettime};
 use tokio::time::sleep;
 
-use crate::metrics::Count;
+use crate::metrics::{Count, Longest};
 use crate::worker::{Hub, Worker};
 
 /// How often the delay of an event loop is measured.
@@ -72,12 +72,16 @@ pub(crate) async fn measure_forever(worker: Rc<Worker>) {
 pub(crate) async fn report_forever(worker: Rc<Worker>) {
     let intake = worker.hub.ports.submit.intake();
     let mut past = [[0; Histogram::LEN]; QUANTILE_REPORTS];
+    let mut longest = Longest::default();
     for turn in (0..QUANTILE_REPORTS).cycle() {
         sleep(REPORT).await;
         let times = claim_times(&worker.hub);
         let before = std::mem::replace(&mut past[turn], times);
         let lately = std::array::from_fn(|bucket| times[bucket] - before[bucket]);
-        intake.report(worker.hub.number, report(&worker.hub, lately));
+        let lags = worker.hub.lanes.iter().map(|lane| lane.stats.lag.take_longest_ms());
+        let callback_lag_ms = longest.add(lags.max().unwrap_or(0));
+        let report = GateReport { callback_lag_ms, ..report(&worker.hub, lately) };
+        intake.report(worker.hub.number, report);
     }
 }
 
@@ -118,6 +122,7 @@ fn report(hub: &Hub, times: [u64; Histogram::LEN]) -> GateReport {
         cpu_us,
         loop_delay_us: tallies().map(|t| t.loop_delay_us.swap(0, Relaxed)).max().unwrap_or(0),
         queue_delay_us: [quantile_us(&times, 50), quantile_us(&times, 99)],
+        ..GateReport::default()
     }
 }
 

@@ -79,6 +79,7 @@ impl Frames {
             self.before.pop_front();
         }
         self.before.push_back(counts);
+        let callback_lag_ms = gates.iter().map(|(_, report)| report.callback_lag_ms).max();
         let gates = gates.into_iter().map(|(gate, report)| GateBody::of(gate, report)).collect();
         LiveFrame {
             admission: Tile { as_of, is: admission },
@@ -86,17 +87,18 @@ impl Frames {
             level: Tile { as_of, is: LevelBody::of(intake.level(), intake.why()) },
             money: money.cloned(),
             gates: Tile { as_of, is: GatesBody { gates } },
-            outside: Tile { as_of, is: outside(&vitals.outside) },
+            outside: Tile { as_of, is: outside(&vitals.outside, callback_lag_ms.unwrap_or(0)) },
         }
     }
 }
 
-fn outside(vitals: &OutsideVitals) -> OutsideBody {
+fn outside(vitals: &OutsideVitals, callback_lag_ms: u64) -> OutsideBody {
     OutsideBody {
         under_way: vitals.under_way.load(Relaxed),
         parked: vitals.parked.load(Relaxed),
         tickets_oldest_ms: vitals.tickets_oldest_ms.load(Relaxed),
         payments_oldest_ms: vitals.payments_oldest_ms.load(Relaxed),
+        callback_lag_ms,
         outlets_open: vitals.outlets_open.load(Relaxed),
         vendors_open: vitals.vendors_open.load(Relaxed),
     }

@@ -49,6 +49,7 @@ fn every_gate_shows_what_it_reports() {
         connections_max: 16_384,
         cpu_us: 12_345_678,
         loop_delay_us: 1_500,
+        callback_lag_ms: 0,
         queue_delay_us: [2_000, 19_000],
     };
     let gate = intake.register_gate();

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use levee_gate::Wire;
+use levee_gate::{AdmissionConfig, GateConfig, KeyRing, Wire};
 use levee_pay::{
     Alipay, AlipayConfig, ApiV3Key, Currency, PlatformKey, Provider, SigningKey, Stripe,
     StripeConfig, StripeSecret, VerifyingKey, Wechat, WechatConfig,
@@ -15,7 +15,7 @@ use ring::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
 use serde_json::{Value, json};
 
 use crate::bench::Bench;
-use crate::shop::{grape, now_s, shop, text};
+use crate::shop::{grape, now_s, shop, shop_at, text};
 
 macro_rules! golden {
     ($name:literal) => {
@@ -209,7 +209,8 @@ fn stripe_event(
 
 fn signed_by_stripe(event: &str, object: &Value, at_s: u64) -> (String, String) {
     let body = json!({
-        "id": "evt_1", "type": event, "livemode": false, "data": {"object": object},
+        "id": "evt_1", "type": event, "created": at_s, "livemode": false,
+        "data": {"object": object},
     })
     .to_string();
     let key = hmac::Key::new(hmac::HMAC_SHA256, SECRET.as_bytes());
@@ -253,6 +254,9 @@ fn each_provider_pays_an_order_and_gets_its_own_reply() {
         assert_eq!(bench.ask("POST /v1/payments/stripe/notify", "", &headers, &body).status, 200);
         assert_eq!(payment(&bench, id)["disputed"], provider != "stripe", "{provider}");
     }
+    // Those of Stripe that had an effect, since they alone say here when it was.
+    let metrics = bench.ask("GET /metrics", "", "", "").body;
+    assert!(metrics.contains("levee_gate_callback_lag_seconds_count 3\n"), "{metrics}");
 }
 
 #[test]
@@ -431,5 +435,45 @@ fn what_is_not_taken_is_counted_by_reason() {
     assert_eq!(got.status, 200);
     let metrics = bench.ask("GET /metrics", "", "", "").body;
     let line = "levee_gate_notifications_ignored_total{reason=\"foreign\"} 1\n";
+    assert!(metrics.contains(line), "{metrics}");
+}
+
+#[test]
+fn an_address_that_forges_is_refused_unread_until_it_sends_something_genuine() {
+    let proxies = vec!["127.0.0.0/8".parse().unwrap()];
+    let admission = AdmissionConfig { forged_per_s: 1, ..AdmissionConfig::default() };
+    let config = GateConfig { workers: 1, proxies, admission, ..GateConfig::default() };
+    let bench = shop_at(Bench::with(config, KeyRing::dev()));
+    let order = bench.placed("k", &grape());
+    let id = text(&order["payment"]["id"]);
+    let send = |from: &str, provider: &str, (headers, body): (String, String)| {
+        let line = format!("POST /v1/payments/{provider}/notify");
+        let headers = format!("X-Forwarded-For: 1.1.1.1, {from}\r\n{headers}");
+        bench.ask(&line, "", &headers, &body).brief()
+    };
+    let forged = || {
+        let (headers, body) = alipay(id, 1_900);
+        (headers, body.replacen('1', "2", 1))
+    };
+    let (forger, shared) = ("198.51.100.7", "198.51.100.8");
+    // The worker's clock goes on meanwhile, and gives back one look a second.
+    let mut looked_at = 0;
+    while send(forger, "alipay", forged()) == "401 signature_invalid" {
+        looked_at += 1;
+        assert!(looked_at < 1_000, "a forger without a limit");
+    }
+    assert!(looked_at >= 2, "{looked_at}");
+    // Whoever it pretends to be: the limit is the address's.
+    assert_eq!(send(forger, "sandbox", forged()), "429 rate_limited");
+    // Its neighbours go on, also one whose address somebody genuine has, too.
+    for _ in 0..25 {
+        assert_eq!(send(shared, "alipay", forged()), "401 signature_invalid");
+        let foreign = alipay("pay_somebody_elses", 1);
+        assert_eq!(send(shared, "alipay", foreign), "200");
+    }
+    assert_eq!(send(shared, "wechat", wechat(id, 1_900)), "204");
+    assert_eq!(payment(&bench, id)["state"], "succeeded");
+    let metrics = bench.ask("GET /metrics", "", "", "").body;
+    let line = "levee_gate_notifications_refused_total{reason=\"unread\"} 2\n";
     assert!(metrics.contains(line), "{metrics}");
 }

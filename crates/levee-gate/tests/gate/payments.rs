@@ -1,9 +1,12 @@
 //! Payments and providers' callbacks, over real sockets: signed or not, late, doubled, out of order.
 
+use levee_api::port::Submit;
+use levee_api::time::Instant;
 use levee_api::webhook::{DEV_OUTLETS_SECRET, DEV_PAYMENTS_SECRET};
 use serde_json::{Value, json};
 
-use crate::bench::Bench;
+use crate::bench::{Bench, wait_until};
+use crate::engine::NOW_MS;
 use crate::shop::{grape, now_s, shop, signed, text};
 
 /// A payment as the operator sees it.
@@ -58,6 +61,34 @@ fn callbacks_are_taken_from_who_signs_them_alone() {
     assert_eq!(payment(&bench, &order)["state"], "succeeded");
     let other = bench.ask("POST /v1/payments/nobody/notify", "", &good, &body);
     assert_eq!(other.brief(), "404 not_found");
+}
+
+#[test]
+fn how_late_callbacks_are_is_counted_once_for_each_that_has_an_effect() {
+    let bench = shop();
+    let order = bench.placed("k1", &grape());
+    let id = text(&order["payment"]["id"]);
+    let at = |ms: u64| Instant { ms: NOW_MS - ms }.to_string();
+    let send = |event: &str, more: Value| {
+        let mut body = json!({"payment": id, "trade": "T", "event": event});
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let body = body.to_string();
+        let headers = signed(DEV_PAYMENTS_SECRET, now_s(), &body);
+        let got = bench.ask("POST /v1/payments/sandbox/notify", "", &headers, &body);
+        assert_eq!(got.status, 200, "{got:?}");
+    };
+    send("pending", json!({}));
+    let paid = json!({"captured_minor": 1_900, "occurred_at": at(20 * 60_000)});
+    send("succeeded", paid.clone());
+    send("succeeded", paid);
+    let metrics = bench.ask("GET /metrics", "", "", "").body;
+    for line in ["_bucket{le=\"900\"} 0\n", "_bucket{le=\"3600\"} 1\n", "_count 1\n"] {
+        let line = format!("levee_gate_callback_lag_seconds{line}");
+        assert!(metrics.contains(&line), "{line}{metrics}");
+    }
+    let intake = bench.engine.intake();
+    let lag_ms = || intake.gates().iter().map(|(_, report)| report.callback_lag_ms).max();
+    wait_until("the gate reports it", || lag_ms().is_some_and(|ms| ms >= 20 * 60_000));
 }
 
 #[test]

@@ -27,7 +27,11 @@ pub(crate) fn signed(secret: &str, at_s: u64, body: &str) -> String {
 /// The outlets `sh-1` of the brand `dev`, `sh-2` of the same a few metres further, which delivers as
 /// well and whose tickets go to the sandbox, and `x-1` of another.
 pub(crate) fn shop() -> Bench {
-    let bench = Bench::new();
+    shop_at(Bench::new())
+}
+
+/// The same behind this gate.
+pub(crate) fn shop_at(bench: Bench) -> Bench {
     let mut document = outlet("dev", 31.2304, 121.4737);
     document["pos"]["secret"] = json!(POS_SECRET);
     assert_eq!(put(&bench, "sh-1", "operator", &document).status, 201);

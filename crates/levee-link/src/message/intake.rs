@@ -227,6 +227,7 @@ fn numbers(report: &mut GateReport) -> Vec<&mut u64> {
         cpu_us,
         loop_delay_us,
         queue_delay_us,
+        callback_lag_ms,
     } = report;
     let mut numbers: Vec<_> = arrived.iter_mut().chain(admitted).chain(shed).collect();
     numbers.extend([
@@ -241,6 +242,7 @@ fn numbers(report: &mut GateReport) -> Vec<&mut u64> {
         connections_max,
         cpu_us,
         loop_delay_us,
+        callback_lag_ms,
     ]);
     numbers.extend(queue_delay_us);
     numbers

@@ -65,5 +65,10 @@ pub(super) fn read(alipay: &Alipay, body: &str, now_s: u64) -> Result<Notificati
         is_sum: refund.is_some(),
         app_id: Some(app_id.to_owned()),
         merchant_id: Some(seller_id.to_owned()),
+        occurred_s: ["gmt_refund", "gmt_close", "gmt_payment"]
+            .into_iter()
+            .find_map(|name| find(name).ok())
+            // Some of them have milliseconds.
+            .and_then(|text| beijing::read(text.split('.').next()?)),
     })
 }

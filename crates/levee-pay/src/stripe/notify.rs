@@ -44,6 +44,8 @@ struct Event<'b> {
     id: String,
     #[serde(rename = "type")]
     kind: String,
+    /// In seconds since 1970.
+    created: Option<u64>,
     livemode: bool,
     account: Option<String>,
     #[serde(borrow)]
@@ -82,6 +84,7 @@ pub(super) fn read(
     .ok_or(NotifyError::OtherEvent(event.kind))?;
     notification.id = event.id;
     notification.merchant_id = event.account;
+    notification.occurred_s = event.created;
     Ok(notification)
 }
 
@@ -165,5 +168,6 @@ fn blank(state: State, money: crate::Money) -> Notification {
         is_sum: false,
         app_id: None,
         merchant_id: None,
+        occurred_s: None,
     }
 }

@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 
 use super::reply::{Amount, Transaction, check_owner, refund_state, state};
 use super::{ApiV3Key, Wechat, signature};
+use crate::beijing;
 use crate::error::{Distrust, NotifyError};
 use crate::port::Notification;
 
@@ -36,6 +37,8 @@ struct Refund {
     transaction_id: String,
     out_refund_no: String,
     refund_status: String,
+    /// Absent where nothing went back.
+    success_time: Option<String>,
     amount: Amount,
 }
 
@@ -70,6 +73,7 @@ fn payment(wechat: &Wechat, id: String, said: Transaction) -> Result<Notificatio
         money: amount.money(amount.total)?,
         is_sum: false,
         app_id: Some(said.appid),
+        occurred_s: said.success_time.as_deref().and_then(beijing::read_rfc_3339),
         merchant_id: Some(said.mchid),
     })
 }
@@ -89,6 +93,7 @@ fn refund(wechat: &Wechat, id: String, said: &Refund) -> Result<Notification, No
         is_sum: false,
         app_id: None,
         merchant_id: Some(said.mchid.clone()),
+        occurred_s: said.success_time.as_deref().and_then(beijing::read_rfc_3339),
     })
 }
 

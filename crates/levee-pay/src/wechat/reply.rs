@@ -18,6 +18,8 @@ pub(super) struct Transaction {
     pub(super) transaction_id: Option<String>,
     pub(super) trade_state: String,
     /// Absent while nothing was paid.
+    pub(super) success_time: Option<String>,
+    /// Absent while nothing was paid.
     pub(super) amount: Option<Amount>,
 }
 

@@ -101,6 +101,8 @@ fn a_notification_is_genuine_or_refused() {
         &[golden!("merchant.public.pem"), golden!("provider.certificate.pem")],
     );
     assert_eq!(taken(&usual(), &genuine, NOW_S), paid);
+    let read = usual().verify(&HeaderMap::new(), genuine.as_bytes(), NOW_S).expect("genuine");
+    assert_eq!(read.occurred_s, Some(NOW_S - 2));
     assert_eq!(taken(&rotating, &genuine, NOW_S), paid);
     assert_eq!(taken(&stranger, &genuine, NOW_S), "tampered");
     for (app_id, seller_id, expected) in [

@@ -133,6 +133,8 @@ fn a_notification_is_genuine_or_refused() {
     ] {
         assert_eq!(taken(&USUAL.wechat(), &good, BODY, now_s), expected, "{now_s}");
     }
+    let read = USUAL.wechat().verify(&good, BODY.as_bytes(), NOW_S).expect("genuine");
+    assert_eq!(read.occurred_s, Some(NOW_S - 2));
     check_every_byte(&USUAL.wechat(), &good, BODY);
     let probe = format!("WECHATPAY/SIGNTEST/{GENUINE}");
     for (name, value, expected) in [

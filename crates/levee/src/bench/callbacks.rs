@@ -1,9 +1,14 @@
 //! `levee bench callbacks`: from a payment's callback until it is applied and durable, alone, under as
-//! many claims as the server takes, and beside forged callbacks.
+//! many claims as the server takes, and beside forged ones. Those pretend to be Alipay's, since nothing
+//! costs more than to look at an RSA signature: once from a few addresses, which are soon refused
+//! unread, and once each from another, so that every one is looked at.
 
 use std::cell::Cell;
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::rc::Rc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -23,6 +28,9 @@ use super::{AckMs, report};
 use crate::Ending;
 use crate::server::Server;
 
+/// The app and seller that forged notifications name.
+const APP: &str = "2021000000000001";
+
 /// Price of what is ordered, in minor units.
 const PRICE_MINOR: u64 = 1_900;
 
@@ -30,6 +38,9 @@ const PRICE_MINOR: u64 = 1_900;
 const GENUINE: usize = 8;
 const FORGERS: usize = 64;
 const USERS: usize = 256;
+
+/// Addresses of forgers who have few.
+const ADDRESSES: u32 = 64;
 
 /// No longer than this, at most, under full claim load.
 const P99_MS_MAX: f64 = 50.0;
@@ -39,7 +50,7 @@ pub(super) struct Args {
     /// Genuine callbacks a second.
     #[arg(long, default_value_t = 200)]
     genuine: u32,
-    /// Forged callbacks a second.
+    /// Forged callbacks a second. With openssl, which makes the keys that they are checked with.
     #[arg(long, default_value_t = 10_000)]
     forged: u32,
     /// Length of one run.
@@ -88,15 +99,24 @@ fn print(figures: &Figures) {
 
 async fn measure(args: &Args) -> Result<Figures> {
     let folder = tempfile::tempdir()?;
-    let levee = Server::start(folder.path(), &["--dev", "--log", "error"])?;
+    let config = configuration(folder.path())?;
+    let config = config.to_str().context("the temporary folder's name is UTF-8")?;
+    let data = folder.path().join("data");
+    let levee = Server::start(&data, &["--dev", "--log", "error", "--config", config])?;
     open_campaign(&levee.address, 100_000_000).await?;
     let length = Duration::from_secs(args.seconds.into());
     let each = args.genuine * args.seconds;
     let runs = [
-        ("alone", false, false),
-        ("under full claim load", true, false),
-        ("beside forged ones", false, true),
-        ("under full claim load, beside forged ones", true, true),
+        ("alone", false, None),
+        ("under full claim load", true, None),
+        ("beside forged ones of few addresses", false, Some(ADDRESSES)),
+        ("beside forged ones, each of another address", false, Some(u32::MAX)),
+        ("under full claim load, beside forged ones of few addresses", true, Some(ADDRESSES)),
+        (
+            "under full claim load, beside forged ones, each of another address",
+            true,
+            Some(u32::MAX),
+        ),
     ];
     let count = each as usize * runs.len() + GENUINE * runs.len();
     let host = levee.address.clone();
@@ -113,11 +133,20 @@ async fn measure(args: &Args) -> Result<Figures> {
         user.set(number + 1);
         write_claim(out, &host, number);
     };
-    let forged = forged(&levee.address);
-    let forge = move |out: &mut Vec<u8>| out.extend_from_slice(&forged);
+    let (before, after) = forged(&levee.address);
+    let (from, addresses) = (Rc::new(Cell::new(0_u32)), Rc::new(Cell::new(ADDRESSES)));
+    let among = Rc::clone(&addresses);
+    let forge = move |out: &mut Vec<u8>| {
+        let number = from.get();
+        from.set(number.wrapping_add(1));
+        // Below a network that is for documentation: nobody's.
+        let (high, low) = ((number % among.get()) >> 16, (number % among.get()) & 0xffff);
+        write!(out, "{before}x-forwarded-for: 2001:db8:{high:x}:{low:x}::1\r\n{after}")
+            .expect("writing to memory");
+    };
     let mut provider = Load::connect(&levee.address, GENUINE, "HTTP/1.1 200").await?;
     let mut users = Load::connect(&levee.address, USERS, "HTTP/1.1 201").await?;
-    let mut forgers = Load::connect(&levee.address, FORGERS, "HTTP/1.1 401").await?;
+    let mut forgers = Load::connect(&levee.address, FORGERS, "HTTP/1.1 4").await?;
     users.run(Pace::closed(length / 4), &claim).await?;
     let mut figures = Figures { runs: Vec::new() };
     for (beside, with_claims, with_forged) in runs {
@@ -128,9 +157,8 @@ async fn measure(args: &Args) -> Result<Figures> {
             users.run(Pace::closed(length), &claim).await.map(|seen| seen.per_s())
         };
         let forging = async {
-            if !with_forged {
-                return Ok(0.0);
-            }
+            let Some(among) = with_forged else { return Ok(0.0) };
+            addresses.set(among);
             let pace = Pace::open(length, args.forged.into());
             forgers.run(pace, &forge).await.map(|seen| seen.per_s())
         };
@@ -192,12 +220,51 @@ async fn genuine(address: &str, count: usize) -> Result<Vec<Vec<u8>>> {
     Ok(callbacks)
 }
 
-/// One that somebody else has signed.
-fn forged(address: &str) -> Vec<u8> {
-    let secret = WebhookSecrets::from_text("whsec_c29tZWJvZHkgZWxzZSdzIHNlY3JldCBrZXk=");
-    let secret = secret.expect("a good secret, but the wrong one");
-    let body =
-        r#"{"payment":"pay_0000000000000000","trade":"x","event":"succeeded","captured_minor":1}"#;
-    let now_s = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    request(address, &secret.headers("msg_forged", now_s, body.as_bytes()), body)
+/// One that nobody has signed: what stands before the sender's address, and after it.
+fn forged(host: &str) -> (String, String) {
+    // As long as one of RSA with 2,048 bits.
+    let signature = "B".repeat(342) + "%3D%3D";
+    let body = format!(
+        "app_id={APP}&notify_id=1&notify_type=trade_status_sync&out_trade_no=pay_0000000000000000&\
+         seller_id={APP}&total_amount=19.00&trade_no=1&trade_status=TRADE_SUCCESS&sign_type=RSA2&\
+         sign={signature}"
+    );
+    let before = format!("POST /v1/payments/alipay/notify HTTP/1.1\r\nhost: {host}\r\n");
+    let after = format!(
+        "content-type: application/x-www-form-urlencoded\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    (before, after)
+}
+
+/// Writes a configuration with Alipay and the sandbox as providers, and with the forgers' addresses in
+/// the header that a proxy would write. Whoever is paid, nobody is called: no gateway listens.
+fn configuration(folder: &Path) -> Result<PathBuf> {
+    let openssl = |arguments: &[&str]| -> Result<()> {
+        let output = Command::new("openssl").args(arguments).current_dir(folder).output();
+        let output = output.context("openssl makes the keys, and cannot be started")?;
+        ensure!(output.status.success(), "openssl: {}", String::from_utf8_lossy(&output.stderr));
+        Ok(())
+    };
+    openssl(&[
+        "genpkey",
+        "-algorithm",
+        "RSA",
+        "-pkeyopt",
+        "rsa_keygen_bits:2048",
+        "-out",
+        "a.pem",
+    ])?;
+    openssl(&["pkey", "-in", "a.pem", "-pubout", "-out", "alipay.pem"])?;
+    let file = folder.join("levee.toml");
+    let text = format!(
+        "[gate]\nproxies = [\"127.0.0.0/8\"]\n[connect]\nallow = []\n\
+         [sandbox]\nurl = \"http://127.0.0.1:9\"\n\
+         [payments.alipay]\nprovider = \"alipay\"\ngateway = \"http://127.0.0.1:9/gateway.do\"\n\
+         app_id = \"{APP}\"\nseller_id = \"{APP}\"\n\
+         app_key_file = \"{folder}/a.pem\"\nalipay_key_files = [\"{folder}/alipay.pem\"]\n",
+        folder = folder.display()
+    );
+    fs::write(&file, text)?;
+    Ok(file)
 }

@@ -1,5 +1,7 @@
 //! How the provider tells Levee: late, lost, doubled, out of order, and again until it is heard.
 
+use levee_api::time::Instant;
+
 use super::Provider;
 use super::record::Record;
 use crate::sandbox::draw::{lasting_ms, whole};
@@ -45,7 +47,7 @@ impl Provider {
             stats.late += 1;
             after_ms += whole(peak.late_minutes * 60_000.0);
         }
-        let first = CallbackTry { payment, event, attempt: 0, copy: false };
+        let first = CallbackTry { payment, event, at_ms: now_ms, attempt: 0, copy: false };
         effects.agenda.put(now_ms + after_ms, Due::Callback(first));
     }
 
@@ -101,6 +103,7 @@ impl Provider {
                 trade: self.trade(id),
                 event: what.event,
                 captured_minor: captured,
+                occurred_at: Instant { ms: what.at_ms },
             },
         }
     }

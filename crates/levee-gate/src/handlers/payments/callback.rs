@@ -6,13 +6,16 @@ use levee_api::problem::Code;
 use levee_api::strict::parse;
 use levee_api::trade::trade_of;
 use levee_api::types::PaymentEvent;
+use levee_api::webhook::WebhookError;
 use levee_api::wire::{PaymentNotice, PaymentNoticeEvent};
+use levee_pay::Distrust;
 
+use super::Sender;
 use crate::call::Call;
 use crate::config::Provider;
 use crate::handlers::vouchers::forged;
 use crate::reply::{Answer, Reply};
-use crate::signed::check_signature;
+use crate::signed::verify;
 use crate::trouble::Trouble;
 
 pub(super) const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
@@ -20,8 +23,20 @@ pub(super) const TEXT: HeaderValue = HeaderValue::from_static("text/plain; chars
 /// What a provider waits for before it stops repeating itself.
 const ACKNOWLEDGED: &[u8] = b"success";
 
-pub(super) async fn take(call: &Call, provider: &Provider, body: &[u8]) -> Answer {
-    check_signature(call, &provider.secret, body)?;
+pub(super) async fn take(call: &Call, sender: Sender, provider: &Provider, body: &[u8]) -> Answer {
+    match verify(call, &provider.secret, body) {
+        Ok(()) => sender.is_genuine(call),
+        Err(error) => {
+            let distrust = match error {
+                WebhookError::Missing(name) | WebhookError::Malformed(name) => {
+                    Distrust::Malformed(name)
+                }
+                WebhookError::OutsideWindow => Distrust::TooOld,
+                WebhookError::Mismatch => Distrust::Tampered,
+            };
+            return Err(sender.is_distrusted(call, distrust, error));
+        }
+    }
     let notice: PaymentNotice = parse(body)?;
     let event = event(&notice)?;
     let success = Reply::bytes(200, TEXT, Bytes::from_static(ACKNOWLEDGED));
@@ -30,7 +45,8 @@ pub(super) async fn take(call: &Call, provider: &Provider, body: &[u8]) -> Answe
     let order = order.ok_or_else(|| forged(call, Code::PaymentNotFound))?;
     // However it was written.
     let trade = trade_of(&codes.payment(order));
-    super::record(call, &provider.name, (order, trade), event, success).await
+    let occurred_ms = notice.occurred_at.map(|at| at.ms);
+    super::record(call, &provider.name, (order, trade), event, occurred_ms, success).await
 }
 
 fn event(notice: &PaymentNotice) -> Result<PaymentEvent, Trouble> {

@@ -7,13 +7,13 @@ use levee_api::types::PaymentEvent;
 use levee_pay::{Currency, Notification, NotifyError, State, Trade};
 
 use super::callback::TEXT;
-use super::refund;
+use super::{Sender, refund};
 use crate::call::Call;
 use crate::config::Wire;
 use crate::reply::{Answer, Reply};
-use crate::signed::{now_s, unsigned};
+use crate::signed::now_s;
 
-pub(super) async fn take(call: &Call, wire: &Wire, body: &[u8]) -> Answer {
+pub(super) async fn take(call: &Call, sender: Sender, wire: &Wire, body: &[u8]) -> Answer {
     let acknowledged = wire.provider.success_reply();
     let success =
         Reply::bytes(acknowledged.status, TEXT, Bytes::from_static(acknowledged.body.as_bytes()));
@@ -30,14 +30,15 @@ pub(super) async fn take(call: &Call, wire: &Wire, body: &[u8]) -> Answer {
         Ok(read) => read,
         // Genuine and not for us; refused, it would come for days.
         Err(NotifyError::OtherEvent(event)) => {
+            sender.is_genuine(call);
             ignored(Ignored::OtherEvent, &event);
             return Ok(success);
         }
         Err(NotifyError::Distrust(distrust)) => {
-            call.worker.lane().stats.add_distrusted(distrust);
-            return Err(unsigned(format!("It is not taken, since {distrust}.")));
+            return Err(sender.is_distrusted(call, distrust, distrust));
         }
     };
+    sender.is_genuine(call);
     // Other software of the same merchant has numbers of its own.
     let codes = &call.worker.hub.ports.codes;
     let Some(order) = codes.parse_payment(&read.out_trade_no) else {
@@ -61,7 +62,8 @@ pub(super) async fn take(call: &Call, wire: &Wire, body: &[u8]) -> Answer {
     // Ours, however it was written.
     let trade = Trade { out_trade_no: codes.payment(order), trade_no: read.trade_no };
     let trade = trade_of(wire.provider.distinct(&trade));
-    super::record(call, &wire.name, (order, trade), event, success).await
+    let occurred_ms = read.occurred_s.map(|at_s| at_s.saturating_mul(1_000));
+    super::record(call, &wire.name, (order, trade), event, occurred_ms, success).await
 }
 
 /// Why a genuine notification has no effect.

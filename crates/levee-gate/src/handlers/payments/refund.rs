@@ -29,6 +29,8 @@ pub(super) async fn take(
     let record = RecordRefund { order, refund, result };
     match call.command(Priority::Callback, Command::RecordRefund(record)).await? {
         Said::Done { repeated, outcome, .. } => {
+            let occurred_ms = read.occurred_s.map(|at_s| at_s.saturating_mul(1_000));
+            super::count_lag(call, occurred_ms.filter(|_| !repeated));
             // It was said to have gone the other way before: somebody must look.
             if outcome == Outcome::PaymentDisputed && !repeated {
                 call.worker.lane().stats.disputed.add(1);
