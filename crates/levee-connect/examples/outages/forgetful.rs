@@ -11,7 +11,9 @@ use levee_api::code::Codes;
 use levee_api::port::{Answer, OrderView, Query, Submit};
 use levee_api::trade::trade_of;
 use levee_api::types::{Command, NameHash, OrderNo, Outcome};
-use levee_connect::connectors::{ConnectorsConfig, PaymentsConfig, Protocol, WireConfig};
+use levee_connect::connectors::{
+    ConnectorsConfig, PAYMENTS_KNOWN_MAX, PaymentsConfig, Protocol, WireConfig,
+};
 use levee_connect::played::{Answering, Party, connect};
 use levee_connect::reach::Reach;
 use levee_pay::{Currency, Stripe, StripeConfig, StripeSecret};
@@ -142,6 +144,7 @@ fn config() -> ConnectorsConfig {
         }],
         outlets: None,
         reach: Reach::allowing([]).expect("no range is wrong"),
+        payments_known_max: PAYMENTS_KNOWN_MAX,
     }
 }
 

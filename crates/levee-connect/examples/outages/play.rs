@@ -14,7 +14,8 @@ use levee_api::scenario::{Kitchens, Payments};
 use levee_api::types::*;
 use levee_api::vitals::Vitals;
 use levee_connect::connectors::{
-    ConnectorsConfig, OutletsConfig, PaymentsConfig, Protocol, SandboxConfig as Wire,
+    ConnectorsConfig, OutletsConfig, PAYMENTS_KNOWN_MAX, PaymentsConfig, Protocol,
+    SandboxConfig as Wire,
 };
 use levee_connect::played::{Outside, Party, connect};
 use levee_connect::reach::Reach;
@@ -247,6 +248,7 @@ pub(crate) fn config() -> ConnectorsConfig {
             secret: Secrets::dev().outlets,
         }),
         reach: Reach::allowing([]).expect("no range is wrong"),
+        payments_known_max: PAYMENTS_KNOWN_MAX,
     }
 }
 

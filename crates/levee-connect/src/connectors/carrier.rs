@@ -130,7 +130,7 @@ impl Carrier {
             http,
             outlets: Outlets::new(config.outlets),
             speed: config.speed,
-            rooms: RefCell::default(),
+            rooms: RefCell::new(Rooms::new(config.payments_known_max)),
             desks: Desks::new(config.speed),
             ages: Default::default(),
             counted_at: Cell::new(Instant::now()),

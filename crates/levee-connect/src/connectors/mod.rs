@@ -60,7 +60,14 @@ pub struct ConnectorsConfig {
     pub outlets: Option<OutletsConfig>,
     /// Which of all these may be called, and which outlets' systems.
     pub reach: Reach,
+    /// Most payments to make that are known here at once, and likewise to ask for, to close, and
+    /// refunds; what is beyond is asked for again once half of that room is free. About 400 bytes each.
+    pub payments_known_max: usize,
 }
+
+/// What [`ConnectorsConfig::payments_known_max`] usually is. A quarter of a million payments are open at
+/// once when a million orders an hour are left unpaid for 15 minutes.
+pub const PAYMENTS_KNOWN_MAX: usize = 250_000;
 
 /// A payment provider.
 #[derive(Clone, Debug)]

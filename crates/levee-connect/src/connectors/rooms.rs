@@ -48,9 +48,8 @@ struct Limit {
 /// Tickets stand in line for their outlets, each of which gets one at a time.
 const TICKETS: Limit = Limit { under_way_max: 100_000, known_max: 200_000 };
 
-/// So many are enough to keep all calls to a provider busy while another one is silent. A quarter of a
-/// million payments are open at once when a million orders an hour are left unpaid for 15 minutes.
-const PAYMENTS: Limit = Limit { under_way_max: 10_000, known_max: 250_000 };
+/// So many of one kind are enough to keep all calls to a provider busy while another one is silent.
+const PAYMENTS_UNDER_WAY_MAX: usize = 10_000;
 
 /// An action, and how often it was tried.
 #[derive(Debug)]
@@ -89,14 +88,14 @@ pub(super) struct Rooms {
     added: u64,
 }
 
-impl Default for Rooms {
-    fn default() -> Self {
-        Self::new(TICKETS, PAYMENTS)
-    }
-}
-
 impl Rooms {
-    fn new(tickets: Limit, payments: Limit) -> Self {
+    /// With room for so many of each kind of payments' actions.
+    pub(super) fn new(known_max: usize) -> Self {
+        let payments = Limit { under_way_max: PAYMENTS_UNDER_WAY_MAX, known_max };
+        Self::within(TICKETS, payments)
+    }
+
+    fn within(tickets: Limit, payments: Limit) -> Self {
         let room = |limit| Room {
             limit,
             known: HashMap::new(),
@@ -225,7 +224,7 @@ mod tests {
         let start = Instant::now();
         let after = |ms| start + Duration::from_millis(ms);
         let look = |order| action(Kind::Look, order);
-        let mut rooms = Rooms::new(SMALL, SMALL);
+        let mut rooms = Rooms::within(SMALL, SMALL);
         for (order, ms) in [(1, 30), (2, 10), (3, 20), (4, 20)] {
             assert!(rooms.add(look(order), after(ms)));
         }
@@ -247,7 +246,7 @@ mod tests {
     #[test]
     fn what_is_asked_for_again_while_it_is_under_way_is_done_again() {
         let now = Instant::now();
-        let mut rooms = Rooms::new(SMALL, SMALL);
+        let mut rooms = Rooms::within(SMALL, SMALL);
         assert!(rooms.add(action(Kind::Look, 1), now));
         assert!(!rooms.add(action(Kind::Look, 1), now), "it is to be done already");
         assert_eq!(begun(&mut rooms, now), [1]);
@@ -262,7 +261,7 @@ mod tests {
     fn each_kind_has_room_of_its_own_and_misses_for_itself() {
         let now = Instant::now();
         for full in ALL {
-            let mut rooms = Rooms::new(SMALL, SMALL);
+            let mut rooms = Rooms::within(SMALL, SMALL);
             let added = (0..6).filter(|order| rooms.add(action(full, *order), now)).count();
             assert_eq!((added, rooms.has_room(full)), (4, false), "{full:?}");
             assert_eq!(begun(&mut rooms, now), [0, 1], "{full:?}");
