@@ -159,7 +159,7 @@ impl Rooms {
     /// Whether all that is undone has to be asked for again, because something was not taken up and
     /// there is room for its kind now.
     pub(super) fn take_missed(&mut self) -> bool {
-        self.rooms.iter_mut().fold(false, |is_missed, room| room.take_missed() || is_missed)
+        self.rooms.each_mut().map(Room::take_missed).contains(&true)
     }
 
     /// How many are known.

@@ -210,7 +210,7 @@ impl<R: BufRead> Records<R> {
                     };
                     let fields = spans.map(|(from, to)| &self.bytes[*from..*to]);
                     let known = self.is_kept.then_some(self.script);
-                    let (script, texts) = Script::read(fields, known)
+                    let (script, texts) = Script::read(&fields, known)
                         .map_err(|script| BillError::NotText { place: self.place, script })?;
                     self.script = script;
                     let fields = texts.iter().map(|text| plain(text)).collect();

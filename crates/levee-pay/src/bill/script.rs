@@ -17,7 +17,7 @@ impl Script {
     /// its letters is any byte a comma, a quote or a line's end, so records are found without it. The
     /// names of those that they are not in, otherwise.
     pub(super) fn read<'r>(
-        fields: impl Iterator<Item = &'r [u8]> + Clone,
+        fields: &(impl Iterator<Item = &'r [u8]> + Clone),
         known: Option<Self>,
     ) -> Result<(Self, Vec<Cow<'r, str>>), &'static str> {
         let (tried, neither): (&[Self], _) = match known {
