@@ -101,6 +101,9 @@ pub struct Vitals {
     pub snapshot_queued_bytes: AtomicU64,
     /// Last sequence number that is durable.
     pub durable_seq: AtomicU64,
+    /// First sequence number that the journal still has, its archive included, as of a second ago; 0
+    /// where it is not known.
+    pub first_seq: AtomicU64,
     /// Journal time of the last batch, in milliseconds since 1970.
     pub journal_ms: AtomicU64,
     /// Commands that had an effect.
@@ -231,6 +234,7 @@ impl Vitals {
             snapshots_failed,
             snapshot_queued_bytes,
             durable_seq,
+            first_seq,
             journal_ms,
             done,
             repeated,
@@ -279,6 +283,7 @@ impl Vitals {
             snapshots_failed,
             snapshot_queued_bytes,
             durable_seq,
+            first_seq,
             journal_ms,
             done,
             repeated,

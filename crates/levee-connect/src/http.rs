@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
@@ -206,8 +206,7 @@ impl Http {
                 }
             };
             let asked = head.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok());
-            let asked_s = asked.and_then(|text| text.parse().ok()).unwrap_or(0_u64);
-            let retry_after = Duration::from_secs(asked_s.min(PAUSE_ASKED_S_MAX));
+            let retry_after = asked.map_or(Duration::ZERO, |text| pause(text, SystemTime::now()));
             Ok(Answer { status: head.status.as_u16(), retry_after, headers: head.headers, body })
         };
         let silent = Err(Trouble::Silent(self.call_max));
@@ -249,6 +248,13 @@ impl Http {
     pub(crate) async fn get<T: DeserializeOwned>(&self, url: &str) -> Result<T, Trouble> {
         read(&self.send(Method::GET, url, &[], Bytes::new()).await?)
     }
+}
+
+/// The pause that `Retry-After` asks for: seconds, or a date (RFC 9110, section 10.2.3).
+fn pause(text: &str, now: SystemTime) -> Duration {
+    let seconds = text.parse().ok().map(Duration::from_secs);
+    let until = || httpdate::parse_http_date(text).ok()?.duration_since(now).ok();
+    seconds.or_else(until).unwrap_or_default().min(Duration::from_secs(PAUSE_ASKED_S_MAX))
 }
 
 /// What of it is kept for the log, in one line: nobody outside writes lines of it.
@@ -323,6 +329,22 @@ mod tests {
         }
         check(&["127.0.0.0/8"], "127.0.0.1", good, "ok hi");
         check(&["127.0.0.1"], "localhost", good, "ok hi");
+    }
+
+    #[test]
+    fn a_pause_is_asked_for_in_seconds_or_until_a_date() {
+        let now = httpdate::parse_http_date("Fri, 06 Feb 2026 01:00:00 GMT").expect("a date");
+        for (text, expected_s) in [
+            ("7", 7),
+            ("3600", PAUSE_ASKED_S_MAX),
+            ("Fri, 06 Feb 2026 01:00:09 GMT", 9),
+            ("Fri, 06 Feb 2026 00:59:59 GMT", 0),
+            ("Sat, 07 Feb 2026 01:00:00 GMT", PAUSE_ASKED_S_MAX),
+            ("-1", 0),
+            ("soon", 0),
+        ] {
+            assert_eq!(pause(text, now), Duration::from_secs(expected_s), "{text}");
+        }
     }
 
     #[test]

@@ -28,6 +28,10 @@ pub(crate) const CONNECTION_WINDOW: u32 = 16 << 20;
 /// From a connection to its last proof.
 pub(crate) const HANDSHAKE_MAX: Duration = Duration::from_secs(5);
 
+/// From accepting a connection until somebody has proved on it to be a gate. TLS has its time before the
+/// handshake, and then that has.
+pub(crate) const CONNECTION_PROVEN_MAX: Duration = Duration::from_secs(11);
+
 /// Without a frame, or without taking one, a peer is gone. Both send several a second.
 pub(crate) const SILENCE_MAX: Duration = Duration::from_secs(5);
 

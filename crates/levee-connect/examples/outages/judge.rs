@@ -16,6 +16,12 @@ const CATCH_UP_MS: u64 = 60_000;
 /// Calls are given up after this.
 const CALL_MAX_MS: u64 = 10_000;
 
+/// A vendor's breaker opens so long after it went dark at most: the window in which it counts calls.
+const OPENS_WITHIN_S: i64 = 300;
+
+/// And closes so long after it came back: it is tried once a minute at least.
+const CLOSES_WITHIN_S: i64 = 75;
+
 /// Lines for people; whether all that must hold does.
 pub(crate) struct Judged {
     pub(crate) lines: Vec<String>,
@@ -60,11 +66,12 @@ pub(crate) fn town(plan: &Plan, clean: &Played, faulty: &Played) -> Judged {
         *counts.entry(name(*class)).or_default() += 1;
     }
     judged.say(format!("{counts:?} outlets, {} orders wanted", plan.wishes.len()));
-    let (mut compared, mut lost, mut late, mut shift_max_ms) = (0, 0, 0, 0);
+    let (mut wanted, mut compared, mut lost, mut late, mut shift_max_ms) = (0, 0, 0, 0, 0);
     for ((wish, clean), faulty) in plan.wishes.iter().zip(&clean.orders).zip(&faulty.orders) {
         if classes[wish.place] != Class::Healthy {
             continue;
         }
+        wanted += 1;
         let Some(clean) = clean.as_ref().filter(|order| is_collected(Some(order))) else {
             continue;
         };
@@ -80,7 +87,11 @@ pub(crate) fn town(plan: &Plan, clean: &Played, faulty: &Played) -> Judged {
         let shift_ms = with - without;
         shift_max_ms = shift_max_ms.max(shift_ms);
     }
-    judged.say(format!("{compared} orders of healthy outlets were collected without faults"));
+    // With few of them there would be little to lose.
+    judged.must(
+        compared * 10 >= wanted * 9 && compared > 0,
+        format!("{compared} of {wanted} orders of healthy outlets were collected without faults"),
+    );
     judged.must(lost == 0, format!("  of these lost with faults: {lost}"));
     judged.must(
         late == 0,
@@ -105,10 +116,14 @@ pub(crate) fn town(plan: &Plan, clean: &Played, faulty: &Played) -> Judged {
             overdue += u64::from(after_ms > CALL_MAX_MS + backoff_ms + 1_000);
             backoff_ms = (2 * backoff_ms).min(60_000);
         }
+        let last = calls.last().map_or(0, |call| call.at_ms);
+        overdue += u64::from(plan.ends_at_ms - last > CALL_MAX_MS + backoff_ms + 1_000);
     }
     let holes = classes.iter().filter(|class| **class == Class::BlackHole).count();
-    judged
-        .must(opened == holes, format!("breakers of black holes that opened: {opened} of {holes}"));
+    judged.must(
+        opened == holes && holes > 0,
+        format!("breakers of black holes that opened: {opened} of {holes}"),
+    );
     judged.must(
         delay_max_ms <= 2_000,
         format!("  at most {delay_max_ms} ms after their third failure"),
@@ -149,20 +164,21 @@ pub(crate) fn country(plan: &Plan, played: &Played) -> Judged {
     let opened = changes.clone().find(|(at_ms, _, is_open)| *is_open && *at_ms >= from_ms);
     let closed = changes.clone().find(|(at_ms, _, is_open)| !is_open && *at_ms >= until_ms);
     let since_s = |ms: u64, from_ms: u64| (ms.cast_signed() - from_ms.cast_signed()) / 1_000;
+    let opened_s = opened.map(|(at_ms, ..)| since_s(*at_ms, from_ms));
     judged.must(
-        opened.is_some(),
-        format!(
-            "its breaker opened {:?} s after it went dark",
-            opened.map(|(at_ms, ..)| since_s(*at_ms, from_ms))
-        ),
+        opened_s.is_some_and(|s| s <= OPENS_WITHIN_S),
+        format!("its breaker opened {opened_s:?} s after it went dark"),
     );
+    let closed_s = closed.map(|(at_ms, ..)| since_s(*at_ms, until_ms));
     judged.must(
-        closed.is_some(),
-        format!(
-            "  and closed {:?} s after it came back",
-            closed.map(|(at_ms, ..)| since_s(*at_ms, until_ms))
-        ),
+        closed_s.is_some_and(|s| s <= CLOSES_WITHIN_S),
+        format!("  and closed {closed_s:?} s after it came back"),
     );
+    let too_early = changes.clone().filter(|(at_ms, _, is_open)| {
+        !is_open && (from_ms..until_ms).contains(at_ms) && opened.is_some_and(|(o, ..)| at_ms > o)
+    });
+    let too_early = too_early.count();
+    judged.must(too_early == 0, format!("  and {too_early} times before that"));
     let Some(closed_ms) = closed.map(|(at_ms, ..)| *at_ms) else { return judged };
     // Tickets of the gap: their outlet had not heard of them when the vendor came back, or went dark
     // before it could say so.
@@ -191,7 +207,7 @@ pub(crate) fn country(plan: &Plan, played: &Played) -> Judged {
     );
     let (outlets, tickets, ahead) = ahead_of_pace(plan, played, &gap, closed_ms);
     judged.must(
-        ahead <= 0.0,
+        ahead <= 0.0 && tickets > 0,
         format!("{tickets} of their tickets went to {outlets} outlets after that; sent ahead of the pace: {ahead:.2} units at most"),
     );
     both(&mut judged, plan, played);

@@ -1,6 +1,7 @@
 //! One call to an outlet or to the payment provider, once its turn has come.
 
 use std::cell::Cell;
+use std::fmt::Write;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -8,7 +9,7 @@ use std::time::Duration;
 
 use levee_api::outlet::OutletDocument;
 use levee_api::port::OrderView;
-use levee_api::types::{Action, Command, OutletNo};
+use levee_api::types::{Action, Command, OutletNo, REASON_LEN_MAX};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::spawn_local;
 use tokio::time::{Instant, sleep};
@@ -86,7 +87,10 @@ impl Shared {
         calls.set(calls.get() + 1);
         let called = self.tell_outlet(action, &order, target, menu.as_ref()).await;
         let ended = ended(&called, began.elapsed());
-        for (of, why) in self.desks.ended(outlet, target.vendor(), ended) {
+        for (of, mut why) in self.desks.ended(outlet, target.vendor(), ended) {
+            if let Err(problem) = &called {
+                add_last(&mut why, problem);
+            }
             self.vitals().opened.fetch_add(1, Relaxed);
             spawn_local(Rc::clone(self).watch(of, Some(why)));
         }
@@ -182,6 +186,12 @@ impl Shared {
             }
         }
     }
+}
+
+/// What was wrong with the last call is most of what an operator wants to know.
+fn add_last(why: &mut String, problem: &Trouble) {
+    let _ = write!(why, "; the last: {problem}");
+    why.truncate(why.floor_char_boundary(REASON_LEN_MAX));
 }
 
 /// How a call ended, for a breaker. A refusal is an answer, too, unless it asks to be left alone.

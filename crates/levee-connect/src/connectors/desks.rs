@@ -304,16 +304,18 @@ impl Desks {
     /// Waits for no breaker any more.
     pub(super) fn unpark(&self, action: Action) {
         let outlet = action.outlet().expect("what is parked is for an outlet");
-        let mut was_parked = self.with_outlet(outlet, |desk| desk.parked.remove(&action));
+        // For its outlet and, since that was asked for again, for its vendor, too.
+        let own = self.with_outlet(outlet, |desk| desk.parked.remove(&action));
+        let mut count = usize::from(own);
         for vendor in self.vendors.borrow_mut().values_mut() {
             if let Entry::Occupied(mut parked) = vendor.parked.entry(outlet) {
-                was_parked |= parked.get_mut().remove(&action);
+                count += usize::from(parked.get_mut().remove(&action));
                 if parked.get().is_empty() {
                     parked.remove();
                 }
             }
         }
-        self.parked.set(self.parked.get() - usize::from(was_parked));
+        self.parked.set(self.parked.get() - count);
     }
 
     /// It may go again.

@@ -120,10 +120,7 @@ impl Target {
     /// Whether anybody answers; what, is no matter, unless it is that nobody can.
     pub(super) async fn look(&self, http: &Http) -> Result<(), Trouble> {
         let url = format!("{}/ready", self.url);
-        match http.send(Method::GET, &url, &[], Bytes::new()).await {
-            Err(Trouble::Status { status, .. }) if status < 500 && status != 429 => Ok(()),
-            looked => looked.map(|_| ()),
-        }
+        somebody(http.send(Method::GET, &url, &[], Bytes::new()).await)
     }
 
     /// Sends a ticket; the outlet ignores what is not newer than what it has.
@@ -203,6 +200,16 @@ impl Target {
     }
 }
 
+/// Whether an answer shows that tickets would be, too. Nothing has to stand at the address that is
+/// looked at: some refuse what they do not know, others send it to a page.
+fn somebody(looked: Result<Bytes, Trouble>) -> Result<(), Trouble> {
+    match looked {
+        Err(Trouble::Redirect { .. }) => Ok(()),
+        Err(Trouble::Status { status, .. }) if status < 500 && status != 429 => Ok(()),
+        looked => looked.map(|_| ()),
+    }
+}
+
 /// A line of the menu, as people read it.
 fn item(menu: &[ItemDocument], line: &OrderLine) -> Item {
     let item = menu.get(usize::from(line.item));
@@ -231,4 +238,28 @@ fn instant(ms: u64) -> levee_api::time::Instant {
 /// Real time: the other side's clock is real, whatever the engine's is.
 fn unix_s() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_answers_is_there_whatever_is_said() {
+        let status = |status| Err(Trouble::status(status, b"", Duration::ZERO));
+        let to = "https://till.example/login".to_owned();
+        for (looked, expected) in [
+            (Ok(Bytes::new()), true),
+            (status(404), true),
+            (status(401), true),
+            (Err(Trouble::Redirect { status: 302, to }), true),
+            (status(429), false),
+            (status(503), false),
+            (Err(Trouble::Silent(Duration::ZERO)), false),
+            (Err(Trouble::Broken("refused".into())), false),
+        ] {
+            let said = format!("{looked:?}");
+            assert_eq!(somebody(looked).is_ok(), expected, "{said}");
+        }
+    }
 }

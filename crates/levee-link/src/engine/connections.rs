@@ -1,20 +1,22 @@
 //! Accepting connections, never more than a limit at the same time: whoever may connect could
-//! otherwise take all files of the engine's process.
+//! otherwise take all files of the engine's process. One on which nobody has proved to be a gate in time
+//! is closed, or idle strangers would hold all places.
 
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
-use tokio::time::sleep;
+use tokio::time::{Sleep, sleep};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::server::Connected;
 
-use crate::limits::CONNECTIONS_MAX;
+use crate::limits::{CONNECTION_PROVEN_MAX, CONNECTIONS_MAX};
 
 /// Something that connections come from.
 pub(super) trait Accept: Send + Sync + 'static {
@@ -42,10 +44,44 @@ impl Accept for TcpListener {
     }
 }
 
+/// Whether somebody on a connection has proved to be a gate.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Proven(Arc<AtomicBool>);
+
+impl Proven {
+    pub(super) fn set(&self) {
+        self.0.store(true, Relaxed);
+    }
+
+    fn is_set(&self) -> bool {
+        self.0.load(Relaxed)
+    }
+}
+
 /// A connection that has one of the places.
 pub(super) struct Placed<S> {
     stream: S,
+    proven: Proven,
+    /// Until somebody has proved to be a gate.
+    until: Option<Pin<Box<Sleep>>>,
     _place: OwnedSemaphorePermit,
+}
+
+impl<S> Placed<S> {
+    fn new(stream: S, place: OwnedSemaphorePermit) -> Self {
+        let until = Some(Box::pin(sleep(CONNECTION_PROVEN_MAX)));
+        Self { stream, proven: Proven::default(), until, _place: place }
+    }
+
+    fn is_overdue(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some(until) = &mut self.until else { return false };
+        let is_over = until.as_mut().poll(cx).is_ready();
+        let is_proven = self.proven.is_set();
+        if is_proven {
+            self.until = None;
+        }
+        is_over && !is_proven
+    }
 }
 
 /// Accepts for as long as somebody takes the connections.
@@ -60,7 +96,7 @@ pub(super) fn accept<A: Accept>(listener: A) -> ReceiverStream<io::Result<Placed
             };
             match accepted {
                 Ok(stream) => {
-                    if taken.send(Ok(Placed { stream, _place: place })).await.is_err() {
+                    if taken.send(Ok(Placed::new(stream, place))).await.is_err() {
                         return;
                     }
                 }
@@ -76,9 +112,11 @@ pub(super) fn accept<A: Accept>(listener: A) -> ReceiverStream<io::Result<Placed
 }
 
 impl<S> Connected for Placed<S> {
-    type ConnectInfo = ();
+    type ConnectInfo = Proven;
 
-    fn connect_info(&self) {}
+    fn connect_info(&self) -> Proven {
+        self.proven.clone()
+    }
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Placed<S> {
@@ -87,6 +125,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for Placed<S> {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if self.is_overdue(cx) {
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
         Pin::new(&mut self.stream).poll_read(cx, buf)
     }
 }

@@ -11,8 +11,10 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::body::Body;
 use tonic::codegen::{BoxFuture, Service, http};
 use tonic::server::{Grpc, NamedService};
-use tonic::{Request, Response, Status, Streaming};
+use tonic::transport::server::TlsConnectInfo;
+use tonic::{Extensions, Request, Response, Status, Streaming};
 
+use super::connections::Proven;
 use super::{Hall, export, session};
 use crate::framing::{CONNECT, EXPORT, Opaque, SERVICE};
 use crate::limits::{FRAME_TO_ENGINE_LEN_MAX, FRAMES_WAITING_MAX};
@@ -62,9 +64,17 @@ impl Service<Request<Streaming<Bytes>>> for Connect {
 
     fn call(&mut self, request: Request<Streaming<Bytes>>) -> Self::Future {
         let (out, frames) = mpsc::channel(FRAMES_WAITING_MAX);
-        tokio::spawn(session::run(Arc::clone(&self.0), request.into_inner(), out));
+        let proven = proven(request.extensions());
+        tokio::spawn(session::run(Arc::clone(&self.0), proven, request.into_inner(), out));
         ready(Ok(Response::new(ReceiverStream::new(frames))))
     }
+}
+
+/// The mark of the connection that a request came on, with TLS or without.
+fn proven(extensions: &Extensions) -> Proven {
+    let by_tls = || extensions.get::<TlsConnectInfo<Proven>>().map(TlsConnectInfo::get_ref);
+    let proven = extensions.get::<Proven>().or_else(by_tls);
+    proven.cloned().expect("every connection has one")
 }
 
 struct Journal(Arc<Hall>);

@@ -15,6 +15,7 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use tonic::{Status, Streaming};
 
 use super::Hall;
+use super::connections::Proven;
 use super::outbox::{Messages, Outbox};
 use super::told::Told;
 use crate::limits::{
@@ -30,7 +31,7 @@ use crate::proof::{Nonce, Nonces, Side, nonce};
 type Out = mpsc::Sender<Result<Bytes, Status>>;
 
 /// Serves a gate until it or the engine ends, and frees what it had.
-pub(super) async fn run(hall: Arc<Hall>, mut inbound: Streaming<Bytes>, out: Out) {
+pub(super) async fn run(hall: Arc<Hall>, proven: Proven, mut inbound: Streaming<Bytes>, out: Out) {
     let served = async {
         // Strangers, who shake hands, take no place from gates.
         let handshake = Place::take(&hall.handshakes, HANDSHAKES_MAX);
@@ -38,6 +39,7 @@ pub(super) async fn run(hall: Arc<Hall>, mut inbound: Streaming<Bytes>, out: Out
         let shaken = timeout(HANDSHAKE_MAX, shake_hands(&hall, &mut inbound, &out)).await;
         let shaken = shaken.map_err(|_| Status::deadline_exceeded("no handshake in time"))?;
         let (token, name) = shaken?;
+        proven.set();
         drop(handshake);
         let place = Place::take(&hall.sessions, GATES_MAX);
         let _place = place.ok_or_else(|| full("gates are here"))?;

@@ -17,7 +17,9 @@ use tonic::{Code, Request, Status, Streaming};
 use super::bench::{Bench, until};
 use crate::SharedKey;
 use crate::framing::{CONNECT, EXPORT, Opaque};
-use crate::limits::{FRAME_TO_ENGINE_LEN_MAX, HANDSHAKES_MAX, IN_FLIGHT_MAX};
+use crate::limits::{
+    CONNECTION_PROVEN_MAX, FRAME_TO_ENGINE_LEN_MAX, HANDSHAKES_MAX, IN_FLIGHT_MAX,
+};
 use crate::message::{
     Counts, ExportRequest, Hello, PROTOCOL, ToEngine, ToGate, bytes_of, read_frame, read_one,
 };
@@ -194,6 +196,24 @@ fn strangers_take_no_place_from_gates() {
     // Their time is bounded, and then a gate finds a place.
     assert_eq!(strangers[0].end().code(), Code::DeadlineExceeded);
     drop(bench.gate());
+}
+
+#[test]
+fn a_connection_without_a_gate_is_closed() {
+    let bench = Bench::start(None);
+    let gate = bench.gate();
+    let mut idle = UnixStream::connect(bench.path()).unwrap();
+    // Speaks HTTP/2 well, and asks for nothing.
+    idle.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").unwrap();
+    idle.set_read_timeout(Some(CONNECTION_PROVEN_MAX * 3)).unwrap();
+    let mut said = Vec::new();
+    // It ends, in whichever way.
+    let ended = idle.read_to_end(&mut said);
+    let is_cut = |error: &std::io::Error| error.kind() != std::io::ErrorKind::WouldBlock;
+    assert!(ended.as_ref().err().is_none_or(is_cut), "{ended:?}");
+    assert!(!said.is_empty(), "the engine's side began to speak");
+    let query = AskBody::Query(Query::Campaigns { after: None, limit: 1 });
+    assert!(matches!(gate.ask(query), Reply::Answer(_)), "a gate stays");
 }
 
 #[test]

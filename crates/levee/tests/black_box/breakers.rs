@@ -159,7 +159,8 @@ fn an_outlet_that_does_not_answer_gets_no_orders_until_it_does_and_a_kill_loses_
             thread::sleep(Duration::from_millis(20));
         }
         assert_eq!(shown["breaker"]["state"], "open", "within two seconds: {shown}");
-        assert_eq!(shown["breaker"]["reason"], "3 calls in a row failed");
+        let reason = "3 calls in a row failed; the last: status 503: {}";
+        assert_eq!(shown["breaker"]["reason"], reason);
         assert_eq!(bad.count(is_ticket), 3);
         assert_eq!(shown["queue"]["untold"], 1, "{shown}");
         assert!(shown["queue"]["untold_since"].is_string() && shown["pace_ms"].as_u64() >= Some(1));

@@ -213,6 +213,96 @@ fn a_gate_that_is_killed_loses_nothing_and_leaves_the_other_alone() {
     place.audit_is_clean();
 }
 
+/// Sets the brownout level by hand.
+async fn set_level(address: &Address, level: &str) {
+    let mut operator = address.client("dev-operator").await;
+    let body = json!({"level": level, "reason": "a test"});
+    let set = operator.post("/v1/intake/level", Some(&format!("level-{level}")), &body).await;
+    assert_eq!(set.expect("answered").status, 200);
+}
+
+/// Claims with a pass, if there is one.
+async fn claim_with(address: &Address, user: &str, pass: Option<&str>) -> Raw {
+    let headers: Vec<_> = pass.map(|pass| ("levee-pass", pass)).into_iter().collect();
+    let body = json!({"user_id": user}).to_string();
+    let mut app = address.app().await;
+    let path = "/v1/campaigns/crash/claims";
+    let raw = app.send(hyper::Method::POST, path, &headers, Bytes::from(body)).await;
+    raw.expect("answered")
+}
+
+/// How many are before the owner of this pass.
+async fn ahead(address: &Address, waiting: &Value) -> u64 {
+    let mut anyone = address.app().await;
+    let page = waiting["page"].as_str().expect("a page");
+    let accept = [("accept", "application/json")];
+    let raw = anyone.send(hyper::Method::GET, page, &accept, Bytes::new()).await;
+    let shown: Value = raw.expect("answered").json().expect("JSON");
+    shown["position_ahead"].as_u64().unwrap_or_else(|| panic!("a place: {shown}"))
+}
+
+#[test]
+fn places_in_the_waiting_room_survive_the_gate_that_gave_them() {
+    const USERS: usize = 20;
+    let place = Place::new(SMALL_SEGMENTS);
+    let engine = place.start_engine();
+    let (doomed, other) = (place.start_gate("doomed"), place.start_gate("other"));
+    run(async {
+        other.open_campaign("crash", 1, 1_000_000).await;
+        // Everyone waits.
+        set_level(&other, "essential").await;
+        let mut waiting = Vec::new();
+        // Gates hear of a level a moment later.
+        while claim_with(&doomed, "early", None).await.status != 429 {}
+        while waiting.len() < USERS {
+            let raw = claim_with(&doomed, &format!("user-{}", waiting.len()), None).await;
+            assert_eq!(raw.status, 429, "{raw:?}");
+            waiting.push(serde_json::from_slice::<Value>(&raw.body).expect("JSON"));
+        }
+        // One was there before them.
+        let in_order: Vec<u64> = (1..=USERS as u64).collect();
+        let mut places = Vec::new();
+        // What the gate has counted is with the others in a moment, too.
+        for _ in 0..500 {
+            places.clear();
+            for one in &waiting {
+                places.push(ahead(&other, one).await);
+            }
+            if places == in_order {
+                break;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+        assert_eq!(places, in_order, "at the other gate");
+        doomed.kill();
+        let doomed = place.start_gate("again");
+        for gate in [&other, &doomed] {
+            for (one, place) in waiting.iter().zip(&in_order) {
+                assert_eq!(ahead(gate, one).await, *place, "after the kill, at {}", gate.name());
+            }
+        }
+        set_level(&other, "normal").await;
+        // The last first: nobody needs the gate, nor the connection, where the place was given.
+        for (number, one) in waiting.iter().enumerate().rev() {
+            let gate = if number % 2 == 0 { &other } else { &doomed };
+            let (user, mut pass) = (format!("user-{number}"), one["pass"].clone());
+            let mut raw = claim_with(gate, &user, pass.as_str()).await;
+            while raw.status == 429 {
+                let told: Value = serde_json::from_slice(&raw.body).expect("JSON");
+                let poll_after_ms = told["poll_after_ms"].as_u64().expect("a time");
+                tokio::time::sleep(std::time::Duration::from_millis(poll_after_ms)).await;
+                pass = told["pass"].clone();
+                raw = claim_with(gate, &user, pass.as_str()).await;
+            }
+            assert_eq!(raw.status, 201, "{raw:?}");
+        }
+        doomed.stop();
+    });
+    other.stop();
+    engine.stop();
+    place.audit_is_clean();
+}
+
 #[test]
 fn a_gate_goes_on_by_itself_when_the_engine_is_back() {
     let place = Place::new(SMALL_SEGMENTS);

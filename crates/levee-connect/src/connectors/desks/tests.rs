@@ -63,6 +63,20 @@ async fn what_waits_for_an_outlet_goes_out_oldest_first() {
     assert_eq!(desks.blocked_by(OutletNo(7), &vendor()), None);
 }
 
+/// Asked for again, a ticket may wait for its outlet and for the vendor.
+#[tokio::test(start_paused = true)]
+async fn what_waits_twice_is_taken_back_twice() {
+    let desks = Desks::new(1.0);
+    let (own, of) = (Of::Outlet(OutletNo(7)), Of::Vendor(vendor()));
+    assert_eq!(fail(&desks, [7, 7, 7]), std::slice::from_ref(&own));
+    desks.park(&own, ticket(1, 7));
+    assert!(fail(&desks, 8..30).contains(&of));
+    desks.park(&of, ticket(1, 7));
+    assert_eq!(desks.parked(), 2);
+    desks.unpark(ticket(1, 7));
+    assert_eq!(desks.parked(), 0);
+}
+
 /// One outlet that is dead for itself keeps nobody from finding out that the vendor answers again.
 #[tokio::test(start_paused = true)]
 async fn a_vendor_is_tried_at_each_of_its_outlets_alike() {
