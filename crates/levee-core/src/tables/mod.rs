@@ -30,4 +30,4 @@ pub use table::{PAGE_BYTES, Pages};
 pub(crate) use users::UserIndex;
 
 /// Version of the layout of records in snapshots.
-pub(crate) const LAYOUT: u16 = 2;
+pub(crate) const LAYOUT: u16 = 3;

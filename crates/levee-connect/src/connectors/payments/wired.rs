@@ -82,9 +82,14 @@ impl Wired {
         self.counter.turn(lane).await
     }
 
-    /// Makes the payment; the same one again is the same payment.
+    /// Makes the payment; the same one again is the same payment. Where the provider may have forgotten
+    /// by now that it was asked, it is looked for first.
     pub(super) async fn create(&self, ask: &Ask<'_>) -> Result<Command, Trouble> {
-        let made = self.make(ask).await?;
+        let found = if ask.may_be_made_again() { None } else { Some(self.query(ask).await?) };
+        let made = match found.filter(|found| found.state != State::Unknown) {
+            Some(found) => found,
+            None => self.make(ask).await?,
+        };
         match made.state {
             State::Created | State::Pending => Ok(self.record(ask, PaymentEvent::Created)),
             State::Succeeded | State::Closed | State::Refunding | State::Refunded => {
@@ -115,7 +120,7 @@ impl Wired {
                     return self.decided(ask, &made);
                 }
                 // What it says to a repeat may be no; what has become of the payment is asked below.
-                Ok(_) | Err(Trouble::Refused(_)) => {}
+                Ok(_) | Err(Trouble::Refused(_) | Trouble::Distrusted(_)) => {}
                 Err(problem) => return Err(problem),
             }
         }
@@ -136,8 +141,8 @@ impl Wired {
             request => request,
         };
         let closed = match self.call(ask, unsendable(request)?).await {
-            // It does not fit the state of the payment, which a question tells.
-            Err(Trouble::Refused(why)) => {
+            // It does not fit the state of the payment, or somebody says so, which a question tells.
+            Err(Trouble::Refused(why) | Trouble::Distrusted(why)) => {
                 tracing::debug!(payment = ask.payment(), why, "is not closed");
                 self.query(ask).await?
             }
