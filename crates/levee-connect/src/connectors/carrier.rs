@@ -22,6 +22,7 @@ use super::payments::Providers;
 use super::rooms::{Kind, Rooms, Try};
 use super::tickets::Outlets;
 use super::watching::NOBODY;
+use crate::backoff::pause;
 use crate::http::{CALL_MAX, Http, Party};
 
 /// Between two looks at what is undone, while nothing is.
@@ -389,8 +390,7 @@ impl Shared {
             Action::LookAtPayment { .. } => LOOK_AT_PAYMENT_AFTER,
             _ => PAUSE_FIRST,
         };
-        let whole = first.saturating_mul(1 << tries.min(16)).min(PAUSE_MAX);
-        self.scaled(whole).mul_f64(0.5 + fastrand::f64() / 2.0).max(PAUSE_MIN)
+        self.scaled(pause(first, PAUSE_MAX, tries, fastrand::f64())).max(PAUSE_MIN)
     }
 
     /// By the engine's clock, however short that is for us: what an outlet or a vendor can take.
@@ -409,5 +409,5 @@ fn scaled(wait: Duration, speed: f64, least: Duration) -> Duration {
 }
 
 fn engine_pause(tries: u32) -> Duration {
-    ENGINE_PAUSE_FIRST.saturating_mul(1 << tries.min(16)).min(ENGINE_PAUSE_MAX)
+    pause(ENGINE_PAUSE_FIRST, ENGINE_PAUSE_MAX, tries, 1.0)
 }

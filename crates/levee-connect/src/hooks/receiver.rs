@@ -8,11 +8,12 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::Method;
 use levee_api::hook::{HookDocument, message_id};
+use levee_api::time::now_s;
 use levee_api::types::{
     DEAD_LETTERS_MAX, DeadLetter, EventNo, REASON_LEN_MAX, RecordDeadLetter, UserKey, Webhook,
     WebhookId,
@@ -27,6 +28,7 @@ use super::Shared;
 use super::health::Health;
 use super::lanes::{GivenUp, Lanes, Letter, Room};
 use super::progress::{Cursor, Progress};
+use crate::backoff;
 
 /// Most calls of one webhook at a time.
 const CALLS_MAX: usize = 16;
@@ -363,24 +365,5 @@ fn body(message: &str, letter: &Letter) -> Bytes {
 
 /// Before the next try: half of the longest pause at least, so that many do not come at once.
 pub(super) fn pause(tries: u32, drawn: f64) -> Duration {
-    let longest = PAUSE_FIRST.saturating_mul(1 << (tries - 1).min(16)).min(PAUSE_MAX);
-    longest.mul_f64(drawn.mul_add(0.5, 0.5))
-}
-
-fn now_s() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pauses_double_up_to_ten_minutes() {
-        for (tries, drawn, expected_ms) in
-            [(1, 0.0, 500), (1, 1.0, 1_000), (2, 1.0, 2_000), (5, 0.0, 8_000), (150, 1.0, 600_000)]
-        {
-            assert_eq!(pause(tries, drawn), Duration::from_millis(expected_ms), "{tries} {drawn}");
-        }
-    }
+    backoff::pause(PAUSE_FIRST, PAUSE_MAX, tries.saturating_sub(1), drawn)
 }

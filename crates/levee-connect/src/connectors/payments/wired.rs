@@ -4,12 +4,13 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use bytes::Bytes;
 use levee_api::code::Codes;
 use levee_api::paying::PayLinks;
 use levee_api::port::{OrderView, PayBy, Submit};
+use levee_api::time::now_s;
 use levee_api::trade::trade_of;
 use levee_api::types::{
     Command, NameHash, OrderNo, OrderState, PaymentEvent, PaymentState, RecordPayment,
@@ -354,9 +355,4 @@ fn shown(pay_by: &levee_pay::PayBy) -> PayBy {
 
 fn stamp() -> Stamp {
     Stamp { now_s: now_s(), nonce: std::array::from_fn(|_| fastrand::u8(..)) }
-}
-
-/// Real time, as in signatures.
-fn now_s() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
