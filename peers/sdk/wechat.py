@@ -195,7 +195,7 @@ for what, op, said, expected in [
     ("a fault of theirs", "query", refused("SYSTEM_ERROR", 500), {"state": "unknown"}),
     ("too many calls", "refund", refused("FREQUENCY_LIMITED", 429), {"state": "unknown"}),
     ("never made", "close", refused("ORDERNOTEXIST", 404), {"state": "closed"}),
-    ("never made, says anybody", "close", {**refused("ORDERNOTEXIST", 404), "unsigned": True}, error("refused with ORDERNOTEXIST: ")),
+    ("never made, says anybody", "close", {**refused("ORDERNOTEXIST", 404), "unsigned": True}, error("refused without a good signature (wechatpay-signature is missing or malformed), with ORDERNOTEXIST: ")),
     ("paid before", "close", refused("ORDERPAID"), {"state": "unknown"}),
     ("refused", "refund", refused("NOT_ENOUGH", 403), error("refused with NOT_ENOUGH: ")),
     ("under way", "refund", {"body": {**back, "status": "PROCESSING"}}, {**given_back, "state": "refunding"}),

@@ -186,14 +186,36 @@ pub struct Fact {
     pub outcome: Outcome,
 }
 
-/// How those who tell others of it read the journal beside the engine.
+/// Why durable commands could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum FactsError {
+    /// The next one is not kept any more: its archived segment was deleted.
+    #[error(
+        "the journal is kept from seq {first_seq} on; what came before was archived and deleted"
+    )]
+    Removed {
+        /// The first that is kept.
+        first_seq: u64,
+    },
+    /// The journal cannot be read.
+    #[error(transparent)]
+    Unreadable(#[from] io::Error),
+}
+
+/// How those who tell others of it read the journal beside the engine. It blocks, as reading does:
+/// call it from a thread that may wait for a disk.
 pub trait Facts: Send + Sync {
-    /// A place behind `after_seq`, from which durable commands are read on. Blocks, as reading does:
-    /// call both from a thread that may wait for a disk.
+    /// A place behind `after_seq`, from which durable commands are read on.
+    ///
+    /// # Errors
+    /// As [`FollowFacts::next`].
+    fn follow(&self, after_seq: u64) -> Result<Box<dyn FollowFacts>, FactsError>;
+
+    /// The first command that is kept, archived ones included; `None` where none is.
     ///
     /// # Errors
     /// The journal cannot be read.
-    fn follow(&self, after_seq: u64) -> io::Result<Box<dyn FollowFacts>>;
+    fn first_seq(&self) -> io::Result<Option<u64>>;
 }
 
 /// A place in the journal.
@@ -202,6 +224,7 @@ pub trait FollowFacts: Send {
     /// where a record holds more; fewer only where there are no more yet.
     ///
     /// # Errors
-    /// The journal cannot be read, or does not reach back so far. The place may be lost then.
-    fn next(&mut self, count_min: usize) -> io::Result<Vec<Fact>>;
+    /// [`FactsError::Removed`] where the journal does not reach back so far, and
+    /// [`FactsError::Unreadable`]. The place may be lost then.
+    fn next(&mut self, count_min: usize) -> Result<Vec<Fact>, FactsError>;
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::ops::Range;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use jiff::civil::Date;
 use jiff::fmt::temporal::SpanParser;
@@ -10,6 +11,12 @@ use jiff::{SpanRelativeTo, Timestamp, Unit};
 use levee_core::types::{DURATION_MS_MAX, INSTANT_MS_MAX, ZoneOffset};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+/// Seconds since 1970 by the machine's clock: what signatures carry, however fast an engine's clock runs.
+#[must_use]
+pub fn now_s() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+}
 
 /// An instant from 1970 to 2200, to the millisecond. Read from RFC 3339 with any offset.
 #[derive(

@@ -70,6 +70,20 @@ impl Histogram {
         std::array::from_fn(|bucket| self.buckets[bucket].load(Relaxed))
     }
 
+    /// The end of the bucket in which so many of a hundred of these observations are reached, in
+    /// microseconds; none without any.
+    #[must_use]
+    pub fn quantile_us(counts: &[u64; Self::LEN], percent: u64) -> Option<u64> {
+        let total: u64 = counts.iter().sum();
+        let wanted = total.saturating_mul(percent).div_ceil(100);
+        let mut sum = 0;
+        let bucket = counts.iter().position(|count| {
+            sum += count;
+            sum >= wanted
+        });
+        bucket.filter(|_| total > 0).map(|bucket| 1 << bucket)
+    }
+
     /// Sum of all observations in microseconds.
     #[must_use]
     pub fn sum_us(&self) -> u64 {
@@ -101,6 +115,9 @@ pub struct Vitals {
     pub snapshot_queued_bytes: AtomicU64,
     /// Last sequence number that is durable.
     pub durable_seq: AtomicU64,
+    /// First sequence number that the journal still has, its archive included, as of a second ago; 0
+    /// where it is not known.
+    pub first_seq: AtomicU64,
     /// Journal time of the last batch, in milliseconds since 1970.
     pub journal_ms: AtomicU64,
     /// Commands that had an effect.
@@ -231,6 +248,7 @@ impl Vitals {
             snapshots_failed,
             snapshot_queued_bytes,
             durable_seq,
+            first_seq,
             journal_ms,
             done,
             repeated,
@@ -279,6 +297,7 @@ impl Vitals {
             snapshots_failed,
             snapshot_queued_bytes,
             durable_seq,
+            first_seq,
             journal_ms,
             done,
             repeated,
@@ -334,5 +353,21 @@ mod tests {
         assert_eq!(whole.counts(), single.counts());
         assert_eq!((whole.sum_us(), whole.count()), (single.sum_us(), 13));
         assert_eq!(whole.sum_us(), 1 + 2_000 + 5_115 + 1_024 + (1 << 40));
+    }
+
+    #[test]
+    fn a_quantile_is_the_end_of_its_bucket() {
+        let of = |counts: &[(usize, u64)], percent| {
+            let mut all = [0; Histogram::LEN];
+            counts.iter().for_each(|(bucket, count)| all[*bucket] = *count);
+            Histogram::quantile_us(&all, percent)
+        };
+        assert_eq!(of(&[], 50), None);
+        assert_eq!(of(&[(0, 1)], 50), Some(1));
+        assert_eq!(of(&[(3, 1), (9, 1)], 50), Some(8));
+        assert_eq!(of(&[(3, 1), (9, 1)], 99), Some(512));
+        assert_eq!(of(&[(3, 99), (9, 1)], 99), Some(8));
+        assert_eq!(of(&[(3, 98), (9, 2)], 99), Some(512));
+        assert_eq!(of(&[(Histogram::LEN - 1, 1)], 99), Some(1 << 26));
     }
 }

@@ -87,7 +87,7 @@ pub(crate) enum Trouble {
     Refused(String),
     /// It may not be the other side's.
     #[error("an answer that is not taken: {0}")]
-    Distrusted(levee_pay::Distrust),
+    Distrusted(String),
     /// Not what was agreed.
     #[error("an answer that is none: {0}")]
     Malformed(String),
@@ -96,7 +96,9 @@ pub(crate) enum Trouble {
 impl From<ReplyError> for Trouble {
     fn from(error: ReplyError) -> Self {
         match error {
-            ReplyError::Distrust(distrust) => Self::Distrusted(distrust),
+            ReplyError::Distrust(_) | ReplyError::Unsigned { .. } => {
+                Self::Distrusted(error.to_string())
+            }
             ReplyError::OtherTrade => Self::Malformed(error.to_string()),
             ReplyError::Refused { .. } => Self::Refused(error.to_string()),
         }

@@ -10,6 +10,7 @@
 //! What must not live here: rules about money, vouchers and orders, and anything of the engine's.
 
 mod asking;
+mod backoff;
 pub mod connectors;
 pub mod hooks;
 mod http;

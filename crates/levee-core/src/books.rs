@@ -383,7 +383,7 @@ impl Order {
             self.payment() == Some(PaymentState::Unknown),
             self.state() == OrderState::Paid,
             self.cancels_ticket(),
-            self.refund_under_way_minor > 0,
+            self.refund_under_way_minor > 0 && !self.is_refund_held(),
             self.is_disputed(),
             self.left_to_tell().is_some(),
         ];
@@ -403,6 +403,7 @@ impl Order {
                 order,
                 refund: self.refund,
                 amount_minor: self.refund_under_way_minor,
+                from_ms: self.refund_from_ms(),
             }),
             Some(Action::ReviewPayment { order }),
             self.left_to_tell().map(|(outlet, version)| Action::CancelTicket {

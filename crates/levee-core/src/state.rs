@@ -366,6 +366,7 @@ impl State {
             Command::ReplayWebhook(replay) => self.replay_webhook(replay),
             Command::RecordDeadLetter(record) => self.record_dead_letter(record),
             Command::RetryDeadLetter(retry) => self.retry_dead_letter(retry),
+            Command::SettleDeadLetter(settle) => self.settle_dead_letter(settle),
         }
     }
 

@@ -3,10 +3,10 @@
 use std::io;
 use std::sync::Arc;
 
-use levee_api::port::{Export, ExportChunks, Fact, Facts, FollowFacts};
+use levee_api::port::{Export, ExportChunks, Fact, Facts, FactsError, FollowFacts};
 use levee_api::time::Instant;
 use levee_core::types::{BatchReader, Command, DecodeError, Outcome};
-use levee_journal::{Follow, Kind, OwnedRecord, Reader};
+use levee_journal::{Follow, Kind, OpenError, OwnedRecord, Reader, first_kept_seq};
 use serde::Serialize;
 
 use crate::shared::Shared;
@@ -65,9 +65,13 @@ impl Export for JournalExport {
 }
 
 impl Facts for JournalExport {
-    fn follow(&self, after_seq: u64) -> io::Result<Box<dyn FollowFacts>> {
-        let place = Follow::open(&self.shared.data, after_seq + 1).map_err(io::Error::other)?;
+    fn follow(&self, after_seq: u64) -> Result<Box<dyn FollowFacts>, FactsError> {
+        let place = Follow::open(&self.shared.data, after_seq + 1).map_err(unread)?;
         Ok(Box::new(FactsOn { shared: Arc::clone(&self.shared), place, after_seq }))
+    }
+
+    fn first_seq(&self) -> io::Result<Option<u64>> {
+        first_kept_seq(&self.shared.data).map_err(io::Error::other)
     }
 }
 
@@ -79,7 +83,7 @@ struct FactsOn {
 }
 
 impl FollowFacts for FactsOn {
-    fn next(&mut self, count_min: usize) -> io::Result<Vec<Fact>> {
+    fn next(&mut self, count_min: usize) -> Result<Vec<Fact>, FactsError> {
         let (mut facts, mut wrong) = (Vec::new(), None);
         let after_seq = self.after_seq;
         self.place
@@ -87,12 +91,19 @@ impl FollowFacts for FactsOn {
                 wrong = put_facts(&record, after_seq, &mut facts).err();
                 wrong.is_none() && facts.len() < count_min
             })
-            .map_err(io::Error::other)?;
+            .map_err(unread)?;
         if let Some(wrong) = wrong {
-            return Err(io::Error::other(wrong));
+            return Err(io::Error::other(wrong).into());
         }
         self.after_seq = facts.last().map_or(after_seq, |fact| fact.seq);
         Ok(facts)
+    }
+}
+
+fn unread(error: OpenError) -> FactsError {
+    match error {
+        OpenError::Removed { first_seq, .. } => FactsError::Removed { first_seq },
+        other => io::Error::other(other).into(),
     }
 }
 

@@ -244,6 +244,7 @@ pub(crate) fn engine(vitals: &Vitals) -> String {
             &vitals.snapshot_queued_bytes,
         ),
         ("levee_engine_durable_seq", "gauge", "Last durable place.", &vitals.durable_seq),
+        ("levee_engine_first_seq", "gauge", "First place that is kept.", &vitals.first_seq),
         ("levee_engine_journal_ms", "gauge", "Journal time, since 1970.", &vitals.journal_ms),
         ("levee_engine_records_total", "counter", "Records written.", &vitals.records),
         ("levee_engine_journal_bytes_total", "counter", "Bytes written.", &vitals.journal_bytes),
@@ -293,8 +294,14 @@ fn webhooks(text: &mut Text, vitals: &HooksVitals) {
         }
     }
     type Of = fn(&HookVitals) -> &AtomicU64;
-    let numbers: [(&str, &str, &str, Of); 5] = [
+    let numbers: [(&str, &str, &str, Of); 6] = [
         ("levee_webhooks_dead_letters_total", "counter", "Events given up.", |hook| &hook.dead),
+        (
+            "levee_webhooks_passed_over_total",
+            "counter",
+            "Commands passed over, since the journal does not reach back to them.",
+            |hook| &hook.passed_over,
+        ),
         ("levee_webhooks_waiting", "gauge", "Events that wait or are under way.", |hook| {
             &hook.waiting
         }),

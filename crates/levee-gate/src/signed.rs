@@ -1,10 +1,9 @@
 //! Messages that are signed by whoever sends them, after Standard Webhooks, instead of coming with
 //! an API key: callbacks of payment providers, and what outlets' systems say of tickets.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use hyper::header::{AUTHORIZATION, HeaderName};
 use levee_api::problem::Code;
+use levee_api::time::now_s;
 use levee_api::webhook::{REPLAY_WINDOW_S, WebhookError, WebhookSecrets};
 
 use crate::call::Call;
@@ -52,11 +51,6 @@ pub(crate) fn verify(
     body: &[u8],
 ) -> Result<(), WebhookError> {
     secret.verify(&call.head.headers, body, now_s(), REPLAY_WINDOW_S).map(|_| ())
-}
-
-/// Seconds since 1970: signatures carry real time, however fast the engine's clock runs.
-pub(crate) fn now_s() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
 /// 401, with the reason.

@@ -12,6 +12,19 @@ use crate::format::{
 use crate::segment::{peek_first_seq, read_header};
 use crate::{Kind, OpenError};
 
+/// The first sequence number that a journal still has, archived segments included, as its first record
+/// claims it; `None` where no record is left.
+///
+/// # Errors
+/// As [`Follow::open`].
+pub fn first_kept_seq(dir: &Path) -> Result<Option<u64>, OpenError> {
+    let folder = Folder::new(Arc::new(RealDisk), dir);
+    let Some(first) = folder.segments()?.first().copied() else {
+        return Err(OpenError::NotCreated { dir: dir.to_path_buf() });
+    };
+    peek_first_seq(&folder, first)
+}
+
 /// How much is read at a time, in bytes; more where one record is longer. Little enough to be read
 /// again where the end of what is durable lies within it.
 const PIECE_BYTES: usize = 16 * 1024;

@@ -57,7 +57,7 @@ mod tests;
 pub use buffer::RecordBuffer;
 pub use error::{AppendError, ArchiveError, OpenError};
 pub use file::FileJournal;
-pub use follow::Follow;
+pub use follow::{Follow, first_kept_seq};
 pub use format::{InstallationId, Kind, OwnedRecord, Record, record_bytes};
 pub use log::{BatchHead, DurableSeq, Log, Records, Room, Trim};
 pub use options::Options;

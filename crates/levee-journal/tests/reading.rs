@@ -8,7 +8,7 @@ mod common;
 use common::{
     SEGMENT, append, append_up_to, create, names, options, options_with_segments, payload, read,
 };
-use levee_journal::{FileJournal, Follow, Kind, Log, OpenError, Options, Reader};
+use levee_journal::{FileJournal, Follow, Kind, Log, OpenError, Options, Reader, first_kept_seq};
 use tempfile::tempdir;
 
 #[test]
@@ -231,5 +231,9 @@ fn a_place_that_is_no_longer_kept_or_damaged_is_told() {
     std::fs::remove_file(file).unwrap();
     assert!(names(&journal).len() > 1);
     let wrong = Follow::open(dir.path(), 2).and_then(|mut place| followed(&mut place, 9, 100));
-    assert!(matches!(wrong, Err(OpenError::Removed { seq: 2, .. })), "{wrong:?}");
+    let Err(OpenError::Removed { seq: 2, first_seq }) = wrong else { panic!("{wrong:?}") };
+    // What it names can be read, and is what the folder begins with.
+    assert_eq!(first_kept_seq(dir.path()).unwrap(), Some(first_seq));
+    let mut place = Follow::open(dir.path(), first_seq).unwrap();
+    assert_eq!(followed(&mut place, 9, 1).unwrap(), [first_seq]);
 }

@@ -102,10 +102,22 @@ pub enum ReplyError {
     /// It is about another payment, refund or amount.
     #[error("it is about another payment or refund")]
     OtherTrade,
-    /// The provider does not do this; `code` is its own word, for people. Alipay and WeChat Pay leave
-    /// some refusals unsigned, so nothing follows from one: what it was about is asked for again.
+    /// The provider does not do this; `code` is its own word, for people. What it was about is asked
+    /// for again.
     #[error("refused with {code}: {message}")]
     Refused {
+        /// The most exact code that it gives.
+        code: String,
+        /// Its text.
+        message: String,
+    },
+    /// A refusal of a provider that signs its answers, without a good signature. Alipay and WeChat Pay
+    /// leave those unsigned of requests that they could not read or verify; and anybody on the way
+    /// could say so. Nothing follows from it; the code is for people, as a key may be wrong.
+    #[error("refused without a good signature ({distrust}), with {code}: {message}")]
+    Unsigned {
+        /// What is wrong with the signature.
+        distrust: Distrust,
         /// The most exact code that it gives.
         code: String,
         /// Its text.

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use levee_connect::connectors::{
-    ConnectorsConfig, OutletsConfig, PaymentsConfig, Protocol, SandboxConfig,
+    ConnectorsConfig, OutletsConfig, PAYMENTS_KNOWN_MAX, PaymentsConfig, Protocol, SandboxConfig,
 };
 use levee_connect::reach::Reach;
 use levee_connect::sandbox::{LISTEN_DEFAULT, Secrets};
@@ -142,8 +142,12 @@ impl Outside {
                 protocol: Protocol::Wire(wire.clone()),
             });
         }
+        let reach = self.reach();
+        let (outlets, payments_known_max) = (None, PAYMENTS_KNOWN_MAX);
+        let config =
+            ConnectorsConfig { speed, payments: Vec::new(), outlets, reach, payments_known_max };
         let Some(sandbox) = &self.sandbox else {
-            return Ok(ConnectorsConfig { speed, payments, outlets: None, reach: self.reach() });
+            return Ok(ConnectorsConfig { outlets: None, payments, ..config });
         };
         let has_others = !payments.is_empty();
         match sandbox.notify_url.clone().or(address.map(|address| own_url(address, PROVIDER))) {
@@ -160,15 +164,11 @@ impl Outside {
             None if sandbox.by_default => {}
             None => bail!("sandbox.notify_url is needed where no gate listens here"),
         }
-        Ok(ConnectorsConfig {
-            speed,
-            payments,
-            outlets: Some(OutletsConfig {
-                url: format!("{}/pos", sandbox.url),
-                secret: sandbox.secrets.outlets.clone(),
-            }),
-            reach: self.reach(),
-        })
+        let outlets = Some(OutletsConfig {
+            url: format!("{}/pos", sandbox.url),
+            secret: sandbox.secrets.outlets.clone(),
+        });
+        Ok(ConnectorsConfig { outlets, payments, ..config })
     }
 }
 

@@ -51,6 +51,8 @@ pub struct HookVitals {
     pub failed: AtomicU64,
     /// Events that became dead letters.
     pub dead: AtomicU64,
+    /// Commands that were passed over, since the journal does not reach back to them any more.
+    pub passed_over: AtomicU64,
     /// Events that wait or are under way.
     pub waiting: AtomicU64,
     /// Commands in the journal that it has not read yet.
@@ -78,8 +80,9 @@ impl HookVitals {
     }
 
     fn numbers(&self) -> impl Iterator<Item = &AtomicU64> {
-        let Self { name: _, delivered, failed, dead, waiting, unread, lag_ms, down } = self;
-        [delivered, failed, dead, waiting, unread, lag_ms, down].into_iter()
+        let Self { name: _, delivered, failed, dead, passed_over, waiting, unread, lag_ms, down } =
+            self;
+        [delivered, failed, dead, passed_over, waiting, unread, lag_ms, down].into_iter()
     }
 }
 

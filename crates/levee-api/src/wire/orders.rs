@@ -311,7 +311,8 @@ replies! {
         /// The outlet that did not make it, where another one does.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         moved_from: Option<String>,
-        /// The provider took something else than it should have, and somebody must look.
+        /// The provider took something else than it should have, or does not give back what it should, and
+        /// somebody must look.
         #[serde(default)]
         disputed: bool,
         /// What its user got because it ended.
@@ -395,7 +396,8 @@ replies! {
         refund_asked_minor: u64,
         /// Of that, what was given back.
         refunded_minor: u64,
-        /// The provider took something else than it should have, and somebody must look.
+        /// The provider took something else than it should have, or does not give back what it should, and
+        /// somebody must look.
         disputed: bool,
     }
     /// A ticket after a step.

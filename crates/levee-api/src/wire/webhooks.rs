@@ -41,12 +41,12 @@ pub struct DeadLetterBody {
     pub message: String,
     /// The command that it came of.
     pub seq: u64,
-    /// What it is of; absent where this build does not know it.
+    /// What it is of; absent where that is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub event: Option<EventKind>,
     /// What came of the last try.
     pub error: String,
-    /// How often it was sent.
+    /// How often it was sent; 0 where it was given up for others before its turn came.
     pub tries: u32,
 }
 
@@ -54,7 +54,8 @@ pub struct DeadLetterBody {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ReplayRequest {
-    /// All that came after this `seq`, and no later than the request; 0: all that there is.
+    /// All that came after this `seq`, and no later than the request; 0: all since the webhook was made.
+    /// Refused where archived entries that it needs were deleted.
     pub after_seq: u64,
 }
 

@@ -28,7 +28,7 @@ fn exactly(median_s: f64) -> Lasting {
 
 /// Nothing goes wrong, and everything of one kind takes the same: what differs between two runs then
 /// is what faults have done.
-fn kitchens() -> Kitchens {
+pub(crate) fn kitchens() -> Kitchens {
     Kitchens {
         stations: vec![Stations { count: 2, share: 1.0 }],
         unit: Lasting { median_s: 60.0, sigma: 0.25 },
@@ -49,7 +49,7 @@ fn kitchens() -> Kitchens {
     }
 }
 
-fn payments() -> Payments {
+pub(crate) fn payments() -> Payments {
     Payments {
         think: exactly(20.0),
         never: 0.0,

@@ -90,45 +90,55 @@ pub(crate) async fn place_all(
     for (wish, number) in wishes.iter().zip(0_u64..) {
         let wait = wish.at_ms.saturating_sub(rules.now_ms());
         sleep(Duration::from_millis(wait)).await;
-        let user = UserKey(key(2, number));
-        let claim = ClaimVoucher {
-            campaign: CampaignNo(0),
-            terms_version: 1,
-            conditions_met: 0,
-            user,
-            request: None,
-        };
-        let Outcome::Claimed { voucher, .. } = rules.done(&Command::ClaimVoucher(claim)) else {
-            panic!("another outcome")
-        };
-        let outlet = |place: usize| OutletNo(u32::try_from(place).expect("outlets"));
-        let others = (1..NEIGHBOURS)
-            .map(|next| wish.place / NEIGHBOURS * NEIGHBOURS + (wish.place + next) % NEIGHBOURS);
-        let others = others.filter(|other| *other < places && wish.moves).map(outlet);
-        let place = PlaceOrder {
-            request: RequestKey(key(3, number)),
-            asked: number,
-            user,
-            outlet: outlet(wish.place),
-            outlet_version: 1,
-            lines: vec![OrderLine { item: 0, quantity: 1 }],
-            categories: Categories::default(),
-            total_minor: TOTAL_MINOR,
-            merchant_discount_minor: 0,
-            voucher: Some(voucher),
-            offer: None,
-            ready_by_ms: Some(rules.now_ms() + wish.within_ms),
-            courier_ms: None,
-            work: wish.work,
-            pay_within_ms: 15 * 60_000,
-            others: others.take(OTHER_OUTLETS_MAX).collect(),
-            campaign: None,
-        };
-        numbers.push(match rules.apply(&Command::PlaceOrder(Box::new(place))) {
-            Verdict::Done(Outcome::OrderPlaced { order, .. }) => Some(order),
-            Verdict::Refused(_) => None,
-            other => panic!("an order was {other:?}"),
-        });
+        numbers.push(place(&rules, wish, number, places));
     }
     numbers
+}
+
+/// The user of this number claims and orders; nothing where the order is refused.
+pub(crate) fn place(rules: &Rules, wish: &Wish, number: u64, places: usize) -> Option<OrderNo> {
+    let place = order_of(rules, wish, number, places);
+    match rules.apply(&Command::PlaceOrder(Box::new(place))) {
+        Verdict::Done(Outcome::OrderPlaced { order, .. }) => Some(order),
+        Verdict::Refused(_) => None,
+        other => panic!("an order was {other:?}"),
+    }
+}
+
+/// The user of this number claims; what is ordered then.
+pub(crate) fn order_of(rules: &Rules, wish: &Wish, number: u64, places: usize) -> PlaceOrder {
+    let user = UserKey(key(2, number));
+    let claim = ClaimVoucher {
+        campaign: CampaignNo(0),
+        terms_version: 1,
+        conditions_met: 0,
+        user,
+        request: None,
+    };
+    let Outcome::Claimed { voucher, .. } = rules.done(&Command::ClaimVoucher(claim)) else {
+        panic!("another outcome")
+    };
+    let outlet = |place: usize| OutletNo(u32::try_from(place).expect("outlets"));
+    let others = (1..NEIGHBOURS)
+        .map(|next| wish.place / NEIGHBOURS * NEIGHBOURS + (wish.place + next) % NEIGHBOURS);
+    let others = others.filter(|other| *other < places && wish.moves).map(outlet);
+    PlaceOrder {
+        request: RequestKey(key(3, number)),
+        asked: number,
+        user,
+        outlet: outlet(wish.place),
+        outlet_version: 1,
+        lines: vec![OrderLine { item: 0, quantity: 1 }],
+        categories: Categories::default(),
+        total_minor: TOTAL_MINOR,
+        merchant_discount_minor: 0,
+        voucher: Some(voucher),
+        offer: None,
+        ready_by_ms: Some(rules.now_ms() + wish.within_ms),
+        courier_ms: None,
+        work: wish.work,
+        pay_within_ms: 15 * 60_000,
+        others: others.take(OTHER_OUTLETS_MAX).collect(),
+        campaign: None,
+    }
 }

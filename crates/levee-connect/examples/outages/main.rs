@@ -11,9 +11,13 @@
 mod cases;
 mod crowd;
 mod door;
+#[cfg(test)]
+mod forgetful;
 mod judge;
 mod play;
 mod rules;
+#[cfg(test)]
+mod unpaid;
 
 use std::process::ExitCode;
 use std::time::Instant;

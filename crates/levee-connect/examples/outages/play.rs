@@ -14,7 +14,8 @@ use levee_api::scenario::{Kitchens, Payments};
 use levee_api::types::*;
 use levee_api::vitals::Vitals;
 use levee_connect::connectors::{
-    ConnectorsConfig, OutletsConfig, PaymentsConfig, Protocol, SandboxConfig as Wire,
+    ConnectorsConfig, OutletsConfig, PAYMENTS_KNOWN_MAX, PaymentsConfig, Protocol,
+    SandboxConfig as Wire,
 };
 use levee_connect::played::{Outside, Party, connect};
 use levee_connect::reach::Reach;
@@ -233,7 +234,7 @@ fn read<T: serde::de::DeserializeOwned>(lines: &[u8]) -> impl Iterator<Item = T>
     lines.map(|line| serde_json::from_slice(line).expect("the sandbox's own"))
 }
 
-fn config() -> ConnectorsConfig {
+pub(crate) fn config() -> ConnectorsConfig {
     let wire = Wire { url: "http://127.0.0.1:8480/pay".to_owned(), currency: "CNY".to_owned() };
     ConnectorsConfig {
         speed: 1.0,
@@ -247,6 +248,7 @@ fn config() -> ConnectorsConfig {
             secret: Secrets::dev().outlets,
         }),
         reach: Reach::allowing([]).expect("no range is wrong"),
+        payments_known_max: PAYMENTS_KNOWN_MAX,
     }
 }
 

@@ -6,6 +6,9 @@
 //! until one succeeds. Told the time, does no I/O.
 
 use std::collections::VecDeque;
+use std::time::Duration;
+
+use crate::backoff::pause;
 
 /// What opens a breaker, and how long it stays open. Times are in milliseconds.
 #[derive(Clone, Copy, Debug)]
@@ -140,16 +143,10 @@ impl Breaker {
     /// For how long it is left alone before the next try, by a number from 0 to 1 that is drawn: those
     /// who failed together do not come back together.
     pub(super) fn wait_ms(&self, policy: &Policy, drawn: f64) -> u64 {
-        let doubled = 1_u64 << self.tries.unwrap_or(0).min(32);
-        let whole_ms = policy.open_ms_first.saturating_mul(doubled).min(policy.open_ms_max);
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "within whole_ms"
-        )]
-        #[expect(clippy::cast_precision_loss, reason = "a wait needs no more")]
-        let part_ms = (whole_ms as f64 * (0.5 + drawn.clamp(0.0, 1.0) / 2.0)) as u64;
-        part_ms
+        let [first, longest] =
+            [policy.open_ms_first, policy.open_ms_max].map(Duration::from_millis);
+        let wait = pause(first, longest, self.tries.unwrap_or(0), drawn);
+        u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)
     }
 
     /// A try while it was open; whether it is closed now.

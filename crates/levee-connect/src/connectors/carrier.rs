@@ -1,7 +1,6 @@
 //! Which actions are under way, and when one is tried again.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -9,7 +8,7 @@ use std::time::Duration;
 
 use levee_api::code::Codes;
 use levee_api::port::{OrderView, Submit};
-use levee_api::types::{Action, BreakerState, Command};
+use levee_api::types::{Action, BreakerState, Command, REFUND_PAUSE_MS_MAX};
 use levee_api::vitals::OutsideVitals;
 use tokio::sync::Semaphore;
 use tokio::task::spawn_local;
@@ -20,8 +19,10 @@ use super::ages::Ages;
 use super::desks::Desks;
 use super::engine::Engine;
 use super::payments::Providers;
+use super::rooms::{Kind, Rooms, Try};
 use super::tickets::Outlets;
 use super::watching::NOBODY;
+use crate::backoff::pause;
 use crate::http::{CALL_MAX, Http, Party};
 
 /// Between two looks at what is undone, while nothing is.
@@ -51,12 +52,6 @@ const LOOK_AT_PAYMENT_AFTER: Duration = Duration::from_secs(5);
 /// Calls to outlets that are under way at once.
 const TICKET_CALLS_MAX: usize = 256;
 
-/// Most actions under way; what is undone beyond waits in the engine.
-const RUNNING_MAX: usize = 100_000;
-
-/// Most of these that are payments': a provider that does nothing for days leaves room for tickets.
-const PAYMENTS_RUNNING_MAX: usize = 50_000;
-
 /// Most tickets that are looked at for whether they are still wanted, between two counts.
 const WEEDED_MAX: usize = 256;
 
@@ -73,11 +68,7 @@ pub(super) struct Shared {
     pub(super) providers: Providers,
     pub(super) outlets: Outlets,
     speed: f64,
-    /// Those under way, and whether each was asked for again meanwhile.
-    running: RefCell<HashMap<Action, bool>>,
-    payments_running: Cell<usize>,
-    /// Payments' actions were not taken up for want of room.
-    missed_payments: Cell<bool>,
+    rooms: RefCell<Rooms>,
     pub(super) desks: Desks,
     /// Of tickets, and of what providers are to be asked.
     ages: [RefCell<Ages>; 2],
@@ -85,7 +76,7 @@ pub(super) struct Shared {
     pub(super) ticket_calls: Arc<Semaphore>,
 }
 
-/// An action under way; no longer, whatever ends its task.
+/// An action under way; not any more, whatever ends its task.
 struct Running {
     shared: Rc<Shared>,
     action: Action,
@@ -93,9 +84,7 @@ struct Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.shared.running.borrow_mut().remove(&self.action);
-        let payments = usize::from(self.action.outlet().is_none());
-        self.shared.payments_running.set(self.shared.payments_running.get() - payments);
+        self.shared.rooms.borrow_mut().end(self.action);
     }
 }
 
@@ -115,11 +104,12 @@ pub(super) enum Undone {
     Unable,
 }
 
-/// What is left of an action that is not under way any more.
-#[derive(PartialEq, Eq)]
+/// What is left of an action that was tried.
 enum Left {
     Nothing,
     Parked,
+    /// It is tried again after this time.
+    Waits(Duration),
 }
 
 impl Carrier {
@@ -141,9 +131,7 @@ impl Carrier {
             http,
             outlets: Outlets::new(config.outlets),
             speed: config.speed,
-            running: RefCell::default(),
-            payments_running: Cell::new(0),
-            missed_payments: Cell::new(false),
+            rooms: RefCell::new(Rooms::new(config.payments_known_max)),
             desks: Desks::new(config.speed),
             ages: Default::default(),
             counted_at: Cell::new(Instant::now()),
@@ -161,16 +149,13 @@ impl Carrier {
                 self.0.weed().await;
                 self.0.count();
             }
-            if self.0.running.borrow().len() >= RUNNING_MAX {
-                sleep(LOOK).await;
-                continue;
-            }
-            while self.0.running.borrow().len() < RUNNING_MAX
+            while self.0.rooms.borrow().has_room(Kind::Ticket)
                 && let Some(action) = self.0.desks.next_ready()
             {
-                self.take_up(action);
+                self.0.take_up(action);
             }
-            if self.0.desks.take_missed() || self.0.take_missed_payments() {
+            self.0.begin_due();
+            if self.0.desks.take_missed() || self.0.rooms.borrow_mut().take_missed() {
                 change = 0;
             }
             match self.0.engine.undone(change).await {
@@ -179,7 +164,8 @@ impl Carrier {
                         let tickets = actions.iter().filter_map(|action| action.outlet());
                         tickets.for_each(|outlet| self.0.desks.catch_up(outlet));
                     }
-                    actions.into_iter().for_each(|action| self.take_up(action));
+                    actions.into_iter().for_each(|action| self.0.take_up(action));
+                    self.0.begin_due();
                     if last == change {
                         is_first = false;
                         sleep(LOOK).await;
@@ -221,85 +207,83 @@ impl Carrier {
             }
         }
     }
-
-    fn take_up(&self, action: Action) {
-        // People do that.
-        if matches!(action, Action::ReviewPayment { .. }) {
-            return;
-        }
-        if let Some(again) = self.0.running.borrow_mut().get_mut(&action) {
-            *again = true;
-            return;
-        }
-        let payments = self.0.payments_running.get() + usize::from(action.outlet().is_none());
-        if payments > PAYMENTS_RUNNING_MAX {
-            self.0.missed_payments.set(true);
-            return;
-        }
-        self.0.payments_running.set(payments);
-        self.0.running.borrow_mut().insert(action, false);
-        self.0.ages_of(action).borrow_mut().begin(action, Instant::now());
-        let running = Running { shared: Rc::clone(&self.0), action };
-        spawn_local(async move {
-            loop {
-                if Rc::clone(&running.shared).carry(action).await == Left::Nothing {
-                    running.shared.ages_of(action).borrow_mut().end(action);
-                }
-                // What was asked for again meanwhile is looked at again.
-                let again = running.shared.running.borrow_mut().insert(action, false);
-                if again != Some(true) {
-                    return;
-                }
-            }
-        });
-    }
 }
 
 impl Shared {
-    /// Whether all that is undone has to be asked for again, because payments' actions were not taken
-    /// up and there is room now.
-    fn take_missed_payments(&self) -> bool {
-        self.payments_running.get() < PAYMENTS_RUNNING_MAX / 2
-            && self.missed_payments.replace(false)
+    fn take_up(&self, action: Action) {
+        if let Action::ReviewPayment { order } = action {
+            let order = self.codes.order(order);
+            tracing::warn!(%order, "is disputed: somebody must look, and settle it");
+            return;
+        }
+        let now = Instant::now();
+        if self.rooms.borrow_mut().add(action, now + self.wait_before(action)) {
+            self.ages_of(action).borrow_mut().begin(action, now);
+        }
+    }
+
+    /// Begins what has waited for its time.
+    fn begin_due(self: &Rc<Self>) {
+        let now = Instant::now();
+        loop {
+            let next = self.rooms.borrow_mut().next(now);
+            let Some(next) = next else { return };
+            spawn_local(Rc::clone(self).carry(next));
+        }
     }
 
     fn ages_of(&self, action: Action) -> &RefCell<Ages> {
         &self.ages[usize::from(action.outlet().is_none())]
     }
 
-    /// Tries until it is done, not wanted any more, or parked.
-    async fn carry(self: Rc<Self>, action: Action) -> Left {
-        sleep(self.wait_before(action)).await;
-        let began = Instant::now();
-        let (mut tries, calls) = (0, Cell::new(0));
-        loop {
-            let pause = match self.attempt(action, &calls).await {
-                Ok(command) => match self.say(command).await {
-                    Ok(()) => {
-                        if matches!(action, Action::SendTicket { .. }) {
-                            let after = began.elapsed().as_micros();
-                            let after_us = u64::try_from(after).unwrap_or(u64::MAX);
-                            self.vitals().ticket_delay.add(after_us, 1);
-                        }
-                        return Left::Nothing;
-                    }
-                    // Something else came first. The next look says whether it is still wanted.
-                    Err(()) => self.pause(action, tries),
-                },
-                Err(Undone::Unwanted | Undone::Unable) => return Left::Nothing,
-                Err(Undone::Parked) => return Left::Parked,
-                Err(Undone::Engine) => engine_pause(tries),
-                Err(Undone::Outside(asked) | Undone::Refused(asked)) => {
-                    self.pause(action, tries).max(asked)
-                }
-            };
-            tries += 1;
-            if tries == TRIES_WARN && !matches!(action, Action::LookAtPayment { .. }) {
-                let order = self.codes.order(action.order());
-                tracing::warn!(%order, ?action, tries, "is not done yet, and is tried again");
+    /// Tries it once, and keeps it for another time where it is not done then.
+    async fn carry(self: Rc<Self>, mut next: Try) {
+        let action = next.action;
+        let _running = Running { shared: Rc::clone(&self), action };
+        match self.carry_once(&mut next).await {
+            Left::Waits(pause) => {
+                self.rooms.borrow_mut().wait(next, Instant::now() + pause);
+                return;
             }
-            sleep(pause).await;
+            Left::Nothing => self.ages_of(action).borrow_mut().end(action),
+            Left::Parked => {}
         }
+        // What was asked for again meanwhile is looked at again.
+        let again = self.rooms.borrow_mut().end(action);
+        if again {
+            self.take_up(action);
+        }
+    }
+
+    async fn carry_once(self: &Rc<Self>, next: &mut Try) -> Left {
+        let (action, tries) = (next.action, next.tries);
+        let pause = match self.attempt(action, &next.calls).await {
+            Ok(command) => match self.say(command).await {
+                Ok(()) => {
+                    if matches!(action, Action::SendTicket { .. }) {
+                        let after = next.since.elapsed().as_micros();
+                        let after_us = u64::try_from(after).unwrap_or(u64::MAX);
+                        self.vitals().ticket_delay.add(after_us, 1);
+                    }
+                    return Left::Nothing;
+                }
+                // Something else came first. The next look says whether it is still wanted.
+                Err(()) => self.pause(action, tries),
+            },
+            Err(Undone::Unwanted | Undone::Unable) => return Left::Nothing,
+            Err(Undone::Parked) => return Left::Parked,
+            Err(Undone::Engine) => engine_pause(tries),
+            Err(Undone::Outside(asked) | Undone::Refused(asked)) => {
+                self.pause(action, tries).max(asked)
+            }
+        };
+        next.tries += 1;
+        if next.tries == TRIES_WARN && !matches!(action, Action::LookAtPayment { .. }) {
+            let order = self.codes.order(action.order());
+            let tries = next.tries;
+            tracing::warn!(%order, ?action, tries, "is not done yet, and is tried again");
+        }
+        Left::Waits(pause)
     }
 
     /// Does it once, and returns what the engine is to be told.
@@ -332,8 +316,8 @@ impl Shared {
         for _ in 0..WEEDED_MAX {
             let oldest = self.ages[0].borrow_mut().oldest();
             let Some((_, action)) = oldest else { return };
-            let is_running = self.running.borrow().contains_key(&action);
-            if is_running || !matches!(self.wanted(action).await, Err(Undone::Unwanted)) {
+            let is_known = self.rooms.borrow().knows(action);
+            if is_known || !matches!(self.wanted(action).await, Err(Undone::Unwanted)) {
                 return;
             }
             self.drop_parked(action);
@@ -350,7 +334,7 @@ impl Shared {
         let vitals = self.vitals();
         let (outlets, vendors) = self.desks.open_counts();
         for (cell, count) in [
-            (&vitals.under_way, self.running.borrow().len()),
+            (&vitals.under_way, self.rooms.borrow().count()),
             (&vitals.parked, self.desks.parked()),
             (&vitals.outlets_open, outlets),
             (&vitals.vendors_open, vendors),
@@ -386,11 +370,15 @@ impl Shared {
     }
 
     /// How long an action is left alone at first: callbacks come by themselves, mostly, and a refund
-    /// that follows on others may follow on failed ones.
+    /// that was refused waits until the rules want it again.
     fn wait_before(&self, action: Action) -> Duration {
         match action {
             Action::LookAtPayment { .. } => self.scaled(LOOK_AT_PAYMENT_AFTER),
-            Action::Refund { refund, .. } if refund > 1 => self.pause(action, refund - 2),
+            Action::Refund { from_ms: from_ms @ 1.., .. } => {
+                // A clock that is not known yet makes no wait longer than the rules do.
+                let wait_ms = from_ms.saturating_sub(self.engine.journal_ms());
+                self.scaled(Duration::from_millis(wait_ms.min(REFUND_PAUSE_MS_MAX)))
+            }
             _ => Duration::ZERO,
         }
     }
@@ -402,8 +390,7 @@ impl Shared {
             Action::LookAtPayment { .. } => LOOK_AT_PAYMENT_AFTER,
             _ => PAUSE_FIRST,
         };
-        let whole = first.saturating_mul(1 << tries.min(16)).min(PAUSE_MAX);
-        self.scaled(whole).mul_f64(0.5 + fastrand::f64() / 2.0).max(PAUSE_MIN)
+        self.scaled(pause(first, PAUSE_MAX, tries, fastrand::f64())).max(PAUSE_MIN)
     }
 
     /// By the engine's clock, however short that is for us: what an outlet or a vendor can take.
@@ -422,5 +409,5 @@ fn scaled(wait: Duration, speed: f64, least: Duration) -> Duration {
 }
 
 fn engine_pause(tries: u32) -> Duration {
-    ENGINE_PAUSE_FIRST.saturating_mul(1 << tries.min(16)).min(ENGINE_PAUSE_MAX)
+    pause(ENGINE_PAUSE_FIRST, ENGINE_PAUSE_MAX, tries, 1.0)
 }

@@ -10,7 +10,8 @@
 //! | `breaker.rs`, `pace.rs` | who is left alone for a while, and how much an outlet gets at a time; pure |
 //! | `desks.rs` | breakers, paces and turns of outlets and vendors; what waits for them |
 //! | `watching.rs` | who is left alone is tried now and then |
-//! | `carrier.rs` | which actions are under way, and when one is tried again |
+//! | `rooms.rs` | which actions wait for their time, and which are under way, within what memory; pure |
+//! | `carrier.rs` | actions are tried, and when one is tried again |
 //! | `engine.rs` | asking the engine |
 //! | `teller.rs` | when a payment provider may be called; pure |
 //! | `payments/` | payment providers |
@@ -24,6 +25,7 @@ mod desks;
 mod engine;
 mod pace;
 mod payments;
+mod rooms;
 mod teller;
 mod tickets;
 mod watching;
@@ -58,7 +60,14 @@ pub struct ConnectorsConfig {
     pub outlets: Option<OutletsConfig>,
     /// Which of all these may be called, and which outlets' systems.
     pub reach: Reach,
+    /// Most payments to make that are known here at once, and likewise to ask for, to close, and
+    /// refunds; what is beyond is asked for again once half of that room is free. About 400 bytes each.
+    pub payments_known_max: usize,
 }
+
+/// What [`ConnectorsConfig::payments_known_max`] usually is. A quarter of a million payments are open at
+/// once when a million orders an hour are left unpaid for 15 minutes.
+pub const PAYMENTS_KNOWN_MAX: usize = 250_000;
 
 /// A payment provider.
 #[derive(Clone, Debug)]

@@ -3,12 +3,13 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::Method;
 use levee_api::outlet::{ItemDocument, OutletDocument};
 use levee_api::port::{OrderView, OutletView};
+use levee_api::time::now_s;
 use levee_api::types::{Command, MoveTicket, OrderLine, OrderNo, OutletNo, TicketStep};
 use levee_api::webhook::WebhookSecrets;
 use serde::Serialize;
@@ -176,7 +177,8 @@ impl Target {
         let body = serde_json::to_vec(body).expect("plain data");
         // The same on every repeat; a signed id has no full stop in it.
         let id = format!("msg_{}", message.replace('.', "-"));
-        let headers = self.secret.headers(&id, unix_s(), &body);
+        // Real time: the other side's clock is real, whatever the engine's is.
+        let headers = self.secret.headers(&id, now_s(), &body);
         let url = format!("{}/{path}", self.url);
         http.send(Method::POST, &url, &headers, body.into()).await.map(|_| ())
     }
@@ -233,11 +235,6 @@ fn step(order: OrderNo, outlet: OutletNo, version: u32, step: TicketStep) -> Com
 
 fn instant(ms: u64) -> levee_api::time::Instant {
     levee_api::time::Instant { ms }
-}
-
-/// Real time: the other side's clock is real, whatever the engine's is.
-fn unix_s() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
 #[cfg(test)]

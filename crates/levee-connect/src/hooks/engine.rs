@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use levee_api::port::{Answer, Failure, Priority, Query, Submit};
 use levee_api::types::{
-    Command, Known, RecordDeadLetter, Subject, WEBHOOKS_MAX, Webhook, WebhookId,
+    Command, EventNo, Known, RecordDeadLetter, SettleDeadLetter, Subject, WEBHOOKS_MAX, Webhook,
+    WebhookId,
 };
 use levee_api::vitals::Vitals;
 
@@ -42,6 +43,13 @@ impl Engine {
     /// Puts a dead letter on the list. A refusal says that it is there, or its webhook gone.
     pub(super) async fn record(&self, record: RecordDeadLetter) -> Result<(), Failure> {
         self.0.say(Command::RecordDeadLetter(Box::new(record))).await.map(|_| ())
+    }
+
+    /// Takes an event off the list that was delivered after all. A refusal says that it is not there, or
+    /// its webhook gone.
+    pub(super) async fn settle(&self, id: &WebhookId, event: EventNo) -> Result<(), Failure> {
+        let settle = SettleDeadLetter { id: id.clone(), event };
+        self.0.say(Command::SettleDeadLetter(settle)).await.map(|_| ())
     }
 
     pub(super) fn vitals(&self) -> &Vitals {

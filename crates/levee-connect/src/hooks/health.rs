@@ -2,9 +2,10 @@
 //! later and later, however many events wait for it; pure.
 
 use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use levee_api::types::EventNo;
+use tokio::time::Instant;
 
 use super::receiver::pause;
 

@@ -9,16 +9,18 @@
 //! |---|---|
 //! | `events.rs` | which events follow from a command, and what they say; pure |
 //! | `health.rs` | whether a receiver takes anything at all; pure |
+//! | `lanes.rs` | events under way, and which is given up where places run short; pure |
 //! | `progress.rs` | what is not settled yet, and the cursor that follows; pure |
 //! | `cursors.rs` | the file |
 //! | `engine.rs` | what is asked of the engine |
-//! | `receiver.rs` | one webhook: lanes and tries |
+//! | `receiver.rs` | one webhook: tries, and what came of them |
 //! | `receiver/reading.rs` | from the journal into the lanes |
 
 mod cursors;
 mod engine;
 mod events;
 mod health;
+mod lanes;
 mod progress;
 mod receiver;
 
@@ -152,9 +154,24 @@ async fn look(shared: &Rc<Shared>, receivers: &Receivers, cursors: &mut Cursors)
             cursors.forget_others(&webhooks.iter().map(|(id, _)| id.as_str()).collect());
             looked_at_seq = Some(seq);
         }
+        show_first_seq(shared).await;
         receivers.borrow().values().for_each(|receiver| receiver.measure());
         keep(receivers, cursors);
         sleep(LOOK).await;
+    }
+}
+
+/// Shows from where on the journal is kept, so that gates refuse replays of what is not. Whoever deletes
+/// archived segments tells nobody.
+async fn show_first_seq(shared: &Shared) {
+    let journal = Arc::clone(&shared.journal);
+    match tokio::task::spawn_blocking(move || journal.first_seq()).await {
+        Ok(Ok(first_seq)) => {
+            shared.engine.vitals().first_seq.store(first_seq.unwrap_or(0), Relaxed);
+        }
+        Ok(Err(error)) => tracing::error!(%error, "the journal's first seq cannot be read"),
+        // It has panicked, or there is no event loop any more.
+        Err(_) => {}
     }
 }
 
@@ -162,3 +179,6 @@ fn keep(receivers: &Receivers, cursors: &mut Cursors) {
     let now = receivers.borrow();
     cursors.keep(now.iter().map(|(id, receiver)| (id.to_string(), receiver.cursor())).collect());
 }
+
+#[cfg(test)]
+mod tests;

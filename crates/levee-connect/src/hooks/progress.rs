@@ -72,6 +72,14 @@ impl Progress {
         self.at.after_seq = seq;
     }
 
+    /// Goes on at `first_seq`, since nothing before it is kept; how many commands are passed over.
+    pub(super) fn pass_over(&mut self, first_seq: u64) -> u64 {
+        let after_seq = self.at.after_seq.max(first_seq.saturating_sub(1));
+        let passed = after_seq - self.at.after_seq;
+        self.at.after_seq = after_seq;
+        passed
+    }
+
     /// Goes back for a replay; `false` where it has been gone back for before.
     pub(super) fn replay(&mut self, asked_seq: u64, after_seq: u64) -> bool {
         if asked_seq <= self.at.replays_until_seq {
@@ -119,5 +127,7 @@ mod tests {
         assert_eq!(after(&progress), 9);
         assert!(progress.replay(10, 6));
         assert_eq!(after(&progress), 6);
+        assert_eq!((progress.pass_over(9), after(&progress)), (2, 8));
+        assert_eq!((progress.pass_over(3), after(&progress)), (0, 8));
     }
 }

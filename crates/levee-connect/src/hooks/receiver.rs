@@ -4,31 +4,31 @@
 mod reading;
 
 use std::cell::{Cell, RefCell};
-use std::collections::{HashMap, VecDeque};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::Method;
 use levee_api::hook::{HookDocument, message_id};
+use levee_api::time::now_s;
 use levee_api::types::{
-    DeadLetter, EventNo, REASON_LEN_MAX, RecordDeadLetter, UserKey, Webhook, WebhookId,
+    DEAD_LETTERS_MAX, DeadLetter, EventNo, REASON_LEN_MAX, RecordDeadLetter, UserKey, Webhook,
+    WebhookId,
 };
 use levee_api::vitals::HookVitals;
 use levee_api::webhook::WebhookSecrets;
 use serde_json::json;
 use tokio::sync::{Notify, Semaphore, SemaphorePermit};
-use tokio::time::{sleep, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::Shared;
-use super::events::Event;
 use super::health::Health;
+use super::lanes::{GivenUp, Lanes, Letter, Room};
 use super::progress::{Cursor, Progress};
-
-/// Most events of one webhook under way; then reading waits.
-const EVENTS_MAX: usize = 400;
+use crate::backoff;
 
 /// Most calls of one webhook at a time.
 const CALLS_MAX: usize = 16;
@@ -41,15 +41,6 @@ const PAUSE_FIRST: Duration = Duration::from_secs(1);
 
 /// Longest pause between two tries.
 const PAUSE_MAX: Duration = Duration::from_secs(600);
-
-/// What stands in a lane.
-struct Letter {
-    number: EventNo,
-    at_ms: u64,
-    event: Event,
-    /// The command that waits for it: its own, or the one that had it sent again.
-    settles_seq: u64,
-}
 
 /// Where its events go.
 struct Target {
@@ -64,11 +55,18 @@ pub(super) struct Receiver {
     created_seq: u64,
     target: RefCell<Rc<Target>>,
     progress: RefCell<Progress>,
-    lanes: RefCell<HashMap<UserKey, VecDeque<Letter>>>,
+    lanes: RefCell<Lanes>,
+    /// Dead letters that the engine may list, with their kinds and tries: what is delivered after all
+    /// leaves the list. Those that are sent again stay here until they are delivered, since a crash may
+    /// have come between.
+    listed: RefCell<BTreeMap<EventNo, (u8, u32)>>,
     calls: Semaphore,
     health: RefCell<Health>,
     /// Whose turn it is while nothing is taken.
     probe: Semaphore,
+    /// Of those that wait for it, one at a time is a repeat: what was never tried does not wait behind
+    /// all that fail.
+    repeats: Semaphore,
     /// Something was taken.
     is_back: Notify,
     vitals: Arc<HookVitals>,
@@ -80,6 +78,7 @@ struct Turn<'a> {
     _call: SemaphorePermit<'a>,
     /// Held while nothing is taken, so that nobody else tries.
     _probe: Option<SemaphorePermit<'a>>,
+    _repeat: Option<SemaphorePermit<'a>>,
 }
 
 impl Receiver {
@@ -90,6 +89,7 @@ impl Receiver {
         webhook: &Webhook,
         cursor: Cursor,
     ) -> Option<Rc<Self>> {
+        let listed = webhook.dead.iter().map(|dead| (dead.event, (dead.kind, dead.tries)));
         Some(Rc::new(Self {
             shared: Rc::clone(shared),
             id: id.clone(),
@@ -97,9 +97,11 @@ impl Receiver {
             target: RefCell::new(Rc::new(target(id, webhook)?)),
             progress: RefCell::new(Progress::new(cursor)),
             lanes: RefCell::default(),
+            listed: RefCell::new(listed.collect()),
             calls: Semaphore::new(CALLS_MAX),
             health: RefCell::default(),
             probe: Semaphore::new(1),
+            repeats: Semaphore::new(1),
             is_back: Notify::new(),
             vitals: shared.engine.vitals().hooks.of(id),
             stopped: Cell::new(false),
@@ -122,6 +124,7 @@ impl Receiver {
             self.target.replace(Rc::new(target));
             // It may lead to another receiver.
             self.health.borrow_mut().taken();
+            self.lanes.borrow_mut().forgive();
             self.is_back.notify_waiters();
         }
     }
@@ -144,81 +147,125 @@ impl Receiver {
         self.vitals.down.store(self.health.borrow().again_at().is_some().into(), Relaxed);
     }
 
-    fn push(self: &Rc<Self>, letter: Letter) {
-        self.progress.borrow_mut().begin(letter.settles_seq, letter.at_ms);
+    fn is_down(&self) -> bool {
+        self.health.borrow().again_at().is_some()
+    }
+
+    /// Puts an event into its lane once there is room; `false` where the webhook is gone.
+    async fn push(self: &Rc<Self>, letter: Letter) -> bool {
         let user = letter.event.user;
-        let mut lanes = self.lanes.borrow_mut();
-        if let Some(lane) = lanes.get_mut(&user) {
-            lane.push_back(letter);
-            return;
+        while !self.stopped.get() {
+            let room = self.lanes.borrow_mut().room_for(user, self.is_down());
+            match room {
+                Room::Free => {
+                    self.progress.borrow_mut().begin(letter.settles_seq, letter.at_ms);
+                    if self.lanes.borrow_mut().push(letter) {
+                        tokio::task::spawn_local(Rc::clone(self).empty(user));
+                    }
+                    return true;
+                }
+                Room::Wait => sleep(LOOK).await,
+                Room::Instead(GivenUp { letter, tries, trouble }) => {
+                    let error = format!(
+                        "given up early: too many events wait for those that fail, the last with: \
+                         {trouble}"
+                    );
+                    if !self.bury(&letter, tries, &error).await {
+                        return false;
+                    }
+                }
+            }
         }
-        lanes.insert(user, VecDeque::from([letter]));
-        tokio::task::spawn_local(Rc::clone(self).empty(user));
+        false
     }
 
     /// Delivers a user's events one after the other.
     async fn empty(self: Rc<Self>, user: UserKey) {
         loop {
-            let next = self.lanes.borrow_mut().get_mut(&user).and_then(VecDeque::pop_front);
-            let Some(letter) = next else { break };
-            if !self.deliver(&letter).await {
-                return;
+            let first = self.lanes.borrow_mut().first(user);
+            let Some((letter, changed)) = first else { break };
+            if !self.deliver(&letter, &changed).await {
+                break;
             }
-            self.progress.borrow_mut().settle(letter.settles_seq);
         }
-        self.lanes.borrow_mut().remove(&user);
     }
 
-    /// Sends one event until it is taken, or a dead letter; `false` where the webhook is gone.
-    async fn deliver(&self, letter: &Letter) -> bool {
+    /// Sends one event until it is taken, or a dead letter, whoever gives it up; `false` where the
+    /// webhook is gone.
+    async fn deliver(&self, letter: &Rc<Letter>, changed: &Notify) -> bool {
+        let user = letter.event.user;
         let message = message_id(&self.id, letter.number);
         let body = body(&message, letter);
-        let mut tries = 0;
+        let mut is_repeat = false;
         loop {
-            let turn = self.turn().await;
+            let turn = tokio::select! {
+                turn = self.turn(is_repeat) => turn,
+                () = self.given_up(letter, changed) => return true,
+            };
             if self.stopped.get() {
                 return false;
             }
-            tries += 1;
+            if !self.lanes.borrow_mut().call(letter) {
+                return true;
+            }
             let target = Rc::clone(&self.target.borrow());
             let headers = target.secrets.headers(&message, now_s(), &body);
             let url = &target.document.url;
             let sent = self.shared.http.send(Method::POST, url, &headers, body.clone()).await;
             self.note(letter.number, sent.is_ok());
             drop(turn);
-            let Err(trouble) = sent else { return true };
+            let Err(trouble) = sent else {
+                self.lanes.borrow_mut().taken(user);
+                return self.settle(letter).await;
+            };
+            let said = trouble.to_string();
+            let tries = self.lanes.borrow_mut().failed(user, &said, self.is_down());
             if tries >= target.document.tries {
-                tracing::warn!(webhook = %self.id, message, tries, %trouble, "a dead letter");
-                return self.bury(letter, tries, &trouble.to_string()).await;
+                self.lanes.borrow_mut().remove_first(user);
+                return self.bury(letter, tries, &said).await;
             }
+            is_repeat = true;
             tracing::debug!(webhook = %self.id, message, tries, %trouble, "is sent again");
-            sleep(pause(tries, fastrand::f64()).max(trouble.retry_after())).await;
+            tokio::select! {
+                () = sleep(pause(tries, fastrand::f64()).max(trouble.retry_after())) => {}
+                // It has been given up, or it shall be tried at once.
+                () = changed.notified() => {}
+            }
+        }
+    }
+
+    async fn given_up(&self, letter: &Rc<Letter>, changed: &Notify) {
+        while self.lanes.borrow().is_first(letter) {
+            changed.notified().await;
         }
     }
 
     /// Waits for its turn: with others, or alone and not before it is time, while nothing is taken.
-    async fn turn(&self) -> Turn<'_> {
+    async fn turn(&self, is_repeat: bool) -> Turn<'_> {
         loop {
-            let mut probe = None;
-            if self.health.borrow().again_at().is_some() {
+            let (mut probe, mut repeat) = (None, None);
+            if self.is_down() {
+                if is_repeat {
+                    repeat = Some(self.repeats.acquire().await.expect("it is never closed"));
+                }
                 probe = Some(self.probe.acquire().await.expect("it is never closed"));
             }
             loop {
                 let Some(again_at) = self.health.borrow().again_at() else {
-                    probe = None;
+                    (probe, repeat) = (None, None);
                     break;
                 };
                 if probe.is_none() || again_at <= Instant::now() {
                     break;
                 }
                 tokio::select! {
-                    () = sleep_until(again_at.into()) => {}
+                    () = sleep_until(again_at) => {}
                     () = self.is_back.notified() => {}
                 }
             }
             let call = self.calls.acquire().await.expect("it is never closed");
-            if probe.is_some() || self.health.borrow().again_at().is_none() {
-                return Turn { _call: call, _probe: probe };
+            if probe.is_some() || !self.is_down() {
+                return Turn { _call: call, _probe: probe, _repeat: repeat };
             }
         }
     }
@@ -243,10 +290,38 @@ impl Receiver {
         }
     }
 
+    /// An event was taken: where it is listed as a dead letter it is none any more. `false` where the
+    /// webhook is gone.
+    async fn settle(&self, letter: &Letter) -> bool {
+        let number = letter.number;
+        if self.listed.borrow().contains_key(&number) {
+            while self.shared.engine.settle(&self.id, number).await.is_err() {
+                if self.stopped.get() {
+                    return false;
+                }
+                sleep(10 * LOOK).await;
+            }
+            self.listed.borrow_mut().remove(&number);
+        }
+        self.progress.borrow_mut().settle(letter.settles_seq);
+        true
+    }
+
+    /// An event is a dead letter; `false` where the webhook is gone.
     async fn bury(&self, letter: &Letter, tries: u32, error: &str) -> bool {
+        if !self.record(letter.number, letter.event.kind.number(), tries, error).await {
+            return false;
+        }
+        self.progress.borrow_mut().settle(letter.settles_seq);
+        true
+    }
+
+    /// Puts an event on the list of dead letters; `false` where the webhook is gone.
+    async fn record(&self, event: EventNo, kind: u8, tries: u32, error: &str) -> bool {
+        let message = message_id(&self.id, event);
+        tracing::warn!(webhook = %self.id, message, tries, error, "a dead letter");
         let error = error[..error.floor_char_boundary(REASON_LEN_MAX)].to_owned();
-        let kind = letter.event.kind.number();
-        let letter = DeadLetter { event: letter.number, kind, tries, error };
+        let letter = DeadLetter { event, kind, tries, error };
         let record = RecordDeadLetter { id: self.id.clone(), letter };
         while self.shared.engine.record(record.clone()).await.is_err() {
             if self.stopped.get() {
@@ -255,6 +330,12 @@ impl Receiver {
             sleep(10 * LOOK).await;
         }
         self.vitals.dead.fetch_add(1, Relaxed);
+        let mut listed = self.listed.borrow_mut();
+        listed.insert(event, (kind, tries));
+        if listed.len() > DEAD_LETTERS_MAX {
+            // As the engine does.
+            listed.pop_first();
+        }
         true
     }
 }
@@ -284,24 +365,5 @@ fn body(message: &str, letter: &Letter) -> Bytes {
 
 /// Before the next try: half of the longest pause at least, so that many do not come at once.
 pub(super) fn pause(tries: u32, drawn: f64) -> Duration {
-    let longest = PAUSE_FIRST.saturating_mul(1 << (tries - 1).min(16)).min(PAUSE_MAX);
-    longest.mul_f64(drawn.mul_add(0.5, 0.5))
-}
-
-fn now_s() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pauses_double_up_to_ten_minutes() {
-        for (tries, drawn, expected_ms) in
-            [(1, 0.0, 500), (1, 1.0, 1_000), (2, 1.0, 2_000), (5, 0.0, 8_000), (150, 1.0, 600_000)]
-        {
-            assert_eq!(pause(tries, drawn), Duration::from_millis(expected_ms), "{tries} {drawn}");
-        }
-    }
+    backoff::pause(PAUSE_FIRST, PAUSE_MAX, tries.saturating_sub(1), drawn)
 }

@@ -13,6 +13,7 @@ use super::effects::Life;
 use super::kitchens::{Heard, Telling};
 use super::provider::Sending;
 use super::world::{Shared, unix_now};
+use crate::backoff::pause;
 use crate::http::{Answer, Http};
 use crate::wire::pay::ACKNOWLEDGED;
 use crate::wire::pos::{OUTLET_HEADER, StepReply, StepRequest};
@@ -75,18 +76,11 @@ fn hear(shared: &Shared, life: Life, ticket: &str, answer: Option<&Answer>) -> H
         _ => {
             let tries = shared.with(|world, _| world.kitchens.tries_count(life));
             let asked = answer.map_or(Duration::ZERO, |answer| answer.retry_after);
-            let chance = shared.draw.hash("pause", &[ticket, &tries.to_string()]);
-            Heard::Again { after_ms: shared.clock.of_real(pause(tries, chance).max(asked)) }
+            let drawn = shared.draw.about("pause", &[ticket, &tries.to_string()]).f64();
+            let pause = pause(PAUSE_FIRST, PAUSE_MAX, tries, drawn).max(asked);
+            Heard::Again { after_ms: shared.clock.of_real(pause) }
         }
     }
-}
-
-/// Half to the whole of a pause that doubles with each try, so that those who failed together do not
-/// come back together.
-fn pause(tries: u32, chance: u64) -> Duration {
-    let whole = PAUSE_FIRST.saturating_mul(1 << tries.min(20)).min(PAUSE_MAX);
-    let half_us = u64::try_from(whole.as_micros() / 2).expect("below PAUSE_MAX");
-    Duration::from_micros(half_us + chance % (half_us + 1))
 }
 
 /// Sends callbacks, one after the other, for as long as the sandbox runs.
@@ -133,22 +127,4 @@ async fn call(
 
 fn json(body: &impl serde::Serialize) -> Vec<u8> {
     serde_json::to_vec(body).expect("wire types have only string keys")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pauses_double_up_to_their_end() {
-        for (tries, least_ms, most_ms) in
-            [(0, 50, 100), (1, 100, 200), (3, 400, 800), (7, 5_000, 10_000), (199, 5_000, 10_000)]
-        {
-            for chance in [0, 1, 12_345, u64::MAX / 3, u64::MAX] {
-                let pause = pause(tries, chance);
-                let range = Duration::from_millis(least_ms)..=Duration::from_millis(most_ms);
-                assert!(range.contains(&pause), "{pause:?} at try {tries}");
-            }
-        }
-    }
 }

@@ -6,9 +6,9 @@ use crate::query::Answer;
 use crate::state::{Effect, State};
 use crate::tables::{LockState, Order};
 use crate::types::{
-    DEAD_LETTERS_MAX, Known, LockNo, OrderFacts, Outcome, PutWebhook, RecordDeadLetter, Refusal,
-    RemoveWebhook, ReplayWebhook, RetryDeadLetter, Subject, VoucherFacts, VoucherNo, VoucherState,
-    WEBHOOK_LEN_MAX, WEBHOOKS_MAX, Webhook, WebhookId,
+    DEAD_LETTERS_MAX, EventNo, Known, LockNo, OrderFacts, Outcome, PutWebhook, RecordDeadLetter,
+    Refusal, RemoveWebhook, ReplayWebhook, RetryDeadLetter, SettleDeadLetter, Subject,
+    VoucherFacts, VoucherNo, VoucherState, WEBHOOK_LEN_MAX, WEBHOOKS_MAX, Webhook, WebhookId,
 };
 use alloc::vec::Vec;
 
@@ -75,10 +75,23 @@ impl State {
     }
 
     pub(crate) fn retry_dead_letter(&mut self, retry: &RetryDeadLetter) -> Result<Effect, Refusal> {
-        let webhook = self.webhooks.get_mut(&retry.id).ok_or(Refusal::WebhookNotFound)?;
-        let place = webhook.dead.binary_search_by_key(&retry.event, |dead| dead.event);
-        webhook.dead.remove(place.map_err(|_| Refusal::DeadLetterNotFound)?);
+        self.take_dead_letter(&retry.id, retry.event)?;
         Ok(Effect::Done(Outcome::DeadLetterRetried))
+    }
+
+    pub(crate) fn settle_dead_letter(
+        &mut self,
+        settle: &SettleDeadLetter,
+    ) -> Result<Effect, Refusal> {
+        self.take_dead_letter(&settle.id, settle.event)?;
+        Ok(Effect::Done(Outcome::DeadLetterSettled))
+    }
+
+    fn take_dead_letter(&mut self, id: &WebhookId, event: EventNo) -> Result<(), Refusal> {
+        let webhook = self.webhooks.get_mut(id).ok_or(Refusal::WebhookNotFound)?;
+        let place = webhook.dead.binary_search_by_key(&event, |dead| dead.event);
+        webhook.dead.remove(place.map_err(|_| Refusal::DeadLetterNotFound)?);
+        Ok(())
     }
 
     pub(crate) fn webhooks_after(&self, after: Option<&WebhookId>, limit: usize) -> Answer {

@@ -9,8 +9,8 @@ use super::rows::{NONE, some};
 use crate::pacing::{Ticket, Work};
 use crate::types::{
     CampaignNo, Held, LINES_MAX, LockNo, NameHash, OTHER_OUTLETS_MAX, OrderChange, OrderEnd,
-    OrderLine, OrderNo, OrderState, OutletNo, PaymentState, PlaceOrder, RedemptionNo, TicketStep,
-    TradeKey, UserKey, VoucherNo, VoucherState,
+    OrderLine, OrderNo, OrderState, OutletNo, PaymentState, PlaceOrder, REFUSALS_MAX, RedemptionNo,
+    TicketStep, TradeKey, UserKey, VoucherNo, VoucherState, refund_pause_ms,
 };
 
 /// One order with its payment and its ticket.
@@ -54,8 +54,9 @@ pub(crate) struct Order {
     previous_of_user: u32,
     previous_at_outlet: u32,
     campaign: u32,
-    /// The outlet that it was moved away from.
-    left: u32,
+    /// When the refund under way may be sent, in seconds after the placing; 0 is at once.
+    refund_after_s: u32,
+    /// Once it was moved, the first is the outlet that it was moved away from.
     others: [u32; OTHER_OUTLETS_MAX],
     /// The voucher that its user got for it.
     apology: u32,
@@ -76,8 +77,8 @@ pub(crate) struct Order {
     moved: [u8; 4],
     /// The version of the ticket that is cancelled at the outlet that it was moved away from.
     left_version: u8,
-    /// Whether the last step of the ticket ended it.
-    moved_ended: u8,
+    /// How often in a row the provider refused to give back what is under way.
+    refusals: u8,
 }
 
 /// Bits of [`Order::flags`].
@@ -87,6 +88,9 @@ const AT_PROVIDER: u8 = 4;
 const WITHDRAWN: u8 = 8;
 const LEFT_KNOWS: u8 = 16;
 const OWED: u8 = 32;
+const LEFT: u8 = 64;
+/// The last step of the ticket ended it.
+const MOVED_ENDED: u8 = 128;
 
 const STATES: [OrderState; 12] = [
     OrderState::AwaitingPayment,
@@ -188,7 +192,7 @@ impl Order {
             previous_of_user: previous_of_user.map_or(NONE, |number| number.0),
             previous_at_outlet: previous_at_outlet.map_or(NONE, |number| number.0),
             campaign: place.campaign.map_or(NONE, |number| number.0),
-            left: NONE,
+            refund_after_s: 0,
             others,
             apology: NONE,
             work: place.work,
@@ -204,7 +208,7 @@ impl Order {
             flags: 0,
             moved: [0; 4],
             left_version: 0,
-            moved_ended: 0,
+            refusals: 0,
         }
     }
 
@@ -255,13 +259,13 @@ impl Order {
 
     /// Outlets that may make it instead; none once one of them does.
     pub(crate) fn others(&self) -> impl Iterator<Item = OutletNo> {
-        let others = if self.left().is_none() { self.others } else { [NONE; OTHER_OUTLETS_MAX] };
+        let others = if self.flag(LEFT) { [NONE; OTHER_OUTLETS_MAX] } else { self.others };
         others.into_iter().filter_map(some).map(OutletNo)
     }
 
     /// The outlet that it was moved away from.
     pub(crate) fn left(&self) -> Option<OutletNo> {
-        some(self.left).map(OutletNo)
+        some(self.others[0]).filter(|_| self.flag(LEFT)).map(OutletNo)
     }
 
     /// The outlet at which it was placed, whichever makes it.
@@ -272,7 +276,8 @@ impl Order {
     /// Another outlet makes it, and has its ticket under a new version. Whether the first one is
     /// still to be told is the caller's to say.
     pub(crate) fn move_to(&mut self, outlet: OutletNo, ticket: Ticket, is_told: bool) {
-        self.left = self.outlet.0;
+        self.others[0] = self.outlet.0;
+        self.flags |= LEFT;
         self.outlet = outlet;
         self.version += 1;
         self.left_version = u8::try_from(self.version).expect("it is moved early, and once");
@@ -308,6 +313,39 @@ impl Order {
 
     pub(crate) fn set_disputed(&mut self, disputed: bool) {
         self.set_flag(DISPUTED, disputed);
+    }
+
+    /// The provider refused to give money back, now: the same goes out again after a pause, or when
+    /// somebody has looked.
+    pub(crate) fn refuse_refund(&mut self, now_ms: u64) {
+        self.refusals = self.refusals.saturating_add(1).min(REFUSALS_MAX);
+        let from_ms = now_ms.saturating_add(refund_pause_ms(self.refusals));
+        let after_ms = from_ms.saturating_sub(self.placed_at_ms);
+        self.refund_after_s = u32::try_from(after_ms.div_ceil(1_000)).unwrap_or(u32::MAX);
+        if self.is_refund_held() {
+            self.set_disputed(true);
+        }
+    }
+
+    /// What is to be given back goes out only when somebody has looked.
+    pub(crate) fn hold_refund(&mut self) {
+        self.refusals = REFUSALS_MAX;
+    }
+
+    /// What is to be given back goes out at once.
+    pub(crate) fn forget_refusals(&mut self) {
+        (self.refusals, self.refund_after_s) = (0, 0);
+    }
+
+    /// Whether somebody must look first, before what is under way goes out.
+    pub(crate) fn is_refund_held(&self) -> bool {
+        self.refusals == REFUSALS_MAX
+    }
+
+    /// When the refund under way may be sent, in milliseconds since 1970; 0 is at once.
+    pub(crate) fn refund_from_ms(&self) -> u64 {
+        let after_ms = u64::from(self.refund_after_s) * 1_000;
+        if after_ms > 0 { self.placed_at_ms.saturating_add(after_ms) } else { 0 }
     }
 
     /// Whether somebody is to be compensated for it.
@@ -448,13 +486,13 @@ impl Order {
             code(&PAYMENTS, change.payment),
             code(&VOUCHERS, change.voucher),
         ];
-        self.moved_ended = change.ended.into();
+        self.set_flag(MOVED_ENDED, change.ended);
     }
 
     /// The ticket went on by something else than a step.
     pub(crate) fn forget_moved(&mut self) {
         (self.moved_seq, self.moved_after_ms, self.moved) = (0, 0, [0; 4]);
-        self.moved_ended = 0;
+        self.set_flag(MOVED_ENDED, false);
     }
 
     /// Sequence number, time and outcome of the step that led to the present version, if it was
@@ -468,7 +506,7 @@ impl Order {
                 version: self.version,
                 redemption: None,
                 voucher: decode(&VOUCHERS, voucher),
-                ended: self.moved_ended != 0,
+                ended: self.flag(MOVED_ENDED),
             };
             (self.moved_seq, self.placed_at_ms + u64::from(self.moved_after_ms), change)
         })

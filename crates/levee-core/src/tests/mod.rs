@@ -25,6 +25,7 @@ mod property;
 mod queries;
 mod quotes;
 mod redemptions;
+mod refunds;
 mod repeats;
 mod restore;
 mod rules;

@@ -262,7 +262,8 @@ impl Model {
             | Command::RemoveWebhook(_)
             | Command::ReplayWebhook(_)
             | Command::RecordDeadLetter(_)
-            | Command::RetryDeadLetter(_) => self.webhook(command),
+            | Command::RetryDeadLetter(_)
+            | Command::SettleDeadLetter(_) => self.webhook(command),
         }
     }
 

@@ -307,8 +307,7 @@ fn refunds_come_one_after_another_and_never_above_what_was_paid() {
         5    refunded o0 2                -> refund_not_found
         5    refund-failed o0 1           -> paid refunding 1
         5    refund-failed o0 1           -> again paid refunding 1
-        5    refunded o0 1                -> reference_reused
-        5    todo o0                      -> o0 send ticket 1 to s0, o0 refund 2 of 300
+        5    todo o0                      -> o0 send ticket 1 to s0, o0 refund 2 of 300 from 1m+1s
         6    refunded o0 2                -> paid succeeded 1
         6    todo o0                      -> o0 send ticket 1 to s0
         7    ticket o0 collect 1          -> collected succeeded 2

@@ -303,7 +303,7 @@ fn check(world: &mut World, events: &[Event], eager: bool) {
         let asked = actions.iter().filter(|action| matches!(action, Action::Refund { .. }));
         for refund in asked {
             let amount_minor = PAYABLE_MINOR;
-            assert_eq!(*refund, Action::Refund { order, refund: 1, amount_minor });
+            assert_eq!(*refund, Action::Refund { order, refund: 1, amount_minor, from_ms: 0 });
             if !refunds.contains(refund) {
                 refunds.push(*refund);
             }

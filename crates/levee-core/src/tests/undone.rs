@@ -30,8 +30,8 @@ fn nothing_is_missed_and_nothing_is_told_twice_without_a_change() {
         5    ticket o0 send 1             -> sent refunding 1
         5    undone after=6               -> 7: o0 refund 1 of 100
         6    refund-failed o0 1           -> sent refunding 1
-        6    undone after=7               -> 8: o0 refund 2 of 200
-        6    undone                       -> 8: o1 send ticket 1 to s0, o2 create payment of 500, o0 refund 2 of 200
+        6    undone after=7               -> 8: o0 refund 2 of 200 from 1m+1s
+        6    undone                       -> 8: o1 send ticket 1 to s0, o2 create payment of 500, o0 refund 2 of 200 from 1m+1s
         7    refunded o0 2                -> sent succeeded 1
         7    undone after=8               -> 8: nothing
         10m  tick                         -> o1

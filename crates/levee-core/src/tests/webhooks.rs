@@ -6,7 +6,7 @@ use crate::types::*;
 use crate::{RuleBook, State, Verdict};
 
 /// Takes one command a line: `put NAME DOCUMENT`, `remove NAME`, `replay NAME SEQ`,
-/// `dead NAME SEQ INDEX`, `retry NAME SEQ INDEX`, each with what comes of it behind an arrow.
+/// `dead NAME SEQ INDEX`, `retry NAME SEQ INDEX`, `settle NAME SEQ INDEX`, each with what comes of it behind an arrow.
 #[track_caller]
 fn check(state: &mut State, lines: &str) {
     for line in lines.lines().map(str::trim).filter(|line| !line.is_empty()) {
@@ -30,6 +30,7 @@ fn check(state: &mut State, lines: &str) {
                 Command::RecordDeadLetter(Box::new(RecordDeadLetter { id, letter }))
             }
             "retry" => Command::RetryDeadLetter(RetryDeadLetter { request, id, event: event() }),
+            "settle" => Command::SettleDeadLetter(SettleDeadLetter { id, event: event() }),
             other => panic!("{other}"),
         };
         let came = match state.apply(seq, seq, &command) {
@@ -77,6 +78,11 @@ fn a_webhook_is_put_replayed_and_removed() {
         retry a 3 0    -> done
         retry a 3 0    -> dead_letter_not_found
         retry b 3 0    -> webhook_not_found
+        settle a 3 0   -> dead_letter_not_found
+        settle b 3 1   -> webhook_not_found
+        settle a 3 1   -> done
+        settle a 3 1   -> dead_letter_not_found
+        dead a 3 1     -> done
         ",
     );
     assert_eq!(dead(&state, "a"), (vec![1, 3], 0));

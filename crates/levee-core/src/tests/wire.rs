@@ -216,6 +216,7 @@ fn under(mut command: Command, key: [u8; 16]) -> Command {
         | Command::PutWebhook(_)
         | Command::RemoveWebhook(_)
         | Command::RecordDeadLetter(_)
+        | Command::SettleDeadLetter(_)
         | Command::RecordPayment(_)
         | Command::RecordRefund(_)
         | Command::MoveTicket(_) => {}

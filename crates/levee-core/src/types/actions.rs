@@ -50,7 +50,8 @@ pub enum Action {
         /// The ticket's version.
         version: u32,
     },
-    /// Give money back. Done by [`RecordRefund`]; one that failed is followed by the next number.
+    /// Give money back. Done by [`RecordRefund`]; one that the provider refused is followed by the next
+    /// number, after a pause, and after [`super::REFUSALS_MAX`] of them by [`Self::ReviewPayment`].
     Refund {
         /// Of which order.
         order: OrderNo,
@@ -58,8 +59,11 @@ pub enum Action {
         refund: u32,
         /// How much, in minor units.
         amount_minor: u64,
+        /// Not before, in milliseconds since 1970; 0 is at once.
+        from_ms: u64,
     },
-    /// Look at what the provider says that it took. Done by [`SettleDispute`].
+    /// Look at what the provider took and should not have, or does not give back. Done by
+    /// [`SettleDispute`].
     ReviewPayment {
         /// Of which order.
         order: OrderNo,

@@ -97,7 +97,7 @@ wire_enum! {
         24 => CancelOrder(c), 25 => RefundOrder(c), 26 => SetStaffing(c), 27 => RecordWalkIns(c),
         28 => QuoteOrder(c), 29 => SettleDispute(c), 30 => ChangeBreaker(c),
         40 => PutWebhook(c), 41 => RemoveWebhook(c), 42 => ReplayWebhook(c),
-        43 => RecordDeadLetter(c), 44 => RetryDeadLetter(c),
+        43 => RecordDeadLetter(c), 44 => RetryDeadLetter(c), 45 => SettleDeadLetter(c),
     }
     Outcome {
         1 => Claimed { voucher, face_minor },
@@ -128,9 +128,9 @@ wire_enum! {
         26 => PaymentDisputed,
         27 => DisputeSettled,
         28 => BreakerChanged { before },
-        29 => PromisedAnew { change, promised_at_ms },
+        29 => PromisedAnew { change, promised_at_ms }, 45 => RefundEnded { change, amount_minor },
         40 => WebhookPut { version }, 41 => WebhookRemoved, 42 => WebhookReplayed,
-        43 => DeadLetterRecorded, 44 => DeadLetterRetried, 45 => RefundEnded { change, amount_minor },
+        43 => DeadLetterRecorded, 44 => DeadLetterRetried, 46 => DeadLetterSettled,
     }
     Purpose { 0 => Vouchers, 1 => Invites, 2 => Envelopes, 3 => Compensation }
     Direction { 0 => Fund, 1 => Withdraw }

@@ -9,7 +9,7 @@ use super::{
     PauseOutlet, PlaceOrder, Purpose, PutOutlet, PutWebhook, QuoteOrder, RecordDeadLetter,
     RecordPayment, RecordRefund, RecordWalkIns, RedemptionNo, Reference, RefundOrder,
     RemoveWebhook, ReplayWebhook, RequestKey, ResumeOutlet, RetryDeadLetter, SetStaffing,
-    SettleDispute, Terms, UserKey, VoucherNo, Wire,
+    SettleDeadLetter, SettleDispute, Terms, UserKey, VoucherNo, Wire,
 };
 
 /// Longest reason that an operator or app may give, in bytes.
@@ -97,6 +97,8 @@ pub enum Command {
     RecordDeadLetter(Box<RecordDeadLetter>),
     /// Deliver a dead letter again.
     RetryDeadLetter(RetryDeadLetter),
+    /// A dead letter was delivered after all.
+    SettleDeadLetter(SettleDeadLetter),
 }
 
 /// Gives one voucher to a user.
@@ -418,6 +420,7 @@ impl Command {
             | Self::PutWebhook(_)
             | Self::RemoveWebhook(_)
             | Self::RecordDeadLetter(_)
+            | Self::SettleDeadLetter(_)
             | Self::RecordPayment(_)
             | Self::RecordRefund(_)
             | Self::MoveTicket(_) => None,
@@ -474,6 +477,7 @@ impl Command {
             | Self::PutWebhook(_)
             | Self::RemoveWebhook(_)
             | Self::RecordDeadLetter(_)
+            | Self::SettleDeadLetter(_)
             | Self::PlaceOrder(_)
             | Self::QuoteOrder(_)
             | Self::RecordPayment(_)

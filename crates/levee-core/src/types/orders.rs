@@ -37,6 +37,24 @@ pub const PROMISED_AHEAD_MS_MAX: u64 = 30 * 24 * 3_600_000;
 /// Most work of one order, in thousandths of a unit: a thousand units.
 pub const WORK_MAX: u32 = 1_000_000;
 
+/// So many refusals in a row, and a refund goes out no more by itself: somebody must look. With the
+/// pauses between them that is after twenty hours and a half.
+pub const REFUSALS_MAX: u8 = 12;
+
+/// The pause after the first refusal of a refund, in milliseconds: a minute. It doubles with each.
+pub const REFUND_PAUSE_MS_FIRST: u64 = 60_000;
+
+/// The longest of these pauses, in milliseconds: six hours.
+pub const REFUND_PAUSE_MS_MAX: u64 = 6 * 3_600_000;
+
+/// How long to wait before a refund goes out again that was refused so many times in a row, at least
+/// once, in milliseconds.
+#[must_use]
+pub fn refund_pause_ms(refusals: u8) -> u64 {
+    let doubled = u32::from(refusals.saturating_sub(1)).min(16);
+    (REFUND_PAUSE_MS_FIRST << doubled).min(REFUND_PAUSE_MS_MAX)
+}
+
 /// Where an order stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
@@ -316,11 +334,13 @@ pub struct RecordPayment {
 pub enum RefundResult {
     /// The user has the money.
     Done,
-    /// It did not work: it is to be made again, under the next number.
+    /// The provider has refused it, and nothing was given back: it is to be made again, under the next
+    /// number.
     Failed,
 }
 
-/// What came of a refund that an [`Action::Refund`] asked for.
+/// What came of a refund that an [`Action::Refund`] asked for. Another result than is known of its
+/// number is put on record, and somebody must look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct RecordRefund {
@@ -415,7 +435,8 @@ pub struct RefundOrder {
     pub reason: String,
 }
 
-/// Somebody has looked at money that a provider took and should not have, and seen to it.
+/// Somebody has looked at money that a provider took and should not have, or does not give back, and
+/// seen to it. A refund that was held goes out again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct SettleDispute {

@@ -176,6 +176,8 @@ pub enum Outcome {
     DeadLetterRecorded,
     /// The event left the list, and is delivered again.
     DeadLetterRetried,
+    /// The event left the list, since it was delivered after all.
+    DeadLetterSettled,
 }
 
 /// What one tick let expire, in the order in which it did.

@@ -66,9 +66,9 @@ pub struct DeadLetter {
     pub event: EventNo,
     /// Its type, as a number that whoever delivers gave it.
     pub kind: u8,
-    /// How often it was sent.
+    /// How often it was sent; 0 where it was given up before its turn came.
     pub tries: u32,
-    /// What came of the last try; 1 to [`super::REASON_LEN_MAX`] bytes.
+    /// What came of the last try, or why there was none; 1 to [`super::REASON_LEN_MAX`] bytes.
     pub error: String,
 }
 
@@ -88,6 +88,17 @@ pub struct RecordDeadLetter {
 pub struct RetryDeadLetter {
     /// Makes a repeat harmless.
     pub request: RequestKey,
+    /// Of which webhook.
+    pub id: WebhookId,
+    /// Which.
+    pub event: EventNo,
+}
+
+/// A dead letter was delivered after all: by a replay, or again after a crash that came between its
+/// recording and the note of how far the webhook is. Only whoever delivers says so.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct SettleDeadLetter {
     /// Of which webhook.
     pub id: WebhookId,
     /// Which.

@@ -53,6 +53,8 @@ pub(super) enum ReferenceKind {
     Payment,
     /// What a provider said, as put on record for somebody to look at; of an order.
     Dispute,
+    /// What came of a refund; of an order.
+    RefundResult,
 }
 
 /// 128 bits that stand for the text of a reference. Two texts that shared them would show as a
@@ -110,6 +112,7 @@ impl Namer {
                 let event = (ask.provider, ask.trade, ask.event.kind());
                 names.reference = self.fingerprint_of(&event);
             }
+            Command::RecordRefund(ask) => names.reference = self.fingerprint_of(&ask.refund),
             _ => {}
         }
         names

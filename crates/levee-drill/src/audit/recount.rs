@@ -254,7 +254,10 @@ impl Recount {
             (Command::RecordPayment(ask), Outcome::PaymentDisputed) => self.dispute(ask, names),
             (Command::SettleDispute(ask), Outcome::DisputeSettled) => self.settle_dispute(ask),
             (Command::RecordRefund(ask), Outcome::RefundEnded { change, amount_minor }) => {
-                self.refund_result(*ask, change, *amount_minor);
+                self.refund_result(*ask, names, change, *amount_minor);
+            }
+            (Command::RecordRefund(ask), Outcome::PaymentDisputed) => {
+                self.dispute_refund(*ask, names);
             }
             (Command::MoveTicket(ask), Outcome::OrderChanged(change)) => self.ticket(*ask, change),
             (Command::MoveTicket(ask), Outcome::OrderMoved(moved)) => {

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use levee_core::types::{
-    Command, DEAD_LETTERS_MAX, EventNo, Outcome, WEBHOOK_LEN_MAX, WEBHOOKS_MAX, WebhookId,
+    Command, DEAD_LETTERS_MAX, EventNo, Outcome, RetryDeadLetter, SettleDeadLetter,
+    WEBHOOK_LEN_MAX, WEBHOOKS_MAX, WebhookId,
 };
 
 use super::recount::Recount;
@@ -51,6 +52,7 @@ impl Recount {
             }
             (Command::RecordDeadLetter(record), Outcome::DeadLetterRecorded) => &record.id,
             (Command::RetryDeadLetter(retry), Outcome::DeadLetterRetried) => &retry.id,
+            (Command::SettleDeadLetter(settle), Outcome::DeadLetterSettled) => &settle.id,
             _ => return false,
         };
         let Some(webhook) = webhooks.get_mut(id) else {
@@ -69,9 +71,10 @@ impl Recount {
                     webhook.dead.pop_first();
                 }
             }
-            Command::RetryDeadLetter(retry) => {
-                let was_there = webhook.dead.remove(&retry.event);
-                notes.check(was_there, || format!("{:?} is no dead letter", retry.event));
+            Command::RetryDeadLetter(RetryDeadLetter { event, .. })
+            | Command::SettleDeadLetter(SettleDeadLetter { event, .. }) => {
+                let was_there = webhook.dead.remove(event);
+                notes.check(was_there, || format!("{event:?} is no dead letter"));
             }
             Command::RemoveWebhook(remove) => drop(webhooks.remove(&remove.id)),
             _ => {}

@@ -2,7 +2,9 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
-use levee_api::port::{AskBody, Export, Facts, Failure, FollowFacts, Query, Reply, Submit};
+use levee_api::port::{
+    AskBody, Export, Facts, FactsError, Failure, FollowFacts, Query, Reply, Submit,
+};
 use levee_api::vitals::Phase;
 use levee_core::types::{Command, Outcome, Refusal, Tick};
 use levee_engine::Fault;
@@ -80,6 +82,29 @@ fn facts_are_read_on_from_any_command() {
     assert_eq!(read(&mut place, 1_000), second);
     assert_eq!(read(&mut place, 1_000), [] as [u64; 0]);
     bench.engine.stop().expect("ends well");
+}
+
+#[test]
+fn facts_that_are_not_kept_any_more_are_told_apart() {
+    let (_folder, data) = folder();
+    let bench = start(&config(&data), 1_000).expect("starts");
+    bench.open_campaign();
+    (1..=1_000).for_each(|amount_minor| bench.fund(amount_minor));
+    let journal = bench.engine.export();
+    assert_eq!(journal.first_seq().expect("readable"), Some(1));
+    let segment = |ordinal: u32| data.join(format!("journal/{ordinal:010}.seg"));
+    assert!(segment(3).exists(), "the engine writes to a later one");
+    std::fs::remove_file(segment(1)).expect("there");
+    let kept = journal.first_seq().expect("readable").expect("some are");
+    assert!(kept > 1);
+    let next = |after_seq| journal.follow(after_seq).and_then(|mut place| place.next(1));
+    for after_seq in [0, kept - 2] {
+        match next(after_seq) {
+            Err(FactsError::Removed { first_seq }) => assert_eq!(first_seq, kept),
+            other => panic!("after {after_seq}: {other:?}"),
+        }
+    }
+    assert_eq!(next(kept - 1).expect("kept")[0].seq, kept);
 }
 
 #[test]

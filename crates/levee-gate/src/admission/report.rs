@@ -121,35 +121,8 @@ fn report(hub: &Hub, times: [u64; Histogram::LEN]) -> GateReport {
         connections_max: hub.config.connections_max as u64,
         cpu_us,
         loop_delay_us: tallies().map(|t| t.loop_delay_us.swap(0, Relaxed)).max().unwrap_or(0),
-        queue_delay_us: [quantile_us(&times, 50), quantile_us(&times, 99)],
+        queue_delay_us: [50, 99]
+            .map(|percent| Histogram::quantile_us(&times, percent).unwrap_or(0)),
         ..GateReport::default()
-    }
-}
-
-/// The upper end of the bucket that holds a quantile, given in hundredths.
-pub(crate) fn quantile_us(counts: &[u64; Histogram::LEN], percent: u64) -> u64 {
-    let all: u64 = counts.iter().sum();
-    let rank = (all * percent).div_ceil(100);
-    let mut sum = 0;
-    let bucket = counts.iter().position(|count| {
-        sum += count;
-        sum >= rank
-    });
-    if all == 0 { 0 } else { 1 << bucket.unwrap_or(Histogram::LEN - 1) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn quantiles_are_the_upper_ends_of_buckets() {
-        let mut counts = [0; Histogram::LEN];
-        assert_eq!(quantile_us(&counts, 99), 0);
-        counts[3] = 98;
-        counts[10] = 2;
-        assert_eq!(quantile_us(&counts, 50), 8);
-        assert_eq!(quantile_us(&counts, 98), 8);
-        assert_eq!(quantile_us(&counts, 99), 1_024);
     }
 }

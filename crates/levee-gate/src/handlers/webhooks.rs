@@ -1,5 +1,7 @@
 //! Webhooks: their documents, what could not be delivered, and delivering again.
 
+use std::sync::atomic::Ordering::Relaxed;
+
 use hyper::header::{ETAG, HeaderValue};
 use levee_api::hook::{EventKind, HookDocument, compile, message_id, parse_message_id};
 use levee_api::port::{Answer as EngineAnswer, Priority, Query, Reply as Said};
@@ -101,6 +103,19 @@ pub(crate) async fn replay(call: &mut Call) -> Answer {
     let request = call.request_key()?;
     let ReplayRequest { after_seq } = call.json().await?;
     let id = named(call)?;
+    let first_seq = call.worker.hub.ports.submit.vitals().first_seq.load(Relaxed);
+    // A webhook is told of nothing before its first document, so that need not be kept for it.
+    if after_seq.saturating_add(1) < first_seq
+        && webhook(call, &id).await?.created_seq.saturating_add(1) < first_seq
+    {
+        let after_min = first_seq - 1;
+        return Err(Trouble::field(
+            "after_seq",
+            format!(
+                "must be {after_min} or later: the first seq that is still kept is {first_seq}"
+            ),
+        ));
+    }
     let replay = ReplayWebhook { request, id: id.clone(), after_seq };
     again(call, &id, Command::ReplayWebhook(replay)).await
 }

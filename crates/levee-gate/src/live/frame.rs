@@ -123,23 +123,11 @@ fn admission(before: &Counts, now: &Counts) -> AdmissionBody {
             admitted: now.admitted[lane].saturating_sub(before.admitted[lane]),
             shed: now.shed[lane].saturating_sub(before.shed[lane]),
             decided: delays.iter().sum(),
-            queue_delay_p50_us: quantile_us(&delays, 50),
-            queue_delay_p99_us: quantile_us(&delays, 99),
+            queue_delay_p50_us: Histogram::quantile_us(&delays, 50),
+            queue_delay_p99_us: Histogram::quantile_us(&delays, 99),
         }
     });
     AdmissionBody { over_ms: now.at_us.saturating_sub(before.at_us) / 1_000, lanes }
-}
-
-/// The end of the bucket in which so many of a hundred are reached.
-fn quantile_us(counts: &[u64; Histogram::LEN], percent: u64) -> Option<u64> {
-    let total: u64 = counts.iter().sum();
-    let wanted = total.saturating_mul(percent).div_ceil(100);
-    let mut sum = 0;
-    let bucket = counts.iter().position(|count| {
-        sum += count;
-        sum >= wanted
-    });
-    bucket.filter(|_| total > 0).map(|bucket| 1 << bucket)
 }
 
 #[cfg(test)]
@@ -199,22 +187,6 @@ mod tests {
         let shown = (lanes.claim.queue_delay_p50_us, lanes.claim.queue_delay_p99_us);
         assert_eq!((lanes.claim.decided, shown), (100, (Some(1_024), Some(8_192))));
         assert_eq!((lanes.redeem.decided, lanes.redeem.queue_delay_p50_us), (0, None));
-    }
-
-    #[test]
-    fn a_quantile_is_the_end_of_its_bucket() {
-        let of = |counts: &[(usize, u64)], percent| {
-            let mut all = [0; Histogram::LEN];
-            counts.iter().for_each(|(bucket, count)| all[*bucket] = *count);
-            quantile_us(&all, percent)
-        };
-        assert_eq!(of(&[], 50), None);
-        assert_eq!(of(&[(0, 1)], 50), Some(1));
-        assert_eq!(of(&[(3, 1), (9, 1)], 50), Some(8));
-        assert_eq!(of(&[(3, 1), (9, 1)], 99), Some(512));
-        assert_eq!(of(&[(3, 99), (9, 1)], 99), Some(8));
-        assert_eq!(of(&[(3, 98), (9, 2)], 99), Some(512));
-        assert_eq!(of(&[(Histogram::LEN - 1, 1)], 99), Some(1 << 26));
     }
 
     #[test]

@@ -149,7 +149,7 @@ pub(super) const REFUND_ORDER: Route = Route {
 pub(super) const SETTLE_DISPUTE: Route = Route {
     path: "/v1/orders/{id}/settle-dispute",
     roles: OPERATOR,
-    summary: "Says that somebody has seen to money which a provider took and should not have",
+    summary: "Says that somebody has seen to money which a provider took and should not have, or does not give back; what it does not give back is tried again",
     request: Some(schema::<ReasonRequest>),
     reply: Some(schema::<DisputeBody>),
     codes: &[Code::OrderNotFound, Code::Unchanged],

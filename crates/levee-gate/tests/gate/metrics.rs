@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use levee_api::advice::{Advice, Reason};
 use levee_api::intake::{GateReport, OPEN, SLOT_US, WHOLE, Why};
 use levee_api::port::{Priority, Submit};
-use levee_api::types::Level;
+use levee_api::types::{Level, WebhookId};
 
 use crate::bench::{Bench, wait_until};
 
@@ -202,6 +202,7 @@ fn rules_and_dashboard_use_what_is_served() {
     let intake = bench.engine.intake();
     intake.report(intake.register_gate(), GateReport::default());
     intake.advise("shop/gates", Some(Advice { gates: 1, reason: Reason::Enough }));
+    let _ = bench.engine.vitals().hooks.of(&WebhookId::new("app").unwrap());
     let text = bench.ask("GET /metrics", "viewer", "", "").body;
     let served: BTreeSet<&str> = text
         .lines()

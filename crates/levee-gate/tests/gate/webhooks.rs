@@ -1,5 +1,8 @@
 //! Webhooks over real sockets: documents, replays, dead letters, and never a secret.
 
+use std::sync::atomic::Ordering::Relaxed;
+
+use levee_api::port::Submit;
 use levee_api::types::{Command, DeadLetter, EventNo, RecordDeadLetter, WebhookId};
 use serde_json::json;
 
@@ -78,6 +81,18 @@ fn dead_letters_are_listed_and_delivered_again() {
     assert_eq!((again.status, again.header("idempotent-replayed")), (200, Some("true")));
     assert_eq!(post("redeliver", "k2", message()).brief(), "404 dead_letter_not_found");
     assert_eq!(post("replay", "k3", json!({"after_seq": 0})).json()["seq"], 5);
+    // Segments were deleted. The webhook needs nothing from before it was made.
+    let first_seq = |seq| bench.engine.vitals().first_seq.store(seq, Relaxed);
+    first_seq(2);
+    assert_eq!(post("replay", "k5", json!({"after_seq": 0})).status, 200);
+    first_seq(4);
+    for after_seq in [0, 2] {
+        let gone = post("replay", "k6", json!({"after_seq": after_seq})).json();
+        assert_eq!((&gone["code"], &gone["field"]), (&json!("invalid_field"), &json!("after_seq")));
+        let detail = "must be 3 or later: the first seq that is still kept is 4";
+        assert_eq!(gone["detail"], detail);
+    }
+    assert_eq!(post("replay", "k7", json!({"after_seq": 3})).status, 200);
     let beyond = post("replay", "k4", json!({"after_seq": 99}));
     assert_eq!((beyond.status, &beyond.json()["field"]), (400, &json!("after_seq")));
 }

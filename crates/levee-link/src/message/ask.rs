@@ -94,7 +94,7 @@ fn is_a_gates(command: &Command) -> bool {
         | Command::ReplayWebhook(_)
         | Command::RetryDeadLetter(_) => true,
         // Whoever delivers runs beside the engine.
-        Command::RecordDeadLetter(_) => false,
+        Command::RecordDeadLetter(_) | Command::SettleDeadLetter(_) => false,
         Command::Tick(_) | Command::ResumeService(_) | Command::ActivateRules(_) => false,
     }
 }

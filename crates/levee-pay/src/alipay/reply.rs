@@ -69,7 +69,12 @@ pub(super) fn read(
             _ => {
                 let code = code.to_owned();
                 let message = answer.sub_msg.unwrap_or(answer.msg);
-                Err(ReplyError::Refused { code, message })
+                let distrust = Distrust::Malformed("sign");
+                Err(if signed {
+                    ReplyError::Refused { code, message }
+                } else {
+                    ReplyError::Unsigned { distrust, code, message }
+                })
             }
         },
     }

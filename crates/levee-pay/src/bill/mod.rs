@@ -1,12 +1,14 @@
-//! A day's bill, as each provider hands it out: CSV, whose columns are found by their names.
+//! A day's bill, as each provider hands it out: CSV, whose columns are found by their names, in UTF-8
+//! or, where it is not, in GB18030.
 //!
 //! | provider | which |
 //! |---|---|
-//! | Alipay | the detailed bill of trades (`alipay.data.dataservice.bill.downloadurl.query`, type `trade`), in UTF-8: it comes in GBK |
+//! | Alipay | the detailed bill of trades (`alipay.data.dataservice.bill.downloadurl.query`, type `trade`) |
 //! | WeChat Pay | the trade bill (`/v3/bill/tradebill`), types `ALL`, or `SUCCESS` and `REFUND` |
 //! | Stripe | the report `balance_change_from_activity.itemized` with our numbers in metadata as columns |
 
 mod columns;
+mod script;
 
 use std::io::BufRead;
 
@@ -14,6 +16,7 @@ use csv_core::{ReadRecordResult, Reader};
 
 use crate::Money;
 use columns::{Columns, Line};
+use script::Script;
 
 /// Longest record, in bytes, and most columns of one.
 const RECORD_LEN_MAX: usize = 64 * 1024;
@@ -88,9 +91,14 @@ pub enum BillError {
     /// Of the system.
     #[error("it cannot be read")]
     Io(#[from] std::io::Error),
-    /// Alipay's are in GBK.
-    #[error("line {0} is not UTF-8; a bill in GBK becomes it by: iconv -f GB18030 -t UTF-8")]
-    NotUtf8(u64),
+    /// Damaged, or put together of two.
+    #[error("line {place} is not in {script}")]
+    NotText {
+        /// Which line.
+        place: u64,
+        /// `UTF-8`, `GB18030` or both, as the line of the columns is.
+        script: &'static str,
+    },
     /// None of the three.
     #[error("no line has the columns of a bill of Alipay, WeChat Pay or Stripe")]
     Unknown,
@@ -128,6 +136,9 @@ pub fn read_bill<E: From<BillError>>(
     while let Some((place, fields)) = records.next()? {
         let Some(known) = &columns else {
             columns = Columns::find(&fields)?;
+            if columns.is_some() {
+                records.keep_script();
+            }
             if columns.is_none() && place > LINES_BEFORE_MAX {
                 break;
             }
@@ -153,12 +164,23 @@ struct Records<R> {
     bytes: Vec<u8>,
     ends: Vec<usize>,
     place: u64,
+    /// Of the last record.
+    script: Script,
+    /// All that follows is in the same.
+    is_kept: bool,
 }
 
 impl<R: BufRead> Records<R> {
     fn new(input: R) -> Self {
         let (bytes, ends) = (vec![0; RECORD_LEN_MAX], vec![0; COLUMNS_MAX]);
-        Self { input, reader: Reader::new(), bytes, ends, place: 0 }
+        let (script, is_kept) = (Script::Utf8, false);
+        Self { input, reader: Reader::new(), bytes, ends, place: 0, script, is_kept }
+    }
+
+    /// A few bytes of GB18030 may look like UTF-8, but not the names of the columns: what they are in,
+    /// all that follows is in.
+    fn keep_script(&mut self) {
+        self.is_kept = true;
     }
 
     /// The next one that is not empty.
@@ -178,8 +200,6 @@ impl<R: BufRead> Records<R> {
                 ReadRecordResult::End => return Ok(None),
                 ReadRecordResult::Record => {
                     self.place += 1;
-                    let text = std::str::from_utf8(&self.bytes[..length]);
-                    let text = text.map_err(|_| BillError::NotUtf8(self.place))?;
                     let starts = std::iter::once(&0).chain(&self.ends[..count]);
                     let spans = starts.zip(&self.ends[..count]);
                     // Against spreadsheets, which take long numbers for numbers, Alipay puts a tab
@@ -188,9 +208,12 @@ impl<R: BufRead> Records<R> {
                         let field = field.trim_start_matches('\u{feff}').trim();
                         field.strip_prefix('`').unwrap_or(field).trim().to_owned()
                     };
-                    let fields = spans.map(|(from, to)| text.get(*from..*to).map(plain));
-                    let fields = fields.collect::<Option<_>>();
-                    let fields = fields.ok_or(BillError::NotUtf8(self.place))?;
+                    let fields = spans.map(|(from, to)| &self.bytes[*from..*to]);
+                    let known = self.is_kept.then_some(self.script);
+                    let (script, texts) = Script::read(&fields, known)
+                        .map_err(|script| BillError::NotText { place: self.place, script })?;
+                    self.script = script;
+                    let fields = texts.iter().map(|text| plain(text)).collect();
                     return Ok(Some((self.place, fields)));
                 }
             }

@@ -74,9 +74,7 @@ pub(super) fn read(
     }
     let signed = signature::check(wechat, headers, body, now_s);
     if !(200..300).contains(&status) {
-        // Refusals of requests that it cannot tell from forged ones come without a signature. They
-        // are for people; what decides about a payment must be signed.
-        return refused(asked, body, signed.is_ok());
+        return refused(asked, body, signed);
     }
     signed?;
     match asked.op {
@@ -133,22 +131,27 @@ fn given_back(asked: &Asked, said: Refunded) -> Result<Reply, ReplyError> {
     })
 }
 
-fn refused(asked: &Asked, body: &[u8], signed: bool) -> Result<Reply, ReplyError> {
+/// Refusals of requests that it cannot tell from forged ones come without a signature. They are for
+/// people; what decides about a payment must be signed.
+fn refused(asked: &Asked, body: &[u8], signed: Result<(), Distrust>) -> Result<Reply, ReplyError> {
     let refusal: Refusal = serde_json::from_slice(body).unwrap_or_default();
     // Both spellings are in use.
     let state = match (asked.op, refusal.code.replace('_', "").as_str()) {
         (_, "SYSTEMERROR" | "BANKERROR" | "FREQUENCYLIMITED") => State::Unknown,
         // Somebody on the way has said it, and not WeChat Pay.
         (_, "") => State::Unknown,
-        (Op::Create | Op::Close, "ORDERCLOSED") if signed => State::Closed,
+        (Op::Create | Op::Close, "ORDERCLOSED") if signed.is_ok() => State::Closed,
         // Never made, and so never paid.
-        (Op::Close, "ORDERNOTEXIST") if signed => State::Closed,
+        (Op::Close, "ORDERNOTEXIST") if signed.is_ok() => State::Closed,
         // It was paid: a query tells how much.
         (Op::Create | Op::Close, "ORDERPAID") => State::Unknown,
         (Op::Query, "ORDERNOTEXIST") | (Op::RefundQuery, "RESOURCENOTEXISTS") => State::Unknown,
         _ => {
             let Refusal { code, message } = refusal;
-            return Err(ReplyError::Refused { code, message });
+            return Err(match signed {
+                Ok(()) => ReplyError::Refused { code, message },
+                Err(distrust) => ReplyError::Unsigned { distrust, code, message },
+            });
         }
     };
     Ok(Reply::of(state))

@@ -239,4 +239,19 @@ fn a_refusal_is_no_failure() {
         let fields = format!(r#""code":"{code}","msg":"m","sub_code":"{sub_code}","sub_msg":"no""#);
         check(op, &fields, expected);
     }
+    // Anybody on the way could say so.
+    for (op, code) in [
+        (Op::Close, "ACQ.TRADE_NOT_EXIST"),
+        (Op::Create, "ACQ.TRADE_HAS_CLOSE"),
+        (Op::Refund, "ACQ.TRADE_NOT_EXIST"),
+        (Op::Create, "isv.missing-sign"),
+    ] {
+        let fields = format!(r#""code":"40004","msg":"m","sub_code":"{code}","sub_msg":"no""#);
+        let body = format!(r#"{{"error_response":{{{fields}}}}}"#);
+        let asked = Asked { op, trade: trade(None), out_refund_no: Some(BACK.to_owned()) };
+        let read = usual().read_reply(&asked, 400, &HeaderMap::new(), body.as_bytes(), NOW_S);
+        let why = "refused without a good signature (sign is missing or malformed)";
+        let expected = format!("{why}, with {code}: no");
+        assert_eq!(read.expect_err("nobody vouches for it").to_string(), expected);
+    }
 }

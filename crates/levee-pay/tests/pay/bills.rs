@@ -1,5 +1,6 @@
 //! Bills: what is read of them, and what is wrong with those that are none.
 
+use encoding_rs::GB18030;
 use levee_pay::{BillError, BillKind, BillLine, BillOf, read_bill};
 
 const ALIPAY: &str = "\
@@ -65,6 +66,14 @@ fn payments_and_refunds_are_read_and_nothing_else() {
         assert_eq!(shown.collect::<Vec<_>>(), all, "{of:?}");
         // With other ends of lines, the same.
         assert_eq!(read(bill.replace('\n', "\r\n").as_bytes()).unwrap().1, lines);
+        // With and without a mark in front, and in the encoding in which Alipay hands it out.
+        let plain = bill.trim_start_matches('\u{feff}');
+        let (gb18030, _, is_lossy) = GB18030.encode(plain);
+        assert!(!is_lossy);
+        assert_eq!(gb18030 == plain.as_bytes(), expected == BillOf::Stripe, "others are Chinese");
+        assert_eq!(read(&gb18030).unwrap().1, lines);
+        assert_eq!(read(plain.as_bytes()).unwrap().1, lines);
+        assert_eq!(read(format!("\u{feff}{plain}").as_bytes()).unwrap().1, lines);
     }
     let yen = STRIPE.replace("cny", "jpy").replace("38.00", "3800").replace("-10.00", "-1000");
     let (_, lines) = read(yen.as_bytes()).unwrap();
@@ -75,9 +84,21 @@ fn payments_and_refunds_are_read_and_nothing_else() {
 #[test]
 fn what_is_no_whole_bill_is_named() {
     let cut = |bill: &str, mark: &str| bill.split(mark).next().unwrap().to_owned();
-    let gbk = [b"#\xd6\xa7\xb8\xb6\xb1\xa6\n".as_slice(), ALIPAY.as_bytes()].concat();
+    let gb18030 = |bill: &str| GB18030.encode(bill).0.into_owned();
+    // Two bills, one behind the other's head, and one byte that is no letter anywhere.
+    let head = ALIPAY.find("2026020622001").unwrap();
+    let mixed = [gb18030(&ALIPAY[..head]), ALIPAY[head..].replace("Tea", "茶").into_bytes()];
+    let mixed_too = [ALIPAY.as_bytes()[..head].to_vec(), gb18030(&ALIPAY[head..])];
+    let bad = |bill: Vec<u8>, at: &[u8]| {
+        let place = bill.windows(at.len()).position(|window| window == at).unwrap();
+        [&bill[..place], &b"\xff"[..], &bill[place..]].concat()
+    };
     for (bill, expected) in [
-        (gbk, "line 1 is not UTF-8; a bill in GBK becomes it by: iconv -f GB18030 -t UTF-8"),
+        (mixed.concat(), "line 6 is not in GB18030"),
+        (mixed_too.concat(), "line 6 is not in UTF-8"),
+        (bad(ALIPAY.into(), b"2026-02-06 09:10:02"), "line 7 is not in UTF-8"),
+        (bad(gb18030(ALIPAY), b"2026-02-06 09:10:02"), "line 7 is not in GB18030"),
+        (bad(gb18030(ALIPAY), b"\n"), "line 1 is not in UTF-8 or GB18030"),
         (b"a,b\n1,2\n".to_vec(), "no line has the columns of a bill"),
         (Vec::new(), "no line has the columns of a bill"),
         (

@@ -300,12 +300,19 @@ fn a_refusal_is_no_failure() {
     ] {
         check(op, status, &format!(r#"{{"code":"{code}","message":"no"}}"#), expected);
     }
-    // Anybody on the way could say so.
     let body = r#"{"code":"ORDERNOTEXIST","message":"no"}"#;
-    // Whoever on the way has said it.
+    // Anybody on the way could say so.
     for (status, body) in [(408, body), (425, body), (403, "<html>"), (400, "{}")] {
         assert_eq!(read(Op::Close, status, &HeaderMap::new(), body), Ok(unknown()), "{status}");
     }
-    let refused = Err("refused with ORDERNOTEXIST: no".to_owned());
-    assert_eq!(read(Op::Close, 404, &HeaderMap::new(), body), refused);
+    for op in [Op::Create, Op::Close, Op::Refund] {
+        for (status, headers, why) in [
+            (404, HeaderMap::new(), "wechatpay-signature is missing or malformed"),
+            (400, vouched(&signed_by_provider("another"), None), "the signature does not match"),
+        ] {
+            let expected =
+                format!("refused without a good signature ({why}), with ORDERNOTEXIST: no");
+            assert_eq!(read(op, status, &headers, body), Err(expected), "{op:?}");
+        }
+    }
 }

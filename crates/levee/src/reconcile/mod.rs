@@ -29,8 +29,8 @@ const SHOWN_MAX: usize = 1_000;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// The bill, as CSV: Alipay's of trades (in UTF-8), WeChat Pay's trade bill, or Stripe's itemized
-    /// balance changes.
+    /// The bill, as CSV in UTF-8 or GB18030: Alipay's of trades, WeChat Pay's trade bill, or Stripe's
+    /// itemized balance changes.
     file: PathBuf,
     /// A data folder; a copy or a live server's will do.
     #[arg(long, value_name = "DIR", default_value = "levee-data")]

@@ -376,7 +376,99 @@ fn dead_letters_are_listed_delivered_again_and_replayed() {
         let replay = operator.post("/v1/webhooks/app/replay", Some("k2"), &all).await;
         replay.expect("answered").json::<Value>().expect("done");
         receiver.wait_for(3);
+        // What was delivered after all is none any more.
+        no_dead_letters(&server, "app").await;
         server.stop();
         place.audit_is_clean();
+    });
+}
+
+async fn no_dead_letters(address: &Address, id: &str) {
+    let (path, began) = (format!("/v1/webhooks/{id}/dead"), Instant::now());
+    loop {
+        let (_, page) = ask(address, "operator", Method::GET, &path, &Value::Null).await;
+        if page["items"] == json!([]) {
+            return;
+        }
+        assert!(began.elapsed() < WAIT, "{page}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// A number that a server shows of itself, once it is not 0.
+async fn metric(address: &Address, name: &str) -> u64 {
+    let began = Instant::now();
+    loop {
+        let mut client = address.client("dev-viewer").await;
+        let raw = client.send(Method::GET, "/metrics", &[], Bytes::new()).await.expect("answered");
+        let text = String::from_utf8(raw.body.to_vec()).expect("text");
+        let line = text.lines().find_map(|line| line.strip_prefix(&format!("{name} ")));
+        match line.map(|value| value.parse().expect("a number")) {
+            Some(value) if value > 0 => return value,
+            other => assert!(began.elapsed() < WAIT, "{name} {other:?}"),
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[test]
+fn a_deleted_archive_stops_no_webhook() {
+    run(async {
+        let place = Place::new(&format!("{SMALL_SEGMENTS}[snapshots]\nevery_s = 10\n"));
+        let server = place.start();
+        server.open_campaign("tea", 2_500, 250_000_000).await;
+        let receiver = Receiver::open();
+        put(&server, "app", &receiver, 12).await;
+        let mut app = server.app().await;
+        for user in 0..800 {
+            let claim = json!({"user_id": format!("u{user}")});
+            let claimed = app.post("/v1/campaigns/tea/claims", None, &claim).await;
+            claimed.expect("answered").json::<Value>().expect("done");
+        }
+        receiver.wait_for(800);
+        // A segment is archived once no kept snapshot needs it.
+        let archive = place.data().join("archive");
+        let segments =
+            || std::fs::read_dir(&archive).expect("there").map(|file| file.expect("one"));
+        let began = Instant::now();
+        while segments().count() == 0 {
+            assert!(began.elapsed() < 3 * WAIT, "nothing is archived");
+            let claim = json!({"user_id": format!("later-{}", began.elapsed().as_millis())});
+            app.post("/v1/campaigns/tea/claims", None, &claim).await.expect("answered");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        server.stop();
+        segments().for_each(|file| std::fs::remove_file(file.path()).expect("deleted"));
+        // All would be told again.
+        std::fs::remove_file(place.data().join("webhooks.json")).expect("there");
+        let server = place.start();
+        let first_seq = metric(&server, "levee_engine_first_seq").await;
+        assert!(first_seq > 2, "{first_seq}");
+        let passed_over =
+            metric(&server, "levee_webhooks_passed_over_total{webhook=\"app\"}").await;
+        assert!(passed_over < first_seq, "{passed_over}");
+        let mut app = server.app().await;
+        let claim = json!({"user_id": "another"});
+        let claimed = app.post("/v1/campaigns/tea/claims", None, &claim).await.expect("answered");
+        let claimed: Value = claimed.json().expect("done");
+        let began = Instant::now();
+        while receiver.heard().last().map(|last| &last["data"]["voucher"]["code"])
+            != Some(&claimed["voucher"]["code"])
+        {
+            assert!(began.elapsed() < WAIT, "it is told of what comes");
+            thread::sleep(Duration::from_millis(20));
+        }
+
+        let mut operator = server.client("dev-operator").await;
+        let path = "/v1/webhooks/app/replay";
+        let replay = |after_seq: u64| json!({"after_seq": after_seq});
+        let gone = operator.post(path, Some("k1"), &replay(0)).await.expect("answered");
+        let text = String::from_utf8(gone.body.to_vec()).expect("text");
+        let first = format!("the first seq that is still kept is {first_seq}");
+        assert_eq!(gone.status, 400, "{text}");
+        assert!(text.contains("after_seq") && text.contains(&first), "{text}");
+        let kept = operator.post(path, Some("k2"), &replay(first_seq - 1)).await;
+        kept.expect("answered").json::<Value>().expect("done");
+        server.stop();
     });
 }

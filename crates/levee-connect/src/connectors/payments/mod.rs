@@ -25,9 +25,8 @@ use super::teller::Lane;
 use super::{PaymentsConfig, Protocol};
 use crate::http::{Http, Trouble};
 
-/// Calls to the sandbox that are under way at once, for new payments, and for all else.
-const CREATE_CALLS_MAX: usize = 64;
-const PAYMENT_CALLS_MAX: usize = 64;
+/// Calls to the sandbox that are under way at once, of each lane.
+const CALLS_MAX: usize = 64;
 
 /// All that are set up; the first is where new orders are paid.
 pub(super) struct Providers {
@@ -39,8 +38,8 @@ pub(super) struct Providers {
 pub(super) struct Provider {
     name: NameHash,
     speaks: Speaks,
-    create_calls: Semaphore,
-    payment_calls: Semaphore,
+    /// By lane: refunds do not stand behind questions.
+    calls: [Semaphore; Lane::COUNT],
 }
 
 enum Speaks {
@@ -64,8 +63,7 @@ impl Providers {
                 Protocol::Sandbox(sandbox) => Speaks::Sandbox(Sandbox::new(&config, sandbox)),
                 Protocol::Wire(wire) => Speaks::Wire(Wired::new(&config, wire, submit)),
             },
-            create_calls: Semaphore::new(CREATE_CALLS_MAX),
-            payment_calls: Semaphore::new(PAYMENT_CALLS_MAX),
+            calls: std::array::from_fn(|_| Semaphore::new(CALLS_MAX)),
         };
         let all = configs.into_iter().map(provider).collect();
         Self { all, is_one_missed: Cell::new(false) }
@@ -103,8 +101,7 @@ impl Provider {
     ) -> Result<Command, Trouble> {
         match &self.speaks {
             Speaks::Sandbox(sandbox) => {
-                let creates = lane(action) == Lane::Create;
-                let calls = if creates { &self.create_calls } else { &self.payment_calls };
+                let calls = &self.calls[lane(action) as usize];
                 let _turn = calls.acquire().await.expect("it is never closed");
                 let (payment, number) = (codes.payment(order.number), order.number);
                 match action {

@@ -4,12 +4,13 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use bytes::Bytes;
 use levee_api::code::Codes;
 use levee_api::paying::PayLinks;
 use levee_api::port::{OrderView, PayBy, Submit};
+use levee_api::time::now_s;
 use levee_api::trade::trade_of;
 use levee_api::types::{
     Command, NameHash, OrderNo, OrderState, PaymentEvent, PaymentState, RecordPayment,
@@ -82,9 +83,14 @@ impl Wired {
         self.counter.turn(lane).await
     }
 
-    /// Makes the payment; the same one again is the same payment.
+    /// Makes the payment; the same one again is the same payment. Where the provider may have forgotten
+    /// by now that it was asked, it is looked for first.
     pub(super) async fn create(&self, ask: &Ask<'_>) -> Result<Command, Trouble> {
-        let made = self.make(ask).await?;
+        let found = if ask.may_be_made_again() { None } else { Some(self.query(ask).await?) };
+        let made = match found.filter(|found| found.state != State::Unknown) {
+            Some(found) => found,
+            None => self.make(ask).await?,
+        };
         match made.state {
             State::Created | State::Pending => Ok(self.record(ask, PaymentEvent::Created)),
             State::Succeeded | State::Closed | State::Refunding | State::Refunded => {
@@ -115,7 +121,7 @@ impl Wired {
                     return self.decided(ask, &made);
                 }
                 // What it says to a repeat may be no; what has become of the payment is asked below.
-                Ok(_) | Err(Trouble::Refused(_)) => {}
+                Ok(_) | Err(Trouble::Refused(_) | Trouble::Distrusted(_)) => {}
                 Err(problem) => return Err(problem),
             }
         }
@@ -136,8 +142,8 @@ impl Wired {
             request => request,
         };
         let closed = match self.call(ask, unsendable(request)?).await {
-            // It does not fit the state of the payment, which a question tells.
-            Err(Trouble::Refused(why)) => {
+            // It does not fit the state of the payment, or somebody says so, which a question tells.
+            Err(Trouble::Refused(why) | Trouble::Distrusted(why)) => {
                 tracing::debug!(payment = ask.payment(), why, "is not closed");
                 self.query(ask).await?
             }
@@ -349,9 +355,4 @@ fn shown(pay_by: &levee_pay::PayBy) -> PayBy {
 
 fn stamp() -> Stamp {
     Stamp { now_s: now_s(), nonce: std::array::from_fn(|_| fastrand::u8(..)) }
-}
-
-/// Real time, as in signatures.
-fn now_s() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }

@@ -1,16 +1,17 @@
 //! From the journal into the lanes: what is read becomes events, as far as this webhook is told of
 //! them.
 
+use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use levee_api::port::{Fact, FollowFacts, LIST_MAX};
+use levee_api::port::{Fact, FactsError, FollowFacts, LIST_MAX};
 use levee_api::types::{Command, EventNo, Known, Subject};
 use tokio::time::sleep;
 
-use super::{EVENTS_MAX, LOOK, Letter, Receiver};
+use super::{LOOK, Letter, Receiver};
 use crate::hooks::events::{Draft, drafts, event};
 
 /// How many commands are read at once, at least.
@@ -18,6 +19,10 @@ const READ_MIN: usize = 256;
 
 /// Between two tries to read a journal that cannot be read.
 const READ_AGAIN: Duration = Duration::from_secs(10);
+
+/// Of a dead letter whose entry is gone and that was listed before the last start: what it was of is not
+/// known any more.
+const KIND_UNKNOWN: u8 = u8::MAX;
 
 /// Where in the journal it reads on.
 struct Place {
@@ -32,15 +37,28 @@ impl Receiver {
         while !self.stopped.get() {
             let read_seq = self.progress.borrow().read_seq();
             let has_news = self.shared.engine.vitals().durable_seq.load(Relaxed) > read_seq;
-            if !has_news || self.progress.borrow().open_count() >= EVENTS_MAX {
+            if !has_news {
                 sleep(LOOK).await;
                 continue;
             }
             match self.read_on(&mut place, read_seq, READ_MIN).await {
-                Some(facts) => self.take(facts).await,
-                None => sleep(READ_AGAIN).await,
+                Ok(facts) => self.take(facts).await,
+                Err(FactsError::Removed { first_seq }) => {
+                    let passed_over = self.progress.borrow_mut().pass_over(first_seq);
+                    self.vitals.passed_over.fetch_add(passed_over, Relaxed);
+                    tracing::warn!(
+                        webhook = %self.id, after_seq = read_seq, first_seq, passed_over,
+                        "the journal does not reach back so far: what was deleted is told to nobody"
+                    );
+                }
+                Err(error @ FactsError::Unreadable(_)) => self.pause(read_seq, &error).await,
             }
         }
+    }
+
+    async fn pause(&self, after_seq: u64, error: &FactsError) {
+        tracing::error!(webhook = %self.id, after_seq, %error, "the journal cannot be read");
+        sleep(READ_AGAIN).await;
     }
 
     /// Reads on behind `after_seq`: from where the last read ended, or from a new place.
@@ -49,7 +67,7 @@ impl Receiver {
         place: &mut Option<Place>,
         after_seq: u64,
         count_min: usize,
-    ) -> Option<Vec<Fact>> {
+    ) -> Result<Vec<Fact>, FactsError> {
         let journal = Arc::clone(&self.shared.journal);
         let known = place.take().filter(|place| place.after_seq == after_seq);
         let read = tokio::task::spawn_blocking(move || {
@@ -59,30 +77,17 @@ impl Receiver {
             };
             facts.next(count_min).map(|read| (read, facts))
         });
-        match read.await {
-            Ok(Ok((read, facts))) => {
-                let after_seq = read.last().map_or(after_seq, |fact| fact.seq);
-                *place = Some(Place { after_seq, facts });
-                Some(read)
-            }
-            Ok(Err(error)) => {
-                tracing::error!(webhook = %self.id, after_seq, %error, "the journal cannot be read");
-                None
-            }
-            Err(_) => None,
-        }
+        let (read, facts) = read.await.map_err(io::Error::other)??;
+        let after_seq = read.last().map_or(after_seq, |fact| fact.seq);
+        *place = Some(Place { after_seq, facts });
+        Ok(read)
     }
 
-    /// Puts the events of what was read into their lanes, while there is room.
+    /// Puts the events of what was read into their lanes, as there is room.
     async fn take(self: &Rc<Self>, facts: Vec<Fact>) {
-        let mut letters = self.letters(&facts).await.into_iter().peekable();
+        let Some(letters) = self.letters(&facts).await else { return };
+        let mut letters = letters.into_iter().peekable();
         for fact in facts {
-            while self.progress.borrow().open_count() >= EVENTS_MAX {
-                if self.stopped.get() {
-                    return;
-                }
-                sleep(LOOK).await;
-            }
             let seq = fact.seq;
             match &fact.command {
                 // One that has been gone back for before is over.
@@ -93,35 +98,49 @@ impl Receiver {
                     tracing::info!(webhook = %self.id, replay.after_seq, "a replay begins");
                     return;
                 }
-                Command::RetryDeadLetter(retry) if retry.id == self.id => {
-                    self.again(seq, retry.event).await;
+                Command::RetryDeadLetter(retry)
+                    if retry.id == self.id && !self.again(seq, retry.event).await =>
+                {
+                    return;
                 }
                 _ => {}
             }
             while let Some(letter) = letters.next_if(|letter| letter.number.seq == seq) {
-                self.push(letter);
+                if !self.push(letter).await {
+                    return;
+                }
             }
             self.progress.borrow_mut().read_up_to(seq);
         }
     }
 
-    /// Puts one earlier event into its lane again.
-    async fn again(self: &Rc<Self>, asked_seq: u64, number: EventNo) {
+    /// Puts one earlier event into its lane again, or back among the dead letters where its entry is not
+    /// kept any more; `false` where the webhook is gone.
+    async fn again(self: &Rc<Self>, asked_seq: u64, number: EventNo) -> bool {
         while !self.stopped.get() {
-            if let Some(facts) = self.read_on(&mut None, number.seq - 1, 1).await {
-                let of_it = facts.into_iter().filter(|fact| fact.seq == number.seq);
-                let letters = self.letters(&of_it.collect::<Vec<_>>()).await;
-                let wanted = letters.into_iter().find(|letter| letter.number == number);
-                let again = wanted.map(|letter| Letter { settles_seq: asked_seq, ..letter });
-                again.into_iter().for_each(|letter| self.push(letter));
-                return;
+            match self.read_on(&mut None, number.seq - 1, 1).await {
+                Ok(facts) => {
+                    let of_it = facts.into_iter().filter(|fact| fact.seq == number.seq);
+                    let Some(letters) = self.letters(&of_it.collect::<Vec<_>>()).await else {
+                        return false;
+                    };
+                    let wanted = letters.into_iter().find(|letter| letter.number == number);
+                    let Some(letter) = wanted else { return true };
+                    return self.push(Letter { settles_seq: asked_seq, ..letter }).await;
+                }
+                Err(error @ FactsError::Removed { .. }) => {
+                    let before = self.listed.borrow().get(&number).copied();
+                    let (kind, tries) = before.unwrap_or((KIND_UNKNOWN, 0));
+                    return self.record(number, kind, tries, &error.to_string()).await;
+                }
+                Err(error @ FactsError::Unreadable(_)) => self.pause(number.seq - 1, &error).await,
             }
-            sleep(READ_AGAIN).await;
         }
+        false
     }
 
-    /// The events of commands that this webhook is told of, in order.
-    async fn letters(&self, facts: &[Fact]) -> Vec<Letter> {
+    /// The events of commands that this webhook is told of, in order; `None` where the webhook is gone.
+    async fn letters(&self, facts: &[Fact]) -> Option<Vec<Letter>> {
         let target = Rc::clone(&self.target.borrow());
         let wanted = |draft: &Draft| target.document.events.contains(&draft.kind);
         let drafts = facts.iter().flat_map(|fact| {
@@ -135,9 +154,7 @@ impl Receiver {
         // Two may be asked of each.
         for drafts in drafts.chunks(LIST_MAX as usize / 2) {
             let asked = drafts.iter().flat_map(|(_, _, draft)| [Some(draft.subject), draft.outlet]);
-            let Some(known) = self.known(asked.flatten().collect()).await else {
-                return Vec::new();
-            };
+            let known = self.known(asked.flatten().collect()).await?;
             let mut known = known.iter();
             for (number, at_ms, draft) in drafts {
                 let subject = known.next().unwrap_or(&Known::Nothing);
@@ -152,7 +169,7 @@ impl Receiver {
                 }));
             }
         }
-        letters
+        Some(letters)
     }
 
     /// `None` where the webhook is gone before the engine could say.

@@ -3,13 +3,15 @@
 //! money adds up.
 //!
 //! - `place.rs`: placing.
-//! - `payments.rs`: what providers say, and refunds.
+//! - `payments.rs`: what providers say of payments.
+//! - `refunds.rs`: money that goes back.
 //! - `tickets.rs`: what outlets do, cancellation.
 //! - `compensation.rs`: what is given for orders that ended.
 
 mod compensation;
 mod payments;
 mod place;
+mod refunds;
 mod tickets;
 
 pub(crate) use self::payments::payment_key;
@@ -300,23 +302,6 @@ impl Order {
             _ => self.ask_for_refund(self.captured_minor() - self.refund_asked_minor),
         }
         self.settle_end();
-    }
-
-    /// More is to be given back; with the refund under way, or as the next one.
-    fn ask_for_refund(&mut self, amount_minor: u64) {
-        self.refund_asked_minor += amount_minor;
-        self.begin_refund();
-    }
-
-    /// Begins the next refund, if there is something to give back and none is under way: what a
-    /// refund gives back never changes once it was asked for.
-    fn begin_refund(&mut self) {
-        let left_minor = self.refund_asked_minor - self.refunded_minor;
-        if self.refund_under_way_minor == 0 && left_minor > 0 {
-            self.refund_under_way_minor = left_minor;
-            self.refund += 1;
-            self.set_payment(Some(PaymentState::Refunding));
-        }
     }
 
     /// The state of an order that ended, by what was paid and given back.

@@ -1,4 +1,4 @@
-//! What providers say of payments and refunds, and refunds that somebody asks for.
+//! What providers say of payments, and disputes.
 //!
 //! Callbacks come late, doubled and in any order. What counts is which came first, the payment's
 //! success or the order's end: a success that comes second is given back, once.
@@ -7,8 +7,8 @@ use crate::handlers::{EventKind, check_reason, event_key};
 use crate::state::{Effect, State};
 use crate::tables::Order;
 use crate::types::{
-    OrderEnd, OrderState, Outcome, Party, PaymentEvent, PaymentState, RecordPayment, RecordRefund,
-    RefundOrder, RefundResult, Refusal, SettleDispute,
+    OrderEnd, OrderState, Outcome, PaymentEvent, PaymentState, RecordPayment, Refusal,
+    SettleDispute,
 };
 
 impl State {
@@ -108,70 +108,8 @@ impl State {
         Ok(Effect::Done(Outcome::PaymentDisputed))
     }
 
-    /// Takes what came of the refund that is under way.
-    pub(crate) fn record_refund(
-        &mut self,
-        now_ms: u64,
-        seq: u64,
-        record: RecordRefund,
-        body: u64,
-    ) -> Result<Effect, Refusal> {
-        let RecordRefund { order: number, refund, result } = record;
-        let parts: [&[u8]; 2] = [&number.0.to_le_bytes(), &refund.to_le_bytes()];
-        let key = event_key(EventKind::Refund, &parts);
-        if let Some(repeat) = self.answered(key, body)? {
-            return Ok(repeat);
-        }
-        let mut order = self.order_at(now_ms, number)?;
-        // An order that expires just now may begin a refund; nobody can have been asked for it yet.
-        let asked = self.orders.get(number).is_some_and(|asked| asked.refund >= refund);
-        if order.refund_under_way_minor == 0 || order.refund != refund || !asked {
-            return Err(Refusal::RefundNotFound);
-        }
-        let amount_minor = order.refund_under_way_minor;
-        order.end_refund(result);
-
-        let change = self.keep_order(now_ms, seq, number, order, None);
-        let outcome = Outcome::RefundEnded { change, amount_minor };
-        self.remember(key, body, (seq, now_ms), &outcome);
-        Ok(Effect::Done(outcome))
-    }
-
-    /// Gives money back, whatever becomes of the order.
-    pub(crate) fn refund_order(
-        &mut self,
-        now_ms: u64,
-        seq: u64,
-        refund: &RefundOrder,
-        body: u64,
-    ) -> Result<Effect, Refusal> {
-        check_reason(&refund.reason)?;
-        if matches!(refund.by, Party::User(_)) {
-            return Err(Refusal::InvalidField("by"));
-        }
-        if refund.amount_minor == 0 {
-            return Err(Refusal::InvalidField("amount_minor"));
-        }
-        let parts: [&[u8]; 2] =
-            [&refund.order.0.to_le_bytes(), refund.reference.as_str().as_bytes()];
-        let key = event_key(EventKind::RefundAsk, &parts);
-        let mut order = self.order_at(now_ms, refund.order)?;
-        order.check_party(refund.by)?;
-        if let Some(repeat) = self.answered(key, body)? {
-            return Ok(repeat);
-        }
-        if refund.amount_minor > order.captured_minor() - order.refund_asked_minor {
-            return Err(Refusal::RefundTooLarge);
-        }
-        order.ask_for_refund(refund.amount_minor);
-
-        let change = self.keep_order(now_ms, seq, refund.order, order, None);
-        let outcome = Outcome::OrderChanged(change);
-        self.remember(key, body, (seq, now_ms), &outcome);
-        Ok(Effect::Done(outcome))
-    }
-
-    /// Somebody has seen to what a provider took and should not have.
+    /// Somebody has seen to what a provider took and should not have, or does not give back: that is
+    /// tried again.
     pub(crate) fn settle_dispute(&mut self, settle: &SettleDispute) -> Result<Effect, Refusal> {
         check_reason(&settle.reason)?;
         let mut order = *self.orders.get(settle.order).ok_or(Refusal::OrderNotFound)?;
@@ -179,6 +117,9 @@ impl State {
             return Err(Refusal::Unchanged);
         }
         order.set_disputed(false);
+        if order.is_refund_held() {
+            order.forget_refusals();
+        }
 
         self.orders.set(settle.order, order);
         Ok(Effect::Done(Outcome::DisputeSettled))
@@ -218,17 +159,5 @@ impl Order {
             self.ask_for_refund(self.captured_minor());
             self.settle_end();
         }
-    }
-
-    /// The refund under way is over. What failed, and what was asked for meanwhile, is the next one.
-    fn end_refund(&mut self, result: RefundResult) {
-        if result == RefundResult::Done {
-            self.refunded_minor += self.refund_under_way_minor;
-        }
-        self.refund_under_way_minor = 0;
-        let all = self.refunded_minor == self.captured_minor();
-        self.set_payment(Some(if all { PaymentState::Refunded } else { PaymentState::Succeeded }));
-        self.begin_refund();
-        self.settle_end();
     }
 }

@@ -48,7 +48,15 @@ pub(crate) struct Order {
     pub last: Option<(TicketStep, u64, u64, OrderChange)>,
     asked: u64,
     refunds: Vec<Refund>,
+    /// How many of them somebody has looked at, and when the last one was refused.
+    looked_at: usize,
+    refused_ms: u64,
+    /// One that was refused came all the same.
+    doubted: bool,
 }
+
+/// Pauses before a refund goes out again, in minutes; after the last one it does not.
+const PAUSES_MIN: [u64; 11] = [1, 2, 4, 8, 16, 32, 64, 128, 256, 360, 360];
 
 impl Order {
     pub(crate) fn payable(&self) -> u64 {
@@ -113,9 +121,50 @@ impl Order {
         }
     }
 
-    pub(super) fn refund_came(&mut self, done: bool) {
+    pub(super) fn refund_came(&mut self, now: u64, done: bool) {
         self.refunds.last_mut().expect("one is under way").done = Some(done);
+        if !done {
+            self.refused_ms = now;
+            self.disputed |= self.is_held();
+        }
+        self.doubted &= !done;
         self.next_refund();
+    }
+
+    /// How often in a row what is to be given back was refused.
+    fn refusals(&self) -> usize {
+        let known = self.refunds[self.looked_at..].iter().filter_map(|refund| refund.done);
+        known.rev().take_while(|done| !done).count()
+    }
+
+    fn is_held(&self) -> bool {
+        self.doubted || self.refusals() > PAUSES_MIN.len()
+    }
+
+    /// What came of a refund is not what was said before.
+    pub(super) fn doubt(&mut self, done: bool) {
+        self.disputed = true;
+        self.doubted |= done && self.under_way() > 0;
+    }
+
+    /// From when on the refund under way may be sent; in whole seconds of the order's life.
+    fn refund_from_ms(&self) -> u64 {
+        match self.refusals() {
+            0 => 0,
+            refusals => {
+                let from_ms = self.refused_ms + PAUSES_MIN[refusals - 1] * 60_000;
+                self.placed_ms + (from_ms - self.placed_ms).div_ceil(1_000) * 1_000
+            }
+        }
+    }
+
+    /// Somebody has.
+    pub(super) fn look(&mut self) {
+        self.disputed = false;
+        if self.is_held() {
+            self.looked_at = self.refunds.iter().filter(|refund| refund.done.is_some()).count();
+            self.doubted = false;
+        }
     }
 
     /// Outlets that may make it instead: once.
@@ -160,9 +209,10 @@ impl Order {
         if self.end.is_some() && self.paid && !known {
             to_do.push(Action::CancelTicket { order, outlet, version });
         }
-        if self.under_way() > 0 {
-            let refund = count(self.refunds.len());
-            to_do.push(Action::Refund { order, refund, amount_minor: self.under_way() });
+        if self.under_way() > 0 && !self.is_held() {
+            let (refund, amount_minor) = (count(self.refunds.len()), self.under_way());
+            let from_ms = self.refund_from_ms();
+            to_do.push(Action::Refund { order, refund, amount_minor, from_ms });
         }
         if self.disputed {
             to_do.push(Action::ReviewPayment { order });
@@ -269,6 +319,9 @@ impl Model {
             last: None,
             asked: 0,
             refunds: Vec::new(),
+            looked_at: 0,
+            refused_ms: 0,
+            doubted: false,
         };
         let mut held = Held::Nothing;
         if left == subsidy {

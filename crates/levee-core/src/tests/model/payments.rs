@@ -91,8 +91,19 @@ impl Model {
     }
 
     pub(super) fn refund_result(&mut self, now: u64, ask: RecordRefund, command: &Command) -> Came {
-        if let Some(said) = self.said_before(command)? {
-            return Ok(Err(said));
+        match self.said_before(command) {
+            Ok(Some(said)) => return Ok(Err(said)),
+            Ok(None) => {}
+            // It was said to have gone the other way.
+            Err(_) => {
+                let odd = event(command, &Outcome::PaymentDisputed).expect("a refund's event");
+                if let Some(said) = self.events.get(&odd) {
+                    return Ok(Err(said.clone()));
+                }
+                let order = self.orders.get_mut(&ask.order.0).expect("known");
+                order.doubt(ask.result == RefundResult::Done);
+                return Ok(Ok(Outcome::PaymentDisputed));
+            }
         }
         let begun = self.orders.get(&ask.order.0).map_or(0, Order::refunds);
         let mut order = self.order_now(now, ask.order)?;
@@ -101,7 +112,7 @@ impl Model {
             return Err(Refusal::RefundNotFound);
         }
         let amount_minor = order.under_way();
-        order.refund_came(ask.result == RefundResult::Done);
+        order.refund_came(now, ask.result == RefundResult::Done);
         let change = self.keep(now, ask.order, order);
         Ok(Ok(Outcome::RefundEnded { change, amount_minor }))
     }
@@ -136,7 +147,7 @@ impl Model {
         if !order.disputed {
             return Err(Refusal::Unchanged);
         }
-        order.disputed = false;
+        order.look();
         Ok(Ok(Outcome::DisputeSettled))
     }
 }
@@ -151,7 +162,11 @@ pub(super) fn event(command: &Command, outcome: &Outcome) -> Option<String> {
             let odd = format!("{name} of {} {:?}", ask.order, ask.event);
             Some(if is_odd { odd } else { name })
         }
-        Command::RecordRefund(ask) => Some(format!("refund {} of {}", ask.refund, ask.order)),
+        Command::RecordRefund(ask) => {
+            let name = format!("refund {} of {}", ask.refund, ask.order);
+            let is_odd = *outcome == Outcome::PaymentDisputed;
+            Some(if is_odd { format!("{name} {:?}", ask.result) } else { name })
+        }
         _ => None,
     }
 }

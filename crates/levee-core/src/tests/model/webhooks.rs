@@ -71,6 +71,16 @@ impl Model {
                 }
                 Ok(Ok(Outcome::DeadLetterRetried))
             }
+            Command::SettleDeadLetter(settle) => {
+                let webhook = self.webhooks.get_mut(&settle.id);
+                let webhook = webhook.ok_or(Refusal::WebhookNotFound)?;
+                let before = webhook.dead.len();
+                webhook.dead.retain(|dead| dead.event != settle.event);
+                if webhook.dead.len() == before {
+                    return Err(Refusal::DeadLetterNotFound);
+                }
+                Ok(Ok(Outcome::DeadLetterSettled))
+            }
             other => unreachable!("not about webhooks: {other:?}"),
         }
     }

@@ -86,6 +86,9 @@ pub(super) enum OrderAsk {
     },
 }
 
+/// The order whose provider refuses every refund.
+const NEVER_GIVEN_BACK: OrderNo = OrderNo(0);
+
 /// Boxed, as is what it is made of: unoptimised, so many strategies do not fit a thread's stack.
 pub(super) fn ask() -> BoxedStrategy<OrderAsk> {
     let key = || any::<u64>();
@@ -311,7 +314,8 @@ impl Both {
             OrderAsk::Refunded { order, back, done } => {
                 let order = number(order);
                 let begun = self.model.orders.get(&order.0).map_or(0, Order::refunds);
-                let result = if *done { RefundResult::Done } else { RefundResult::Failed };
+                let is_done = *done && order != NEVER_GIVEN_BACK;
+                let result = if is_done { RefundResult::Done } else { RefundResult::Failed };
                 let refund = begun.saturating_sub(*back);
                 Command::RecordRefund(RecordRefund { order, refund, result })
             }
@@ -389,7 +393,11 @@ impl Both {
             (OrderState::Refunding, _) => Command::RecordRefund(RecordRefund {
                 order,
                 refund: known.refunds(),
-                result: if turn < 4 { RefundResult::Failed } else { RefundResult::Done },
+                result: if turn < 4 || order == NEVER_GIVEN_BACK {
+                    RefundResult::Failed
+                } else {
+                    RefundResult::Done
+                },
             }),
             _ => step(TicketStep::Withdraw),
         }

@@ -12,6 +12,7 @@ pub(super) enum WebhookAsk {
     Replay { id: u8, key: u64, beyond: bool },
     Dead { id: u8, back: u64, index: u32, error: usize },
     Retry { id: u8, key: u64, back: u64, index: u32 },
+    Settle { id: u8, back: u64, index: u32 },
 }
 
 pub(super) fn webhook_ask() -> impl Strategy<Value = WebhookAsk> {
@@ -26,6 +27,8 @@ pub(super) fn webhook_ask() -> impl Strategy<Value = WebhookAsk> {
             .prop_map(|(id, back, index, error)| WebhookAsk::Dead { id, back, index, error }),
         4 => (id(), any::<u64>(), 0..6_u64, index())
             .prop_map(|(id, key, back, index)| WebhookAsk::Retry { id, key, back, index }),
+        3 => (id(), 0..6_u64, index())
+            .prop_map(|(id, back, index)| WebhookAsk::Settle { id, back, index }),
     ]
 }
 
@@ -56,6 +59,10 @@ impl WebhookAsk {
                 id: named(id),
                 event: event(back, index),
             }),
+            Self::Settle { id, back, index } => {
+                let (id, event) = (named(id), event(back, index));
+                Command::SettleDeadLetter(SettleDeadLetter { id, event })
+            }
         }
     }
 }

@@ -179,8 +179,10 @@ fn show_action(action: Action) -> String {
         Action::CancelTicket { order, outlet, version } => {
             format!("o{order} cancel ticket {version} at s{outlet}")
         }
-        Action::Refund { order, refund, amount_minor } => {
-            format!("o{order} refund {refund} of {amount_minor}")
+        Action::Refund { order, refund, amount_minor, from_ms } => {
+            let from =
+                if from_ms > 0 { format!(" from {}", show_ms(from_ms)) } else { String::new() };
+            format!("o{order} refund {refund} of {amount_minor}{from}")
         }
         Action::ReviewPayment { order } => format!("o{order} review payment"),
     }

@@ -77,7 +77,8 @@ pub(super) fn show_outcome(outcome: &Outcome) -> String {
         | Outcome::WebhookRemoved
         | Outcome::WebhookReplayed
         | Outcome::DeadLetterRecorded
-        | Outcome::DeadLetterRetried => unreachable!("scripts ask nothing of webhooks"),
+        | Outcome::DeadLetterRetried
+        | Outcome::DeadLetterSettled => unreachable!("scripts ask nothing of webhooks"),
         Outcome::BreakerChanged { before } => format!("was {}", before.name()),
         Outcome::StaffingSet => "staffed".into(),
         Outcome::WalkInsRecorded => "noted".into(),

@@ -34,7 +34,7 @@ wire_enum! {
         2 => ClosePayment { order },
         3 => SendTicket { order, outlet, version },
         4 => CancelTicket { order, outlet, version },
-        5 => Refund { order, refund, amount_minor },
+        5 => Refund { order, refund, amount_minor, from_ms },
         6 => ReviewPayment { order },
         7 => LookAtPayment { order },
     }

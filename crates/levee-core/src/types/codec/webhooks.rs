@@ -12,6 +12,7 @@ wire_struct! {
     DeadLetter { event, kind, tries, error }
     RecordDeadLetter { id, letter }
     RetryDeadLetter { request, id, event }
+    SettleDeadLetter { id, event }
     Webhook { document, version, created_seq, dead, dead_dropped }
     VoucherFacts { voucher, user, campaign, face_minor }
     OrderFacts { user, total_minor, discount_minor, payable_minor, voucher, end }

@@ -3,8 +3,8 @@
 
 use levee_core::types::{
     COLLECTED_WITHIN_MS, CampaignNo, CompensationTerms, Held, LockNo, MADE_WITHIN_MS, NameHash,
-    OTHER_OUTLETS_MAX, OrderEnd, OrderState, OutletNo, PaymentState, PlaceOrder, RedemptionNo,
-    TicketStep, TradeKey, UserKey, VoucherNo,
+    OTHER_OUTLETS_MAX, OrderEnd, OrderState, OutletNo, PaymentState, PlaceOrder, REFUSALS_MAX,
+    RedemptionNo, TicketStep, TradeKey, UserKey, VoucherNo,
 };
 
 /// One order.
@@ -35,8 +35,10 @@ pub(in crate::audit) struct Order {
     pub(super) said: PaymentState,
     pub(super) trade: Option<(NameHash, TradeKey)>,
     pub(super) captured: bool,
-    /// Somebody must look at what the provider took.
+    /// Somebody must look at what the provider took, or does not give back.
     pub(super) disputed: bool,
+    /// How often in a row it has refused to give back what is under way.
+    refusals: u8,
     pub(super) asked_minor: u64,
     pub(super) refunded_minor: u64,
     /// Of the refund under way; 0 without one.
@@ -90,6 +92,7 @@ impl Order {
             trade: None,
             captured: false,
             disputed: false,
+            refusals: 0,
             asked_minor: 0,
             refunded_minor: 0,
             under_way_minor: 0,
@@ -200,6 +203,35 @@ impl Order {
             self.under_way_minor = self.asked_minor - self.refunded_minor;
             self.refunds += 1;
         }
+    }
+
+    /// The refund under way is over. After too many refusals somebody must look.
+    pub(super) fn end_refund(&mut self, is_done: bool) {
+        if is_done {
+            self.refunded_minor += self.under_way_minor;
+            self.refusals = 0;
+        } else {
+            self.refusals = self.refusals.saturating_add(1);
+            self.disputed |= self.refusals >= REFUSALS_MAX;
+        }
+        self.under_way_minor = 0;
+        self.next_refund();
+    }
+
+    /// What came of a refund is not what was said before. One that came after all keeps the next back.
+    pub(super) fn doubt_refund(&mut self, is_done: bool) {
+        self.disputed = true;
+        if is_done && self.under_way_minor > 0 {
+            self.refusals = REFUSALS_MAX;
+        }
+    }
+
+    /// Somebody has looked; whether there was something to look at.
+    pub(super) fn settle(&mut self) -> bool {
+        if self.refusals >= REFUSALS_MAX {
+            self.refusals = 0;
+        }
+        std::mem::replace(&mut self.disputed, false)
     }
 
     pub(super) fn pay(&mut self, due: (u64, u64)) {

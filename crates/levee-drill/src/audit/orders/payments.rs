@@ -6,7 +6,7 @@ use levee_core::types::{
 };
 
 use super::order::{Order, comes_after};
-use crate::audit::keys::{Names, ReferenceKind};
+use crate::audit::keys::{Fingerprint, Names, ReferenceKind};
 use crate::audit::recount::Recount;
 
 impl Recount {
@@ -153,16 +153,19 @@ impl Recount {
             self.notes.note(format!("there is no order {}", ask.order));
             return;
         };
-        let was_disputed = std::mem::replace(&mut order.disputed, false);
+        let was_disputed = order.settle();
         self.notes.check(was_disputed, || format!("order {} is not disputed", ask.order));
     }
 
     pub(in crate::audit) fn refund_result(
         &mut self,
         ask: RecordRefund,
+        names: Names,
         said: &OrderChange,
         amount_minor: u64,
     ) {
+        let (kind, text) = (ReferenceKind::RefundResult, result_of(names, ask.result));
+        self.references.is_new(kind, ask.order.0, text);
         let Some((before, mut order)) = self.order_now(ask.order) else { return };
         let (refund, under_way_minor) = (ask.refund, before.under_way_minor);
         self.notes.check(under_way_minor > 0 && before.refunds == refund, || {
@@ -171,12 +174,29 @@ impl Recount {
         self.notes.check(amount_minor == under_way_minor, || {
             format!("refund {refund} was of {under_way_minor}, and not of {amount_minor}")
         });
-        if ask.result == RefundResult::Done {
-            order.refunded_minor += order.under_way_minor;
-        }
-        order.under_way_minor = 0;
-        order.next_refund();
+        order.end_refund(ask.result == RefundResult::Done);
         self.follow(ask.order, &before, order, Some(said));
+    }
+
+    /// A provider said something else of a refund than it did before. What was recorded stays.
+    pub(in crate::audit) fn dispute_refund(&mut self, ask: RecordRefund, names: Names) {
+        let (refund, number) = (ask.refund, ask.order.0);
+        let other = match ask.result {
+            RefundResult::Done => RefundResult::Failed,
+            RefundResult::Failed => RefundResult::Done,
+        };
+        let (kind, text) = (ReferenceKind::RefundResult, result_of(names, other));
+        let was_other = self.references.is_known(kind, number, text);
+        self.notes.check(was_other, || {
+            format!("refund {refund} of order {} was not {other:?} before", ask.order)
+        });
+        let is_new = self.references.is_new(kind, number, result_of(names, ask.result));
+        self.notes.check(is_new, || {
+            format!("refund {refund} of order {} was {:?} before", ask.order, ask.result)
+        });
+        let Some(order) = self.orders.get_mut(number) else { return };
+        order.doubt_refund(ask.result == RefundResult::Done);
+        self.tally.disputes += 1;
     }
 
     pub(in crate::audit) fn refund(&mut self, ask: &RefundOrder, names: Names, said: &OrderChange) {
@@ -196,4 +216,9 @@ impl Recount {
         order.give_back(amount_minor);
         self.follow(ask.order, &before, order, Some(said));
     }
+}
+
+/// By which what came of a refund is known.
+fn result_of(names: Names, result: RefundResult) -> Fingerprint {
+    names.reference.with(u64::from(result == RefundResult::Done))
 }

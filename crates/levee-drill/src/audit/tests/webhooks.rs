@@ -25,6 +25,12 @@ fn retry(request: u8, seq: u64) -> (Command, Outcome) {
     (Command::RetryDeadLetter(retry), Outcome::DeadLetterRetried)
 }
 
+fn settle(seq: u64) -> (Command, Outcome) {
+    let event = EventNo { seq, index: 0 };
+    let settle = SettleDeadLetter { id: id(), event };
+    (Command::SettleDeadLetter(settle), Outcome::DeadLetterSettled)
+}
+
 fn replay(request: u8, after_seq: u64) -> (Command, Outcome) {
     let replay = ReplayWebhook { request: key(request), id: id(), after_seq };
     (Command::ReplayWebhook(replay), Outcome::WebhookReplayed)
@@ -46,7 +52,18 @@ fn check(steps: &[(Command, Outcome)], expected: &[(u64, &str)]) {
 #[test]
 fn each_says_what_follows() {
     let (made, again) = (put("a", 1), put("b", 1));
-    let clean = [made, put("b", 2), dead(1), replay(1, 3), retry(2, 1), dead(1), remove(), again];
+    let clean = [
+        made,
+        put("b", 2),
+        dead(1),
+        replay(1, 3),
+        retry(2, 1),
+        dead(1),
+        settle(1),
+        dead(1),
+        remove(),
+        again,
+    ];
     check(&clean, &[]);
     check(&[put("a", 1), put("b", 3)], &[(2, "version 2 of the webhook app is called 3")]);
     check(&[put("a", 1), put("a", 2)], &[(2, "the webhook app has this document already")]);
@@ -60,5 +77,6 @@ fn each_says_what_follows() {
         &[(2, "a dead letter of EventNo { seq: 2, index: 0 }, which is not there yet")],
     );
     check(&[put("a", 1), retry(1, 1)], &[(2, "EventNo { seq: 1, index: 0 } is no dead letter")]);
+    check(&[put("a", 1), settle(1)], &[(2, "EventNo { seq: 1, index: 0 } is no dead letter")]);
     check(&[put("a", 1), replay(1, 2)], &[(2, "a replay after 2, which is not there yet")]);
 }

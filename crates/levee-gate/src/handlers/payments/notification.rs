@@ -2,6 +2,7 @@
 //! each of them wants.
 
 use bytes::Bytes;
+use levee_api::time::now_s;
 use levee_api::trade::trade_of;
 use levee_api::types::PaymentEvent;
 use levee_pay::{Currency, Notification, NotifyError, State, Trade};
@@ -11,7 +12,6 @@ use super::{Sender, refund};
 use crate::call::Call;
 use crate::config::Wire;
 use crate::reply::{Answer, Reply};
-use crate::signed::now_s;
 
 pub(super) async fn take(call: &Call, sender: Sender, wire: &Wire, body: &[u8]) -> Answer {
     let acknowledged = wire.provider.success_reply();

@@ -2,7 +2,9 @@
 
 use levee_api::port::{Answer as Found, Priority, Query, Reply as Said};
 use levee_api::problem::Code;
-use levee_api::types::{Action, Command, NameHash, OrderNo, RecordRefund, RefundResult, Refusal};
+use levee_api::types::{
+    Action, Command, NameHash, OrderNo, Outcome, RecordRefund, RefundResult, Refusal,
+};
 use levee_pay::{Money, Notification, State};
 
 use crate::call::{Call, unexpected};
@@ -26,17 +28,24 @@ pub(super) async fn take(
     check(call, wire, read, (order, refund)).await?;
     let record = RecordRefund { order, refund, result };
     match call.command(Priority::Callback, Command::RecordRefund(record)).await? {
-        Said::Done { repeated, .. } => {
+        Said::Done { repeated, outcome, .. } => {
             let occurred_ms = read.occurred_s.map(|at_s| at_s.saturating_mul(1_000));
             super::count_lag(call, occurred_ms.filter(|_| !repeated));
+            // It was said to have gone the other way before: somebody must look.
+            if outcome == Outcome::PaymentDisputed && !repeated {
+                call.worker.lane().stats.disputed.add(1);
+                let payment = &read.out_trade_no;
+                tracing::warn!(
+                    provider = wire.name,
+                    payment,
+                    refund,
+                    ?result,
+                    "a refund is disputed"
+                );
+            }
             Ok(success.repeated(repeated))
         }
         Said::Refused(Refusal::OrderNotFound) => Err(Trouble::new(Code::PaymentNotFound)),
-        Said::Refused(Refusal::ReferenceReused) => {
-            let before = if result == RefundResult::Done { "as failed" } else { "as done" };
-            let detail = format!("Refund {refund} of {} is known {before}.", read.out_trade_no);
-            Err(conflict(call, wire, detail))
-        }
         Said::Refused(refusal) => Err(refusal.into()),
         other => Err(unexpected(&other)),
     }

@@ -383,7 +383,7 @@ fn action() -> impl Strategy<Value = Action> {
             3 => Action::CancelTicket { order, outlet, version: number },
             4 => Action::ReviewPayment { order },
             5 => Action::LookAtPayment { order },
-            _ => Action::Refund { order, refund: number, amount_minor: minor },
+            _ => Action::Refund { order, refund: number, amount_minor: minor, from_ms: minor / 2 },
         },
     )
 }

@@ -40,6 +40,8 @@ pub(super) fn command() -> impl Strategy<Value = Command> {
         (request(), webhook_id(), event()).prop_map(|(request, id, event)| {
             Command::RetryDeadLetter(RetryDeadLetter { request, id, event })
         }),
+        (webhook_id(), event())
+            .prop_map(|(id, event)| { Command::SettleDeadLetter(SettleDeadLetter { id, event }) }),
     ]
 }
 
@@ -50,6 +52,7 @@ pub(super) fn outcome() -> impl Strategy<Value = Outcome> {
         Just(Outcome::WebhookReplayed),
         Just(Outcome::DeadLetterRecorded),
         Just(Outcome::DeadLetterRetried),
+        Just(Outcome::DeadLetterSettled),
     ]
 }
 

@@ -95,3 +95,71 @@ fn one_trade_pays_one_order() {
     story.add(1_131, command, outcome);
     check_story("another's", &story, &[]);
 }
+
+fn refused(order: u32, refund: u32, amount_minor: u64, change: OrderChange) -> (Command, Outcome) {
+    let (order, result) = (OrderNo(order), RefundResult::Failed);
+    let outcome = Outcome::RefundEnded { change, amount_minor };
+    (Command::RecordRefund(RecordRefund { order, refund, result }), outcome)
+}
+
+fn doubted(order: u32, refund: u32, result: RefundResult) -> (Command, Outcome) {
+    let record = RecordRefund { order: OrderNo(order), refund, result };
+    (Command::RecordRefund(record), Outcome::PaymentDisputed)
+}
+
+/// A collected order of which 100 are to be given back, which the provider refuses so many times.
+fn refused_times(times: u32) -> Story {
+    let mut story = after_claims([
+        (1_100, outlet("tea", 0, 1)), // 8
+        (1_110, place(30, 1, None, 0, (None, 1_610))),
+        (1_122, pay(0, 2_800, change(Paid, Succeeded, 1))), // 10
+        (1_124, ticket(0, TicketStep::Collect, 1, change(Collected, Succeeded, 2))),
+        (1_130, refund(32, 0, 100, change(Collected, PaymentState::Refunding, 2))),
+    ]);
+    for number in 1..=times {
+        let (command, outcome) =
+            refused(0, number, 100, change(Collected, PaymentState::Refunding, 2));
+        story.add(1_130 + u64::from(number), command, outcome);
+    }
+    story
+}
+
+#[track_caller]
+fn check_refused(times: u32, then: &[(Command, Outcome)], expected: &[&str]) {
+    let mut story = refused_times(times);
+    for ((command, outcome), at_ms) in then.iter().cloned().zip(1_200..) {
+        story.add(at_ms, command, outcome);
+    }
+    let last = 12 + u64::from(times) + then.len() as u64;
+    let expected: Vec<(u64, &str)> = expected.iter().map(|text| (last, *text)).collect();
+    check_story("refused", &story, &expected);
+}
+
+#[test]
+fn somebody_looks_at_a_refund_that_was_refused_too_often() {
+    let at_last = || refused(0, 13, 100, change(Collected, PaymentState::Refunding, 2));
+    check_refused(11, &[settle(90, 0)], &["order 0 is not disputed"]);
+    check_refused(12, &[settle(90, 0)], &[]);
+    check_refused(12, &[settle(90, 0), settle(91, 0)], &["order 0 is not disputed"]);
+    // Then it is refused anew, and counts anew.
+    check_refused(12, &[settle(90, 0), at_last(), settle(91, 0)], &["order 0 is not disputed"]);
+    assert_eq!(refused_times(12).audit().orders.disputes.open_orders, 1);
+    assert_eq!(refused_times(11).audit().orders.disputes.open_orders, 0);
+}
+
+#[test]
+fn a_refund_of_which_one_thing_and_then_the_other_is_said() {
+    use RefundResult::{Done, Failed};
+    let done = || refunded(0, 1, 100, change(Collected, Succeeded, 2));
+    check_refused(0, &[done(), doubted(0, 1, Failed)], &[]);
+    check_refused(0, &[done(), doubted(0, 1, Failed), settle(90, 0)], &[]);
+    check_refused(1, &[doubted(0, 1, Done), settle(90, 0)], &[]);
+    check_refused(0, &[doubted(0, 1, Failed)], &["refund 1 of order 0 was not Done before"]);
+    let twice = [done(), doubted(0, 1, Failed), doubted(0, 1, Failed)];
+    check_refused(0, &twice, &["refund 1 of order 0 was Failed before"]);
+    check_refused(1, &[doubted(0, 2, Done)], &["refund 2 of order 0 was not Failed before"]);
+    let again = [done(), doubted(0, 1, Done)];
+    let known =
+        ["refund 1 of order 0 was not Failed before", "refund 1 of order 0 was Done before"];
+    check_refused(0, &again, &known);
+}
