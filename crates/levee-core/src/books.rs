@@ -202,12 +202,14 @@ impl QuoteBook {
         number
     }
 
-    /// The oldest of a user's that are held, if they are as many as there may be.
-    pub(crate) fn in_the_way_of(&self, user: UserKey) -> Option<QuoteNo> {
+    /// The oldest of a user's that are held, if they are as many as there may be; one that is over by the
+    /// clock before all others.
+    pub(crate) fn in_the_way_of(&self, user: UserKey, now_ms: u64) -> Option<QuoteNo> {
         let of_user = (user, QuoteNo(0))..=(user, QuoteNo(u32::MAX));
-        let mut held = self.held_by.range(of_user).map(|(_, number)| *number);
-        let oldest = held.next()?;
-        (held.count() + 1 >= QUOTES_HELD_MAX).then_some(oldest)
+        let held = self.held_by.range(of_user).map(|(_, number)| *number);
+        let is_over = |number: &QuoteNo| self.rows[number.index()].until_ms <= now_ms;
+        let is_full = held.clone().count() >= QUOTES_HELD_MAX;
+        held.clone().find(is_over).or_else(|| held.min()).filter(|_| is_full)
     }
 
     /// A quote's offers are held no longer.
@@ -236,9 +238,11 @@ impl QuoteBook {
     pub(crate) fn move_until(&mut self, moved_ms: impl Fn(u64) -> u64) {
         let held = core::mem::take(&mut self.held).into_iter();
         self.held = held
-            .map(|(until_ms, quote)| {
-                let until_ms = moved_ms(until_ms);
-                self.rows[quote.index()].until_ms = until_ms;
+            .map(|(before_ms, quote)| {
+                let until_ms = moved_ms(before_ms);
+                if until_ms != before_ms {
+                    self.rows[quote.index()].grace_until(until_ms);
+                }
                 (until_ms, quote)
             })
             .collect();

@@ -67,7 +67,7 @@ pub enum Query {
         /// At most [`LIST_MAX`].
         limit: u32,
     },
-    /// When an order could be ready at each of these outlets, if placed now.
+    /// When an order could be ready at each of these outlets, if placed now and paid within a minute.
     Etas {
         /// At most [`LIST_MAX`] of them are looked at.
         outlets: Vec<OutletNo>,

@@ -3,7 +3,7 @@
 //! A journal names the rules that each of its batches was decided by; rules that a kept journal
 //! needs stay here for as long as it is kept.
 
-use crate::pacing::Pace;
+use crate::pacing::{Experience, Pace};
 use crate::types::{VoucherKind, VoucherTerms};
 
 /// One version of the rules.
@@ -14,8 +14,8 @@ pub struct Rules {
     /// The discount in minor units for a bill in minor units; at most the voucher's face and the
     /// bill.
     pub discount_minor: fn(&VoucherTerms, u64) -> u64,
-    /// How kitchens promise and learn.
-    pub pace: Pace,
+    /// How kitchens promise and learn, by what they have taught so far.
+    pub pace: fn(Experience) -> Pace,
 }
 
 /// All versions that this build can decide by.
@@ -23,7 +23,7 @@ pub struct Rules {
 pub struct RuleBook(&'static [Rules]);
 
 static RELEASED: [Rules; 1] =
-    [Rules { version: 1, discount_minor: discount_v1, pace: Pace::DEFAULT }];
+    [Rules { version: 1, discount_minor: discount_v1, pace: Pace::expecting }];
 
 impl RuleBook {
     /// The rules as released.

@@ -217,7 +217,7 @@ impl State {
             outages: Vec::new(),
             operations: Operations::default(),
             webhooks: BTreeMap::new(),
-            experience: book.first().pace.expected,
+            experience: Experience::DEFAULT,
             scratch: Vec::new(),
         }
     }
@@ -242,7 +242,7 @@ impl State {
 
     /// How kitchens promise by the rules that hold now, and by what kitchens have taught.
     pub(crate) fn pace(&self) -> Pace {
-        Pace { expected: self.experience, ..self.rules.pace }
+        (self.rules.pace)(self.experience)
     }
 
     /// What is set for the whole installation.

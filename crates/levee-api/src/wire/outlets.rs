@@ -196,7 +196,8 @@ pub struct OutletBody {
     /// The same of all outlets of its vendor.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vendor_breaker: Option<BreakerBody>,
-    /// In how many milliseconds one unit of work that is ordered now is ready; absent where it takes
+    /// In how many milliseconds one unit of work that is ordered now, and paid within a minute, is
+    /// ready; absent where it takes
     /// no orders now, or none that soon.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub eta_ms: Option<u64>,
@@ -265,7 +266,8 @@ pub struct NearBody {
     pub distance_m: u32,
     /// How drinks leave it.
     pub fulfilment: Vec<Fulfilment>,
-    /// In how many milliseconds one unit of work that is ordered now is ready; absent where it takes
+    /// In how many milliseconds one unit of work that is ordered now, and paid within a minute, is
+    /// ready; absent where it takes
     /// no orders now, or none that soon.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub eta_ms: Option<u64>,

@@ -58,6 +58,12 @@ fn reference_key(kind: ReferenceKind, campaign: CampaignNo, reference: &Referenc
     *hash.first_chunk().expect("32 bytes have 16")
 }
 
+/// Refuses the first of these fields that is not within its bounds.
+fn check_fields<const COUNT: usize>(fields: [(bool, &'static str); COUNT]) -> Result<(), Refusal> {
+    let wrong = fields.into_iter().find(|(is_within, _)| !is_within);
+    wrong.map_or(Ok(()), |(_, field)| Err(Refusal::InvalidField(field)))
+}
+
 /// A reason that must be there, for the record.
 fn check_reason(reason: &str) -> Result<(), Refusal> {
     if reason.is_empty() || reason.len() > REASON_LEN_MAX {

@@ -1,6 +1,6 @@
 //! Outlets: their documents, whether they take orders, and who works there.
 
-use super::check_reason;
+use super::{check_fields, check_reason};
 use crate::pacing::Work;
 use crate::state::{Effect, State};
 use crate::tables::Outlet;
@@ -18,17 +18,13 @@ impl State {
         if put.document.len() > DOCUMENT_LEN_MAX {
             return Err(Refusal::InvalidField("document"));
         }
-        for (is_within, field) in [
+        check_fields([
             ((1..=STATIONS_MAX).contains(&put.stations), "stations"),
             ((1..=UNIT_MS_MAX).contains(&put.unit_ms), "minutes_per_unit"),
             ((1..=ACCEPT_WITHIN_MS_MAX).contains(&put.accept_within_ms), "accept_within"),
             ((1..=READY_WITHIN_MS_MAX).contains(&put.ready_within_ms), "ready_within"),
             (put.opening.is_sound(), "hours"),
-        ] {
-            if !is_within {
-                return Err(Refusal::InvalidField(field));
-            }
-        }
+        ])?;
         let book = &mut self.outlets;
         let known = book.number(&put.id);
         let before = known.and_then(|number| book.get(number)).copied();
@@ -116,7 +112,8 @@ impl State {
             return Err(Refusal::InvalidField("work"));
         }
         self.outlets.get(outlet).ok_or(Refusal::OutletNotFound)?;
-        self.outlets.with_kitchen(outlet, |kitchen| kitchen.walk_in(now_ms, Work(work)));
+        let pace = self.pace();
+        self.outlets.with_kitchen(outlet, |kitchen| kitchen.walk_in(now_ms, Work(work), &pace));
         Ok(Effect::Done(Outcome::WalkInsRecorded))
     }
 

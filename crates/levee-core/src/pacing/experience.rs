@@ -4,6 +4,8 @@
 //! customers at the counter, or of how its operator counts; and operators rather say too little. So
 //! what the first orders at each kitchen showed is kept for the kitchens whose first orders are to come.
 
+use core::ops::RangeInclusive;
+
 use bytemuck::{Pod, Zeroable};
 
 use super::Pace;
@@ -47,11 +49,12 @@ impl Experience {
         // Far below 2^53.
         let lessons = super::estimate::real(self.lessons) + LESSONS_BEFORE;
         let gain = (STEP / lessons).clamp(GAIN_MIN, GAIN_MAX);
-        if let Some(times) = lesson.unit_times.filter(|_| pace.unit_gain > 0.0) {
-            self.unit_times += gain * (times.clamp(1.0 / TIMES_MAX, TIMES_MAX) - self.unit_times);
-        }
-        if let Some(series) = lesson.series.filter(|_| pace.unit_gain > 0.0) {
-            self.series += gain * (series.clamp(0.0, 1.0) - self.series);
+        // Where staff say that it is begun when it is ready, the order's other units say nothing, either.
+        let times = lesson.unit_times.filter(|times| pace.unit_gain > 0.0 && TIMES.contains(times));
+        if let Some(times) = times {
+            self.unit_times += gain * (times - self.unit_times);
+            let series = lesson.series.map_or(self.series, |series| series.clamp(0.0, 1.0));
+            self.series += gain * (series - self.series);
         }
         let step = if pace.gamma > 0.0 { (STEP / lessons).max(STEP_MIN) } else { 0.0 };
         self.start += step * if lesson.late { pace.q } else { pace.q - 1.0 };
@@ -78,8 +81,8 @@ const GAIN_MIN: f64 = 0.005;
 const STEP: f64 = 5.0;
 const STEP_MIN: f64 = 0.01;
 
-/// A unit that takes more than so many times longer or shorter than stated says nothing of others.
-const TIMES_MAX: f64 = 8.0;
+/// A unit that takes less or more than so many times what is stated says nothing of others.
+const TIMES: RangeInclusive<f64> = 0.125..=8.0;
 
 /// Promises of new kitchens move by at most so many making times.
 const START_MAX: f64 = 16.0;

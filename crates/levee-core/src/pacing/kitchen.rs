@@ -17,8 +17,10 @@ use crate::types::PAID_WITHIN_MS;
 pub struct Kitchen {
     /// Staff or machines that make, by the outlet's own figure; at least 1.
     pub(super) stations: u16,
-    /// Orders that it has finished, as far as it matters.
-    pub(super) seen: u16,
+    /// Orders that it has finished since its outlet stated another making time, as far as it matters.
+    pub(super) seen: u8,
+    /// Orders that it has finished at all, as far as others learn from them.
+    pub(super) taught: u8,
     /// Making time of one unit, learned from start to done; its outlet's figure until there is one.
     pub(super) unit_ms: f64,
     /// Which share of an order's units beyond the first waits for the first one, 0 (each takes a
@@ -50,15 +52,22 @@ pub struct Kitchen {
 pub struct Ask {
     /// All of it.
     pub work: Work,
-    /// It cannot be begun sooner after the ask, in ms: it is to be paid before.
+    /// It cannot be begun sooner after the ask, in ms: it is to be taken and paid before.
     pub begins_after_ms: u64,
 }
 
 impl Ask {
-    /// Work of an order. What is to be paid goes to the outlet when it is.
+    /// Work of an order. What is to be paid goes to the outlet when it is; anything else could be begun at
+    /// once.
     #[must_use]
     pub fn of(work: Work, is_to_be_paid: bool) -> Self {
         Self { work, begins_after_ms: if is_to_be_paid { PAID_WITHIN_MS } else { 0 } }
+    }
+
+    /// Of an offer, which somebody may take when it has been held for so long, in ms.
+    #[must_use]
+    pub fn held(self, hold_ms: u64) -> Self {
+        Self { begins_after_ms: self.begins_after_ms.saturating_add(hold_ms), ..self }
     }
 
     /// What it is so long after it was asked, in ms.
@@ -66,13 +75,6 @@ impl Ask {
     pub fn after(self, gone_ms: u64) -> Self {
         let begins_after_ms = self.begins_after_ms.saturating_sub(gone_ms);
         Self { begins_after_ms, ..self }
-    }
-}
-
-impl From<Work> for Ask {
-    /// Work that could be begun at once.
-    fn from(work: Work) -> Self {
-        Self { work, begins_after_ms: 0 }
     }
 }
 
@@ -96,6 +98,7 @@ impl Kitchen {
         Self {
             stations: stations.max(1),
             seen: 0,
+            taught: 0,
             unit_ms: f64::from(unit_ms.max(1)),
             series: 0.0,
             drag: DRAG_UNKNOWN,
@@ -125,53 +128,41 @@ impl Kitchen {
     /// In how many ms from now an order that is placed now is ready, with the wanted certainty, so
     /// that no earlier promise is endangered.
     #[must_use]
-    pub fn eta_ms(&self, now_ms: u64, ask: impl Into<Ask>, pace: &Pace) -> u64 {
-        let ready_ms = self.ready_at_ms(now_ms, ask.into(), now_ms..=u64::MAX, pace);
+    pub fn eta_ms(&self, now_ms: u64, ask: Ask, pace: &Pace) -> u64 {
+        let ready_ms = self.ready_at_ms(now_ms, ask, now_ms..=u64::MAX, pace);
         ready_ms.map_or(u64::MAX - now_ms, |ready_ms| ready_ms - now_ms)
     }
 
     /// [`Self::eta_ms`] where it is no longer than `within_ms`; finds out sooner where it is.
     #[must_use]
-    pub fn eta_within(
-        &self,
-        now_ms: u64,
-        ask: impl Into<Ask>,
-        within_ms: u64,
-        pace: &Pace,
-    ) -> Option<u64> {
+    pub fn eta_within(&self, now_ms: u64, ask: Ask, within_ms: u64, pace: &Pace) -> Option<u64> {
         let range = now_ms..=now_ms.saturating_add(within_ms);
-        self.ready_at_ms(now_ms, ask.into(), range, pace).map(|ready_ms| ready_ms - now_ms)
+        self.ready_at_ms(now_ms, ask, range, pace).map(|ready_ms| ready_ms - now_ms)
     }
 
     /// The first multiple of [`SLOT_MS`], not before `not_before_ms`, for which capacity is free for
     /// the whole making time; none within the policy's horizon from now.
     #[must_use]
-    pub fn slot_at(
-        &self,
-        now_ms: u64,
-        ask: impl Into<Ask>,
-        not_before_ms: u64,
-        pace: &Pace,
-    ) -> Option<u64> {
+    pub fn slot_at(&self, now_ms: u64, ask: Ask, not_before_ms: u64, pace: &Pace) -> Option<u64> {
         let last_ms = now_ms.saturating_add(pace.horizon_ms);
         let range = not_before_ms.max(now_ms)..=last_ms;
         // Work of the slot itself is either in front already, or was found to be in time after it.
-        let free_ms = self.ready_at_ms(now_ms, ask.into(), range, pace)?;
+        let free_ms = self.ready_at_ms(now_ms, ask, range, pace)?;
         let slot_ms = free_ms.div_ceil(SLOT_MS).checked_mul(SLOT_MS)?;
         (slot_ms <= last_ms).then_some(slot_ms)
     }
 
     /// Work that is not done, on all channels, in thousandths of a unit.
     #[must_use]
-    pub fn unfinished(&self, now_ms: u64) -> u64 {
-        self.making + self.later.sum() + ms(self.walk_ins_left(now_ms))
+    pub fn unfinished(&self, now_ms: u64, pace: &Pace) -> u64 {
+        self.making + self.later.sum() + ms(self.walk_ins_left(now_ms, pace))
     }
 
     /// How long it needs for a unit of work while it is busy, all stations together, in milliseconds, as
-    /// it was learned; at least 1.
+    /// it was learned, or as it is expected; at least 1.
     #[must_use]
-    pub fn pace_ms(&self) -> u64 {
-        ms(self.unit_ms * self.drag / f64::from(self.stations)).max(1)
+    pub fn pace_ms(&self, pace: &Pace) -> u64 {
+        ms(self.unit_ms(pace) * self.drag / f64::from(self.stations)).max(1)
     }
 
     /// Staff or machines that make, by the outlet's own figure.
@@ -188,7 +179,7 @@ impl Kitchen {
 
     /// Takes capacity for an order. Whether there is any is asked before, with the same time.
     pub fn promise(&mut self, now_ms: u64, work: Work, ready_at_ms: u64, pace: &Pace) -> Ticket {
-        self.drain(now_ms);
+        self.drain(now_ms, pace);
         self.later.add(ready_at_ms, work);
         Ticket { work, ready_at_ms, delta_ms: self.delta_ms(pace) }
     }
@@ -198,7 +189,7 @@ impl Kitchen {
     /// # Panics
     /// No such order is promised.
     pub fn take_back(&mut self, now_ms: u64, ticket: Ticket, pace: &Pace) {
-        self.drain(now_ms);
+        self.drain(now_ms, pace);
         self.later.remove(ticket.ready_at_ms, ticket.work);
         self.look_at_waiting(now_ms, pace);
     }
@@ -225,7 +216,7 @@ impl Kitchen {
         begun_at_ms: u64,
         pace: &Pace,
     ) -> Option<Lesson> {
-        self.give_up(now_ms, ticket);
+        self.give_up(now_ms, ticket, pace);
         let took_ms = real(now_ms.saturating_sub(begun_at_ms));
         let lesson = self.lesson(now_ms, ticket, Some(took_ms), pace);
         self.take_up(pace);
@@ -261,15 +252,15 @@ impl Kitchen {
     ///
     /// # Panics
     /// No such order is being made.
-    pub fn give_up(&mut self, now_ms: u64, ticket: Ticket) {
-        self.drain(now_ms);
+    pub fn give_up(&mut self, now_ms: u64, ticket: Ticket, pace: &Pace) {
+        self.drain(now_ms, pace);
         let left = self.making.checked_sub(ticket.work.0.into());
         self.making = left.expect("so much is being made");
     }
 
     /// Work of customers on another channel, of whom nothing more is heard: it drains as time passes.
-    pub fn walk_in(&mut self, now_ms: u64, work: Work) {
-        self.drain(now_ms);
+    pub fn walk_in(&mut self, now_ms: u64, work: Work, pace: &Pace) {
+        self.drain(now_ms, pace);
         self.walk_ins += f64::from(work.0);
     }
 
@@ -278,11 +269,10 @@ impl Kitchen {
         self.stations = stations.max(1);
     }
 
-    /// The outlet's figure of the making time changes, 1 ms or more: it is learned anew, and so is what
-    /// promises are moved by.
+    /// The outlet's figure of the making time changes, 1 ms or more: it is learned anew. What else was
+    /// learned stays, and what others have learned from it, so that no document brings either back.
     pub fn set_unit_ms(&mut self, unit_ms: u32) {
-        self.unit_ms = f64::from(unit_ms.max(1));
-        (self.seen, self.delta_ms) = (0, 0);
+        (self.unit_ms, self.seen) = (f64::from(unit_ms.max(1)), 0);
     }
 
     /// Making time of a unit, as far as it is known.
@@ -292,12 +282,12 @@ impl Kitchen {
 
     /// Which share of an order's further units waits for the first one, as far as it is known.
     pub(super) fn series(&self, pace: &Pace) -> f64 {
-        if self.seen == 0 { pace.expected.series } else { self.series }
+        if self.taught == 0 { pace.expected.series } else { self.series }
     }
 
     /// What promises are moved by, as far as it is known.
     pub(super) fn delta_ms(&self, pace: &Pace) -> i32 {
-        if self.seen > 0 {
+        if self.taught > 0 {
             return self.delta_ms;
         }
         let start_ms = pace.expected.start * self.unit_ms(pace);
@@ -322,7 +312,7 @@ impl Kitchen {
         let alone_ms = after(0.0).saturating_add(ask.begins_after_ms);
         let handed_ms = now_ms.saturating_add(pace.ahead_ms);
         let mut dues = self.later.iter().peekable();
-        let mut all = real(self.making) + self.walk_ins_left(now_ms);
+        let mut all = real(self.making) + self.walk_ins_left(now_ms, pace);
         while let Some(due) = dues.next_if(|due| due.at_ms() <= handed_ms) {
             all += real(due.work);
         }
@@ -341,14 +331,14 @@ impl Kitchen {
     }
 
     /// How fast walk-ins drain depends on our own work, so they do before it changes.
-    fn drain(&mut self, now_ms: u64) {
-        self.walk_ins = self.walk_ins_left(now_ms);
+    fn drain(&mut self, now_ms: u64, pace: &Pace) {
+        self.walk_ins = self.walk_ins_left(now_ms, pace);
         self.walk_ins_at_ms = now_ms.max(self.walk_ins_at_ms);
     }
 
     /// Walk-ins share the stations with all other work, so their part of it shrinks by their part of
     /// what is made.
-    pub(super) fn walk_ins_left(&self, now_ms: u64) -> f64 {
+    pub(super) fn walk_ins_left(&self, now_ms: u64, pace: &Pace) -> f64 {
         let gone_ms = now_ms.saturating_sub(self.walk_ins_at_ms);
         if self.walk_ins <= 0.0 || gone_ms == 0 {
             return self.walk_ins;
@@ -356,11 +346,11 @@ impl Kitchen {
         let ours = real(self.making + self.later.sum());
         let step_ms = real(gone_ms) / f64::from(DRAIN_STEPS);
         let capacity = f64::from(self.stations) * f64::from(Work::UNIT);
-        let mut left = self.walk_ins;
+        let (unit_ms, mut left) = (self.unit_ms(pace), self.walk_ins);
         for _ in 0..DRAIN_STEPS {
             // Where there are fewer than stations, each takes its own time.
             let shared = (left + ours).max(capacity);
-            left /= 1.0 + step_ms * capacity / (self.unit_ms * shared);
+            left /= 1.0 + step_ms * capacity / (unit_ms * shared);
         }
         if left < DRAINED { 0.0 } else { left }
     }
@@ -440,15 +430,16 @@ impl Kitchen {
         took_ms: Option<f64>,
         pace: &Pace,
     ) -> Option<Lesson> {
-        if self.seen >= LESSONS {
+        if self.taught >= LESSONS {
             return None;
         }
         let late = self.is_late(now_ms, ticket, pace);
         // What a unit takes is compared with what the outlet states, and later with what is learned.
-        let took_ms = took_ms.filter(|_| self.seen == 0);
+        let took_ms = took_ms.filter(|_| self.taught == 0);
         let unit_times = took_ms.map(|ms| ms / self.rounds(ticket.work, pace) / self.unit_ms);
         let further = further(f64::from(ticket.work.0) / f64::from(Work::UNIT));
-        let beside = further > 0.0 && self.stations > 1 && !self.waits(now_ms, pace);
+        let says = further * further >= FURTHER_LEAST && self.stations > 1;
+        let beside = says && !self.waits(now_ms, pace);
         let series = took_ms.filter(|_| beside);
         let series = series.map(|ms| (ms / self.unit_ms(pace) - 1.0) / further);
         Some(Lesson { unit_times, series, late })
@@ -460,6 +451,7 @@ impl Kitchen {
         self.series = self.series(pace);
         (self.unit_ms, self.delta_ms) = (unit_ms, delta_ms);
         self.seen = self.seen.saturating_add(1).min(SEEN_MAX);
+        self.taught = self.taught.saturating_add(1).min(LESSONS);
     }
 
     /// How many times faster than usual it learns: what was expected weighs as much as four orders.
@@ -482,7 +474,7 @@ impl Kitchen {
 }
 
 /// Keeps orders of little more than a unit, which say little of what is made in series, from saying too
-/// much; in squared units.
+/// much: others learn nothing from orders that are smaller; in squared units.
 const FURTHER_LEAST: f64 = 0.25;
 
 /// Units of an order beyond the first.
@@ -491,10 +483,10 @@ pub(super) fn further(units: f64) -> f64 {
 }
 
 /// So many first orders of a kitchen teach what is to be expected of others.
-const LESSONS: u16 = 5;
+pub(super) const LESSONS: u8 = 5;
 
 /// From so many orders on a kitchen is known.
-const SEEN_MAX: u16 = 10;
+const SEEN_MAX: u8 = 10;
 
 /// Steps in which walk-ins drain between two events; more make it finer.
 const DRAIN_STEPS: u32 = 4;

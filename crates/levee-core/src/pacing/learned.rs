@@ -21,7 +21,8 @@ pub struct Learned {
     making: u64,
     delta_ms: i32,
     stations: u16,
-    seen: u16,
+    seen: u8,
+    taught: u8,
 }
 
 impl Kitchen {
@@ -41,6 +42,7 @@ impl Kitchen {
             delta_ms: self.delta_ms,
             stations: self.stations,
             seen: self.seen,
+            taught: self.taught,
         }
     }
 
@@ -51,6 +53,7 @@ impl Kitchen {
         Self {
             stations: learned.stations,
             seen: learned.seen,
+            taught: learned.taught,
             unit_ms: learned.unit_ms,
             series: learned.series,
             drag: learned.drag,

@@ -62,6 +62,12 @@ impl Pace {
         expected: Experience::DEFAULT,
     };
 
+    /// [`Self::DEFAULT`], with what is expected of a kitchen that has not finished an order.
+    #[must_use]
+    pub fn expecting(expected: Experience) -> Self {
+        Self { expected, ..Self::DEFAULT }
+    }
+
     /// The quantile of the standard normal distribution at [`Self::q`].
     pub(super) fn z(&self) -> f64 {
         quantile(self.q)

@@ -6,7 +6,7 @@ use core::fmt;
 use core::ops::Range;
 
 use super::{Answer, bounded};
-use crate::pacing::Work;
+use crate::pacing::{Ask, Work};
 use crate::state::State;
 use crate::tables::{Order, Outlet};
 use crate::types::{
@@ -39,11 +39,11 @@ pub struct OutletView {
     pub breaker: Option<Breaker>,
     /// Its vendor's, unless that is closed.
     pub vendor_breaker: Option<Breaker>,
-    /// In how many milliseconds one unit of work that is ordered now is ready; `None` where it takes
-    /// no orders now.
+    /// In how many milliseconds one unit of work that is ordered now, and paid within a minute, is ready;
+    /// `None` where it takes no orders now.
     pub eta_ms: Option<u64>,
     /// How long the kitchen needs for a unit of work while it is busy, all stations together, in
-    /// milliseconds, as it was learned; at least 1.
+    /// milliseconds, as it was learned, or as is expected of a new one; at least 1.
     pub pace_ms: u64,
     /// Work that is not done, on all channels, in thousandths of a unit.
     pub unfinished: u64,
@@ -160,18 +160,20 @@ pub struct OrderView {
 }
 
 impl State {
+    /// For an order that has something to pay, as most have: none is refused for what was shown here.
     pub(super) fn eta_ms(&self, now_ms: u64, number: OutletNo, work: u32) -> Option<u64> {
         let outlet = self.outlet_taking_orders(now_ms, number).ok()?;
-        let most_ms = self.rules.pace.horizon_ms.max(outlet.ready_within_ms);
+        let most_ms = self.pace().horizon_ms.max(outlet.ready_within_ms);
         let until_ms = now_ms.saturating_add(most_ms);
-        let ready_at_ms = self.ready_by(now_ms, number, Work(work), now_ms..=until_ms)?;
+        let asked = Ask::of(Work(work), true);
+        let ready_at_ms = self.ready_by(now_ms, number, asked, until_ms)?;
         Some(ready_at_ms - now_ms)
     }
 
     pub(super) fn outlet_view(&self, now_ms: u64, number: OutletNo) -> OutletView {
         let outlet = &self.outlets.rows[number.index()];
         let kitchen = self.outlets.kitchen(number);
-        let texts = &self.outlets.texts;
+        let (texts, pace) = (&self.outlets.texts, self.pace());
         let pause = outlet.is_paused_at(now_ms).then(|| PauseView {
             until_ms: outlet.pause_ends_ms(),
             reason: String::from_utf8(outlet.reason(texts)).expect("kept from a text"),
@@ -192,8 +194,8 @@ impl State {
             breaker: outlet.breaker(texts),
             vendor_breaker: self.outlets.breaker_of_vendor(outlet.vendor()),
             eta_ms: self.eta_ms(now_ms, number, Work::UNIT),
-            pace_ms: kitchen.pace_ms(),
-            unfinished: kitchen.unfinished(now_ms),
+            pace_ms: kitchen.pace_ms(&pace),
+            unfinished: kitchen.unfinished(now_ms, &pace),
             untold_since_ms: untold.first().map(|order| order.placed_at_ms),
             untold: u32::try_from(untold.len()).expect("no more than orders"),
             promised: kitchen.promised().collect(),

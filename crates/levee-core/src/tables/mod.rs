@@ -29,5 +29,6 @@ pub(crate) use table::{Capture, Table};
 pub use table::{PAGE_BYTES, Pages};
 pub(crate) use users::UserIndex;
 
-/// Version of the layout of records in snapshots.
-pub(crate) const LAYOUT: u16 = 3;
+/// Version of the layout of records in snapshots. Raised with every change of it, and where a field comes
+/// to mean something else.
+pub(crate) const LAYOUT: u16 = 4;

@@ -232,9 +232,9 @@ impl Order {
         self.flags & flag != 0
     }
 
-    /// Whether its record can hold such a promise: one that is less than 49 days after the placing.
-    pub(crate) fn can_be_promised_at(&self, at_ms: u64) -> bool {
-        self.placed_at_ms + u64::from(after_ms(self.placed_at_ms, at_ms)) == at_ms
+    /// The latest promise that its record can hold: 49 days after the placing.
+    pub(crate) fn promised_at_ms_max(&self) -> u64 {
+        self.placed_at_ms + u64::from(after_ms(self.placed_at_ms, u64::MAX))
     }
 
     /// What its kitchen needs to know of it.

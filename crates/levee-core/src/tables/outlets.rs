@@ -256,7 +256,7 @@ impl Outlet {
 /// and whoever sorts a menu anew must not change what earlier orders are for.
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 #[repr(C)]
-struct Past {
+pub(super) struct Past {
     put_seq: u64,
     document: Span,
     /// The one before it; of no length where it was the first.

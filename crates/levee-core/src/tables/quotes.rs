@@ -26,7 +26,8 @@ pub(crate) struct Quote {
     is_over: u8,
     /// Whether the app said whose it is.
     has_user: u8,
-    unused: u8,
+    /// Held for longer than was said, after an outage of ours.
+    is_graced: u8,
     user: UserKey,
 }
 
@@ -75,6 +76,21 @@ impl Quote {
     /// Whether kitchens still hold its offers, whatever the clock says.
     pub(crate) fn is_held(&self) -> bool {
         self.is_over == 0
+    }
+
+    /// Whether what it offers counts on a payment.
+    pub(crate) fn is_to_be_paid(&self) -> bool {
+        self.total_minor > self.discount_minor
+    }
+
+    /// Whether it is held for longer than its offers count on.
+    pub(crate) fn is_graced(&self) -> bool {
+        self.is_graced != 0
+    }
+
+    /// It is held for longer, after an outage of ours.
+    pub(crate) fn grace_until(&mut self, until_ms: u64) {
+        (self.until_ms, self.is_graced) = (until_ms, 1);
     }
 
     pub(crate) fn set_over(&mut self) {

@@ -1,5 +1,7 @@
 //! Tables and indexes against plain maps, with snapshots taken under writes.
 
+mod layout;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use proptest::prelude::*;

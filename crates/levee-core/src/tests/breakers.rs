@@ -21,8 +21,8 @@ fn an_outlet_that_cannot_be_reached_takes_no_orders() {
         "
         1m   break s0 open reason=silent          -> was closed
         1m   order s0 7 500                       -> outlet_unreachable
-        1m   etas s0,s1                           -> never, 4m
-        1m   quote s0 others=s1 hold=2m           -> q0 until 3m: s1 at 6m
+        1m   etas s0,s1                           -> never, 5m
+        1m   quote s0 others=s1 hold=2m           -> q0 until 3m: s1 at 8m
         1m   break s0 open                        -> unchanged
         1m   breakers                             -> s0 open since 1m, silent
         1m   restart                              -> as before
@@ -43,8 +43,8 @@ fn a_vendors_breaker_is_that_of_all_its_outlets() {
     check(
         "
         1m   break till open reason=dark          -> was closed
-        1m   etas s0,s1,s2                        -> never, never, 4m
-        1m   quote s0 others=s1,s2 hold=2m        -> q0 until 3m: s2 at 6m
+        1m   etas s0,s1,s2                        -> never, never, 5m
+        1m   quote s0 others=s1,s2 hold=2m        -> q0 until 3m: s2 at 8m
         1m   quote s0 others=s1 hold=2m           -> no_offers
         1m   break s0 open                        -> was closed
         1m   breakers                             -> till open since 1m, dark; s0 open since 1m, because
@@ -52,7 +52,7 @@ fn a_vendors_breaker_is_that_of_all_its_outlets() {
         1m   breakers 0                           -> till open since 1m, dark
         1m   restart                              -> as before
         2m   outlet milk 10m unit=4m stations=1 ready=30m vendor=desk -> s1 version 2
-        2m   etas s0,s1,s2                        -> never, 4m, 8m+36s
+        2m   etas s0,s1,s2                        -> never, 5m, 8m+36s
         3m   break till closed                    -> was open
         3m   order s0 7 500                       -> outlet_unreachable
         ",

@@ -33,7 +33,7 @@ fn what_was_accepted_and_is_not_made_ends() {
             2h+5m    show o0                      -> refunding refunding 3 not_made: payable 500 captured 500 asked 500
             2h+5m    todo o0                      -> o0 cancel ticket 3 at s0, o0 refund 1 of 500
             2h+5m    voucher v0                   -> live until 10d
-            2h+5m    kitchen tea                  -> stations 1 eta 4m work 0
+            2h+5m    kitchen tea                  -> stations 1 eta 5m work 0
             2h+6m    refunded o0 1                -> refunded refunded 3
             "
         ));
@@ -55,7 +55,7 @@ fn what_was_made_and_is_not_collected_counts_as_collected() {
     check(
         "
         1m       ticket o0 ready 1            -> ready succeeded 2
-        1m       kitchen tea                  -> stations 1 eta 4m work 0
+        1m       kitchen tea                  -> stations 1 eta 5m work 0
         1m       show o0                      -> ready succeeded 2 until 12h+1m: payable 500 captured 500
         12h      tick                         -> nothing
         12h+1m   show o0                      -> collected succeeded 3: payable 500 captured 500

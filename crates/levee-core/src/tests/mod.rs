@@ -36,7 +36,7 @@ mod undone;
 mod webhooks;
 mod wire;
 
-use crate::pacing::{Experience, Pace};
+use crate::pacing::Pace;
 use crate::types::{
     CampaignId, Definition, Eligibility, RequestKey, Terms, UserKey, VoucherKind, VoucherTerms,
 };
@@ -78,14 +78,14 @@ pub(crate) fn terms() -> Terms {
 static EXACT_RULES: [Rules; 1] = [Rules {
     version: 1,
     discount_minor: |terms, bill_minor| bill_minor.min(terms.kind.face_minor().into()),
-    pace: Pace {
+    pace: |expected| Pace {
         cv: 0.0,
         doubt: 0.0,
         gamma: 0.0,
         unit_gain: 0.0,
         queue_gain: 0.0,
         late_gain: 0.0,
-        expected: Experience { unit_times: 1.0, series: 0.0, start: 0.0, lessons: 0 },
+        expected,
         ..Pace::DEFAULT
     },
 }];

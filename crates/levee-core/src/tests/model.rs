@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 
 pub(crate) use self::orders::Order;
 use self::outlets::{Outlet, Promised, Quote};
-use crate::pacing::{Experience, Work};
+use crate::pacing::Experience;
 use crate::types::*;
 use crate::{SetAside, Verdict};
 

@@ -33,7 +33,7 @@ fn what_an_outlet_rejects_another_one_makes_and_the_first_one_knows() {
         2m   show o0                              -> paid succeeded 2 until 12m: payable 500 captured 500
         2m   promised o0                          -> s1 at 6m
         2m   made o0                              -> - - - - from s0 nothing
-        2m   kitchen tea                          -> stations 1 eta 4m work 0
+        2m   kitchen tea                          -> stations 1 eta 5m work 0
         2m   kitchen milk                         -> stations 1 eta 8m+36s work 1000, 1000 by 5m
         2m   restart                              -> as before
         3m   ticket o0 accept 1                   -> order_of_another_outlet
@@ -43,7 +43,7 @@ fn what_an_outlet_rejects_another_one_makes_and_the_first_one_knows() {
         3m   open-orders s1                       -> o0 paid
         4m   ticket o0 accept 2 at=s1             -> accepted succeeded 3
         5m   ticket o0 ready 3 at=s1              -> ready succeeded 4
-        5m   kitchen milk                         -> stations 1 eta 4m work 0
+        5m   kitchen milk                         -> stations 1 eta 5m work 0
         ",
     );
 }
@@ -90,7 +90,7 @@ fn an_order_is_moved_once() {
         2m   ticket o0 reject 2                   -> o0 to s1 3 at 6m
         3m   ticket o0 reject 3 at=s1             -> refunding refunding 4
         3m   todo o0                              -> o0 refund 1 of 500
-        3m   kitchen milk                         -> stations 1 eta 4m work 0
+        3m   kitchen milk                         -> stations 1 eta 5m work 0
         ",
     );
     check(
@@ -122,7 +122,7 @@ fn without_an_outlet_that_has_it_in_time_the_order_ends() {
         3m   pay o1 500                           -> paid succeeded 1
         13m  tick                                 -> o1
         13m  show o1                              -> refunding refunding 2 not_accepted: payable 500 captured 500 asked 500
-        13m  kitchen tea                          -> stations 1 eta 4m work 0
+        13m  kitchen tea                          -> stations 1 eta 5m work 0
         ",
     );
     // What is already being made, or was never paid, is not moved.
@@ -207,7 +207,7 @@ fn an_order_is_not_moved_to_a_time_beyond_its_record() {
         30d   resume-service 1m                   -> gone 29d+23h+59m
         60d   ticket o0 accept 1                  -> accepted succeeded 2
         60d   cancel o0                           -> refunding refunding 3
-        60d   kitchen tea                         -> stations 1 eta 4m work 0
+        60d   kitchen tea                         -> stations 1 eta 5m work 0
         ",
     );
     check(
@@ -217,7 +217,7 @@ fn an_order_is_not_moved_to_a_time_beyond_its_record() {
         1m    tick                                -> nothing
         30d   resume-service 1m                   -> gone 29d+23h+59m
         60d   tick                                -> o0
-        60d   kitchen tea                         -> stations 1 eta 4m work 0
+        60d   kitchen tea                         -> stations 1 eta 5m work 0
         ",
     );
 }

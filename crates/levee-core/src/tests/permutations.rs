@@ -325,7 +325,10 @@ fn check(world: &mut World, events: &[Event], eager: bool) {
         let by = Party::Operator;
         world.does(&Command::CancelOrder(CancelOrder { request, order, by, reason }));
     }
-    assert_eq!(world.state.outlets.kitchen(OutletNo(0)).unfinished(world.now_ms), 0);
+    assert_eq!(
+        world.state.outlets.kitchen(OutletNo(0)).unfinished(world.now_ms, &world.state.pace()),
+        0
+    );
 }
 
 fn check_all(events: &mut Vec<Event>, eager: bool, world: &mut World) -> u32 {

@@ -1,8 +1,8 @@
 //! What promises count on: that an order is paid within a minute. What becomes of them when it is paid
 //! later, and what is expected of a kitchen that nobody knows yet.
 
-use super::EXACT;
 use super::script::check_with;
+use super::{EXACT, terms};
 
 /// One station that makes a unit in four minutes: one order is ready after four of them, and each
 /// that waits behind it 4.6 later.
@@ -69,18 +69,84 @@ fn what_is_paid_late_is_promised_beyond_the_hours() {
     );
 }
 
-/// A quote knows whether there is something to pay.
+/// A quote knows whether there is something to pay, and counts on an order at its last moment.
 #[test]
 fn an_offer_counts_on_a_payment_within_a_minute() {
     check(
         "
         0      outlet tea 10m unit=4m stations=1 ready=1h  -> s0 version 1
         0      outlet ice 10m unit=4m stations=1 ready=1h  -> s1 version 1
-        0      quote s0 total=500 off=500           -> q0 for 500-500 until 2m: s0 at 4m
-        0      quote s1 total=500 off=499           -> q1 for 500-499 until 2m: s1 at 5m
+        0      quote s0 total=500 off=500           -> q0 for 500-500 until 2m: s0 at 6m
+        0      quote s1 total=500 off=499           -> q1 for 500-499 until 2m: s1 at 7m
         30s    order s1 8 500 offer=q1.0            -> o0 0 off until 15m+30s
         1m+30s pay o0 500                           -> paid succeeded 1
-        1m+30s promised o0                          -> s1 at 5m
+        1m+30s promised o0                          -> s1 at 7m
+        ",
+    );
+}
+
+/// However late an offer is taken and paid, there is time to make what was promised.
+#[test]
+fn an_offer_that_is_taken_last_can_be_kept() {
+    check(
+        "
+        0      outlet tea 10m unit=4m stations=1 ready=1h  -> s0 version 1
+        0      quote s0 hold=3m                     -> q0 until 3m: s0 at 8m
+        2m+59s order s0 7 500 offer=q0.0            -> o0 0 off until 17m+59s
+        3m+58s pay o0 500                           -> paid succeeded 1
+        3m+58s promised o0                          -> s0 at 8m
+        3m+58s ticket o0 start 1 at=s0              -> making succeeded 2
+        7m+58s ticket o0 ready 2 at=s0              -> ready succeeded 3
+        10m    quote s0 hold=15m                    -> q1 until 25m: s0 at 30m
+        ",
+    );
+}
+
+/// What was offered for a voucher that pays everything is too early for an order that is paid first.
+#[test]
+fn an_offer_without_a_payment_is_for_orders_without_one() {
+    check_with(
+        EXACT,
+        &[("c", terms())],
+        "
+        0      ready c 9000                         -> open
+        0      claim c 7                            -> v0 2500
+        0      outlet tea 10m unit=4m stations=1 ready=1h  -> s0 version 1
+        0      quote s0 total=500 off=500           -> q0 for 500-500 until 2m: s0 at 6m
+        1m     order s0 7 500 offer=q0.0            -> offer_of_another_order
+        1m     order s0 7 500 v0 offer=q0.0 -> o0 500 off r0 until 11m
+        1m     promised o0                          -> s0 at 6m
+        ",
+    );
+}
+
+/// After an outage an offer may be taken when its time was to begin already, or is over.
+#[test]
+fn an_offer_that_an_outage_made_too_early_is_moved() {
+    check(
+        "
+        0      outlet tea 10m unit=4m stations=1 ready=1h  -> s0 version 1
+        0      quote s0                             -> q0 until 2m: s0 at 7m
+        1m     tick                                 -> nothing
+        4m     resume-service 1m                    -> gone 3m
+        6m     order s0 7 500 offer=q0.0            -> o0 0 off until 21m
+        6m     promised o0                          -> s0 at 11m
+        6m     restart                              -> as before
+        ",
+    );
+}
+
+/// What a search says is what an order is promised that has something to pay.
+#[test]
+fn what_is_shown_counts_on_a_payment() {
+    check(
+        "
+        0      outlet tea 10m unit=4m stations=1 ready=4m+30s  -> s0 version 1
+        0      etas s0                              -> 5m
+        0      kitchen tea                          -> stations 1 eta 5m work 0
+        0      order s0 7 500                       -> outlet_busy
+        0      order s0 7 500 by=5m                 -> o0 0 off until 15m
+        0      promised o0                          -> s0 at 5m
         ",
     );
 }

@@ -359,7 +359,10 @@ impl Both {
             assert_eq!((money.reserved_minor, money.in_flight_minor), (0, 0));
         }
         for number in (0..3).map(OutletNo) {
-            assert_eq!(self.state.outlets.kitchen(number).unfinished(self.now_ms), 0);
+            assert_eq!(
+                self.state.outlets.kitchen(number).unfinished(self.now_ms, &self.state.pace()),
+                0
+            );
         }
     }
 }

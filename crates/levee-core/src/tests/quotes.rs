@@ -16,13 +16,13 @@ fn a_held_offer_is_honoured_though_others_ask_meanwhile() {
         "
         0    outlet tea 10m unit=4m stations=1 ready=15m   -> s0 version 1
         0    outlet milk 10m                      -> s1 version 1
-        0    quote s0                             -> q0 until 2m: s0 at 5m
+        0    quote s0                             -> q0 until 2m: s0 at 7m
         0    quote s0                             -> q1 until 2m: s0 at 8m+36s
         0    order s0 7 500                       -> o0 0 off until 15m
         0    promised o0                          -> s0 at 13m+12s
         0    order s0 7 500                       -> outlet_busy
         1m   order s0 8 500 offer=q0.0 key=1      -> o1 0 off until 16m
-        1m   promised o1                          -> s0 at 5m
+        1m   promised o1                          -> s0 at 7m
         1m   order s0 8 500 offer=q0.0 key=1      -> again o1 0 off until 16m
         1m   order s0 8 500 offer=q0.0            -> offer_expired
         1m   order s0 8 500 offer=q1.1            -> offer_expired
@@ -46,7 +46,7 @@ fn what_was_held_comes_back_once() {
         0    outlet tea 10m unit=4m stations=1 ready=10m   -> s0 version 1
         0    outlet milk 10m unit=4m stations=1 ready=10m  -> s1 version 1
         0    order s0 7 500 work=2000             -> o0 0 off until 15m
-        0    quote s0 others=s1+5m                -> q0 until 2m: s1 at 5m, s0 at 15m
+        0    quote s0 others=s1+5m                -> q0 until 2m: s1 at 7m, s0 at 15m
         0    kitchen tea                          -> stations 1 eta 17m+48s work 3000, 2000 by 5m, 1000 by 15m
         0    kitchen milk                         -> stations 1 eta 8m+36s work 1000, 1000 by 5m
         1m   order s1 8 500 offer=q0.0            -> o1 0 off until 16m
@@ -65,8 +65,8 @@ fn what_was_held_comes_back_once() {
         8m   cancel o0                            -> cancelled unknown 0
         8m   cancel o1                            -> cancelled unknown 0
         8m   restart                              -> as before
-        8m   kitchen tea                          -> stations 1 eta 4m work 0
-        8m   kitchen milk                         -> stations 1 eta 4m work 0
+        8m   kitchen tea                          -> stations 1 eta 5m work 0
+        8m   kitchen milk                         -> stations 1 eta 5m work 0
         ",
     );
 }
@@ -78,26 +78,43 @@ fn a_users_oldest_quote_makes_room_for_a_fourth() {
         "
         0    outlet tea 10m unit=4m stations=9    -> s0 version 1
         0    outlet milk 10m unit=4m stations=9   -> s1 version 1
-        0    quote s0 user=7                      -> q0 until 2m: s0 at 5m
-        0    quote s1 user=7                      -> q1 until 2m: s1 at 5m
-        0    quote s0 user=8                      -> q2 until 2m: s0 at 5m
-        0    quote s0                             -> q3 until 2m: s0 at 5m
-        0    quote s0 user=7                      -> q4 until 2m: s0 at 5m
+        0    quote s0 user=7                      -> q0 until 2m: s0 at 7m
+        0    quote s1 user=7                      -> q1 until 2m: s1 at 7m
+        0    quote s0 user=8                      -> q2 until 2m: s0 at 7m
+        0    quote s0                             -> q3 until 2m: s0 at 7m
+        0    quote s0 user=7                      -> q4 until 2m: s0 at 7m
         0    restart                              -> as before
         0    pause-outlet milk until=20m          -> paused
         0    quote s1 user=7                      -> no_offers
         0    resume-outlet milk                   -> resumed
-        1m   quote s1 user=7 key=9                -> q5 until 3m: s1 at 6m, not q0 any more
-        1m   quote s1 user=7 key=9                -> again q5 until 3m: s1 at 6m, not q0 any more
-        1m   kitchen tea                          -> stations 9 eta 4m work 3000, 3000 by 5m
+        1m   quote s1 user=7 key=9                -> q5 until 3m: s1 at 8m, not q0 any more
+        1m   quote s1 user=7 key=9                -> again q5 until 3m: s1 at 8m, not q0 any more
+        1m   kitchen tea                          -> stations 9 eta 5m work 3000, 3000 by 5m
         1m   order s0 7 500 offer=q0.0            -> offer_expired
         1m   order s0 7 500 offer=q2.0            -> offer_of_another_order
         1m   order s0 7 500 offer=q4.0            -> o0 0 off until 16m
         1m   order s0 7 500 offer=q3.0            -> o1 0 off until 16m
-        1m   quote s1 user=7                      -> q6 until 3m: s1 at 6m
+        1m   quote s1 user=7                      -> q6 until 3m: s1 at 8m
         2m   tick                                 -> q1 q2
-        2m   quote s1 user=7                      -> q7 until 4m: s1 at 7m
-        2m   quote s1 user=7                      -> q8 until 4m: s1 at 7m, not q5 any more
+        2m   quote s1 user=7                      -> q7 until 4m: s1 at 9m
+        2m   quote s1 user=7                      -> q8 until 4m: s1 at 9m, not q5 any more
+        ",
+    );
+}
+
+/// What is over holds nothing for its user, whether or not a tick has seen it.
+#[test]
+fn a_quote_that_is_over_makes_room_first() {
+    check(
+        "
+        0    outlet tea 10m unit=4m stations=9    -> s0 version 1
+        0    quote s0 user=7 hold=5m              -> q0 until 5m: s0 at 10m
+        0    quote s0 user=7 hold=1m              -> q1 until 1m: s0 at 6m
+        0    quote s0 user=7 hold=5m              -> q2 until 5m: s0 at 10m
+        1m   quote s0 user=7                      -> q3 until 3m: s0 at 8m, not q1 any more
+        1m   order s0 7 500 offer=q0.0            -> o0 0 off until 16m
+        1m   quote s0 user=7                      -> q4 until 3m: s0 at 8m
+        1m   quote s0 user=7                      -> q5 until 3m: s0 at 8m, not q2 any more
         ",
     );
 }
@@ -108,10 +125,10 @@ fn paused_outlets_offer_nothing() {
         "
         0    outlet tea 10m unit=4m stations=1    -> s0 version 1
         0    outlet milk 10m unit=4m stations=1   -> s1 version 1
-        0    quote s0 hold=10m                    -> q0 until 10m: s0 at 10m
+        0    quote s0 hold=10m                    -> q0 until 10m: s0 at 15m
         0    pause-outlet tea until=20m           -> paused
         0    quote s0                             -> no_offers
-        0    quote s0 others=s1                   -> q1 until 2m: s1 at 5m
+        0    quote s0 others=s1                   -> q1 until 2m: s1 at 7m
         0    etas s0,s1,s7                        -> never, 8m+36s, never
         0    order s0 7 500                       -> outlet_paused
         0    order s0 7 500 offer=q0.0            -> outlet_paused
@@ -131,9 +148,9 @@ fn other_outlets_are_offered_by_when_the_user_has_it() {
         0    outlet c 10m unit=4m stations=1 ready=15m     -> s3 version 1
         0    walk-ins s0 4000                     -> noted
         0    order s2 7 500                       -> o0 0 off until 15m
-        0    quote s0 others=s1+9m,s2+1m,s3+5m    -> q0 until 2m: s2 at 8m+36s, s3 at 5m, s0 at 25m
+        0    quote s0 others=s1+9m,s2+1m,s3+5m    -> q0 until 2m: s2 at 8m+36s, s3 at 7m, s0 at 25m
         0    quote s0 others=s3+1s,s1+1s by=30m   -> q1 until 2m: s0 at 27m
-        0    quote s0 others=s3,s1+4m+36s,s2 by=5m -> q2 until 2m: s1 at 5m, s0 at 35m
+        0    quote s0 others=s3,s1+4m+36s,s2 by=7m -> q2 until 2m: s1 at 7m, s0 at 35m
         0    quote s0 by=1m                       -> q3 until 2m: s0 at 40m
         ",
     );
@@ -148,7 +165,7 @@ fn opening_hours_hold_what_is_offered() {
         0        quote s0 by=8h hold=1        -> q1 until 1: s0 at 9h+10m
         0        etas s0                      -> 9h+13m+12s
         1h       tick                         -> q1 q0
-        21h      quote s0 hold=1              -> q2 until 21h+1: s0 at 21h+5m
+        21h      quote s0 hold=1              -> q2 until 21h+1: s0 at 21h+5m+1
         21h+1m   tick                         -> q2
         21h+57m  order s0 7 500               -> outlet_busy
         21h+57m  quote s0 hold=1              -> q3 until 21h+57m+1: s0 at 1d+9h+5m
@@ -163,7 +180,7 @@ fn opening_hours_hold_what_is_offered() {
         0        outlet day 10m unit=4m stations=1 open=9h-22h    -> s0 version 1
         0        outlet a 10m unit=4m stations=1                  -> s1 version 1
         0        outlet b 10m unit=4m stations=1                  -> s2 version 1
-        21h+58m  quote s0 others=s1+9m,s2+1m  -> q0 until 22h: s2 at 22h+3m, s1 at 22h+3m, s0 at 1d+9h+5m
+        21h+58m  quote s0 others=s1+9m,s2+1m  -> q0 until 22h: s2 at 22h+5m, s1 at 22h+5m, s0 at 1d+9h+5m
         ",
     );
     // Past midnight, and parts that touch.
@@ -172,13 +189,13 @@ fn opening_hours_hold_what_is_offered() {
         0        outlet night 10m unit=4m stations=1 open=22h-2h             -> s0 version 1
         0        outlet whole 10m unit=4m stations=1 open=9h-22h,22h-9h      -> s1 version 1
         0        outlet long 10m unit=4m stations=1 open=0-24h               -> s2 version 1
-        1h       etas s0,s1,s2                -> 4m, 4m, 4m
-        1h+57m   etas s0,s1,s2                -> never, 4m, 4m
+        1h       etas s0,s1,s2                -> 5m, 5m, 5m
+        1h+57m   etas s0,s1,s2                -> never, 5m, 5m
         1h+57m   quote s0                     -> q0 until 1h+59m: s0 at 22h+5m
-        2h       etas s0,s1,s2                -> 20h+8m+36s, 4m, 4m
-        22h      etas s0,s1,s2                -> 8m+36s, 4m, 4m
+        2h       etas s0,s1,s2                -> 20h+8m+36s, 5m, 5m
+        22h      etas s0,s1,s2                -> 8m+36s, 5m, 5m
         22h      tick                         -> q0
-        23h+59m  etas s0,s1,s2                -> 4m, 4m, 4m
+        23h+59m  etas s0,s1,s2                -> 5m, 5m, 5m
         ",
     );
 }
@@ -194,15 +211,15 @@ fn opening_hours_follow_the_clock_on_the_wall() {
         0      outlet east 10m unit=4m stations=1 open=9h-22h zone=0:480          -> s2 version 1
         0      outlet west 10m unit=4m stations=1 open=9h-22h zone=0:-300         -> s3 version 1
         0      outlet back 10m unit=4m stations=1 open=9h-1h zone=0:0,1d:-60      -> s4 version 1
-        23h    etas s0,s1,s2,s3               -> 9h+4m, 10h+4m, 2h+4m, 4m
-        1d+8h  etas s0,s1,s2,s3               -> 4m, 1h+4m, 4m, 6h+4m
+        23h    etas s0,s1,s2,s3               -> 9h+4m, 10h+4m, 2h+4m, 5m
+        1d+8h  etas s0,s1,s2,s3               -> 5m, 1h+4m, 5m, 6h+4m
         ",
     );
     // What closes at 1 in the night has an hour more when clocks go back before.
     check(
         "
         0        outlet back 10m unit=4m stations=1 open=9h-1h zone=0:0,1d:-60      -> s0 version 1
-        1d+1h    etas s0                      -> 4m
+        1d+1h    etas s0                      -> 5m
         1d+1h+58m etas s0                     -> never
         1d+2h    etas s0                      -> 8h+4m
         ",
@@ -215,12 +232,12 @@ fn an_offer_is_for_no_time_before_its_end_nor_after_the_doors_close() {
     check(
         "
         0        outlet tea 10m unit=4m stations=1 open=9h-22h   -> s0 version 1
-        10h      quote s0 hold=15m            -> q0 until 10h+15m: s0 at 10h+15m
+        10h      quote s0 hold=15m            -> q0 until 10h+15m: s0 at 10h+20m
         10h+14m  order s0 7 500 offer=q0.0    -> o0 0 off until 10h+29m
         10h+14m  cancel o0                    -> cancelled unknown 0
-        10h+14m  kitchen tea                  -> stations 1 eta 4m work 0
+        10h+14m  kitchen tea                  -> stations 1 eta 5m work 0
         21h+50m  quote s0 hold=15m            -> q1 until 22h+5m: s0 at 1d+9h+5m
-        21h+50m  quote s0 hold=9m             -> q2 until 21h+59m: s0 at 21h+59m
+        21h+50m  quote s0 hold=5m             -> q2 until 21h+55m: s0 at 22h
         ",
     );
     // In time is what is in time for who takes it last; and that is when the user has it.
@@ -229,33 +246,33 @@ fn an_offer_is_for_no_time_before_its_end_nor_after_the_doors_close() {
         0        outlet tea 10m unit=4m stations=1 ready=10m     -> s0 version 1
         0        outlet a 10m unit=1m stations=1 ready=10m       -> s1 version 1
         0        outlet b 10m unit=4m stations=1 ready=10m       -> s2 version 1
-        0        quote s0 others=s1 by=5m hold=6m  -> q0 until 6m: s0 at 10m
-        0        quote s0 hold=11m            -> q1 until 11m: s0 at 15m
-        0        quote s0 others=s1+4m,s2+1m hold=5m -> q2 until 5m: s2 at 5m, s1 at 5m, s0 at 15m
+        0        quote s0 others=s1 by=5m hold=6m  -> q0 until 6m: s0 at 15m
+        0        quote s0 hold=11m            -> q1 until 11m: s0 at 20m
+        0        quote s0 others=s1+4m,s2+1m hold=5m -> q2 until 5m: s1 at 7m, s2 at 10m, s0 at 15m
         ",
     );
 }
 
-/// After an outage of ours an offer is held for longer than it promises: the order is promised for
-/// now, and its capacity comes back from where it was taken.
+/// After an outage of ours an offer is held for longer than it counts on: its kitchen is asked again, as
+/// if nothing was held for it, and its capacity comes back from where it was taken.
 #[test]
-fn an_offer_older_than_its_time_is_promised_for_now() {
+fn an_offer_older_than_its_time_is_asked_for_again() {
     check(
         "
         0        outlet tea 10m unit=4m stations=1                 -> s0 version 1
         0        outlet milk 10m unit=4m stations=1 open=0-1h      -> s1 version 1
-        0        quote s0                     -> q0 until 2m: s0 at 5m
-        0        quote s1                     -> q1 until 2m: s1 at 5m
+        0        quote s0                     -> q0 until 2m: s0 at 7m
+        0        quote s1                     -> q1 until 2m: s1 at 7m
         1m       tick                         -> nothing
         1h       resume-service 1m            -> gone 59m
         1h       due                          -> 1h+59m
         1h+31m   order s0 7 500 offer=q0.0    -> o0 0 off until 1h+46m
         1h+31m   order s1 7 500 offer=q1.0    -> offer_expired
-        1h+31m   promised o0                  -> s0 at 1h+31m
+        1h+31m   promised o0                  -> s0 at 1h+36m
         1h+31m   restart                      -> as before
-        1h+31m   kitchen tea                  -> stations 1 eta 8m+36s work 1000, 1000 by 1h+30m
+        1h+31m   kitchen tea                  -> stations 1 eta 8m+36s work 1000, 1000 by 1h+35m
         1h+32m   cancel o0                    -> cancelled unknown 0
-        1h+32m   kitchen tea                  -> stations 1 eta 4m work 0
+        1h+32m   kitchen tea                  -> stations 1 eta 5m work 0
         2h       tick                         -> q1
         ",
     );
@@ -276,7 +293,7 @@ fn a_promise_weeks_ahead_is_kept() {
         2m   due                                  -> 28d+19h+52m
         2m   restart                              -> as before
         3m   cancel o0                            -> refunding refunding 3
-        3m   kitchen tea                          -> stations 1 eta 1h work 0
+        3m   kitchen tea                          -> stations 1 eta 1h+1m work 0
         ",
     );
 }
@@ -287,20 +304,20 @@ fn a_quote_is_repeated_while_it_is_known() {
         "
         0    outlet tea 10m unit=4m stations=1    -> s0 version 1
         0    outlet milk 10m unit=4m stations=1   -> s1 version 1
-        0    quote s0 key=1                       -> q0 until 2m: s0 at 5m
-        0    quote s0 key=1                       -> again q0 until 2m: s0 at 5m
+        0    quote s0 key=1                       -> q0 until 2m: s0 at 7m
+        0    quote s0 key=1                       -> again q0 until 2m: s0 at 7m
         0    quote s0 key=1 asked=1               -> idempotency_key_reused
-        0    quote s1 key=2 total=1900 off=500    -> q1 for 1900-500 until 2m: s1 at 5m
+        0    quote s1 key=2 total=1900 off=500    -> q1 for 1900-500 until 2m: s1 at 7m
         0    outlet milk 11m unit=4m stations=1   -> s1 version 2
         0    quote s1 total=1900                  -> outlet_changed
-        0    quote s1 key=2 total=2100            -> again q1 for 1900-500 until 2m: s1 at 5m
-        0    quote s1 key=2 work=0 version=2      -> again q1 for 1900-500 until 2m: s1 at 5m
+        0    quote s1 key=2 total=2100            -> again q1 for 1900-500 until 2m: s1 at 7m
+        0    quote s1 key=2 work=0 version=2      -> again q1 for 1900-500 until 2m: s1 at 7m
         0    quote s1 key=3 work=0 version=2      -> invalid_field(work)
         0    restart                              -> as before
-        2m   quote s0 key=1                       -> again q0 until 2m: s0 at 5m
+        2m   quote s0 key=1                       -> again q0 until 2m: s0 at 7m
         2m   tick                                 -> q0 q1
         2m   quote s0 key=1                       -> offer_expired
-        2m   quote s0                             -> q2 until 4m: s0 at 7m
+        2m   quote s0                             -> q2 until 4m: s0 at 9m
         ",
     );
 }
@@ -354,7 +371,7 @@ fn staffing_and_walk_ins_count_until_other_figures_come() {
         0    outlet tea 10m unit=3m stations=2    -> s0 version 4
         0    kitchen tea                          -> stations 2 eta 6m+27s work 3000
         0    restart                              -> as before
-        1d   kitchen tea                          -> stations 2 eta 3m work 0
+        1d   kitchen tea                          -> stations 2 eta 4m work 0
         ",
     );
 }

@@ -15,8 +15,8 @@ fn half(terms: &VoucherTerms, bill_minor: u64) -> u64 {
 }
 
 static BOOK: [Rules; 2] = [
-    Rules { version: 1, discount_minor: full, pace: Pace::DEFAULT },
-    Rules { version: 3, discount_minor: half, pace: Pace::DEFAULT },
+    Rules { version: 1, discount_minor: full, pace: Pace::expecting },
+    Rules { version: 3, discount_minor: half, pace: Pace::expecting },
 ];
 
 #[test]

@@ -210,7 +210,7 @@ pub(crate) fn planted(discount_minor: fn(&VoucherTerms, u64) -> u64) -> RuleBook
     let rules = vec![levee_core::Rules {
         version: 1,
         discount_minor,
-        pace: levee_core::pacing::Pace::DEFAULT,
+        pace: levee_core::pacing::Pace::expecting,
     }];
     RuleBook::new(rules.leak())
 }

@@ -118,7 +118,7 @@ fn a_change_of_the_rules_ends_its_record() {
     let rules = [1, 2].map(|version| levee_core::Rules {
         version,
         discount_minor: first,
-        pace: levee_core::pacing::Pace::DEFAULT,
+        pace: levee_core::pacing::Pace::expecting,
     });
     let mut newer = config(&data);
     newer.rules = RuleBook::new(Box::leak(Box::new(rules)));

@@ -19,6 +19,7 @@ pub(crate) use self::payments::payment_key;
 use alloc::vec::Vec;
 
 use crate::books::AtKitchen;
+use crate::pacing::Ask;
 use crate::state::{Effect, State};
 use crate::tables::{LockState, Order};
 use crate::types::{
@@ -116,7 +117,9 @@ impl State {
                     let begun_at_ms = before.begun_at_ms().expect("it is being made");
                     return kitchen.finish(now_ms, ticket, begun_at_ms, &pace);
                 }
-                (AtKitchen::Making, AtKitchen::Nothing) => kitchen.give_up(now_ms, ticket),
+                (AtKitchen::Making, AtKitchen::Nothing) => {
+                    kitchen.give_up(now_ms, ticket, &pace);
+                }
                 _ => {}
             }
             None
@@ -138,9 +141,9 @@ impl State {
         self.take_back(now_ms, order.outlet, told);
         let outlet = self.outlets.get(order.outlet).expect("an order is at an outlet");
         let from_ms = outlet.opening(&self.outlets.texts).open_from_ms(now_ms);
-        let kitchen = self.outlets.kitchen(order.outlet);
-        let ready_ms = from_ms.saturating_add(kitchen.eta_ms(from_ms, told.work, &self.pace()));
-        let ready_ms = if order.can_be_promised_at(ready_ms) { ready_ms } else { 0 };
+        let (kitchen, asked) = (self.outlets.kitchen(order.outlet), Ask::of(told.work, false));
+        let ready_ms = from_ms.saturating_add(kitchen.eta_ms(from_ms, asked, &self.pace()));
+        let ready_ms = ready_ms.min(order.promised_at_ms_max());
         let ticket = self.promise(now_ms, order.outlet, told.work, ready_ms.max(told.ready_at_ms));
         order.set_promise(ticket);
         (ticket.ready_at_ms > told.ready_at_ms).then_some(ticket.ready_at_ms)
@@ -156,13 +159,14 @@ impl State {
         is_told: bool,
     ) -> Option<OrderMove> {
         let ticket = order.ticket();
+        let asked = Ask::of(ticket.work, false);
         let ready = order.others().filter_map(|other| {
-            let by = |by_ms| self.ready_in_time(now_ms, other, ticket.work, by_ms, now_ms);
+            let by = |by_ms| self.ready_in_time(now_ms, other, asked, by_ms);
             let ready_ms = by(None).or_else(|| by(Some(ticket.ready_at_ms)))?;
             // Nobody comes for it before the time that was promised first.
             let promised_ms = ready_ms.max(ticket.ready_at_ms);
             let is_there = ready_ms == promised_ms || self.is_open_at(other, promised_ms);
-            (is_there && order.can_be_promised_at(promised_ms)).then_some((promised_ms, other))
+            (is_there && promised_ms <= order.promised_at_ms_max()).then_some((promised_ms, other))
         });
         let (ready_at_ms, outlet) = ready.min()?;
         self.take_back(now_ms, order.outlet, ticket);

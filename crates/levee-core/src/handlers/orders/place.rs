@@ -1,6 +1,7 @@
 //! Placing an order.
 
 use super::reference_of_orders;
+use crate::handlers::check_fields;
 use crate::pacing::{Ask, Work};
 use crate::state::{Effect, State};
 use crate::tables::Order;
@@ -10,8 +11,8 @@ use crate::types::{
 };
 
 impl State {
-    /// Places an order: prices are fixed, its kitchen's capacity is taken, and the voucher is locked until it is paid, or used at
-    /// once where it leaves nothing to pay.
+    /// Places an order: prices are fixed, its kitchen's capacity is taken, and the voucher is locked
+    /// until it is paid, or used at once where it leaves nothing to pay.
     pub(crate) fn place_order(
         &mut self,
         now_ms: u64,
@@ -28,7 +29,6 @@ impl State {
             return Err(Refusal::CampaignNotFound);
         }
         let outlet = self.outlet_taking_orders(now_ms, place.outlet)?;
-        let offer = self.offer_for(now_ms, place)?;
         let mut subsidy_minor = 0;
         if let Some(voucher) = place.voucher {
             let bill = Bill {
@@ -45,16 +45,16 @@ impl State {
         let bill_minor = place.total_minor - place.merchant_discount_minor;
         // Its ticket goes to the outlet when it is paid.
         let asked = Ask::of(work, bill_minor > subsidy_minor);
+        let offer = self.offer_for(now_ms, place, asked)?;
         let ready_at_ms = match offer {
-            // No order is promised for before it was placed.
-            Some(ticket) => ticket.ready_at_ms.max(now_ms),
+            Some((_, ready_at_ms)) => ready_at_ms,
             None => self
-                .ready_in_time(now_ms, place.outlet, asked, place.ready_by_ms, now_ms)
+                .ready_in_time(now_ms, place.outlet, asked, place.ready_by_ms)
                 .ok_or(Refusal::OutletBusy)?,
         };
 
         let ticket = match (offer, place.offer) {
-            (Some(ticket), Some(offer)) if ticket.ready_at_ms == ready_at_ms => {
+            (Some((ticket, _)), Some(offer)) if ticket.ready_at_ms == ready_at_ms => {
                 self.end_quote(now_ms, offer.quote, Some(offer.place));
                 ticket
             }
@@ -102,7 +102,7 @@ fn check_ranges(now_ms: u64, place: &PlaceOrder) -> Result<(), Refusal> {
     let others = place.others.len() <= OTHER_OUTLETS_MAX && !place.others.contains(&place.outlet);
     let courier = place.courier_ms.is_none_or(|courier_ms| courier_ms <= TRAVEL_MS_MAX);
     let some_of_each = place.lines.iter().all(|line| line.quantity > 0);
-    for (is_within, field) in [
+    check_fields([
         (some_of_each && (1..=LINES_MAX).contains(&place.lines.len()), "lines"),
         ((1..=BILL_MINOR_MAX).contains(&place.total_minor), "total_minor"),
         (place.merchant_discount_minor <= place.total_minor, "merchant_discount_minor"),
@@ -111,10 +111,5 @@ fn check_ranges(now_ms: u64, place: &PlaceOrder) -> Result<(), Refusal> {
         (others, "allow_other_outlet"),
         ((1..=WORK_MAX).contains(&place.work), "work"),
         ((1..=PAY_WITHIN_MS_MAX).contains(&place.pay_within_ms), "pay_within"),
-    ] {
-        if !is_within {
-            return Err(Refusal::InvalidField(field));
-        }
-    }
-    Ok(())
+    ])
 }

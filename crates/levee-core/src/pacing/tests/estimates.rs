@@ -30,7 +30,7 @@ fn check_eta_with(pace: &Pace, mut kitchen: Kitchen, promised: u32, units: u32, 
     for _ in 0..promised {
         kitchen.promise(START_MS, Work::units(1), START_MS - 60 * MINUTE, &STATIC);
     }
-    let found = minutes(kitchen.eta_ms(START_MS, Work::units(units), pace));
+    let found = minutes(kitchen.eta_ms(START_MS, at_once(Work::units(units)), pace));
     assert!((found - expected).abs() < 0.001, "{found}");
 }
 
@@ -80,7 +80,7 @@ fn a_new_kitchen_is_what_others_were() {
     let expected = Experience { unit_times: 1.5, series: 1.0, start: 0.4, lessons: 7 };
     let pace = Pace { expected, ..STATIC };
     let mut kitchen = Kitchen { drag: 1.0, ..Kitchen::new(2, 2 * 60_000) };
-    let eta = |kitchen: &Kitchen| minutes(kitchen.eta_ms(START_MS, Work::units(2), &pace));
+    let eta = |kitchen: &Kitchen| minutes(kitchen.eta_ms(START_MS, at_once(Work::units(2)), &pace));
     // 3 * 2 + 1.2816 * 1.2 * sqrt(2) + 0.4 * 3.
     assert!((eta(&kitchen) - 9.374_86).abs() < 0.001, "{}", eta(&kitchen));
     let ticket = kitchen.promise(START_MS, Work::units(1), START_MS + 6 * MINUTE, &pace);
@@ -91,7 +91,7 @@ fn a_new_kitchen_is_what_others_were() {
     assert_eq!((lesson.unit_times, lesson.series, lesson.late), (Some(2.0), None, false));
     // Others expect something else by now; this one has its own figures.
     let wiser = Pace { expected: Experience { start: 9.0, ..expected }, ..pace };
-    let later = minutes(kitchen.eta_ms(START_MS, Work::units(2), &wiser));
+    let later = minutes(kitchen.eta_ms(START_MS, at_once(Work::units(2)), &wiser));
     assert!((later - 9.374_86).abs() < 0.001, "{later}");
 }
 
@@ -102,13 +102,13 @@ fn half_units_and_figures_out_of_range_are_taken() {
     let mut half = super::kitchen(1, 4);
     half.promise(START_MS, Work(500), START_MS, &STATIC);
     // Half a unit more than the station takes: 4 * 1.5 + 2.0505 * sqrt(1.5).
-    let found = minutes(half.eta_ms(START_MS, Work(1_000), &STATIC));
+    let found = minutes(half.eta_ms(START_MS, at_once(Work(1_000)), &STATIC));
     assert!((found - 8.511_3).abs() < 0.001, "{found}");
     // The end of time is a time.
     half.promise(START_MS, Work(u32::MAX), u64::MAX, &STATIC);
-    half.walk_in(u64::MAX, Work(u32::MAX));
-    let late = half.slot_at(u64::MAX, Work(1), u64::MAX, &Pace::DEFAULT);
-    assert_eq!((late, half.eta_ms(u64::MAX, Work(1), &Pace::DEFAULT)), (None, 0));
+    half.walk_in(u64::MAX, Work(u32::MAX), &STATIC);
+    let late = half.slot_at(u64::MAX, at_once(Work(1)), u64::MAX, &Pace::DEFAULT);
+    assert_eq!((late, half.eta_ms(u64::MAX, at_once(Work(1)), &Pace::DEFAULT)), (None, 0));
 }
 
 /// A kitchen of one station and four minutes a unit that takes every unit for sure (no spread), with
@@ -122,9 +122,9 @@ fn check_slots(promises: &str, units: u32, not_before: u64, eta: f64, slot: Opti
         promise(&mut kitchen, units.parse().unwrap(), minute.parse().unwrap());
     }
     let work = Work::units(units);
-    let found = minutes(kitchen.eta_ms(START_MS, work, &pace));
+    let found = minutes(kitchen.eta_ms(START_MS, at_once(work), &pace));
     assert!((found - eta).abs() < 0.001, "ready after {found}");
-    let slot_ms = kitchen.slot_at(START_MS, work, START_MS + not_before * MINUTE, &pace);
+    let slot_ms = kitchen.slot_at(START_MS, at_once(work), START_MS + not_before * MINUTE, &pace);
     assert_eq!(slot_ms.map(|at_ms| (at_ms - START_MS) / MINUTE), slot);
     assert!(slot_ms.is_none_or(|at_ms| at_ms.is_multiple_of(SLOT_MS)));
 }
@@ -164,20 +164,37 @@ fn walk_ins_drain_as_they_are_made() {
     // Units at the counter, minutes later, units that are left; two stations, four minutes a unit.
     for (units, later, left) in [(10, 0, 10.0), (10, 4, 8.1), (10, 20, 2.7), (10, 240, 0.0)] {
         let mut kitchen = kitchen(2, 4);
-        kitchen.walk_in(START_MS, Work::units(units));
-        let found = kitchen.unfinished(START_MS + later * MINUTE) as f64 / 1_000.0;
+        kitchen.walk_in(START_MS, Work::units(units), &STATIC);
+        let found = kitchen.unfinished(START_MS + later * MINUTE, &STATIC) as f64 / 1_000.0;
         assert!((found - left).abs() < 0.2, "{units} after {later} minutes: {found}");
     }
     // Beside as much work of ours they take twice as long.
     let mut kitchen = kitchen(2, 4);
     promise(&mut kitchen, 10, 0);
-    kitchen.walk_in(START_MS, Work::units(10));
-    let left = kitchen.unfinished(START_MS + 4 * MINUTE) as f64 / 1_000.0;
+    kitchen.walk_in(START_MS, Work::units(10), &STATIC);
+    let left = kitchen.unfinished(START_MS + 4 * MINUTE, &STATIC) as f64 / 1_000.0;
     assert!((left - 19.0).abs() < 0.2, "{left}");
     // A clock that steps back changes nothing.
     let before = kitchen.clone();
-    kitchen.walk_in(START_MS - MINUTE, Work(0));
+    kitchen.walk_in(START_MS - MINUTE, Work(0), &STATIC);
     assert_eq!(kitchen, before);
+}
+
+/// Nobody has seen how fast it is: what is promised, what is caught up on and what walk-ins take is by
+/// the same speed.
+#[test]
+fn a_new_kitchen_has_one_speed() {
+    let expected = Experience { unit_times: 2.0, ..Experience::DEFAULT };
+    let slower = Pace { expected, ..STATIC };
+    let left = |mut kitchen: Kitchen, pace: &Pace| {
+        kitchen.walk_in(START_MS, Work::units(10), pace);
+        (kitchen.pace_ms(pace), kitchen.unfinished(START_MS + 20 * MINUTE, pace))
+    };
+    let new = |unit_minutes: u32| Kitchen { drag: 1.0, ..Kitchen::new(2, unit_minutes * 60_000) };
+    assert_eq!(left(new(4), &slower), left(kitchen(2, 8), &slower));
+    assert_eq!(left(new(4), &slower).0, 4 * MINUTE);
+    // Once it is seen, its own speed counts.
+    assert_eq!(left(kitchen(2, 4), &slower), left(new(4), &STATIC));
 }
 
 #[test]
@@ -191,12 +208,15 @@ fn a_kitchen_comes_back_from_its_record_and_its_promises() {
     let mut kitchen = kitchen(3, 4);
     let first = promise(&mut kitchen, 2, 40);
     let second = promise(&mut kitchen, 1, 20);
-    kitchen.walk_in(START_MS, Work(1_500));
+    kitchen.walk_in(START_MS, Work(1_500), &STATIC);
     kitchen.begin(START_MS, second, &Pace::DEFAULT);
     kitchen.finish(START_MS + 9 * MINUTE, second, START_MS, &Pace::DEFAULT);
     let restored = Kitchen::restored(&kitchen.learned());
     assert_eq!(restored.promised().count(), 0);
-    assert_eq!(restored.unfinished(START_MS) + 2_000, kitchen.unfinished(START_MS));
+    assert_eq!(
+        restored.unfinished(START_MS, &STATIC) + 2_000,
+        kitchen.unfinished(START_MS, &STATIC)
+    );
     let mut whole = restored;
     whole.restore_promise(first);
     assert_eq!(whole, kitchen);

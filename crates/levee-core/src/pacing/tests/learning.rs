@@ -91,7 +91,7 @@ impl Outlet {
                 *station = (*station).max(now_ms);
             }
             let work = Work::units(1);
-            let eta_ms = kitchen.eta_ms(now_ms, work, pace);
+            let eta_ms = kitchen.eta_ms(now_ms, at_once(work), pace);
             if eta_ms <= 30 * MINUTE {
                 self.queue.push_back(kitchen.promise(now_ms, work, now_ms + eta_ms, pace));
                 self.run_until(now_ms, kitchen, pace, seen);
@@ -152,4 +152,76 @@ fn first_orders_teach_what_to_expect_of_kitchens() {
     assert!((experience.unit_times - 2.0).abs() < 0.02, "{experience:?}");
     assert!((experience.series - 1.0).abs() < 0.02, "{experience:?}");
     assert_eq!(experience.lessons, 5_000);
+}
+
+/// Orders of so many units at a new kitchen of three stations and stated four minutes, each begun and
+/// ready so many minutes after that: what the first one says, and how many have lessons.
+#[track_caller]
+fn check_lessons(
+    mut kitchen: Kitchen,
+    work: Work,
+    took_minutes: u64,
+    times: Option<f64>,
+    series: Option<f64>,
+    lessons: usize,
+) {
+    let found: Vec<_> = (0..20)
+        .filter_map(|order| {
+            let begun_ms = START_MS + order * 60 * MINUTE;
+            let ticket = kitchen.promise(begun_ms, work, begun_ms + 9 * MINUTE, &STATIC);
+            kitchen.begin(begun_ms, ticket, &STATIC);
+            kitchen.finish(begun_ms + took_minutes * MINUTE, ticket, begun_ms, &STATIC)
+        })
+        .collect();
+    assert_eq!(found.len(), lessons);
+    let first = found.first();
+    assert_eq!(first.and_then(|lesson| lesson.unit_times), times);
+    assert_eq!(first.and_then(|lesson| lesson.series), series);
+    assert!(found.iter().skip(1).all(|later| (later.unit_times, later.series) == (None, None)));
+}
+
+#[test]
+fn first_orders_say_what_they_can() {
+    let new = || Kitchen::new(3, 4 * 60_000);
+    check_lessons(new(), Work::units(1), 6, Some(1.5), None, 5);
+    check_lessons(new(), Work::units(3), 8, Some(2.0), Some(0.5), 5);
+    // Half a unit more than one says what is made in series, less than that nothing.
+    check_lessons(new(), Work(1_500), 6, Some(1.5), Some(1.0), 5);
+    check_lessons(new(), Work(1_499), 6, Some(1.5), None, 5);
+    // One station makes all in series, whatever it says.
+    let one = Kitchen { drag: 1.0, ..Kitchen::new(1, 4 * 60_000) };
+    check_lessons(one, Work::units(3), 12, Some(1.0), None, 5);
+}
+
+/// A document that states another making time is no new kitchen.
+#[test]
+fn what_has_taught_once_does_not_teach_again() {
+    let mut known = Kitchen { series: 0.75, delta_ms: 90_000, ..kitchen(3, 4) };
+    known.set_unit_ms(240_001);
+    let expected = Experience { unit_times: 2.0, series: 0.25, start: 0.5, lessons: 9 };
+    let pace = Pace { expected, ..STATIC };
+    assert_eq!((known.unit_ms(&pace), known.series(&pace)), (480_002.0, 0.75));
+    assert_eq!(known.delta_ms(&pace), 90_000);
+    check_lessons(known, Work::units(3), 8, None, None, 0);
+}
+
+/// Staff who say that an order is begun when it is ready teach nobody how long a unit takes, and a unit
+/// that nobody finished for hours does not, either.
+#[test]
+fn what_is_far_from_what_is_stated_says_nothing_of_others() {
+    for (times, series, expected) in [
+        (0.0, 0.0, (1.0, 0.0)),
+        (0.124, 1.0, (1.0, 0.0)),
+        (0.125, 1.0, (0.956_25, 0.05)),
+        (8.0, 1.0, (1.35, 0.05)),
+        (8.001, 1.0, (1.0, 0.0)),
+    ] {
+        let mut experience = Experience::DEFAULT;
+        let lesson = Lesson { unit_times: Some(times), series: Some(series), late: true };
+        experience.learn(lesson, &Pace::DEFAULT);
+        let found = (experience.unit_times, experience.series);
+        let off = (found.0 - expected.0).abs() + (found.1 - expected.1).abs();
+        assert!(off < 1e-9, "{times}: {found:?}");
+        assert!((experience.start - 0.225).abs() < 1e-9, "{experience:?}");
+    }
 }

@@ -50,12 +50,14 @@ impl Life {
             Step::Wait { ms } => self.now_ms += ms,
             Step::Now { work } => {
                 let work = Work(work);
-                let eta_ms = self.kitchen.eta_ms(now_ms, work, pace);
+                let eta_ms = self.kitchen.eta_ms(now_ms, at_once(work), pace);
                 self.promise(work, now_ms + eta_ms, pace);
             }
             Step::Slot { work, not_before_ms } => {
                 let (work, from_ms) = (Work(work), now_ms + not_before_ms);
-                if let Some(ready_at_ms) = self.kitchen.slot_at(now_ms, work, from_ms, pace) {
+                if let Some(ready_at_ms) =
+                    self.kitchen.slot_at(now_ms, at_once(work), from_ms, pace)
+                {
                     assert!((from_ms..=now_ms + pace.horizon_ms).contains(&ready_at_ms));
                     self.promise(work, ready_at_ms, pace);
                 }
@@ -75,9 +77,9 @@ impl Life {
             }
             Step::GiveUp { which } if !self.making.is_empty() => {
                 let (ticket, _) = self.making.swap_remove(which % self.making.len());
-                self.kitchen.give_up(now_ms, ticket);
+                self.kitchen.give_up(now_ms, ticket, pace);
             }
-            Step::WalkIn { work } => self.kitchen.walk_in(now_ms, Work(work)),
+            Step::WalkIn { work } => self.kitchen.walk_in(now_ms, Work(work), pace),
             Step::Stations { stations } => self.kitchen.set_stations(stations),
             _ => {}
         }
@@ -99,7 +101,7 @@ impl Life {
 
     fn in_time(&self, pace: &Pace) -> Vec<u64> {
         let estimate = Estimate::new(&self.kitchen, pace);
-        let mut work = self.kitchen.making as f64 + self.kitchen.walk_ins_left(self.now_ms);
+        let mut work = self.kitchen.making as f64 + self.kitchen.walk_ins_left(self.now_ms, pace);
         let mut in_time = Vec::new();
         for due in self.kitchen.later.iter() {
             work += due.work as f64;
@@ -144,7 +146,7 @@ proptest! {
         }
         life.check();
         // Walk-ins go by themselves.
-        prop_assert_eq!(life.kitchen.unfinished(life.now_ms + 365 * 86_400_000), 0);
+        prop_assert_eq!(life.kitchen.unfinished(life.now_ms + 365 * 86_400_000, &pace), 0);
     }
 
     #[test]
@@ -158,7 +160,7 @@ proptest! {
         let mut life =
             Life { kitchen, now_ms: START_MS, promised: Vec::new(), making: Vec::new() };
         steps.iter().for_each(|step| life.step(step, &pace));
-        let eta_ms = |work| life.kitchen.eta_ms(life.now_ms, Work(work), &pace);
+        let eta_ms = |work| life.kitchen.eta_ms(life.now_ms, at_once(Work(work)), &pace);
         prop_assert!(eta_ms(work) <= eta_ms(work + more));
     }
 }

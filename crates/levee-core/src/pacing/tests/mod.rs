@@ -4,7 +4,8 @@ mod estimates;
 mod learning;
 mod lives;
 
-use super::{Experience, Kitchen, Lesson, Pace, Ticket, Work};
+use super::kitchen::LESSONS;
+use super::{Ask, Experience, Kitchen, Lesson, Pace, Ticket, Work};
 
 pub(super) const MINUTE: u64 = 60_000;
 
@@ -17,7 +18,17 @@ pub(super) const STATIC: Pace =
 
 /// A kitchen whose figures are believed, and that is known well.
 pub(super) fn kitchen(stations: u16, unit_minutes: u32) -> Kitchen {
-    Kitchen { seen: 10, drag: 1.0, ..Kitchen::new(stations, unit_minutes * 60_000) }
+    Kitchen {
+        seen: 10,
+        taught: LESSONS,
+        drag: 1.0,
+        ..Kitchen::new(stations, unit_minutes * 60_000)
+    }
+}
+
+/// Nothing is to be paid before.
+pub(super) fn at_once(work: Work) -> Ask {
+    Ask::of(work, false)
 }
 
 /// Promises so many units for so many minutes after the start.

@@ -1,7 +1,7 @@
 //! The model's opinion on orders. An order is what was said of it; where it stands is worked out anew
 //! at every question.
 
-use super::outlets::{Holder, to_be_paid};
+use super::outlets::{Holder, asked};
 use super::*;
 
 /// A refund: how much, and whether it was done once its result is known.
@@ -260,7 +260,6 @@ impl Model {
         if self.is_broken(at) {
             return Err(Refusal::OutletUnreachable);
         }
-        let offer = self.offer(now, place)?;
         let brand = self.outlets[at].put.brand;
         let left = place.total_minor - place.merchant_discount_minor;
         let mut subsidy = 0;
@@ -275,19 +274,20 @@ impl Model {
             subsidy = self.discount(now, &bill, None)?;
         }
         let is_paid = subsidy == left;
-        let asked = if is_paid { Work(place.work).into() } else { to_be_paid(place.work) };
-        let free = || self.ready(now, at, asked, place.ready_by_ms, now);
-        let offered_ms = offer.map(|offer| offer.ready_at_ms);
-        let promised_ms = offered_ms.map(|at| at.max(now)).or_else(free);
+        let asked = asked(place.work, 0, !is_paid);
+        let offer = self.offer(now, place, asked)?;
+        let free = || self.ready(now, at, asked, place.ready_by_ms);
+        let promised_ms = offer.map(|(_, ready_ms)| ready_ms).or_else(free);
         let promised_ms = promised_ms.ok_or(Refusal::OutletBusy)?;
+        let is_as_offered = offer.is_some_and(|(offered_ms, _)| offered_ms == promised_ms);
         let number = count(self.orders.len());
         let holder = Holder::Order(number);
-        if let Some(OfferNo { quote, place }) = place.offer.filter(|_| offered_ms >= Some(now)) {
+        if let Some(OfferNo { quote, place }) = place.offer.filter(|_| is_as_offered) {
             let taken = self.promised_to(Holder::Offer(quote.0, place)).expect("it is held");
             self.promised[taken].holder = holder;
             self.end_quote(now, quote.0, Some(place));
         } else {
-            // What is offered for a time that is over is promised for now.
+            // What was offered for too early a time has capacity of its own.
             if let Some(offer) = place.offer {
                 self.end_quote(now, offer.quote.0, None);
             }
@@ -396,7 +396,7 @@ impl Model {
                 None
             }
             (_, Some(_)) => {
-                kitchen.give_up(now, ticket);
+                kitchen.give_up(now, ticket, &pace);
                 None
             }
         };

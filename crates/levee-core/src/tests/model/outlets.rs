@@ -37,16 +37,13 @@ pub(crate) struct Promised {
 pub(crate) struct Quote {
     user: Option<UserKey>,
     work: u32,
+    to_pay: bool,
     made_ms: u64,
     until_ms: u64,
     offers: Vec<Offer>,
     pub over: bool,
     /// Nobody knows it any more.
     forgotten: bool,
-}
-
-pub(super) fn pace_of_rules() -> Pace {
-    RuleBook::RELEASED.first().pace
 }
 
 /// By the clocks as they are then.
@@ -86,15 +83,16 @@ fn later_by(ask: Ask, ms: u64) -> Ask {
     Ask { begins_after_ms: ask.begins_after_ms - ask.begins_after_ms.min(ms), ..ask }
 }
 
-/// Work of an order whose payment takes its minute.
-pub(super) fn to_be_paid(work: u32) -> Ask {
-    Ask { work: Work(work), begins_after_ms: MINUTE_MS }
+/// Work of an order that is placed so much later, and whose payment takes its minute.
+pub(super) fn asked(work: u32, placed_after_ms: u64, to_pay: bool) -> Ask {
+    let begins_after_ms = placed_after_ms + if to_pay { MINUTE_MS } else { 0 };
+    Ask { work: Work(work), begins_after_ms }
 }
 
 impl Model {
     /// With what kitchens have taught.
     pub(super) fn pace(&self) -> Pace {
-        Pace { expected: self.experience, ..pace_of_rules() }
+        (RuleBook::RELEASED.first().pace)(self.experience)
     }
 
     /// What was promised counts on the minute after the placing, so an order that is paid later is
@@ -108,10 +106,9 @@ impl Model {
         self.take_back(now, holder);
         let Outlet { put, kitchen, .. } = &self.outlets[outlet];
         let from = opens(&put.opening, now);
-        let ready = from + kitchen.eta_ms(from, Work(order.place.work), &self.pace());
+        let ready = from + kitchen.eta_ms(from, asked(order.place.work, 0, false), &self.pace());
         // An order's record reaches no further.
-        let is_near = ready - order.placed_ms <= u32::MAX.into();
-        let ready = if is_near { ready.max(told) } else { told };
+        let ready = ready.min(order.placed_ms + u64::from(u32::MAX)).max(told);
         self.promise(now, holder, outlet, order.place.work, ready);
         (ready > told).then_some(ready)
     }
@@ -271,54 +268,57 @@ impl Model {
         if ask.work == 0 || ask.work > WORK_MAX {
             return Err(Refusal::InvalidField("work"));
         }
+        let pace = self.pace();
         let outlet = self.outlets.get_mut(ask.outlet.index()).ok_or(Refusal::OutletNotFound)?;
-        outlet.kitchen.walk_in(now, Work(ask.work));
+        outlet.kitchen.walk_in(now, Work(ask.work), &pace);
         Ok(Ok(Outcome::WalkInsRecorded))
     }
 
     // Quotes.
 
-    /// When an outlet has so much work ready, not before a time, and by another one or by its own; none
-    /// while it is paused.
-    pub(super) fn ready(
-        &self,
-        now: u64,
-        number: usize,
-        ask: impl Into<Ask>,
-        by: Option<u64>,
-        not_before: u64,
-    ) -> Option<u64> {
+    /// When an outlet has so much work ready, if by a time or by its own; none while it is paused.
+    pub(super) fn ready(&self, now: u64, number: usize, ask: Ask, by: Option<u64>) -> Option<u64> {
         if self.pause_at(now, number).is_some() || self.is_broken(number) {
             return None;
         }
-        let Outlet { put, kitchen, .. } = &self.outlets[number];
+        let by = by.unwrap_or(now + self.outlets[number].put.ready_within_ms);
+        self.ready_of(&self.outlets[number].kitchen, now, number, ask, by)
+    }
+
+    fn ready_of(
+        &self,
+        kitchen: &Kitchen,
+        now: u64,
+        number: usize,
+        ask: Ask,
+        by: u64,
+    ) -> Option<u64> {
+        let put = &self.outlets[number].put;
         let from = opens(&put.opening, now);
-        let by = by.unwrap_or(now + put.ready_within_ms);
-        let ask = later_by(ask.into(), from - now);
-        let eta = kitchen.eta_within(from, ask, by.checked_sub(from)?, &self.pace())?;
-        let ready = not_before.max(from + eta);
+        let ask = later_by(ask, from - now);
+        let ready = from + kitchen.eta_within(from, ask, by.checked_sub(from)?, &self.pace())?;
         let closes = closes(&put.opening, from).unwrap_or(u64::MAX);
         (ready <= by.min(closes)).then_some(ready)
     }
 
-    /// When one unit that is ordered now is ready.
+    /// When so much work that is ordered now, and is to be paid, is ready.
     pub(crate) fn eta(&self, now: u64, number: usize, work: u32) -> Option<u64> {
         let within = self.pace().horizon_ms.max(self.outlets[number].put.ready_within_ms);
-        self.ready(now, number, Work(work), Some(now + within), now).map(|at| at - now)
+        self.ready(now, number, asked(work, 0, true), Some(now + within)).map(|at| at - now)
     }
 
     pub(super) fn is_open_at(&self, number: usize, at_ms: u64) -> bool {
         is_open(&self.outlets[number].put.opening, at_ms)
     }
 
-    fn slot(&self, now: u64, number: usize, ask: Ask, not_before: u64) -> Option<u64> {
+    fn slot(&self, now: u64, number: usize, ask: Ask) -> Option<u64> {
         if self.pause_at(now, number).is_some() || self.is_broken(number) {
             return None;
         }
         let Outlet { put, kitchen, .. } = &self.outlets[number];
         let mut from = opens(&put.opening, now);
         for _ in ["these hours", "the next"] {
-            let slot = kitchen.slot_at(from, later_by(ask, from - now), not_before, &self.pace());
+            let slot = kitchen.slot_at(from, later_by(ask, from - now), from, &self.pace());
             let Some(closes) = closes(&put.opening, from) else { return slot };
             if slot.is_some_and(|slot| slot <= closes) {
                 return slot;
@@ -381,22 +381,20 @@ impl Model {
             return Err(Refusal::OutletChanged);
         }
         let until_ms = now + ask.hold_ms;
-        let asked = if ask.total_minor > ask.discount_minor {
-            to_be_paid(ask.work)
-        } else {
-            Work(ask.work).into()
-        };
+        let to_pay = ask.total_minor > ask.discount_minor;
+        // Whoever takes an offer may do so when its time ends.
+        let asked = asked(ask.work, ask.hold_ms, to_pay);
         let in_time = |candidate: &Candidate| {
             let Candidate { outlet, travel_ms } = *candidate;
             let by = ask.ready_by_ms;
-            let ready_at_ms = self.ready(now, outlet.index(), asked, by, until_ms)?;
+            let ready_at_ms = self.ready(now, outlet.index(), asked, by)?;
             Some(Offer { outlet, ready_at_ms, travel_ms })
         };
         let mut offers = Vec::new();
         if let Some(offer) = in_time(&ask.candidates[0]) {
             offers.push(offer);
         } else {
-            let slot = self.slot(now, outlets[0], asked, until_ms);
+            let slot = self.slot(now, outlets[0], asked);
             let others = ask.candidates[1..].iter();
             let mut all: Vec<(u64, Offer)> = others
                 .filter_map(|candidate| {
@@ -427,7 +425,9 @@ impl Model {
         let theirs = self.quotes.iter().filter(theirs).filter(|(_, quote)| !quote.over);
         let mut theirs: Vec<u32> = theirs.map(|(number, _)| *number).collect();
         theirs.sort_unstable();
-        let released = (theirs.len() == QUOTES_HELD_MAX).then(|| theirs[0]);
+        let over = theirs.iter().find(|number| self.quote_end(&self.quotes[number]) <= now);
+        let first = over.or(theirs.first()).copied();
+        let released = first.filter(|_| theirs.len() == QUOTES_HELD_MAX);
         if let Some(released) = released {
             self.end_quote(now, released, None);
         }
@@ -435,6 +435,7 @@ impl Model {
         let made = Quote {
             user: ask.user,
             work: ask.work,
+            to_pay,
             made_ms: now,
             until_ms,
             offers: offers.clone(),
@@ -463,22 +464,37 @@ impl Model {
         self.graced(quote.made_ms, quote.until_ms)
     }
 
-    /// Where and when the offer that an order takes has it ready.
-    pub(super) fn offer(&self, now: u64, place: &PlaceOrder) -> Result<Option<Offer>, Refusal> {
+    /// When the offer that an order takes was to have it ready, and when it has.
+    pub(super) fn offer(
+        &self,
+        now: u64,
+        place: &PlaceOrder,
+        asked: Ask,
+    ) -> Result<Option<(u64, u64)>, Refusal> {
         let Some(taken) = place.offer else { return Ok(None) };
         let quote = self.quotes.get(&taken.quote.0).filter(|quote| !quote.over);
         let quote = quote.filter(|quote| self.quote_end(quote) > now);
         let offer =
             quote.and_then(|quote| Some((quote, quote.offers.get(usize::from(taken.place))?)));
-        let offer = offer.filter(|(_, offer)| {
-            offer.ready_at_ms >= now || self.is_open_at(offer.outlet.index(), now)
-        });
         let (quote, offer) = offer.ok_or(Refusal::OfferExpired)?;
         let anothers = quote.user.is_some_and(|user| user != place.user);
-        if anothers || offer.outlet != place.outlet || quote.work != place.work {
+        let sooner = asked.begins_after_ms > 0 && !quote.to_pay;
+        if anothers || sooner || offer.outlet != place.outlet || quote.work != place.work {
             return Err(Refusal::OfferOfAnotherOrder);
         }
-        Ok(Some(*offer))
+        let told = offer.ready_at_ms;
+        if self.quote_end(quote) == quote.until_ms {
+            return Ok(Some((told, told)));
+        }
+        // It counts on being taken by the end that the quote had before an outage.
+        let at = offer.outlet.index();
+        let holder = Holder::Offer(taken.quote.0, taken.place);
+        let held = self.promised[self.promised_to(holder).expect("it is held")];
+        let mut kitchen = self.outlets[at].kitchen.clone();
+        kitchen.take_back(now, held.ticket, &self.pace());
+        let ready = self.ready_of(&kitchen, now, at, asked, now + PROMISED_AHEAD_MS_MAX);
+        let ready = ready.filter(|_| told >= now || self.is_open_at(at, now));
+        Ok(Some((told, told.max(ready.ok_or(Refusal::OfferExpired)?))))
     }
 
     /// What an offer is for: where, how much work, and for whom.

@@ -1,6 +1,6 @@
 //! The model's opinion on tickets: their steps, orders that another outlet makes, and cancellation.
 
-use super::outlets::Holder;
+use super::outlets::{Holder, asked};
 use super::*;
 
 impl Model {
@@ -101,9 +101,9 @@ impl Model {
         let mut best: Option<(u64, OutletNo)> = None;
         for other in order.others() {
             let at = other.index();
-            let own = self.ready(now, at, Work(work), None, now);
-            let Some(ready) = own.or_else(|| self.ready(now, at, Work(work), Some(first_ms), now))
-            else {
+            let asked = asked(work, 0, false);
+            let own = self.ready(now, at, asked, None);
+            let Some(ready) = own.or_else(|| self.ready(now, at, asked, Some(first_ms))) else {
                 continue;
             };
             let promised = ready.max(first_ms);

@@ -51,7 +51,7 @@ impl Wire for Terms {
         let (eligibility, voucher) = Wire::get(reader)?;
         let (invites, envelopes) = Wire::get(reader)?;
         let prize_max_minor = Wire::get(reader)?;
-        let there = reader.byte()?;
+        let there = u8::get(reader)?;
         if there > PER_USER_TOTAL | COMPENSATION {
             return Err(reader.not("option"));
         }

@@ -51,8 +51,9 @@ impl Recount {
                     let accepts_until =
                         |promised_ms| outlet.accepts_until(self.now_ms, promised_ms);
                     let due = accepts_until(promised_anew_ms.unwrap_or(order.promised_at_ms));
-                    if let Some(promised_ms) = promised_anew_ms {
-                        self.promise_anew(ask.order, &mut order, promised_ms);
+                    match promised_anew_ms {
+                        Some(promised_ms) => self.promise_anew(ask.order, &mut order, promised_ms),
+                        None => self.keep_promise(ask.order, &order),
                     }
                     order.pay(due);
                 }
@@ -99,6 +100,18 @@ impl Recount {
         });
         order.promised_at_ms = promised_ms;
         self.tally.promised_anew += 1;
+    }
+
+    /// An order that is not promised anew was paid in time, or can still be made by its promise. What a
+    /// promise has room for ends 49 days after the placing.
+    fn keep_promise(&mut self, number: OrderNo, order: &Order) {
+        let (placed_ms, _) = order.due;
+        let gone_ms = self.now_ms.saturating_sub(placed_ms);
+        let is_late = (PAID_WITHIN_MS + 1..u64::from(u32::MAX)).contains(&gone_ms);
+        self.notes.check(!is_late || order.promised_at_ms > self.now_ms, || {
+            let promised_ms = order.promised_at_ms;
+            format!("order {number} was paid late and is still promised for {promised_ms}")
+        });
     }
 
     /// A provider took what it should not have: another amount than was to be paid, or under another

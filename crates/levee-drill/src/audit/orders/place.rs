@@ -41,17 +41,16 @@ impl Recount {
             let is_known = self.campaign(campaign).is_some();
             self.notes.check(is_known, || format!("there is no campaign {campaign}"));
         }
-        match ask.offer {
-            Some(offer) => self.take_offer(ask, offer, promised_at_ms),
-            None => self.check_promise(ask.outlet, promised_at_ms, by_ms),
-        }
-
         let bill_minor = ask.total_minor.saturating_sub(ask.merchant_discount_minor);
         let subsidy = u64::from(subsidy_minor);
         self.notes.check(subsidy <= bill_minor, || {
             format!("a subsidy of {subsidy} for a bill of {bill_minor}")
         });
         let payable_minor = bill_minor.saturating_sub(subsidy);
+        match ask.offer {
+            Some(offer) => self.take_offer(ask, offer, promised_at_ms, payable_minor > 0),
+            None => self.check_promise(ask.outlet, promised_at_ms, by_ms),
+        }
         let mut order = Order::placed(ask, now_ms, promised_at_ms, (subsidy_minor, payable_minor));
         if payable_minor == 0 {
             order.pay(accepts);

@@ -3,9 +3,9 @@
 use std::collections::btree_map::Entry;
 
 use levee_core::types::{
-    BILL_MINOR_MAX, Candidate, HOLD_MS_MAX, OFFERS_MAX, Offer, OfferNo, PROMISED_AHEAD_MS_MAX,
-    PlaceOrder, QUOTE_OUTLETS_MAX, QUOTES_HELD_MAX, QuoteNo, QuoteOrder, Quoted, TRAVEL_MS_MAX,
-    UserKey, WORK_MAX,
+    BILL_MINOR_MAX, Candidate, HOLD_MS_MAX, OFFERS_MAX, Offer, OfferNo, PAID_WITHIN_MS,
+    PROMISED_AHEAD_MS_MAX, PlaceOrder, QUOTE_OUTLETS_MAX, QUOTES_HELD_MAX, QuoteNo, QuoteOrder,
+    Quoted, TRAVEL_MS_MAX, UserKey, WORK_MAX,
 };
 
 use crate::audit::recount::Recount;
@@ -16,11 +16,18 @@ pub(in crate::audit) struct Quote {
     offers: [Option<Offer>; OFFERS_MAX],
     user: Option<UserKey>,
     work: u32,
+    /// Whether what it offers counts on a payment.
+    is_to_be_paid: bool,
     at_ms: u64,
     /// Without grace.
     until_ms: u64,
     /// Taken by an order, or released by a tick.
     is_over: bool,
+}
+
+/// When an order that is placed then can be begun: paid a minute later, if it is to be paid.
+fn begins_ms(placed_ms: u64, is_to_be_paid: bool) -> u64 {
+    placed_ms.saturating_add(if is_to_be_paid { PAID_WITHIN_MS } else { 0 })
 }
 
 impl Recount {
@@ -50,6 +57,7 @@ impl Recount {
             offers: kept,
             user: ask.user,
             work: ask.work,
+            is_to_be_paid: ask.total_minor > ask.discount_minor,
             at_ms: self.now_ms,
             until_ms: *until_ms,
             is_over: false,
@@ -59,7 +67,8 @@ impl Recount {
         self.quotes.put(number.0, Some(quote));
     }
 
-    /// The user's oldest quote is released where that is one too many, and none otherwise.
+    /// The user's oldest quote is released where that is one too many, and none otherwise; one that is
+    /// over by the clock before all others.
     fn make_room(&mut self, user: Option<UserKey>, number: QuoteNo, released: Option<QuoteNo>) {
         let Some(user) = user else {
             self.notes.check(released.is_none(), || "a quote of nobody released another".into());
@@ -67,7 +76,12 @@ impl Recount {
         };
         let held = self.quotes_of.get(&user);
         let full = held.filter(|held| held.len() >= QUOTES_HELD_MAX);
-        let expected = full.map(|held| held[0]);
+        let expected = full.map(|held| {
+            let ends_ms = |number: &QuoteNo| self.quote_ends_ms(number.0);
+            let over =
+                held.iter().find(|number| ends_ms(number).is_some_and(|ms| ms <= self.now_ms));
+            *over.unwrap_or(&held[0])
+        });
         self.notes.check(released == expected, || {
             format!("a quote released {released:?} where {expected:?} follows")
         });
@@ -122,11 +136,13 @@ impl Recount {
     fn check_offers(&mut self, ask: &QuoteOrder, offers: &[Offer]) {
         let Some(wanted) = ask.candidates.first() else { return };
         let now_ms = self.now_ms;
+        // Who takes it last, and pays a minute later, still gets it.
         let until_ms = now_ms.saturating_add(ask.hold_ms);
+        let begins_ms = begins_ms(until_ms, ask.total_minor > ask.discount_minor);
         for offer in offers {
             let ready_ms = offer.ready_at_ms;
-            self.notes.check(ready_ms >= until_ms, || {
-                format!("an offer for {ready_ms}, which is held until {until_ms}")
+            self.notes.check(ready_ms > begins_ms, || {
+                format!("an offer for {ready_ms} of what may be begun at {begins_ms} only")
             });
             let way = ask.candidates.iter().find(|candidate| candidate.outlet == offer.outlet);
             self.notes.check(way.is_none_or(|way| way.travel_ms == offer.travel_ms), || {
@@ -194,9 +210,15 @@ impl Recount {
         });
     }
 
-    /// An order takes an offer: one that is still held, of its outlet and for its work, and it is
-    /// promised what was offered. With that the quote is over.
-    pub(super) fn take_offer(&mut self, ask: &PlaceOrder, taken: OfferNo, promised_ms: u64) {
+    /// An order takes an offer: one that is still held, of its outlet and for its work, and that counts
+    /// on a payment where there is one. It is promised what was offered. With that the quote is over.
+    pub(super) fn take_offer(
+        &mut self,
+        ask: &PlaceOrder,
+        taken: OfferNo,
+        promised_ms: u64,
+        is_to_be_paid: bool,
+    ) {
         let OfferNo { quote: number, place } = taken;
         let Some(quote) = self.quotes.get(number.0).copied() else {
             self.notes.note(format!("there is no quote {number}"));
@@ -214,15 +236,20 @@ impl Recount {
         self.notes.check(is_theirs, || {
             format!("offer {place} of quote {number} is for {:?} and {}", offer.outlet, quote.work)
         });
-        // After an outage of ours it may be held for longer than it promises, and is promised for now.
-        let now_ms = self.now_ms;
-        let is_open =
-            self.outlets.get(ask.outlet).is_none_or(|outlet| outlet.hours.is_open_at(now_ms));
-        self.notes.check(offer.ready_at_ms >= now_ms || is_open, || {
-            format!("a promise for {now_ms}, when outlet {} is closed or has been", ask.outlet)
+        self.notes.check(quote.is_to_be_paid || !is_to_be_paid, || {
+            format!("quote {number} counts on no payment, and its order has one")
         });
-        let offered_ms = offer.ready_at_ms.max(now_ms);
-        self.notes.check(promised_ms == offered_ms, || {
+        let offered_ms = offer.ready_at_ms;
+        // After an outage of ours it may be held for longer than it counts on: what is too early by then
+        // is promised for later.
+        let begins_ms = begins_ms(self.now_ms, is_to_be_paid);
+        let is_graced = self.quote_end_ms(&quote) > quote.until_ms;
+        let is_later = is_graced && promised_ms > offered_ms;
+        if is_later {
+            self.check_promise(ask.outlet, promised_ms, u64::MAX);
+        }
+        let is_right = promised_ms == offered_ms || is_later;
+        self.notes.check(is_right && promised_ms > begins_ms, || {
             format!("{promised_ms} is promised where {offered_ms} was offered")
         });
         self.tally.offers_taken += 1;

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use fastrand::Rng;
-use levee_core::pacing::{Kitchen, Work};
+use levee_core::pacing::{Kitchen, Pace, Work};
 
 use super::draw::{about_one, whole};
 use super::tally::Hours;
@@ -57,9 +57,9 @@ impl Counter {
         self.hours.ask(of_day_ms, work_ms);
     }
 
-    pub(super) fn walk_in(&mut self, now_ms: u64, units: u32) {
+    pub(super) fn walk_in(&mut self, now_ms: u64, units: u32, pace: &Pace) {
         if self.outlet.reports_walk_ins {
-            self.kitchen.walk_in(now_ms, Work::units(units));
+            self.kitchen.walk_in(now_ms, Work::units(units), pace);
         }
     }
 }

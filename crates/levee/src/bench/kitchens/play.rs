@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use fastrand::Rng;
-use levee_core::pacing::{Pace, Ticket, Work};
+use levee_core::pacing::{Ask, Pace, Ticket, Work};
 use levee_drill::curve::{Curve, Walk};
 
 use super::counter::Counter;
@@ -227,7 +227,8 @@ impl<'a> Neighbourhood<'a> {
         let (pace, counter) = (&self.pace, &self.counters[place]);
         let pause_end_ms = counter.outlet.pause_end_ms(now_ms);
         if pause_end_ms.is_none()
-            && let Some(eta_ms) = counter.kitchen.eta_within(now_ms, work, WITHIN_MS, pace)
+            && let Some(eta_ms) =
+                counter.kitchen.eta_within(now_ms, Ask::of(work, false), WITHIN_MS, pace)
         {
             return Some((Way::Now, place, now_ms + eta_ms));
         }
@@ -240,7 +241,7 @@ impl<'a> Neighbourhood<'a> {
             return None;
         }
         let not_before_ms = pause_end_ms.unwrap_or(now_ms) + WITHIN_MS;
-        let slot_ms = counter.kitchen.slot_at(now_ms, work, not_before_ms, pace)?;
+        let slot_ms = counter.kitchen.slot_at(now_ms, Ask::of(work, false), not_before_ms, pace)?;
         Some((Way::Later, place, slot_ms))
     }
 
@@ -257,7 +258,9 @@ impl<'a> Neighbourhood<'a> {
             let within_ms = best.map_or(WITHIN_MS, |(total_ms, ..)| total_ms - 1);
             let Some(within_ms) = within_ms.checked_sub(travel_ms) else { continue };
             let pace = &self.pace;
-            if let Some(eta_ms) = counter.kitchen.eta_within(now_ms, work, within_ms, pace) {
+            if let Some(eta_ms) =
+                counter.kitchen.eta_within(now_ms, Ask::of(work, false), within_ms, pace)
+            {
                 best = Some((eta_ms + travel_ms, near, eta_ms));
             }
         }
@@ -291,7 +294,7 @@ impl<'a> Neighbourhood<'a> {
         self.tally.walk_ins += 1;
         let counter = &mut self.counters[place];
         counter.want(now_ms - START_MS, 1, slower);
-        counter.walk_in(now_ms, 1);
+        counter.walk_in(now_ms, 1, &self.pace);
         let ticket = Ticket { work: Work::units(1), ready_at_ms: now_ms, delta_ms: 0 };
         let order = self.keep(place, 1, None, ticket, now_ms);
         self.counters[place].send(order);

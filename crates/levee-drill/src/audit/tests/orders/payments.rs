@@ -86,6 +86,28 @@ fn payments() {
     ends_with(32, 1_700, payment(4, PaymentEvent::Created, closed), "order 4 had a payment");
 }
 
+/// Placed at 1,101, and paid then without a word of another promise.
+#[test]
+fn what_is_paid_late_is_not_promised_for_before() {
+    for (paid_at_ms, told_ms, expected) in [
+        (61_101, 9_000, None),
+        (61_102, 61_103, None),
+        (61_102, 61_102, Some("order 0 was paid late and is still promised for 61102")),
+        (61_102, 9_000, Some("order 0 was paid late and is still promised for 9000")),
+    ] {
+        let (mut command, mut outcome) = place(11, 1, None, 0, (None, 121_101));
+        let Command::PlaceOrder(ask) = &mut command else { panic!("no order") };
+        (ask.pay_within_ms, ask.ready_by_ms) = (120_000, Some(70_000));
+        let Outcome::OrderPlaced { promised_at_ms, .. } = &mut outcome else { panic!("no order") };
+        *promised_at_ms = told_ms;
+        let event = PaymentEvent::Succeeded { captured_minor: 2_800 };
+        let paid = payment(0, event, change(Paid, Succeeded, 1));
+        let expected = expected.map(|expected| (10, expected));
+        let story = [(1_100, outlet("tea", 0, 1)), (1_101, (command, outcome)), (paid_at_ms, paid)];
+        check_story(&format!("paid at {paid_at_ms}"), &after_claims(story), expected.as_slice());
+    }
+}
+
 /// Placed at 1,101, and promised for 9,000 if it is paid within a minute.
 #[test]
 fn what_is_paid_late_is_promised_anew() {

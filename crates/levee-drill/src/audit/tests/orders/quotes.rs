@@ -45,7 +45,7 @@ fn taking(
         panic!("no order")
     };
     ask.offer = Some(OfferNo { quote: QuoteNo(quote), place });
-    *promised_at_ms = 9_000;
+    *promised_at_ms = 69_000;
     (command, outcome)
 }
 
@@ -54,13 +54,21 @@ fn released(quotes: &[u32]) -> (Command, Outcome) {
     ticked(SweptOrders { released, ..SweptOrders::default() })
 }
 
+/// One that has orders ready within 68,000: eight seconds after the minute for payment.
+fn outlet(id: &str, number: u32, version: u32) -> (Command, Outcome) {
+    let (mut command, outcome) = super::outlet(id, number, version);
+    let Command::PutOutlet(put) = &mut command else { panic!("no outlet") };
+    put.ready_within_ms = 68_000;
+    (command, outcome)
+}
+
 /// Three outlets; one offer as wanted, which an order takes, and one quote that ends by the clock.
 fn quoted() -> Story {
     after_claims([
         (1_100, outlet("tea", 0, 1)), // 8
         (1_101, outlet("cake", 1, 1)),
         (1_102, outlet("ice", 2, 1)), // 10
-        (1_110, quote(30, &[(0, 0), (1, 100)], 0, 1_510, &[(0, 9_000)])),
+        (1_110, quote(30, &[(0, 0), (1, 100)], 0, 1_510, &[(0, 69_000)])),
         (1_120, taking(0, 0, place(31, 3, None, 0, (None, 1_620)))),
         // The wanted one has a slot alone, the others are in time.
         (
@@ -70,7 +78,7 @@ fn quoted() -> Story {
                 &[(0, 0), (1, 100), (2, 0)],
                 1,
                 1_530,
-                &[(2, 8_000), (1, 7_950), (0, 10_000)],
+                &[(2, 68_000), (1, 67_950), (0, 70_000)],
             ),
         ),
         (1_530, released(&[1])),
@@ -136,13 +144,13 @@ fn what_is_asked() {
     ends_with(
         10,
         1_110,
-        quote(30, &[(0, 0)], 1, 1_510, &[(0, 9_000)]),
+        quote(30, &[(0, 0)], 1, 1_510, &[(0, 69_000)]),
         "quote 1 stands where 0 follows",
     );
     ends_with(
         10,
         1_110,
-        quote(30, &[(0, 0)], 0, 1_511, &[(0, 9_000)]),
+        quote(30, &[(0, 0)], 0, 1_511, &[(0, 69_000)]),
         "offers are held until 1511, asked for was 1510",
     );
 }
@@ -152,21 +160,21 @@ fn what_is_offered() {
     let all = [(0, 0), (1, 100), (2, 0)];
     let one = |offers: &[(u32, u64)]| quote(90, &all, 0, 1_510, offers);
     ends_with(10, 1_110, one(&[]), "0 offers");
-    ends_with(10, 1_110, one(&[(0, 9_000), (2, 9_000)]), "offers besides one that is as wanted");
-    ends_with(10, 1_110, one(&[(1, 8_000), (2, 8_099)]), "the offer of outlet 2 is not the next");
-    ends_with(10, 1_110, one(&[(0, 10_000), (2, 8_000)]), "the offer of outlet 2 is not the next");
-    ends_with(10, 1_110, one(&[(1, 8_000), (1, 8_001)]), "an offer of outlet 1 for 8001");
-    ends_with(10, 1_110, one(&[(1, 9_111)]), "an offer of outlet 1 for 9111");
-    ends_with(10, 1_110, one(&[(1, 1_509)]), "an offer for 1509, which is held until 1510");
+    ends_with(10, 1_110, one(&[(0, 69_000), (2, 69_000)]), "offers besides one that is as wanted");
+    ends_with(10, 1_110, one(&[(1, 68_000), (2, 68_099)]), "the offer of outlet 2 is not the next");
+    ends_with(10, 1_110, one(&[(0, 70_000), (2, 68_000)]), "the offer of outlet 2 is not the next");
+    ends_with(10, 1_110, one(&[(1, 68_000), (1, 68_001)]), "an offer of outlet 1 for 68001");
+    ends_with(10, 1_110, one(&[(1, 69_111)]), "an offer of outlet 1 for 69111");
+    ends_with(10, 1_110, one(&[(1, 61_510)]), "an offer for 61510 of what may be begun at 61510");
     ends_with(10, 1_110, one(&[(0, 1_110 + PROMISED_AHEAD_MS_MAX + 1)]), "an offer for 2592001111");
     ends_with(
         10,
         1_110,
-        quote(90, &[(0, 0), (1, 0)], 0, 1_510, &[(2, 8_000)]),
+        quote(90, &[(0, 0), (1, 0)], 0, 1_510, &[(2, 68_000)]),
         "an offer of outlet 2, which nobody asked",
     );
     let other = |change: fn(&mut Quoted)| {
-        let (ask, mut outcome) = one(&[(1, 8_000)]);
+        let (ask, mut outcome) = one(&[(1, 68_000)]);
         let Outcome::Quoted(quoted) = &mut outcome else { panic!("no quote") };
         change(quoted);
         (ask, outcome)
@@ -181,7 +189,7 @@ fn what_is_offered() {
             let (command, outcome) = pause(91, None);
             s.end(10);
             s.add(1_105, command, outcome);
-            let (command, outcome) = one(&[(0, 9_000)]);
+            let (command, outcome) = one(&[(0, 69_000)]);
             s.add(1_110, command, outcome);
         },
         &[(12, "an offer of outlet 0, which is paused")],
@@ -190,8 +198,8 @@ fn what_is_offered() {
 
 #[test]
 fn slots_within_opening_hours() {
-    // 08:00 to 08:01 and 09:00 to 09:01 by local time; the story plays just after 08:00.
-    let hours = [(480, 481), (540, 541)];
+    // 08:00 to 08:02 and 09:00 to 09:02 by local time; the story plays just after 08:00.
+    let hours = [(480, 482), (540, 542)];
     let slot_at = |ready_at_ms| {
         let mut story = quoted();
         story.end(10);
@@ -203,11 +211,11 @@ fn slots_within_opening_hours() {
         story.add(1_110, command, outcome);
         story
     };
-    for ready_at_ms in [10_000, 60_000, 3_600_000, 3_660_000] {
+    for ready_at_ms in [70_000, 120_000, 3_600_000, 3_720_000] {
         check_story("open", &slot_at(ready_at_ms), &[]);
     }
     // Closed, and open again only after the next hours.
-    for ready_at_ms in [60_001, 3_599_999, 3_660_001, 86_400_000] {
+    for ready_at_ms in [120_001, 3_599_999, 3_720_001, 86_400_000] {
         let expected = format!("an offer for {ready_at_ms}, when outlet 0 is closed or has been");
         check_story("closed", &slot_at(ready_at_ms), &[(11, &expected)]);
     }
@@ -236,9 +244,9 @@ fn orders_take_what_is_held() {
         "another promise",
         |s| {
             s.end(12);
-            *promised(s, 12) = 8_999;
+            *promised(s, 12) = 68_999;
         },
-        &[(12, "8999 is promised where 9000 was offered")],
+        &[(12, "68999 is promised where 69000 was offered")],
     );
     check(
         "too late",
@@ -256,19 +264,37 @@ fn orders_take_what_is_held() {
         "quote 0 holds nothing any more",
     );
     check(
-        "an offer that is older than its time",
+        "an offer that counts on no payment",
         |s| {
-            s.end(11);
-            answered(s, 11).offers[0].ready_at_ms = 1_600;
-            // Held for longer because of an outage of ours.
-            let (command, outcome) = resume(1_110, 2_000);
-            s.add(3_110, command, outcome);
-            let (command, outcome) = taking(0, 0, place(31, 3, None, 0, (None, 4_500)));
-            s.add(4_000, command, outcome);
-            *promised(s, 13) = 4_000;
+            s.end(12);
+            asked(s, 11).discount_minor = 3_000;
+            answered(s, 11).discount_minor = 3_000;
         },
-        &[],
+        &[(12, "quote 0 counts on no payment, and its order has one")],
     );
+    // Held for longer because of an outage of ours: until 5,110, and the order is paid at 64,000.
+    for (offered_ms, promised_ms, expected) in [
+        (69_000, 69_000, None),
+        (69_000, 70_000, None),
+        (62_000, 64_001, None),
+        (62_000, 64_000, Some("64000 is promised where 62000 was offered")),
+        (69_000, 68_999, Some("68999 is promised where 69000 was offered")),
+    ] {
+        let expected = expected.map(|expected| (13, expected));
+        check(
+            "an offer that is older than its time",
+            |s| {
+                s.end(11);
+                answered(s, 11).offers[0].ready_at_ms = offered_ms;
+                let (command, outcome) = resume(1_110, 2_000);
+                s.add(3_110, command, outcome);
+                let (command, outcome) = taking(0, 0, place(31, 3, None, 0, (None, 4_500)));
+                s.add(4_000, command, outcome);
+                *promised(s, 13) = promised_ms;
+            },
+            expected.as_slice(),
+        );
+    }
 }
 
 #[test]
@@ -304,7 +330,7 @@ fn what_is_not_taken_is_released_by_the_clock() {
         |s| {
             s.end(13);
             // Asked for later, and held for a shorter time.
-            let (command, outcome) = quote(90, &[(1, 0)], 2, 1_525, &[(1, 8_000)]);
+            let (command, outcome) = quote(90, &[(1, 0)], 2, 1_525, &[(1, 68_000)]);
             s.add(1_131, command, outcome);
             asked(s, 14).hold_ms = 394;
             let (command, outcome) = released(&[1, 2]);
@@ -321,7 +347,7 @@ fn what_is_not_taken_is_released_by_the_clock() {
             let (command, outcome) = taking(1, 0, place(90, 2, None, 1, (None, 3_629)));
             s.add(3_129, command, outcome);
             placed(s, 15).outlet = OutletNo(2);
-            *promised(s, 15) = 8_000;
+            *promised(s, 15) = 68_000;
         },
         &[],
     );
@@ -344,7 +370,7 @@ fn of_user(
 
 #[test]
 fn a_users_fourth_quote_releases_the_first() {
-    let asked = |number: u8| quote(40 + number, &[(0, 0)], number.into(), 1_999, &[(0, 9_000)]);
+    let asked = |number: u8| quote(40 + number, &[(0, 0)], number.into(), 1_999, &[(0, 69_000)]);
     let story = |fourth: Option<u32>, then: (Command, Outcome)| {
         let mut story = quoted();
         for (number, released) in [(2, None), (3, None), (4, None), (5, fourth)] {
@@ -370,4 +396,31 @@ fn a_users_fourth_quote_releases_the_first() {
     assert_eq!(wrong, ["quote 2 holds nothing any more"]);
     let other = taking(3, 0, place(50, 2, None, 1, (None, 2_200)));
     assert_eq!(words(found(Some(2), other)), ["quote 3 is of another user"]);
+}
+
+/// The second one is over by the clock when the fourth is made, and no tick has come since.
+#[test]
+fn what_is_over_makes_room_before_what_is_held() {
+    for (fourth, expected) in [
+        (Some(3), None),
+        (Some(2), Some("a quote released Some(QuoteNo(2)) where Some(QuoteNo(3)) follows")),
+        (None, Some("a quote released None where Some(QuoteNo(3)) follows")),
+    ] {
+        let expected = expected.map(|expected| (18, expected));
+        check(
+            "the fourth",
+            |s| {
+                let holds = [(1_600, 300), (1_600, 100), (1_600, 300), (1_700, 300)];
+                for (number, (at_ms, hold_ms)) in (2_u8..).zip(holds) {
+                    let released = if number == 5 { fourth } else { None };
+                    let one = quote(40 + number, &[(0, 0)], 0, at_ms + hold_ms, &[(0, 69_000)]);
+                    let (mut command, outcome) = of_user(1, number.into(), released, one);
+                    let Command::QuoteOrder(ask) = &mut command else { panic!("no quote") };
+                    ask.hold_ms = hold_ms;
+                    s.add(at_ms, command, outcome);
+                }
+            },
+            expected.as_slice(),
+        );
+    }
 }
