@@ -118,6 +118,12 @@ impl Reach {
         Ok(Self { authorities: Authorities::from_pem(pem)?, ..self })
     }
 
+    /// The same without further authorities: a vendor's own speaks for its outlets, and not for payment
+    /// providers.
+    pub(crate) fn believing_the_system_alone(&self) -> Self {
+        Self { authorities: Authorities::default(), ..self.clone() }
+    }
+
     /// For TLS.
     pub(crate) fn tls(&self) -> ClientConfig {
         self.authorities.client()

@@ -31,7 +31,7 @@ fn behind(peer: IpAddr, headers: &HeaderMap, proxies: &[IpNet]) -> Option<IpAddr
     // The first that is none ends what proxies have written.
     let addresses = entries.map_while(|entry| address(entry.trim()));
     let mut addresses = addresses.map(|ip| ip.to_canonical());
-    addresses.find(|ip| !is_proxy(*ip))
+    addresses.find(|ip| !is_proxy(*ip)).filter(|ip| is_public(*ip))
 }
 
 /// With or without a port, as proxies write it.
@@ -42,7 +42,12 @@ fn address(text: &str) -> Option<IpAddr> {
 
 fn is_public(ip: IpAddr) -> bool {
     match ip {
-        IpAddr::V4(ip) => !(ip.is_loopback() || ip.is_private() || ip.is_link_local()),
+        IpAddr::V4(ip) => {
+            let [first, second, ..] = ip.octets();
+            // 100.64.0.0/10, from which clouds' balancers connect, too.
+            let is_shared = first == 100 && second & 0xc0 == 64;
+            !(ip.is_loopback() || ip.is_private() || ip.is_link_local() || is_shared)
+        }
         IpAddr::V6(ip) => !(ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local()),
     }
 }
@@ -70,7 +75,17 @@ mod tests {
         check("198.51.100.7", &["1.2.3.4"], Some("198.51.100.7"));
         check("::ffff:198.51.100.7", &[], Some("198.51.100.7"));
         check("2001:db8::1", &[], Some("2001:db8::1"));
-        for unnamed in ["127.0.0.1", "192.168.0.1", "169.254.0.1", "::1", "fd00::1", "fe80::1"] {
+        check("100.63.255.255", &[], Some("100.63.255.255"));
+        for unnamed in [
+            "127.0.0.1",
+            "192.168.0.1",
+            "169.254.0.1",
+            "100.64.0.1",
+            "100.127.0.1",
+            "::1",
+            "fd00::1",
+            "fe80::1",
+        ] {
             check(unnamed, &["1.2.3.4"], None);
         }
     }
@@ -84,7 +99,7 @@ mod tests {
         check("10.0.0.1", &["1.2.3.4, 198.51.100.7, 203.0.113.9,10.0.0.2"], Some("198.51.100.7"));
         check("10.0.0.1", &["198.51.100.7:4711"], Some("198.51.100.7"));
         check("10.0.0.1", &["[2001:db8::1]:4711"], Some("2001:db8::1"));
-        check("10.0.0.1", &["192.168.0.1"], Some("192.168.0.1"));
+        check("10.0.0.1", &["198.51.100.7, 192.168.0.1"], None);
         check("10.0.0.1", &[], None);
         check("10.0.0.1", &["1.2.3.4, unknown"], None);
         check("10.0.0.1", &["1.2.3.4, unknown, 10.0.0.2"], None);

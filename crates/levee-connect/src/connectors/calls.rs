@@ -156,7 +156,7 @@ impl Shared {
         // Whatever was so before all that waiting.
         let order = self.wanted(action).await?;
         calls.set(calls.get() + 1);
-        let with = (&self.http, &*self.codes, self.engine.journal_ms());
+        let with = (&self.payments_http, &*self.codes, self.engine.journal_ms());
         let asked = provider.ask(allowed, action, &order, with).await;
         let counted = match &asked {
             Ok(_) | Err(Trouble::Open | Trouble::Refused(_)) => &self.vitals().payments_answered,

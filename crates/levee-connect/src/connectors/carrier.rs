@@ -65,6 +65,7 @@ pub(super) struct Shared {
     pub(super) engine: Engine,
     pub(super) codes: Arc<Codes>,
     pub(super) http: Http,
+    pub(super) payments_http: Http,
     pub(super) providers: Providers,
     pub(super) outlets: Outlets,
     speed: f64,
@@ -120,15 +121,19 @@ impl Carrier {
         party: Option<Arc<dyn Party>>,
     ) -> Self {
         let call_max = scaled(CALL_MAX, config.speed, CALL_MAX_LEAST);
-        let http = match party {
-            Some(party) => Http::to(call_max, party),
-            None => Http::new(call_max, config.reach.clone()),
+        let (http, payments_http) = match party {
+            Some(party) => (Http::to(call_max, Arc::clone(&party)), Http::to(call_max, party)),
+            None => (
+                Http::new(call_max, config.reach.clone()),
+                Http::new(call_max, config.reach.believing_the_system_alone()),
+            ),
         };
         Self(Rc::new(Shared {
             providers: Providers::new(config.payments, &submit),
             engine: Engine::new(submit),
             codes,
             http,
+            payments_http,
             outlets: Outlets::new(config.outlets),
             speed: config.speed,
             rooms: RefCell::new(Rooms::new(config.payments_known_max)),

@@ -87,9 +87,12 @@ impl Lanes {
     /// given up for others: it is not their fault.
     pub(super) fn room_for(&mut self, user: UserKey, is_down: bool) -> Room {
         let given_up = match self.lanes.get_mut(&user) {
-            Some(lane) if lane.letters.len() >= LANE_MAX => {
+            // While nothing is taken nobody knows whose events fail: what was never tried is let in.
+            Some(lane)
+                if lane.letters.len() >= LANE_MAX && (!is_down || lane.trouble.is_some()) =>
+            {
                 if lane.trouble.is_none() {
-                    if !is_down && lane.tries > 0 && !lane.is_called {
+                    if lane.tries > 0 && !lane.is_called {
                         // It failed when nothing was taken: whether it fails now is to be known.
                         lane.changed.notify_one();
                     }
@@ -250,7 +253,7 @@ mod tests {
         check(&mut lanes, 2, false, "free");
         // An outage is nobody's fault.
         fail(&mut lanes, [1], true);
-        check(&mut lanes, 1, true, "wait");
+        check(&mut lanes, 1, true, "free");
         check(&mut lanes, 1, false, "wait");
         fail(&mut lanes, [1], false);
         check(&mut lanes, 1, false, "1 after 2");

@@ -125,18 +125,26 @@ impl Receiver {
                         return false;
                     };
                     let wanted = letters.into_iter().find(|letter| letter.number == number);
-                    let Some(letter) = wanted else { return true };
+                    let Some(letter) = wanted else {
+                        let (kind, tries) = self.listed_as(number);
+                        let why = "this webhook is not told of such events any more";
+                        return self.record(number, kind, tries, why).await;
+                    };
                     return self.push(Letter { settles_seq: asked_seq, ..letter }).await;
                 }
                 Err(error @ FactsError::Removed { .. }) => {
-                    let before = self.listed.borrow().get(&number).copied();
-                    let (kind, tries) = before.unwrap_or((KIND_UNKNOWN, 0));
+                    let (kind, tries) = self.listed_as(number);
                     return self.record(number, kind, tries, &error.to_string()).await;
                 }
                 Err(error @ FactsError::Unreadable(_)) => self.pause(number.seq - 1, &error).await,
             }
         }
         false
+    }
+
+    /// A dead letter's kind and tries, as it was listed before it was to be sent again.
+    fn listed_as(&self, number: EventNo) -> (u8, u32) {
+        self.listed.borrow().get(&number).copied().unwrap_or((KIND_UNKNOWN, 0))
     }
 
     /// The events of commands that this webhook is told of, in order; `None` where the webhook is gone.

@@ -76,9 +76,10 @@ impl Sender {
     fn is_distrusted(self, call: &Call, distrust: Distrust, detail: impl Display) -> Trouble {
         call.worker.lane().stats.add_distrusted(distrust);
         let forged = match distrust {
-            Distrust::Malformed(_) | Distrust::Tampered | Distrust::TooOld => true,
+            Distrust::Tampered | Distrust::TooOld => true,
             // Seen before anything is computed, or after the signature was found to be good.
-            Distrust::UnknownKey
+            Distrust::Malformed(_)
+            | Distrust::UnknownKey
             | Distrust::Probe
             | Distrust::WrongApp
             | Distrust::WrongMerchant
@@ -92,7 +93,8 @@ impl Sender {
                 provider = call.param(),
                 %detail,
                 "notifications of an address are refused unread for a while: too many were not \
-                 signed by the provider. If it is a proxy, name it in gate.proxies"
+                 signed by the provider. A proxy that adds senders to X-Forwarded-For belongs in \
+                 gate.proxies; before any other, set admission.forged_per_s to 0"
             );
         }
         unsigned(format!("It is not taken, since {detail}."))
