@@ -48,7 +48,8 @@ struct Limit {
 /// Tickets stand in line for their outlets, each of which gets one at a time.
 const TICKETS: Limit = Limit { under_way_max: 100_000, known_max: 200_000 };
 
-/// So many of one kind are enough to keep all calls to a provider busy while another one is silent.
+/// So many of one kind keep all calls to a provider busy. They are not counted by provider: where more
+/// than these are due at one that is silent, those of another wait behind them until it is back.
 const PAYMENTS_UNDER_WAY_MAX: usize = 10_000;
 
 /// An action, and how often it was tried.
