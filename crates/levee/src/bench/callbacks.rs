@@ -229,8 +229,9 @@ async fn genuine(address: &str, count: usize) -> Result<Vec<Vec<u8>>> {
 
 /// One that nobody has signed: what stands before the sender's address, and after it.
 fn forged(host: &str) -> (String, String) {
-    // As long as one of RSA with 2,048 bits.
-    let signature = "B".repeat(342) + "%3D%3D";
+    // As long as one of RSA with 2,048 bits, below every such modulus, and base64 that a strict reader
+    // takes (the last digit has four bits to spare): what is no signature at first sight costs nothing.
+    let signature = "B".repeat(341) + "A%3D%3D";
     let body = format!(
         "app_id={APP}&notify_id=1&notify_type=trade_status_sync&out_trade_no=pay_0000000000000000&\
          seller_id={APP}&total_amount=19.00&trade_no=1&trade_status=TRADE_SUCCESS&sign_type=RSA2&\
