@@ -131,22 +131,7 @@ async fn played(plan: &Plan) -> Played {
         outlets,
         ready: Arc::clone(&ready),
     });
-    let outside = Outside::start(
-        SandboxConfig {
-            listen: "127.0.0.1:0".to_owned(),
-            levee: "http://127.0.0.1:8080".to_owned(),
-            speed: 1.0,
-            epoch_ms: Some(STARTS_AT_MS),
-            day_starts_at_ms: STARTS_AT_MS,
-            seed: plan.seed,
-            kitchens: plan.kitchens.clone(),
-            payments: plan.payments.clone(),
-            secrets: Secrets::dev(),
-            connections_max: 1,
-        },
-        &door,
-    )
-    .expect("it can be played");
+    let outside = Outside::start(sandbox(plan), &door).expect("it can be played");
     let seen = Arc::new(Mutex::new(Seen::default()));
     let watched: Arc<dyn Party> = Arc::new(Watched {
         outside: outside.clone(),
@@ -273,5 +258,21 @@ async fn look(rules: Arc<Rules>, watch: Rc<RefCell<Watch>>) {
         rules.tick();
         watch.borrow_mut().look(&rules);
         sleep(Duration::from_millis(500)).await;
+    }
+}
+
+/// The sandbox as a plan has it; its addresses are nobody's.
+pub(crate) fn sandbox(plan: &Plan) -> SandboxConfig {
+    SandboxConfig {
+        listen: "127.0.0.1:0".to_owned(),
+        levee: "http://127.0.0.1:8080".to_owned(),
+        speed: 1.0,
+        epoch_ms: Some(STARTS_AT_MS),
+        day_starts_at_ms: STARTS_AT_MS,
+        seed: plan.seed,
+        kitchens: plan.kitchens.clone(),
+        payments: plan.payments.clone(),
+        secrets: Secrets::dev(),
+        connections_max: 1,
     }
 }

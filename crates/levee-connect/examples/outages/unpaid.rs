@@ -12,14 +12,13 @@ use levee_api::port::{Answer, OrderView, Query, Submit};
 use levee_api::types::{CancelOrder, Command, OrderNo, OrderState, Party as By, RequestKey};
 use levee_connect::connectors::ConnectorsConfig;
 use levee_connect::played::{Outside, Party, connect};
-use levee_connect::sandbox::{SandboxConfig, Secrets};
 use tokio::task::LocalSet;
 use tokio::time::{Instant, sleep};
 
 use crate::cases::{kitchens, payments};
 use crate::crowd::{open, place, place_all};
 use crate::door::Door;
-use crate::play::{Place, Plan, STARTS_AT_MS, Wish, config};
+use crate::play::{Place, Plan, STARTS_AT_MS, Wish, config, sandbox};
 use crate::rules::Rules;
 
 /// With them come one that is paid later, and one that is new then.
@@ -89,19 +88,7 @@ fn start(plan: &Plan, config: ConnectorsConfig) -> World {
         outlets,
         ready: Arc::new(Mutex::default()),
     });
-    let sandbox = SandboxConfig {
-        listen: "127.0.0.1:0".to_owned(),
-        levee: "http://127.0.0.1:8080".to_owned(),
-        speed: 1.0,
-        epoch_ms: Some(STARTS_AT_MS),
-        day_starts_at_ms: STARTS_AT_MS,
-        seed: plan.seed,
-        kitchens: plan.kitchens.clone(),
-        payments: plan.payments.clone(),
-        secrets: Secrets::dev(),
-        connections_max: 1,
-    };
-    let outside = Outside::start(sandbox, &door).expect("it can be played");
+    let outside = Outside::start(sandbox(plan), &door).expect("it can be played");
     let (submit, party) = (Arc::clone(&rules) as Arc<dyn Submit>, Arc::new(outside.clone()));
     tokio::task::spawn_local(connect(submit, Arc::clone(&codes), config, party));
     World { rules, codes, outside }
