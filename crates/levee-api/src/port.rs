@@ -65,13 +65,16 @@ pub struct Ask {
     pub body: AskBody,
 }
 
+// The deciding thread waits for asks from another core: none is longer than a cache line.
+const _: () = assert!(size_of::<Ask>() <= 64);
+
 /// A change or a question.
 #[derive(Debug)]
 pub enum AskBody {
     /// Journaled if it has an effect.
     Command(Command),
     /// Never journaled.
-    Query(Query),
+    Query(Box<Query>),
 }
 
 /// What the engine says, once everything that it depends on is durable.

@@ -73,7 +73,7 @@ impl Asking {
     }
 
     pub(crate) async fn query(&self, priority: Priority, query: Query) -> Result<Answer, Failure> {
-        match self.ask(priority, AskBody::Query(query)).await {
+        match self.ask(priority, AskBody::Query(Box::new(query))).await {
             Reply::Answer(answer) => Ok(*answer),
             Reply::Failed(failure) => Err(failure),
             Reply::Done { .. } | Reply::Refused(_) => {

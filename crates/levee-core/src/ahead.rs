@@ -12,6 +12,8 @@ impl State {
     #[inline]
     pub fn prefetch_named(&self, command: &Command) {
         match command {
+            Command::RedeemVoucher(redeem) => prefetch_all(&**redeem),
+            Command::LockVoucher(lock) => prefetch_all(&**lock),
             Command::PlaceOrder(place) => prefetch_all(&**place),
             Command::MoveTicket(MoveTicket { order, .. })
             | Command::RecordPayment(RecordPayment { order, .. }) => {

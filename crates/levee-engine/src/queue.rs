@@ -257,7 +257,7 @@ mod tests {
                 let ask = |ticket| Ask {
                     ticket,
                     within_ms: u32::MAX,
-                    body: AskBody::Query(query.clone()),
+                    body: AskBody::Query(Box::new(query.clone())),
                 };
                 let mut asks = (0..count).map(ask).collect();
                 queue.push(Origin(0), Priority::Claim, Instant::now(), &mut asks, &vitals)

@@ -246,7 +246,7 @@ impl Worker {
 
     /// Asks a question.
     pub(crate) async fn query(&self, priority: Priority, query: Query) -> Result<Answer, Trouble> {
-        match self.settle(self.ask(priority, AskBody::Query(query))).await? {
+        match self.settle(self.ask(priority, AskBody::Query(Box::new(query)))).await? {
             Reply::Answer(answer) => Ok(*answer),
             other => Err(unexpected(&other)),
         }

@@ -317,7 +317,7 @@ async fn look(worker: &Worker) {
     let asked: Vec<(Topic, Waiting)> = follow
         .topics()
         .into_iter()
-        .map(|topic| (topic, worker.ask(Priority::Status, AskBody::Query(topic.query()))))
+        .map(|topic| (topic, worker.ask(Priority::Status, AskBody::Query(Box::new(topic.query())))))
         .collect();
     let mut has_seen_all = true;
     for (topic, waiting) in asked {

@@ -42,17 +42,17 @@ pub(crate) fn open(rules: &Rules, plan: &Plan) -> HashMap<String, OutletNo> {
         request: request(1),
         definition,
     })));
-    rules.done(&Command::MoveBudget(MoveBudget {
+    rules.done(&Command::MoveBudget(Box::new(MoveBudget {
         request: request(2),
         campaign: id.clone(),
         direction: Direction::Fund,
         purpose: Purpose::Vouchers,
         amount_minor: u64::from(FACE_MINOR) * plan.wishes.len() as u64,
         reference: Reference::new("all").expect("short"),
-    }));
+    })));
     let (change, reason) = (StateChange::Open, String::new());
     let open = ChangeCampaignState { request: request(3), campaign: id, change, reason };
-    rules.done(&Command::ChangeCampaignState(open));
+    rules.done(&Command::ChangeCampaignState(Box::new(open)));
     let mut outlets = HashMap::new();
     for Place { id, vendor, stations, unit_ms, accept_within_ms } in &plan.places {
         let document = json!({

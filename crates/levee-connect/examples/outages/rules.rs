@@ -7,7 +7,7 @@ use levee_api::intake::{ClockFace, Intake};
 use levee_api::port::{
     Answer, Ask, AskBody, Deliver, Failure, Origin, Priority, Query, Reply, Submit,
 };
-use levee_api::types::{BreakerOf, BreakerState, ChangeBreaker, Command, Outcome, Tick};
+use levee_api::types::{BreakerOf, BreakerState, Command, Outcome, Tick};
 use levee_api::vitals::Vitals;
 use levee_core::{RuleBook, State, Verdict};
 use tokio::time::Instant;
@@ -105,8 +105,9 @@ impl Inner {
         let seq = self.state.last_seq() + 1;
         let verdict = self.state.apply(now_ms, seq, command);
         if let Verdict::Done(_) = verdict {
-            if let Command::ChangeBreaker(ChangeBreaker { of, state, .. }) = command {
-                self.breakers.push((now_ms, of.clone(), *state == BreakerState::Open));
+            if let Command::ChangeBreaker(change) = command {
+                let is_open = change.state == BreakerState::Open;
+                self.breakers.push((now_ms, change.of.clone(), is_open));
             }
             self.journal.push((now_ms, command.clone()));
         }

@@ -117,12 +117,12 @@ async fn many_unpaid() {
     let answer = outside.answer(pay).await.expect("it answers");
     assert!(answer.status().is_success(), "{answer:?}");
     until(&rules, paid, |view| view.captured_minor > 0).await;
-    rules.done(&Command::CancelOrder(CancelOrder {
+    rules.done(&Command::CancelOrder(Box::new(CancelOrder {
         request: RequestKey([9; 16]),
         order: paid,
         by: By::Operator,
         reason: String::new(),
-    }));
+    })));
     let back_after = until(&rules, paid, |view| view.state == OrderState::Refunded).await;
     assert!(back_after < Duration::from_millis(500), "given back after {back_after:?}");
 }

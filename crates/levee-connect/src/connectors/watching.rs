@@ -185,6 +185,6 @@ impl Shared {
             Of::Vendor(vendor) => BreakerOf::Vendor(vendor.to_string()),
         };
         let change = ChangeBreaker { request: None, of, state, by_hand: false, reason };
-        self.say(Command::ChangeBreaker(change)).await
+        self.say(Command::ChangeBreaker(Box::new(change))).await
     }
 }

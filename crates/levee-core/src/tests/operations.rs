@@ -116,7 +116,7 @@ fn a_snapshot_without_settings_is_read_as_one_where_nothing_was_set() {
 
     let reason = "delay".to_owned();
     let level = ChangeLevel { request: None, level: Level::Lean, by_hand: false, reason };
-    apply(&mut state, &Command::ChangeLevel(level));
+    apply(&mut state, &Command::ChangeLevel(Box::new(level)));
     let set = state.begin_snapshot().encode();
     let anew = restored(&set).expect("whole");
     assert_eq!((anew.digest(), anew.operations()), (state.digest(), state.operations()));
@@ -134,7 +134,10 @@ fn the_digest_tells_settings_apart() {
         let mut state = State::new(RuleBook::RELEASED);
         let (request, reason) = (request(1), reason.to_owned());
         let claims_per_s = Some(claims_per_s);
-        apply(&mut state, &Command::ChangeLimit(ChangeLimit { request, claims_per_s, reason }));
+        apply(
+            &mut state,
+            &Command::ChangeLimit(Box::new(ChangeLimit { request, claims_per_s, reason })),
+        );
         state.digest()
     };
     assert_eq!(with(5, "disk"), with(5, "disk"));

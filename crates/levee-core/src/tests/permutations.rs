@@ -141,17 +141,17 @@ impl World {
         let create = CreateCampaign { request: key, definition };
         world.does(&Command::CreateCampaign(Box::new(create)));
         let request = world.key();
-        world.does(&Command::MoveBudget(MoveBudget {
+        world.does(&Command::MoveBudget(Box::new(MoveBudget {
             request,
             campaign: campaign.clone(),
             direction: Direction::Fund,
             purpose: Purpose::Vouchers,
             amount_minor: 1_000_000_000,
             reference: Reference::new("all").expect("fits"),
-        }));
+        })));
         let (request, reason) = (world.key(), String::new());
         let open = ChangeCampaignState { request, campaign, change: StateChange::Open, reason };
-        world.does(&Command::ChangeCampaignState(open));
+        world.does(&Command::ChangeCampaignState(Box::new(open)));
         world.does(&Command::PutOutlet(Box::new(PutOutlet {
             id: OutletId::new("tea").expect("an id"),
             document: Vec::new(),
@@ -241,7 +241,12 @@ impl World {
             Event::OtherTrade => payment_of(other, succeeded(PAYABLE_MINOR)),
             Event::UserCancels => {
                 let (request, reason) = (self.key(), String::new());
-                Command::CancelOrder(CancelOrder { request, order, by: Party::User(user), reason })
+                Command::CancelOrder(Box::new(CancelOrder {
+                    request,
+                    order,
+                    by: Party::User(user),
+                    reason,
+                }))
             }
             Event::Timeout => {
                 self.now_ms += SECOND;
@@ -323,7 +328,7 @@ fn check(world: &mut World, events: &[Event], eager: bool) {
     if view.end.is_none() {
         let (request, reason) = (world.key(), String::new());
         let by = Party::Operator;
-        world.does(&Command::CancelOrder(CancelOrder { request, order, by, reason }));
+        world.does(&Command::CancelOrder(Box::new(CancelOrder { request, order, by, reason })));
     }
     assert_eq!(
         world.state.outlets.kitchen(OutletNo(0)).unfinished(world.now_ms, &world.state.pace()),

@@ -54,7 +54,7 @@ impl Both {
                 let (request, reason) = (both.fresh_key(), String::new());
                 let change = StateChange::Open;
                 let open = ChangeCampaignState { request, campaign, change, reason };
-                both.give(Command::ChangeCampaignState(open));
+                both.give(Command::ChangeCampaignState(Box::new(open)));
             }
         }
         both.open_outlets();
@@ -102,13 +102,13 @@ impl Both {
             }
             Ask::Lock { voucher, key, reference, ttl_ms } => {
                 let number = voucher.of(vouchers);
-                Command::LockVoucher(LockVoucher {
+                Command::LockVoucher(Box::new(LockVoucher {
                     request: request(*key),
                     voucher: VoucherNo(number),
                     user: self.owner(number, voucher.wrong_user),
                     ttl_ms: *ttl_ms,
                     reference: Reference::new(&reference.to_string()).expect("fits"),
-                })
+                }))
             }
             Ask::Release { lock } => {
                 Command::ReleaseLock(ReleaseLock { lock: LockNo(lock.of(self.model.lock_count())) })
@@ -116,7 +116,7 @@ impl Both {
             Ask::Redeem { voucher, key, reference, order_minor, with_lock, place } => {
                 let number = voucher.of(vouchers);
                 let holder = self.model.vouchers.get(&number).and_then(|voucher| voucher.lock);
-                Command::RedeemVoucher(RedeemVoucher {
+                Command::RedeemVoucher(Box::new(RedeemVoucher {
                     request: request(*key),
                     bill: Bill {
                         voucher: VoucherNo(number),
@@ -132,7 +132,7 @@ impl Both {
                     },
                     lock: holder.filter(|_| *with_lock).map(LockNo),
                     reference: Reference::new(&reference.to_string()).expect("fits"),
-                })
+                }))
             }
             Ask::Again { back, key } => {
                 let Some(place) = self.asked.len().checked_sub(*back) else {
@@ -140,16 +140,18 @@ impl Both {
                 };
                 under_key(self.asked[place].clone(), *key)
             }
-            Ask::RollBack { redemption, key } => Command::RollBackRedemption(RollBackRedemption {
-                request: request(*key),
-                redemption: RedemptionNo(redemption.of(self.model.redemptions.len())),
-                reason: String::new(),
-            }),
-            Ask::Revoke { voucher, key } => Command::RevokeVoucher(RevokeVoucher {
+            Ask::RollBack { redemption, key } => {
+                Command::RollBackRedemption(Box::new(RollBackRedemption {
+                    request: request(*key),
+                    redemption: RedemptionNo(redemption.of(self.model.redemptions.len())),
+                    reason: String::new(),
+                }))
+            }
+            Ask::Revoke { voucher, key } => Command::RevokeVoucher(Box::new(RevokeVoucher {
                 request: request(*key),
                 voucher: VoucherNo(voucher.of(vouchers)),
                 reason: String::new(),
-            }),
+            })),
             Ask::Create { campaign, key } => {
                 let definition = documents()[usize::from(*campaign)].clone();
                 Command::CreateCampaign(Box::new(CreateCampaign {
@@ -181,29 +183,33 @@ impl Both {
                     12..23 => StateChange::Resume,
                     _ => StateChange::Close,
                 };
-                Command::ChangeCampaignState(ChangeCampaignState {
+                Command::ChangeCampaignState(Box::new(ChangeCampaignState {
                     request: request(*key),
                     campaign: id(*campaign),
                     change,
                     reason: String::new(),
-                })
+                }))
             }
             Ask::Tick { limit } => Command::Tick(Tick { limit: *limit }),
-            Ask::Level { level, by_hand, key, reason } => Command::ChangeLevel(ChangeLevel {
-                request: key.map(request),
-                level: Level::of(*level),
-                by_hand: *by_hand,
-                reason: "r".repeat(*reason),
-            }),
+            Ask::Level { level, by_hand, key, reason } => {
+                Command::ChangeLevel(Box::new(ChangeLevel {
+                    request: key.map(request),
+                    level: Level::of(*level),
+                    by_hand: *by_hand,
+                    reason: "r".repeat(*reason),
+                }))
+            }
             Ask::ReleaseLevel { key, reason } => Command::ReleaseLevel(ReleaseLevel {
                 request: request(*key),
                 reason: "r".repeat(*reason),
             }),
-            Ask::Limit { claims_per_s, key, reason } => Command::ChangeLimit(ChangeLimit {
-                request: request(*key),
-                claims_per_s: *claims_per_s,
-                reason: "r".repeat(*reason),
-            }),
+            Ask::Limit { claims_per_s, key, reason } => {
+                Command::ChangeLimit(Box::new(ChangeLimit {
+                    request: request(*key),
+                    claims_per_s: *claims_per_s,
+                    reason: "r".repeat(*reason),
+                }))
+            }
             Ask::Order(ask) => self.order_command(ask),
             Ask::Webhook(ask) => ask.command(self.state.last_seq()),
             Ask::Outage => {
@@ -379,7 +385,7 @@ fn budget(
     amount_minor: u64,
     reference: &str,
 ) -> Command {
-    Command::MoveBudget(MoveBudget {
+    Command::MoveBudget(Box::new(MoveBudget {
         request,
         campaign: campaign.clone(),
         direction: if fund { Direction::Fund } else { Direction::Withdraw },
@@ -391,7 +397,7 @@ fn budget(
         },
         amount_minor,
         reference: Reference::new(reference).expect("fits"),
-    })
+    }))
 }
 
 /// The command as it is, or under another key.

@@ -193,20 +193,20 @@ impl<'a> Run<'a> {
             CreateCampaign { request: made, definition: definition(words.plain[1], terms) };
         let steps = [
             Command::CreateCampaign(Box::new(created)),
-            Command::MoveBudget(MoveBudget {
+            Command::MoveBudget(Box::new(MoveBudget {
                 request: funded,
                 campaign: words.id(),
                 direction: Direction::Fund,
                 purpose: Purpose::Vouchers,
                 amount_minor: words.number(2),
                 reference: words.reference(),
-            }),
-            Command::ChangeCampaignState(ChangeCampaignState {
+            })),
+            Command::ChangeCampaignState(Box::new(ChangeCampaignState {
                 request: opened,
                 campaign: words.id(),
                 change: StateChange::Open,
                 reason: String::new(),
-            }),
+            })),
         ];
         for step in steps {
             let verdict = self.apply(&step);
@@ -230,30 +230,30 @@ impl<'a> Run<'a> {
                 user: words.user(2),
                 request: named("key").map(|_| request),
             }),
-            "lock" => Command::LockVoucher(LockVoucher {
+            "lock" => Command::LockVoucher(Box::new(LockVoucher {
                 request,
                 voucher: VoucherNo(words.no(1)),
                 user: words.user(2),
                 ttl_ms: ms(words.plain[3]),
                 reference: words.reference(),
-            }),
+            })),
             "release" => Command::ReleaseLock(ReleaseLock { lock: LockNo(words.no(1)) }),
-            "redeem" => Command::RedeemVoucher(RedeemVoucher {
+            "redeem" => Command::RedeemVoucher(Box::new(RedeemVoucher {
                 request,
                 bill: words.bill(),
                 lock: named("lock").map(|lock| LockNo(no(lock))),
                 reference: words.reference(),
-            }),
-            "rollback" => Command::RollBackRedemption(RollBackRedemption {
+            })),
+            "rollback" => Command::RollBackRedemption(Box::new(RollBackRedemption {
                 request,
                 redemption: RedemptionNo(words.no(1)),
                 reason: named("reason").unwrap_or_default().into(),
-            }),
-            "revoke" => Command::RevokeVoucher(RevokeVoucher {
+            })),
+            "revoke" => Command::RevokeVoucher(Box::new(RevokeVoucher {
                 request,
                 voucher: VoucherNo(words.no(1)),
                 reason: named("reason").unwrap_or_default().into(),
-            }),
+            })),
             "create" => {
                 let definition = definition(words.plain[1], self.document(words));
                 Command::CreateCampaign(Box::new(CreateCampaign { request, definition }))
@@ -262,7 +262,7 @@ impl<'a> Run<'a> {
                 version_seen: no(&format!("v{}", words.plain[2])),
                 definition: definition(words.plain[1], self.document(words)),
             })),
-            direction @ ("fund" | "withdraw") => Command::MoveBudget(MoveBudget {
+            direction @ ("fund" | "withdraw") => Command::MoveBudget(Box::new(MoveBudget {
                 request,
                 campaign: words.id(),
                 direction: if direction == "fund" { Direction::Fund } else { Direction::Withdraw },
@@ -275,7 +275,7 @@ impl<'a> Run<'a> {
                 },
                 amount_minor: words.number(2),
                 reference: words.reference(),
-            }),
+            })),
             "tick" => {
                 let limit = words.plain.get(1).map_or(u32::MAX, |limit| no(&format!("x{limit}")));
                 Command::Tick(Tick { limit })
@@ -290,25 +290,25 @@ impl<'a> Run<'a> {
             by @ ("level" | "fix") => {
                 let by_hand = by == "fix";
                 let level = Level::ALL.into_iter().find(|level| level.name() == words.plain[1]);
-                Command::ChangeLevel(ChangeLevel {
+                Command::ChangeLevel(Box::new(ChangeLevel {
                     request: Some(request)
                         .filter(|_| by_hand && words.plain.get(2) != Some(&"keyless")),
                     level: level.expect("a level"),
                     by_hand,
                     reason: named("reason").unwrap_or_default().into(),
-                })
+                }))
             }
             "release-level" => Command::ReleaseLevel(ReleaseLevel {
                 request,
                 reason: named("reason").unwrap_or_default().into(),
             }),
-            "limit" => Command::ChangeLimit(ChangeLimit {
+            "limit" => Command::ChangeLimit(Box::new(ChangeLimit {
                 request,
                 claims_per_s: (words.plain[1] != "none")
                     .then(|| no(&format!("x{}", words.plain[1]))),
                 reason: named("reason").unwrap_or_default().into(),
-            }),
-            change => Command::ChangeCampaignState(ChangeCampaignState {
+            })),
+            change => Command::ChangeCampaignState(Box::new(ChangeCampaignState {
                 request,
                 campaign: words.id(),
                 change: match change {
@@ -319,7 +319,7 @@ impl<'a> Run<'a> {
                     other => panic!("{other} is no command"),
                 },
                 reason: String::new(),
-            }),
+            })),
         }
     }
 

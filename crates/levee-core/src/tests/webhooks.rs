@@ -23,13 +23,19 @@ fn check(state: &mut State, lines: &str) {
                 Command::PutWebhook(Box::new(PutWebhook { id, document }))
             }
             "remove" => Command::RemoveWebhook(RemoveWebhook { id }),
-            "replay" => Command::ReplayWebhook(ReplayWebhook { request, id, after_seq: number(2) }),
+            "replay" => Command::ReplayWebhook(Box::new(ReplayWebhook {
+                request,
+                id,
+                after_seq: number(2),
+            })),
             "dead" => {
                 let letter =
                     DeadLetter { event: event(), kind: 1, tries: 9, error: "gone".to_owned() };
                 Command::RecordDeadLetter(Box::new(RecordDeadLetter { id, letter }))
             }
-            "retry" => Command::RetryDeadLetter(RetryDeadLetter { request, id, event: event() }),
+            "retry" => {
+                Command::RetryDeadLetter(Box::new(RetryDeadLetter { request, id, event: event() }))
+            }
             "settle" => Command::SettleDeadLetter(SettleDeadLetter { id, event: event() }),
             other => panic!("{other}"),
         };

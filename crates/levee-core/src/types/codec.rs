@@ -296,14 +296,14 @@ mod tests {
                 user: UserKey(key),
                 request: Some(RequestKey(key)),
             }),
-            Command::LockVoucher(LockVoucher {
+            Command::LockVoucher(Box::new(LockVoucher {
                 request: RequestKey(key),
                 voucher: VoucherNo(u32::MAX),
                 user: UserKey(key),
                 ttl_ms: DURATION_MS_MAX,
                 reference,
-            }),
-            Command::RedeemVoucher(RedeemVoucher {
+            })),
+            Command::RedeemVoucher(Box::new(RedeemVoucher {
                 request: RequestKey(key),
                 bill: Bill {
                     voucher: VoucherNo(u32::MAX),
@@ -315,7 +315,7 @@ mod tests {
                 },
                 lock: Some(LockNo(u32::MAX)),
                 reference,
-            }),
+            })),
         ]
     }
 

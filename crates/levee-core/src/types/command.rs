@@ -23,6 +23,8 @@ pub const DOCUMENT_LEN_MAX: usize = 32 * 1024;
 pub const BILL_MINOR_MAX: u64 = 1 << 48;
 
 /// One ask for a change. The engine gives it a time and, if it has an effect, a sequence number.
+///
+/// Only what is small and asked for often stands in it; all else stands beside it, in a box.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
@@ -30,23 +32,23 @@ pub enum Command {
     /// Give a user the campaign's voucher.
     ClaimVoucher(ClaimVoucher),
     /// Hold a voucher for an order.
-    LockVoucher(LockVoucher),
+    LockVoucher(Box<LockVoucher>),
     /// Let go of a held voucher.
     ReleaseLock(ReleaseLock),
     /// Use a voucher on a bill.
-    RedeemVoucher(RedeemVoucher),
+    RedeemVoucher(Box<RedeemVoucher>),
     /// Undo a redemption.
-    RollBackRedemption(RollBackRedemption),
+    RollBackRedemption(Box<RollBackRedemption>),
     /// Take a live voucher back.
-    RevokeVoucher(RevokeVoucher),
+    RevokeVoucher(Box<RevokeVoucher>),
     /// Make a campaign, as a draft.
     CreateCampaign(Box<CreateCampaign>),
     /// Replace a campaign's document.
     ReplaceCampaign(Box<ReplaceCampaign>),
     /// Add to or take from a campaign's budget.
-    MoveBudget(MoveBudget),
+    MoveBudget(Box<MoveBudget>),
     /// Open, pause, resume or close a campaign.
-    ChangeCampaignState(ChangeCampaignState),
+    ChangeCampaignState(Box<ChangeCampaignState>),
     /// Let time pass: expire what is due.
     Tick(Tick),
     /// The engine is back after it was stopped.
@@ -54,17 +56,17 @@ pub enum Command {
     /// From here on decide by these rules.
     ActivateRules(ActivateRules),
     /// Set the brownout level.
-    ChangeLevel(ChangeLevel),
+    ChangeLevel(Box<ChangeLevel>),
     /// Give the brownout level back to the rules.
     ReleaseLevel(ReleaseLevel),
     /// Set the limit of claims.
-    ChangeLimit(ChangeLimit),
+    ChangeLimit(Box<ChangeLimit>),
     /// Make an outlet, or replace its document.
     PutOutlet(Box<PutOutlet>),
     /// An outlet takes no orders for a while.
-    PauseOutlet(PauseOutlet),
+    PauseOutlet(Box<PauseOutlet>),
     /// A paused outlet takes orders again.
-    ResumeOutlet(ResumeOutlet),
+    ResumeOutlet(Box<ResumeOutlet>),
     /// Order at an outlet.
     PlaceOrder(Box<PlaceOrder>),
     /// What a provider says of an order's payment.
@@ -74,9 +76,9 @@ pub enum Command {
     /// An order's ticket goes on at the outlet.
     MoveTicket(MoveTicket),
     /// End an order before it is collected.
-    CancelOrder(CancelOrder),
+    CancelOrder(Box<CancelOrder>),
     /// Give money back without ending the order.
-    RefundOrder(RefundOrder),
+    RefundOrder(Box<RefundOrder>),
     /// So many make at an outlet.
     SetStaffing(SetStaffing),
     /// An outlet has work of another channel.
@@ -84,22 +86,26 @@ pub enum Command {
     /// Ask where and when an order can be made, and hold what is offered.
     QuoteOrder(Box<QuoteOrder>),
     /// Somebody has seen to money that a provider took and should not have.
-    SettleDispute(SettleDispute),
+    SettleDispute(Box<SettleDispute>),
     /// An outlet's or a vendor's system can be reached, or cannot.
-    ChangeBreaker(ChangeBreaker),
+    ChangeBreaker(Box<ChangeBreaker>),
     /// Make a webhook, or replace its document.
     PutWebhook(Box<PutWebhook>),
     /// End a webhook.
     RemoveWebhook(RemoveWebhook),
     /// Deliver events again.
-    ReplayWebhook(ReplayWebhook),
+    ReplayWebhook(Box<ReplayWebhook>),
     /// An event could not be delivered.
     RecordDeadLetter(Box<RecordDeadLetter>),
     /// Deliver a dead letter again.
-    RetryDeadLetter(RetryDeadLetter),
+    RetryDeadLetter(Box<RetryDeadLetter>),
     /// A dead letter was delivered after all.
     SettleDeadLetter(SettleDeadLetter),
 }
+
+// Commands come to the deciding thread from another core, which it waits for line by line: with
+// what a gate says beside it, each has to fit a cache line of 64 bytes.
+const _: () = assert!(size_of::<Command>() <= 48);
 
 /// Gives one voucher to a user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use levee_core::types::{
-    Command, DEAD_LETTERS_MAX, EventNo, Outcome, RetryDeadLetter, SettleDeadLetter,
-    WEBHOOK_LEN_MAX, WEBHOOKS_MAX, WebhookId,
+    Command, DEAD_LETTERS_MAX, EventNo, Outcome, WEBHOOK_LEN_MAX, WEBHOOKS_MAX, WebhookId,
 };
 
 use super::recount::Recount;
+use super::report::Notes;
 
 /// One webhook, as far as the journal has told of it.
 #[derive(Debug, Default)]
@@ -15,6 +15,14 @@ pub(super) struct Webhook {
     version: u32,
     document: Vec<u8>,
     dead: BTreeSet<EventNo>,
+}
+
+impl Webhook {
+    /// What is delivered again, or was after all, is a dead letter no more.
+    fn end_dead_letter(&mut self, event: EventNo, notes: &mut Notes) {
+        let was_there = self.dead.remove(&event);
+        notes.check(was_there, || format!("{event:?} is no dead letter"));
+    }
 }
 
 pub(super) type Webhooks = BTreeMap<WebhookId, Webhook>;
@@ -71,11 +79,8 @@ impl Recount {
                     webhook.dead.pop_first();
                 }
             }
-            Command::RetryDeadLetter(RetryDeadLetter { event, .. })
-            | Command::SettleDeadLetter(SettleDeadLetter { event, .. }) => {
-                let was_there = webhook.dead.remove(event);
-                notes.check(was_there, || format!("{event:?} is no dead letter"));
-            }
+            Command::RetryDeadLetter(retry) => webhook.end_dead_letter(retry.event, notes),
+            Command::SettleDeadLetter(settle) => webhook.end_dead_letter(settle.event, notes),
             Command::RemoveWebhook(remove) => drop(webhooks.remove(&remove.id)),
             _ => {}
         }

@@ -77,23 +77,23 @@ impl Drill {
                 Outcome::CampaignCreated { campaign: CampaignNo(0) },
             ),
             (
-                Command::MoveBudget(MoveBudget {
+                Command::MoveBudget(Box::new(MoveBudget {
                     request: request(2),
                     campaign: id.clone(),
                     direction: Direction::Fund,
                     purpose: Purpose::Vouchers,
                     amount_minor: 10_500,
                     reference: Reference::new("drill").unwrap(),
-                }),
+                })),
                 Outcome::BudgetMoved(Box::new(funded)),
             ),
             (
-                Command::ChangeCampaignState(ChangeCampaignState {
+                Command::ChangeCampaignState(Box::new(ChangeCampaignState {
                     request: request(3),
                     campaign: id,
                     change: StateChange::Open,
                     reason: String::new(),
-                }),
+                })),
                 Outcome::CampaignStateChanged { state: CampaignState::Open },
             ),
         ];
@@ -180,7 +180,7 @@ fn redeem(user: UserKey, voucher: u32, redemption: u32) -> (Command, Outcome) {
         rest_minor: 700,
         rollback_until_ms: Scenario::reference().starts_at_ms() + 604_800_000,
     };
-    (Command::RedeemVoucher(redeem), outcome)
+    (Command::RedeemVoucher(Box::new(redeem)), outcome)
 }
 
 fn roll_back(redemption: u32) -> (Command, Outcome) {
@@ -190,7 +190,7 @@ fn roll_back(redemption: u32) -> (Command, Outcome) {
         reason: "order cancelled".into(),
     };
     let outcome = Outcome::RolledBack { voucher_state: VoucherState::Live };
-    (Command::RollBackRedemption(undo), outcome)
+    (Command::RollBackRedemption(Box::new(undo)), outcome)
 }
 
 /// Lost and doubled claims, lost and doubled redemptions, of the summary.

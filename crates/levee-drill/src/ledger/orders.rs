@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 
 use levee_api::code::Codes;
 use levee_api::pseudonym::PseudonymKey;
-use levee_api::types::{CancelOrder, Command, Outcome, PlaceOrder, UserKey};
+use levee_api::types::{Command, Outcome, PlaceOrder, UserKey};
 use serde::Serialize;
 
 use super::{Code, FINDINGS_MAX, Noted};
@@ -206,12 +206,12 @@ impl<'a> OrderComparison<'a> {
             }
             (
                 Expected::Cancellation(user),
-                Command::CancelOrder(CancelOrder { order, .. }),
+                Command::CancelOrder(cancel),
                 Outcome::OrderChanged(_),
             ) => {
                 let ack = self.ledger.placed.get(&user);
                 let told = ack.and_then(|ack| parse_order(self.codes, &ack.id));
-                if told == Some(*order) { Found::AsTold } else { Found::Not }
+                if told == Some(cancel.order) { Found::AsTold } else { Found::Not }
             }
             _ => Found::Not,
         }

@@ -7,7 +7,7 @@ use super::{Handover, LAPSED_MAX, LOOKED_AT_MAX, Lanes, is_crowd};
 use crate::tokens::Tokens;
 
 fn ask(ticket: u64, within_ms: u32) -> Ask {
-    let body = AskBody::Query(Query::Campaigns { after: None, limit: 1 });
+    let body = AskBody::Query(Box::new(Query::Campaigns { after: None, limit: 1 }));
     Ask { ticket, within_ms, body }
 }
 

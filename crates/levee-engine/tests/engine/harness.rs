@@ -126,7 +126,7 @@ impl Bench {
     }
 
     pub(crate) fn campaign(&self) -> CampaignView {
-        self.submit(AskBody::Query(Query::Campaign(id()))).expect("there is room");
+        self.submit(AskBody::Query(Box::new(Query::Campaign(id())))).expect("there is room");
         match self.reply() {
             Reply::Answer(answer) => match *answer {
                 Answer::Campaign(Some(view)) => view,
@@ -140,14 +140,14 @@ impl Bench {
     pub(crate) fn fund(&self, amount_minor: u64) {
         let mut request = [2; 16];
         request[..8].copy_from_slice(&amount_minor.to_be_bytes());
-        self.done(Command::MoveBudget(MoveBudget {
+        self.done(Command::MoveBudget(Box::new(MoveBudget {
             request: RequestKey(request),
             campaign: id(),
             direction: Direction::Fund,
             purpose: Purpose::Vouchers,
             amount_minor,
             reference: Reference::new(&format!("budget-{amount_minor}")).expect("short"),
-        }));
+        })));
     }
 
     /// A percent campaign, funded and open.
@@ -162,12 +162,12 @@ impl Bench {
         let request = RequestKey([1; 16]);
         self.done(Command::CreateCampaign(Box::new(CreateCampaign { request, definition })));
         self.fund(1_000_000);
-        self.done(Command::ChangeCampaignState(ChangeCampaignState {
+        self.done(Command::ChangeCampaignState(Box::new(ChangeCampaignState {
             request: RequestKey([3; 16]),
             campaign: id(),
             change: StateChange::Open,
             reason: String::new(),
-        }));
+        })));
     }
 }
 
@@ -191,7 +191,7 @@ pub(crate) fn claim(number: u8) -> Command {
 
 /// A bill of an odd amount, so that rounding matters.
 pub(crate) fn redeem(voucher: u32, number: u8) -> Command {
-    Command::RedeemVoucher(RedeemVoucher {
+    Command::RedeemVoucher(Box::new(RedeemVoucher {
         request: RequestKey([100 + number; 16]),
         bill: Bill {
             voucher: VoucherNo(voucher),
@@ -202,7 +202,7 @@ pub(crate) fn redeem(voucher: u32, number: u8) -> Command {
         },
         lock: None,
         reference: Reference::new(&format!("bill-{number}")).expect("short"),
-    })
+    }))
 }
 
 /// A book whose only rules compute discounts in another way.

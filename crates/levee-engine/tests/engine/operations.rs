@@ -17,12 +17,12 @@ fn with_limit(data: &Path, claims_per_s: u32) -> EngineConfig {
 
 fn level(key: Option<u8>, level: Level, reason: &str) -> Command {
     let (request, by_hand) = (key.map(|key| RequestKey([key; 16])), key.is_some());
-    Command::ChangeLevel(ChangeLevel { request, level, by_hand, reason: reason.into() })
+    Command::ChangeLevel(Box::new(ChangeLevel { request, level, by_hand, reason: reason.into() }))
 }
 
 fn limit(key: u8, claims_per_s: Option<u32>) -> Command {
     let (request, reason) = (RequestKey([key; 16]), "disk".into());
-    Command::ChangeLimit(ChangeLimit { request, claims_per_s, reason })
+    Command::ChangeLimit(Box::new(ChangeLimit { request, claims_per_s, reason }))
 }
 
 #[track_caller]
@@ -35,7 +35,7 @@ fn check(bench: &Bench, level: Level, why: (&str, bool, u64), claims_per_s: u64)
 }
 
 fn operations(bench: &Bench) -> Operations {
-    bench.submit(AskBody::Query(Query::Operations)).expect("there is room");
+    bench.submit(AskBody::Query(Box::new(Query::Operations))).expect("there is room");
     let Reply::Answer(answer) = bench.reply() else { panic!("no answer") };
     let Answer::Operations(operations) = *answer else { panic!("another answer") };
     operations

@@ -39,7 +39,7 @@ fn hold(bench: &Bench) -> Sender<()> {
 }
 
 fn question(ticket: u64) -> Ask {
-    Ask { ticket, within_ms: u32::MAX, body: AskBody::Query(Query::Campaign(id())) }
+    Ask { ticket, within_ms: u32::MAX, body: AskBody::Query(Box::new(Query::Campaign(id()))) }
 }
 
 /// A claim of a user of its own.

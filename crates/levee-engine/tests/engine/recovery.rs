@@ -24,13 +24,13 @@ fn make_journal(data: &Path) {
     bench.engine.stop().expect("ends well");
     drop(bench);
     let bench = start(&config(data), 60_000).expect("starts again");
-    bench.done(Command::LockVoucher(LockVoucher {
+    bench.done(Command::LockVoucher(Box::new(LockVoucher {
         request: RequestKey([50; 16]),
         voucher: VoucherNo(3),
         user: user(3),
         ttl_ms: 600_000,
         reference: Reference::new("order").expect("short"),
-    }));
+    })));
     bench.done(redeem(4, 4));
     bench.engine.stop().expect("ends well");
 }

@@ -132,7 +132,10 @@ fn a_full_queue_hands_back_what_it_cannot_take() {
     let mut config = config(&data);
     config.queue_capacity = 0;
     let bench = start(&config, 1_000).expect("starts");
-    assert_eq!(bench.submit(AskBody::Query(Query::Campaign(id()))), Err(Failure::Overloaded));
+    assert_eq!(
+        bench.submit(AskBody::Query(Box::new(Query::Campaign(id())))),
+        Err(Failure::Overloaded)
+    );
     assert_eq!(bench.engine.vitals().overloaded.load(Relaxed), 1);
 }
 
@@ -140,10 +143,13 @@ fn a_full_queue_hands_back_what_it_cannot_take() {
 fn a_stopped_engine_takes_no_more() {
     let (_folder, data) = folder();
     let bench = start(&config(&data), 1_000).expect("starts");
-    bench.submit(AskBody::Query(Query::Campaign(id()))).expect("there is room");
+    bench.submit(AskBody::Query(Box::new(Query::Campaign(id())))).expect("there is room");
     bench.engine.stop().expect("ends well");
     assert!(matches!(bench.reply(), Reply::Answer(_)), "what was taken is answered");
-    assert_eq!(bench.submit(AskBody::Query(Query::Campaign(id()))), Err(Failure::Stopping));
+    assert_eq!(
+        bench.submit(AskBody::Query(Box::new(Query::Campaign(id())))),
+        Err(Failure::Stopping)
+    );
 }
 
 #[test]

@@ -95,7 +95,7 @@ impl Deliver for Unheard {
 /// Has a change of level journaled. Where that fails the rules ask again at their next look.
 fn ask(submit: &dyn Submit, origin: Origin, change: ChangeLevel) {
     tracing::warn!(level = change.level.name(), reason = change.reason, "by rule: another level");
-    let body = AskBody::Command(Command::ChangeLevel(change));
+    let body = AskBody::Command(Command::ChangeLevel(Box::new(change)));
     let mut asks = vec![Ask { ticket: 0, within_ms: ASK_AGAIN_MS, body }];
     let asked = submit.submit(origin, Priority::Status, Instant::now(), &mut asks);
     if let Err(failure) = asked {

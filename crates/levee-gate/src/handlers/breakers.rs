@@ -47,7 +47,7 @@ async fn set(
         by_hand: true,
         reason: body.reason.clone().into(),
     };
-    call.command(Priority::Status, Command::ChangeBreaker(change)).await
+    call.command(Priority::Status, Command::ChangeBreaker(Box::new(change))).await
 }
 
 fn answer(said: Said, body: &BreakerRequest, name: impl FnOnce(&mut BreakerChangeBody)) -> Answer {

@@ -135,14 +135,14 @@ pub(crate) async fn move_budget(call: &mut Call, handler: Handler) -> Answer {
     let direction = if handler == Handler::Fund { Direction::Fund } else { Direction::Withdraw };
     let reference = Reference::new(body.reference.as_str())
         .ok_or_else(|| Trouble::field("reference", "is too long"))?;
-    let budget = Command::MoveBudget(MoveBudget {
+    let budget = Command::MoveBudget(Box::new(MoveBudget {
         request,
         campaign,
         direction,
         purpose: body.purpose.into(),
         amount_minor: body.amount_minor,
         reference,
-    });
+    }));
     match call.command(Priority::Status, budget).await? {
         Said::Done { seq, outcome: Outcome::BudgetMoved(money), repeated, .. } => {
             let body = BudgetBody { campaign: id, money: (*money).into(), seq };
@@ -167,7 +167,7 @@ pub(crate) async fn change_state(call: &mut Call, handler: Handler) -> Answer {
     };
     let reason = body.and_then(|body| body.reason).map_or(String::new(), String::from);
     let change = ChangeCampaignState { request, campaign, change, reason };
-    match call.command(Priority::Status, Command::ChangeCampaignState(change)).await? {
+    match call.command(Priority::Status, Command::ChangeCampaignState(Box::new(change))).await? {
         Said::Done { seq, outcome: Outcome::CampaignStateChanged { state }, repeated, .. } => {
             let body = StateBody { campaign: id, state: campaign_state(state), seq };
             Ok(Reply::json(200, &body).repeated(repeated))

@@ -39,7 +39,7 @@ pub(crate) async fn set_level(call: &mut Call) -> Answer {
     let LevelRequest { level, reason } = call.json().await?;
     let change = |request: RequestKey, reason: String| {
         let (request, level) = (Some(request), level.into());
-        Command::ChangeLevel(ChangeLevel { request, level, by_hand: true, reason })
+        Command::ChangeLevel(Box::new(ChangeLevel { request, level, by_hand: true, reason }))
     };
     change_level(call, request, &reason, change).await
 }
@@ -80,7 +80,7 @@ pub(crate) async fn set_limits(call: &mut Call) -> Answer {
         return Err(Trouble::field("claims_per_s", detail));
     }
     let change = ChangeLimit { request, claims_per_s, reason: reason.clone() };
-    match call.command(Priority::Status, Command::ChangeLimit(change)).await? {
+    match call.command(Priority::Status, Command::ChangeLimit(Box::new(change))).await? {
         Said::Done { seq, at_ms, outcome: Outcome::LimitChanged { before, after }, repeated } => {
             let body = LimitChangeBody { before, after, reason, at: Instant { ms: at_ms }, seq };
             Ok(Reply::json(200, &body).repeated(repeated))

@@ -77,7 +77,7 @@ pub(crate) async fn pause(call: &mut Call) -> Answer {
     let id = outlet.to_string();
     let (until_ms, reason) = (until.map(|until| until.ms), reason.into());
     let pause = PauseOutlet { request, outlet, until_ms, reason };
-    match call.command(Priority::Status, Command::PauseOutlet(pause)).await? {
+    match call.command(Priority::Status, Command::PauseOutlet(Box::new(pause))).await? {
         Said::Done { seq, outcome: Outcome::OutletPaused, repeated, .. } => {
             let body = OutletPausedBody { outlet: id, paused: true, seq };
             Ok(Reply::json(200, &body).repeated(repeated))
@@ -94,7 +94,7 @@ pub(crate) async fn resume(call: &mut Call) -> Answer {
     let outlet = own_outlet(call).await?;
     let id = outlet.to_string();
     let resume = ResumeOutlet { request, outlet, reason: reason.into() };
-    match call.command(Priority::Status, Command::ResumeOutlet(resume)).await? {
+    match call.command(Priority::Status, Command::ResumeOutlet(Box::new(resume))).await? {
         Said::Done { seq, outcome: Outcome::OutletResumed, repeated, .. } => {
             let body = OutletPausedBody { outlet: id, paused: false, seq };
             Ok(Reply::json(200, &body).repeated(repeated))

@@ -37,7 +37,7 @@ pub(crate) async fn redeem(call: &mut Call) -> Answer {
     };
     let reference = reference(body.reference.as_str())?;
     call.worker.admit_user(Priority::Redeem, bill.user)?;
-    let redeem = Command::RedeemVoucher(RedeemVoucher { request, bill, lock, reference });
+    let redeem = Command::RedeemVoucher(Box::new(RedeemVoucher { request, bill, lock, reference }));
     match call.command(Priority::Redeem, redeem).await? {
         Said::Done {
             seq,
@@ -72,7 +72,7 @@ pub(crate) async fn roll_back(call: &mut Call) -> Answer {
     let redemption = redemption.ok_or_else(|| forged(call, Code::RedemptionNotFound))?;
     let body: ReasonRequest = call.json().await?;
     let undo = RollBackRedemption { request, redemption, reason: body.reason.into() };
-    match call.command(Priority::Redeem, Command::RollBackRedemption(undo)).await? {
+    match call.command(Priority::Redeem, Command::RollBackRedemption(Box::new(undo))).await? {
         Said::Done {
             seq, outcome: Outcome::RolledBack { voucher_state: state }, repeated, ..
         } => {

@@ -72,13 +72,13 @@ pub(crate) async fn lock(call: &mut Call) -> Answer {
     }
     let user = pseudonym(call, &body.user_id);
     call.worker.admit_user(Priority::Redeem, user)?;
-    let lock = Command::LockVoucher(LockVoucher {
+    let lock = Command::LockVoucher(Box::new(LockVoucher {
         request,
         voucher,
         user,
         ttl_ms: body.ttl.ms,
         reference: reference(body.reference.as_str())?,
-    });
+    }));
     match call.command(Priority::Redeem, lock).await? {
         Said::Done { seq, outcome: Outcome::Locked { lock, until_ms }, repeated, .. } => {
             let id = call.worker.hub.ports.codes.lock(lock);
@@ -114,7 +114,7 @@ pub(crate) async fn revoke(call: &mut Call) -> Answer {
     let voucher = voucher_in_path(call)?;
     let body: ReasonRequest = call.json().await?;
     let revoke = RevokeVoucher { request, voucher, reason: body.reason.into() };
-    match call.command(Priority::Status, Command::RevokeVoucher(revoke)).await? {
+    match call.command(Priority::Status, Command::RevokeVoucher(Box::new(revoke))).await? {
         Said::Done { seq, outcome: Outcome::Revoked { face_minor }, repeated, .. } => {
             let voucher = call.worker.hub.ports.codes.voucher(voucher);
             let body = RevocationBody { voucher, released_minor: face_minor, seq };

@@ -117,7 +117,7 @@ pub(crate) async fn replay(call: &mut Call) -> Answer {
         ));
     }
     let replay = ReplayWebhook { request, id: id.clone(), after_seq };
-    again(call, &id, Command::ReplayWebhook(replay)).await
+    again(call, &id, Command::ReplayWebhook(Box::new(replay))).await
 }
 
 /// `POST /v1/webhooks/{id}/redeliver`
@@ -128,7 +128,7 @@ pub(crate) async fn redeliver(call: &mut Call) -> Answer {
     let event = parse_message_id(&id, &message);
     let event = event.ok_or_else(|| Trouble::new(Code::DeadLetterNotFound))?;
     let retry = RetryDeadLetter { request, id: id.clone(), event };
-    again(call, &id, Command::RetryDeadLetter(retry)).await
+    again(call, &id, Command::RetryDeadLetter(Box::new(retry))).await
 }
 
 async fn again(call: &Call, id: &WebhookId, command: Command) -> Answer {

@@ -78,7 +78,7 @@ impl Money {
         self.asked_at = Some(now);
         let query = Query::Campaigns { after: None, limit: LIST_MAX };
         let within_ms = u32::try_from(ASK_EVERY.as_millis()).unwrap_or(u32::MAX);
-        let ask = Ask { ticket: self.ticket, within_ms, body: AskBody::Query(query) };
+        let ask = Ask { ticket: self.ticket, within_ms, body: AskBody::Query(Box::new(query)) };
         if let Err(failure) = self.submit.submit(origin, Priority::Browse, now, &mut vec![ask]) {
             tracing::debug!(?failure, "the live stream goes on with the money of before");
         }

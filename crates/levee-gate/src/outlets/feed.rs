@@ -159,7 +159,7 @@ impl Feeder {
         self.ticket += 1;
         let within_ms = u32::try_from(PAGE_TIME_MAX.as_millis()).unwrap_or(u32::MAX);
         let query = Query::Outlets { after_seq: self.known_seq, limit: PAGE_LEN };
-        let ask = Ask { ticket: self.ticket, within_ms, body: AskBody::Query(query) };
+        let ask = Ask { ticket: self.ticket, within_ms, body: AskBody::Query(Box::new(query)) };
         let (now, mut asks) = (Instant::now(), vec![ask]);
         let outcome = self.submit.submit(self.origin, Priority::Status, now, &mut asks);
         if let Err(failure) = outcome {

@@ -202,7 +202,7 @@ mod tests {
 
     fn asks(tickets: std::ops::Range<u64>) -> Vec<Ask> {
         let ask = |ticket| {
-            let body = AskBody::Query(Query::Campaigns { after: None, limit: 1 });
+            let body = AskBody::Query(Box::new(Query::Campaigns { after: None, limit: 1 }));
             Ask { ticket, within_ms: u32::MAX, body }
         };
         tickets.map(ask).collect()

@@ -42,7 +42,7 @@ pub(super) fn get_ask(reader: &mut Reader<'_>) -> Result<Ask, DecodeError> {
             Query::Validate(bill) if bill.order_minor > BILL_MINOR_MAX => {
                 return Err(not(reader, "bill"));
             }
-            query => AskBody::Query(query),
+            query => AskBody::Query(Box::new(query)),
         },
         _ => return Err(not(reader, "ask")),
     };

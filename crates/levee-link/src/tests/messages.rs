@@ -17,7 +17,7 @@ use crate::message::{
 use crate::{ApiKey, Installation};
 
 fn to_engine() -> Vec<ToEngine> {
-    let query = AskBody::Query(Query::Campaigns { after: None, limit: 7 });
+    let query = AskBody::Query(Box::new(Query::Campaigns { after: None, limit: 7 }));
     let asks = vec![
         Ask { ticket: 300, within_ms: 5, body: query },
         Ask { ticket: 0, within_ms: u32::MAX, body: AskBody::Command(create(terms())) },
@@ -111,19 +111,19 @@ fn commands_that_no_gate_gives_are_refused() {
     let redeem = |order_minor| {
         let (voucher, user) = (VoucherNo(1), UserKey([1; 16]));
         let categories = Categories::default();
-        Command::RedeemVoucher(RedeemVoucher {
+        Command::RedeemVoucher(Box::new(RedeemVoucher {
             request: RequestKey([1; 16]),
             bill: Bill { voucher, user, order_minor, brand: None, categories },
             lock: None,
             reference: Reference::new("r").unwrap(),
-        })
+        }))
     };
     check(redeem(BILL_MINOR_MAX), true);
     check(redeem(BILL_MINOR_MAX + 1), false);
     let lock = |ttl_ms| {
         let (request, voucher, user) = (RequestKey([1; 16]), VoucherNo(1), UserKey([1; 16]));
         let reference = Reference::new("r").unwrap();
-        Command::LockVoucher(LockVoucher { request, voucher, user, ttl_ms, reference })
+        Command::LockVoucher(Box::new(LockVoucher { request, voucher, user, ttl_ms, reference }))
     };
     check(lock(DURATION_MS_MAX), true);
     check(lock(0), false);

@@ -110,7 +110,7 @@ fn check(bench: &Bench, code: Code, say: impl FnOnce(&Peer)) {
 
 fn asks(count: u64) -> ToEngine {
     let ask = |ticket| {
-        let body = AskBody::Query(Query::Campaigns { after: None, limit: 1 });
+        let body = AskBody::Query(Box::new(Query::Campaigns { after: None, limit: 1 }));
         Ask { ticket, within_ms: 1, body }
     };
     ToEngine::Asks { priority: Priority::Browse, age_us: 0, asks: (0..count).map(ask).collect() }
@@ -140,7 +140,7 @@ fn who_breaks_the_rules_is_sent_away_and_the_others_go_on() {
         }
     });
     bench.engine.silent.store(false, std::sync::atomic::Ordering::Relaxed);
-    let query = AskBody::Query(Query::Campaigns { after: None, limit: 1 });
+    let query = AskBody::Query(Box::new(Query::Campaigns { after: None, limit: 1 }));
     assert!(matches!(gate.ask(query), Reply::Answer(_)));
 }
 
@@ -191,7 +191,7 @@ fn strangers_take_no_place_from_gates() {
         .collect();
     let mut late = Peer::connect(&bench.path());
     assert_eq!(late.end().code(), Code::ResourceExhausted);
-    let query = AskBody::Query(Query::Campaigns { after: None, limit: 1 });
+    let query = AskBody::Query(Box::new(Query::Campaigns { after: None, limit: 1 }));
     assert!(matches!(gate.ask(query), Reply::Answer(_)));
     // Their time is bounded, and then a gate finds a place.
     assert_eq!(strangers[0].end().code(), Code::DeadlineExceeded);
@@ -212,7 +212,7 @@ fn a_connection_without_a_gate_is_closed() {
     let is_cut = |error: &std::io::Error| error.kind() != std::io::ErrorKind::WouldBlock;
     assert!(ended.as_ref().err().is_none_or(is_cut), "{ended:?}");
     assert!(!said.is_empty(), "the engine's side began to speak");
-    let query = AskBody::Query(Query::Campaigns { after: None, limit: 1 });
+    let query = AskBody::Query(Box::new(Query::Campaigns { after: None, limit: 1 }));
     assert!(matches!(gate.ask(query), Reply::Answer(_)), "a gate stays");
 }
 
@@ -232,7 +232,7 @@ fn garbage_on_the_socket_harms_nobody() {
         let _ = stream.shutdown(std::net::Shutdown::Write);
         let _ = stream.read_to_end(&mut Vec::new());
     }
-    let query = AskBody::Query(Query::Campaigns { after: None, limit: 1 });
+    let query = AskBody::Query(Box::new(Query::Campaigns { after: None, limit: 1 }));
     assert!(matches!(gate.ask(query), Reply::Answer(_)));
 }
 

@@ -12,7 +12,7 @@ use super::engine::{BROKEN, ENDLESS};
 use crate::gate::LinkError;
 
 fn spring() -> AskBody {
-    AskBody::Query(Query::Campaign(CampaignId::new("spring").unwrap()))
+    AskBody::Query(Box::new(Query::Campaign(CampaignId::new("spring").unwrap())))
 }
 
 #[test]

@@ -135,20 +135,20 @@ impl Stage {
         let id = CampaignId::new(campaign.id).expect("a good id");
         let amount_minor = u64::from(campaign.face_minor) * u64::from(campaign.users);
         let commands = [
-            Command::MoveBudget(MoveBudget {
+            Command::MoveBudget(Box::new(MoveBudget {
                 request: RequestKey([campaign.request + 1; 16]),
                 campaign: id.clone(),
                 direction: Direction::Fund,
                 purpose: Purpose::Vouchers,
                 amount_minor,
                 reference: Reference::new("bench").expect("short"),
-            }),
-            Command::ChangeCampaignState(ChangeCampaignState {
+            })),
+            Command::ChangeCampaignState(Box::new(ChangeCampaignState {
                 request: RequestKey([campaign.request + 2; 16]),
                 campaign: id,
                 change: StateChange::Open,
                 reason: String::new(),
-            }),
+            })),
         ];
         for command in commands {
             let reply = self.ask(command)?;

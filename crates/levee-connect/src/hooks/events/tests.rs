@@ -79,14 +79,14 @@ fn refund(result: RefundResult, change: OrderChange) -> (Command, Outcome) {
 }
 
 fn asked_for_refund() -> Command {
-    Command::RefundOrder(RefundOrder {
+    Command::RefundOrder(Box::new(RefundOrder {
         request: RequestKey([0; 16]),
         order: OrderNo(3),
         by: Party::Operator,
         reference: Reference::new("r").expect("fits"),
         amount_minor: 1,
         reason: "late".to_owned(),
-    })
+    }))
 }
 
 fn step(step: TicketStep) -> Command {
@@ -144,7 +144,7 @@ fn payments_and_tickets() {
     let over = Some(VoucherState::Expired);
     let ended = OrderChange { voucher: over, ..ending(OrderState::Cancelled) };
     let expected = ["0 order.cancelled", "1 voucher.expired"];
-    check(Command::CancelOrder(cancel), changed(ended), &known, &expected);
+    check(Command::CancelOrder(Box::new(cancel)), changed(ended), &known, &expected);
 }
 
 #[test]

@@ -72,11 +72,11 @@ impl Bench {
     }
 
     fn retry(&self, seq: u64) -> u64 {
-        self.rules.done(Command::RetryDeadLetter(RetryDeadLetter {
+        self.rules.done(Command::RetryDeadLetter(Box::new(RetryDeadLetter {
             request: RequestKey([100 + u8::try_from(self.dead().len()).expect("few"); 16]),
             id: self.id.clone(),
             event: EventNo { seq, index: 0 },
-        }))
+        })))
     }
 
     fn bury(&self, seq: u64) {
@@ -115,11 +115,11 @@ fn what_the_journal_has_no_more_is_passed_over_and_counted() {
         let passed_over = || hooks.of(&bench.id).passed_over.load(Relaxed);
         assert_eq!(passed_over(), 6);
         // A replay that the gate could not know to reach too far.
-        let last_seq = bench.rules.done(Command::ReplayWebhook(ReplayWebhook {
+        let last_seq = bench.rules.done(Command::ReplayWebhook(Box::new(ReplayWebhook {
             request: RequestKey([9; 16]),
             id: bench.id.clone(),
             after_seq: claims[2],
-        }));
+        })));
         until("it is replayed", || receiver.cursor().after_seq == last_seq).await;
         assert_eq!(bench.app.heard(), [&claims[6..], &claims[6..]].concat());
         assert_eq!(passed_over(), 6 + 3);
@@ -229,11 +229,11 @@ fn what_is_delivered_after_all_is_no_dead_letter_any_more() {
         assert_eq!(bench.app.calls(claims[0]), 3);
         // A replay has it delivered.
         bench.app.fail([]);
-        bench.rules.done(Command::ReplayWebhook(ReplayWebhook {
+        bench.rules.done(Command::ReplayWebhook(Box::new(ReplayWebhook {
             request: RequestKey([9; 16]),
             id: bench.id.clone(),
             after_seq: 0,
-        }));
+        })));
         until("it is replayed", || bench.app.heard().len() == 5).await;
         until("all is settled", || receiver.cursor().after_seq == last_seq()).await;
         assert_eq!(bench.dead(), []);

@@ -81,20 +81,20 @@ impl Rules {
         let request = |what| RequestKey([what, number, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1]);
         let create = CreateCampaign { request: request(1), definition };
         self.done(Command::CreateCampaign(Box::new(create)));
-        self.done(Command::MoveBudget(MoveBudget {
+        self.done(Command::MoveBudget(Box::new(MoveBudget {
             request: request(2),
             campaign: campaign.clone(),
             direction: Direction::Fund,
             purpose: Purpose::Vouchers,
             amount_minor: 1_000_000,
             reference: Reference::new("first").expect("short"),
-        }));
-        self.done(Command::ChangeCampaignState(ChangeCampaignState {
+        })));
+        self.done(Command::ChangeCampaignState(Box::new(ChangeCampaignState {
             request: request(3),
             campaign,
             change: StateChange::Open,
             reason: String::new(),
-        }));
+        })));
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {

@@ -339,26 +339,26 @@ impl Both {
                 })
             }
             OrderAsk::Onward { order, turn } => self.onward(number(order), *turn),
-            OrderAsk::Cancel { order, key, by } => Command::CancelOrder(CancelOrder {
+            OrderAsk::Cancel { order, key, by } => Command::CancelOrder(Box::new(CancelOrder {
                 request: request(*key),
                 order: number(order),
                 by: self.party(number(order), *by),
                 reason: String::new(),
-            }),
-            OrderAsk::Settle { order, key } => Command::SettleDispute(SettleDispute {
+            })),
+            OrderAsk::Settle { order, key } => Command::SettleDispute(Box::new(SettleDispute {
                 request: request(*key),
                 order: number(order),
                 reason: "given back by hand".into(),
-            }),
+            })),
             OrderAsk::Refund { order, key, by, amount_minor, reference } => {
-                Command::RefundOrder(RefundOrder {
+                Command::RefundOrder(Box::new(RefundOrder {
                     request: request(*key),
                     order: number(order),
                     by: self.party(number(order), *by),
                     reference: Reference::new(&reference.to_string()).expect("fits"),
                     amount_minor: *amount_minor,
                     reason: "spilt".into(),
-                })
+                }))
             }
         }
     }
@@ -387,7 +387,7 @@ impl Both {
             (OrderState::Making | OrderState::Ready, 15..18) => {
                 let (by, reason) = (self.party(order, turn - 15), String::new());
                 let request = request(u64::from(order.0) << 8 | u64::from(turn));
-                Command::CancelOrder(CancelOrder { request, order, by, reason })
+                Command::CancelOrder(Box::new(CancelOrder { request, order, by, reason }))
             }
             (OrderState::Making | OrderState::Ready, _) => step(TicketStep::Collect),
             (OrderState::Refunding, _) => Command::RecordRefund(RecordRefund {
@@ -425,7 +425,7 @@ impl Both {
         for number in numbers {
             let (request, order) = (self.fresh_key(), OrderNo(number));
             let (by, reason) = (Party::Operator, String::new());
-            self.give(Command::CancelOrder(CancelOrder { request, order, by, reason }));
+            self.give(Command::CancelOrder(Box::new(CancelOrder { request, order, by, reason })));
         }
     }
 }

@@ -123,33 +123,37 @@ impl Both {
         let number = |outlet: u8| OutletNo(u32::from(outlet));
         match *ask {
             OutletAsk::Put { outlet, figures } => put(outlet.min(2), figures),
-            OutletAsk::Pause { outlet, key, for_ms, reason } => Command::PauseOutlet(PauseOutlet {
-                request: request(key),
-                outlet: outlet_id(outlet),
-                until_ms: for_ms.map(|for_ms| now_ms + for_ms),
-                reason: "r".repeat(reason),
-            }),
-            OutletAsk::Resume { outlet, key } => Command::ResumeOutlet(ResumeOutlet {
+            OutletAsk::Pause { outlet, key, for_ms, reason } => {
+                Command::PauseOutlet(Box::new(PauseOutlet {
+                    request: request(key),
+                    outlet: outlet_id(outlet),
+                    until_ms: for_ms.map(|for_ms| now_ms + for_ms),
+                    reason: "r".repeat(reason),
+                }))
+            }
+            OutletAsk::Resume { outlet, key } => Command::ResumeOutlet(Box::new(ResumeOutlet {
                 request: request(key),
                 outlet: outlet_id(outlet),
                 reason: "again".into(),
-            }),
+            })),
             OutletAsk::Staff { outlet, key, stations } => Command::SetStaffing(SetStaffing {
                 request: request(key),
                 outlet: number(outlet),
                 stations,
             }),
-            OutletAsk::Break { of, key, state, by_hand } => Command::ChangeBreaker(ChangeBreaker {
-                request: key.map(request),
-                of: match of {
-                    4 => BreakerOf::Vendor("till".into()),
-                    5 => BreakerOf::Vendor("desk".into()),
-                    outlet => BreakerOf::Outlet(number(outlet)),
-                },
-                state,
-                by_hand,
-                reason: "seen so".into(),
-            }),
+            OutletAsk::Break { of, key, state, by_hand } => {
+                Command::ChangeBreaker(Box::new(ChangeBreaker {
+                    request: key.map(request),
+                    of: match of {
+                        4 => BreakerOf::Vendor("till".into()),
+                        5 => BreakerOf::Vendor("desk".into()),
+                        outlet => BreakerOf::Outlet(number(outlet)),
+                    },
+                    state,
+                    by_hand,
+                    reason: "seen so".into(),
+                }))
+            }
             OutletAsk::WalkIns { outlet, key, work } => Command::RecordWalkIns(RecordWalkIns {
                 request: request(key),
                 outlet: number(outlet),

@@ -44,21 +44,23 @@ impl WebhookAsk {
                 Command::PutWebhook(Box::new(PutWebhook { id, document }))
             }
             Self::Remove { id } => Command::RemoveWebhook(RemoveWebhook { id: named(id) }),
-            Self::Replay { id, key, beyond } => Command::ReplayWebhook(ReplayWebhook {
+            Self::Replay { id, key, beyond } => Command::ReplayWebhook(Box::new(ReplayWebhook {
                 request: request(key),
                 id: named(id),
                 after_seq: if beyond { last_seq + 1 } else { last_seq },
-            }),
+            })),
             Self::Dead { id, back, index, error } => {
                 let (event, error) = (event(back, index), "e".repeat(error));
                 let letter = DeadLetter { event, kind: 1, tries: 3, error };
                 Command::RecordDeadLetter(Box::new(RecordDeadLetter { id: named(id), letter }))
             }
-            Self::Retry { id, key, back, index } => Command::RetryDeadLetter(RetryDeadLetter {
-                request: request(key),
-                id: named(id),
-                event: event(back, index),
-            }),
+            Self::Retry { id, key, back, index } => {
+                Command::RetryDeadLetter(Box::new(RetryDeadLetter {
+                    request: request(key),
+                    id: named(id),
+                    event: event(back, index),
+                }))
+            }
             Self::Settle { id, back, index } => {
                 let (id, event) = (named(id), event(back, index));
                 Command::SettleDeadLetter(SettleDeadLetter { id, event })

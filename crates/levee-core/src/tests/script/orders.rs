@@ -122,25 +122,25 @@ pub(super) fn command(words: &Words<'_>) -> Option<Command> {
                 step: step.expect("a step").1,
             })
         }
-        "cancel" => Command::CancelOrder(CancelOrder {
+        "cancel" => Command::CancelOrder(Box::new(CancelOrder {
             request,
             order: words.order(),
             by: words.party(),
             reason: words.named("reason").unwrap_or_default().into(),
-        }),
-        "refund" => Command::RefundOrder(RefundOrder {
+        })),
+        "refund" => Command::RefundOrder(Box::new(RefundOrder {
             request,
             order: words.order(),
             by: words.party(),
             reference: words.reference(),
             amount_minor: words.number(2),
             reason: words.reason(),
-        }),
-        "settle" => Command::SettleDispute(SettleDispute {
+        })),
+        "settle" => Command::SettleDispute(Box::new(SettleDispute {
             request,
             order: words.order(),
             reason: words.reason(),
-        }),
+        })),
         _ => return None,
     };
     Some(made)

@@ -70,17 +70,17 @@ pub(super) fn command(words: &Words<'_>) -> Option<Command> {
             ready_within_ms: words.named("ready").map_or(DAY, ms),
             opening: words.opening(),
         })),
-        "pause-outlet" => Command::PauseOutlet(PauseOutlet {
+        "pause-outlet" => Command::PauseOutlet(Box::new(PauseOutlet {
             request,
             outlet: words.outlet_id(),
             until_ms: words.named("until").map(ms),
             reason: words.reason(),
-        }),
-        "resume-outlet" => Command::ResumeOutlet(ResumeOutlet {
+        })),
+        "resume-outlet" => Command::ResumeOutlet(Box::new(ResumeOutlet {
             request,
             outlet: words.outlet_id(),
             reason: words.reason(),
-        }),
+        })),
         "staffing" => Command::SetStaffing(SetStaffing {
             request,
             outlet: OutletNo(words.no(1)),
@@ -96,7 +96,7 @@ pub(super) fn command(words: &Words<'_>) -> Option<Command> {
             let is_outlet =
                 words.plain[1].strip_prefix('s').is_some_and(|no| no.parse::<u32>().is_ok());
             let by_hand = words.named("hand").is_some();
-            Command::ChangeBreaker(ChangeBreaker {
+            Command::ChangeBreaker(Box::new(ChangeBreaker {
                 request: by_hand.then_some(request),
                 of: if is_outlet {
                     BreakerOf::Outlet(OutletNo(words.no(1)))
@@ -110,7 +110,7 @@ pub(super) fn command(words: &Words<'_>) -> Option<Command> {
                 },
                 by_hand,
                 reason: words.reason(),
-            })
+            }))
         }
         "quote" => Command::QuoteOrder(Box::new(QuoteOrder {
             request,

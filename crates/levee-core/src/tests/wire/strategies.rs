@@ -173,7 +173,7 @@ fn move_budget() -> impl Strategy<Value = Command> {
         |(request, campaign, direction, purpose, amount_minor, reference)| {
             let made =
                 MoveBudget { request, campaign, direction, purpose, amount_minor, reference };
-            Command::MoveBudget(made)
+            Command::MoveBudget(Box::new(made))
         },
     )
 }
@@ -186,7 +186,12 @@ fn change_state() -> impl Strategy<Value = Command> {
         StateChange::Close,
     ]);
     (request(), id(), change, text()).prop_map(|(request, campaign, change, reason)| {
-        Command::ChangeCampaignState(ChangeCampaignState { request, campaign, change, reason })
+        Command::ChangeCampaignState(Box::new(ChangeCampaignState {
+            request,
+            campaign,
+            change,
+            reason,
+        }))
     })
 }
 
@@ -202,14 +207,20 @@ fn hot_command() -> impl Strategy<Value = Command> {
         ),
         (request(), voucher(), user(), any::<u64>(), reference()).prop_map(
             |(request, voucher, user, ttl_ms, reference)| {
-                Command::LockVoucher(LockVoucher { request, voucher, user, ttl_ms, reference })
+                Command::LockVoucher(Box::new(LockVoucher {
+                    request,
+                    voucher,
+                    user,
+                    ttl_ms,
+                    reference,
+                }))
             }
         ),
         any::<u32>().prop_map(|lock| Command::ReleaseLock(ReleaseLock { lock: LockNo(lock) })),
         (request(), bill(), option::of(any::<u32>()), reference()).prop_map(
             |(request, bill, lock, reference)| {
                 let lock = lock.map(LockNo);
-                Command::RedeemVoucher(RedeemVoucher { request, bill, lock, reference })
+                Command::RedeemVoucher(Box::new(RedeemVoucher { request, bill, lock, reference }))
             }
         ),
     ]
@@ -228,10 +239,14 @@ fn cold_command() -> impl Strategy<Value = Command> {
     prop_oneof![
         (request(), any::<u32>(), text()).prop_map(|(request, redemption, reason)| {
             let redemption = RedemptionNo(redemption);
-            Command::RollBackRedemption(RollBackRedemption { request, redemption, reason })
+            Command::RollBackRedemption(Box::new(RollBackRedemption {
+                request,
+                redemption,
+                reason,
+            }))
         }),
         (request(), voucher(), text()).prop_map(|(request, voucher, reason)| {
-            Command::RevokeVoucher(RevokeVoucher { request, voucher, reason })
+            Command::RevokeVoucher(Box::new(RevokeVoucher { request, voucher, reason }))
         }),
         (request(), definition()).prop_map(|(request, definition)| {
             Command::CreateCampaign(Box::new(CreateCampaign { request, definition }))
@@ -247,7 +262,7 @@ fn cold_command() -> impl Strategy<Value = Command> {
         any::<u16>().prop_map(|version| Command::ActivateRules(ActivateRules { version })),
         (option::of(request()), level(), any::<bool>(), text()).prop_map(
             |(request, level, by_hand, reason)| {
-                Command::ChangeLevel(ChangeLevel { request, level, by_hand, reason })
+                Command::ChangeLevel(Box::new(ChangeLevel { request, level, by_hand, reason }))
             }
         ),
         (request(), text()).prop_map(|(request, reason)| {
@@ -255,7 +270,7 @@ fn cold_command() -> impl Strategy<Value = Command> {
         }),
         (request(), option::of(any::<u32>()), text()).prop_map(
             |(request, claims_per_s, reason)| {
-                Command::ChangeLimit(ChangeLimit { request, claims_per_s, reason })
+                Command::ChangeLimit(Box::new(ChangeLimit { request, claims_per_s, reason }))
             }
         ),
     ]

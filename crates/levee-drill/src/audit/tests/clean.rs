@@ -134,7 +134,7 @@ fn what_is_allowed_is_no_difference() {
             s.end(8);
             s.add(
                 1_503,
-                Command::RedeemVoucher(redeem(9, 2, 1, 3_000, None)),
+                Command::RedeemVoucher(Box::new(redeem(9, 2, 1, 3_000, None))),
                 redeemed(0, 2_500, 0, 6_503),
             );
             let (command, outcome) = lock(10, 1, 0, 10, 1, 1_610);
@@ -253,7 +253,7 @@ fn what_is_allowed_is_no_difference() {
             s.add(13_050, command, outcome);
             s.add(
                 24_000,
-                Command::RedeemVoucher(redeem(10, 3, 2, 3_000, None)),
+                Command::RedeemVoucher(Box::new(redeem(10, 3, 2, 3_000, None))),
                 redeemed(1, 2_500, 0, 29_000),
             );
             let (command, outcome) = roll_back(11, 0, Live);

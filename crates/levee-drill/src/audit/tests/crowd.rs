@@ -111,29 +111,33 @@ impl Crowd {
             31..48 => self.step(order, seen),
             48 => {
                 let (request, reason) = (self.request(), "changed mind".to_owned());
-                Command::CancelOrder(CancelOrder { request, order, by, reason })
+                Command::CancelOrder(Box::new(CancelOrder { request, order, by, reason }))
             }
-            49 | 50 => Command::RefundOrder(RefundOrder {
+            49 | 50 => Command::RefundOrder(Box::new(RefundOrder {
                 request: self.request(),
                 order,
                 by,
                 reference: reference(&format!("refund-{}", self.rng.u8(0..3))),
                 amount_minor: self.rng.u64(1..2_000),
                 reason: "spilt".to_owned(),
-            }),
+            })),
             51 | 52 => self.refund_result(order, seen),
             53 => self.redeem(),
             54 => {
                 let redemption = RedemptionNo(self.below(self.redemptions));
                 let (request, reason) = (self.request(), String::new());
-                Command::RollBackRedemption(RollBackRedemption { request, redemption, reason })
+                Command::RollBackRedemption(Box::new(RollBackRedemption {
+                    request,
+                    redemption,
+                    reason,
+                }))
             }
             55 => self.pause(now_ms),
             56 => self.kitchen(),
             57 => {
                 let order = self.disputed.pop().unwrap_or(order);
                 let (request, reason) = (self.request(), "given back".to_owned());
-                Command::SettleDispute(SettleDispute { request, order, reason })
+                Command::SettleDispute(Box::new(SettleDispute { request, order, reason }))
             }
             _ => Command::Tick(Tick { limit: self.rng.u32(1..6) }),
         }
@@ -273,7 +277,7 @@ impl Crowd {
 
     fn redeem(&mut self) -> Command {
         let (voucher, user) = self.voucher();
-        Command::RedeemVoucher(RedeemVoucher {
+        Command::RedeemVoucher(Box::new(RedeemVoucher {
             request: self.request(),
             bill: Bill {
                 voucher,
@@ -284,7 +288,7 @@ impl Crowd {
             },
             lock: None,
             reference: reference(&format!("bill-{}", self.request)),
-        })
+        }))
     }
 
     fn pause(&mut self, now_ms: u64) -> Command {
@@ -292,9 +296,9 @@ impl Crowd {
         let (request, reason) = (self.request(), "ice".to_owned());
         if self.rng.bool() {
             let until_ms = self.rng.bool().then_some(now_ms + 500_000);
-            Command::PauseOutlet(PauseOutlet { request, outlet, until_ms, reason })
+            Command::PauseOutlet(Box::new(PauseOutlet { request, outlet, until_ms, reason }))
         } else {
-            Command::ResumeOutlet(ResumeOutlet { request, outlet, reason })
+            Command::ResumeOutlet(Box::new(ResumeOutlet { request, outlet, reason }))
         }
     }
 

@@ -19,7 +19,7 @@ fn level(
     let LevelSetting { level, by_hand } = after;
     let (request, reason) = (request.map(key), reason.to_owned());
     let command = ChangeLevel { request, level, by_hand, reason };
-    (Command::ChangeLevel(command), Outcome::LevelChanged { before, after })
+    (Command::ChangeLevel(Box::new(command)), Outcome::LevelChanged { before, after })
 }
 
 fn release_level(request: u8, before: LevelSetting, after: LevelSetting) -> (Command, Outcome) {
@@ -30,7 +30,7 @@ fn release_level(request: u8, before: LevelSetting, after: LevelSetting) -> (Com
 fn limit(request: u8, before: Option<u32>, after: Option<u32>, why: &str) -> (Command, Outcome) {
     let command =
         ChangeLimit { request: key(request), claims_per_s: after, reason: why.to_owned() };
-    (Command::ChangeLimit(command), Outcome::LimitChanged { before, after })
+    (Command::ChangeLimit(Box::new(command)), Outcome::LimitChanged { before, after })
 }
 
 /// A day's changes without a fault.

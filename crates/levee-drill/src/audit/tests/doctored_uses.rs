@@ -128,7 +128,7 @@ fn redemptions() {
         "used twice",
         |s| {
             s.end(9);
-            let again = Command::RedeemVoucher(redeem(90, 1, 0, 1_800, None));
+            let again = Command::RedeemVoucher(Box::new(redeem(90, 1, 0, 1_800, None)));
             s.add(1_200, again, redeemed(1, 1_800, 700, 6_200));
         },
         &[(10, "voucher 0 was redeemed, though it was Redeemed")],
@@ -137,7 +137,7 @@ fn redemptions() {
         "revoked",
         |s| {
             s.end(12);
-            let again = Command::RedeemVoucher(redeem(90, 3, 2, 1_800, None));
+            let again = Command::RedeemVoucher(Box::new(redeem(90, 3, 2, 1_800, None)));
             s.add(1_400, again, redeemed(2, 1_800, 700, 6_400));
         },
         &[(13, "voucher 2 was redeemed, though it was Revoked")],
@@ -227,7 +227,7 @@ fn discounts() {
             s.end(8);
             let (command, outcome) = activate(2);
             s.add(1_050, command, outcome);
-            let used = Command::RedeemVoucher(redeem(90, 1, 0, 1_800, None));
+            let used = Command::RedeemVoucher(Box::new(redeem(90, 1, 0, 1_800, None)));
             s.add(1_100, used, redeemed(0, 900, 1_600, 6_100));
             s.step(10).rules_version = 2;
         },

@@ -203,7 +203,7 @@ fn budget(
         amount_minor,
         reference: reference(name),
     };
-    (Command::MoveBudget(command), Outcome::BudgetMoved(Box::new(after)))
+    (Command::MoveBudget(Box::new(command)), Outcome::BudgetMoved(Box::new(after)))
 }
 
 fn state(request: u8, change: StateChange, state: CampaignState) -> (Command, Outcome) {
@@ -213,7 +213,7 @@ fn state(request: u8, change: StateChange, state: CampaignState) -> (Command, Ou
         change,
         reason: String::new(),
     };
-    (Command::ChangeCampaignState(command), Outcome::CampaignStateChanged { state })
+    (Command::ChangeCampaignState(Box::new(command)), Outcome::CampaignStateChanged { state })
 }
 
 fn claim(of: u8, voucher: u32) -> (Command, Outcome) {
@@ -243,7 +243,7 @@ fn lock(
         ttl_ms,
         reference: reference(&format!("lock {request}")),
     };
-    (Command::LockVoucher(command), Outcome::Locked { lock: LockNo(lock), until_ms })
+    (Command::LockVoucher(Box::new(command)), Outcome::Locked { lock: LockNo(lock), until_ms })
 }
 
 fn release(lock: u32, voucher_state: VoucherState) -> (Command, Outcome) {
@@ -287,13 +287,13 @@ fn roll_back(request: u8, redemption: u32, voucher_state: VoucherState) -> (Comm
         redemption: RedemptionNo(redemption),
         reason: String::new(),
     };
-    (Command::RollBackRedemption(command), Outcome::RolledBack { voucher_state })
+    (Command::RollBackRedemption(Box::new(command)), Outcome::RolledBack { voucher_state })
 }
 
 fn revoke(request: u8, voucher: u32, face_minor: u32) -> (Command, Outcome) {
     let command =
         RevokeVoucher { request: key(request), voucher: VoucherNo(voucher), reason: String::new() };
-    (Command::RevokeVoucher(command), Outcome::Revoked { face_minor })
+    (Command::RevokeVoucher(Box::new(command)), Outcome::Revoked { face_minor })
 }
 
 fn tick(locks: &[u32], vouchers: &[u32], redemptions: &[u32]) -> (Command, Outcome) {
@@ -325,8 +325,8 @@ fn clean_story() -> Story {
     use {CampaignState as State, StateChange as Change, VoucherState::Live};
     let (fund, withdraw) = (Direction::Fund, Direction::Withdraw);
     let later = Terms { closes_at_ms: 200_000, ..terms() };
-    let use_0 = Command::RedeemVoucher(redeem(9, 1, 0, 1_800, None));
-    let use_1 = Command::RedeemVoucher(redeem(10, 2, 1, 3_000, Some(0)));
+    let use_0 = Command::RedeemVoucher(Box::new(redeem(9, 1, 0, 1_800, None)));
+    let use_1 = Command::RedeemVoucher(Box::new(redeem(10, 2, 1, 3_000, Some(0))));
     let after = [
         money([10_000, 10_000, 0, 0, 0, 0]),
         money([11_000, 11_000, 0, 0, 0, 0]),

@@ -62,7 +62,7 @@ fn first() -> Vec<Command> {
         create(1, definition(terms), 0).0,
         fund(2, Purpose::Vouchers, 75_000, "first"),
         fund(3, Purpose::Compensation, 4_000, "second"),
-        Command::ChangeCampaignState(open),
+        Command::ChangeCampaignState(Box::new(open)),
     ]
 }
 

@@ -22,7 +22,7 @@ fn dead(seq: u64) -> (Command, Outcome) {
 fn retry(request: u8, seq: u64) -> (Command, Outcome) {
     let event = EventNo { seq, index: 0 };
     let retry = RetryDeadLetter { request: key(request), id: id(), event };
-    (Command::RetryDeadLetter(retry), Outcome::DeadLetterRetried)
+    (Command::RetryDeadLetter(Box::new(retry)), Outcome::DeadLetterRetried)
 }
 
 fn settle(seq: u64) -> (Command, Outcome) {
@@ -33,7 +33,7 @@ fn settle(seq: u64) -> (Command, Outcome) {
 
 fn replay(request: u8, after_seq: u64) -> (Command, Outcome) {
     let replay = ReplayWebhook { request: key(request), id: id(), after_seq };
-    (Command::ReplayWebhook(replay), Outcome::WebhookReplayed)
+    (Command::ReplayWebhook(Box::new(replay)), Outcome::WebhookReplayed)
 }
 
 fn remove() -> (Command, Outcome) {

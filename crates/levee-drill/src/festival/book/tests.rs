@@ -109,7 +109,7 @@ pub(crate) fn fact(what: &str, order: u32) -> (Command, Outcome) {
         "cancel" => {
             let by = Party::User(UserKey([0; 16]));
             let cancel = CancelOrder { request: key(), order, by, reason: String::new() };
-            (Command::CancelOrder(cancel), change(OrderState::Cancelled))
+            (Command::CancelOrder(Box::new(cancel)), change(OrderState::Cancelled))
         }
         "expire" => tick(SweptOrders { expired: vec![order], ..SweptOrders::default() }),
         "move" => tick(SweptOrders { moved: vec![moved()], ..SweptOrders::default() }),
@@ -140,7 +140,7 @@ pub(crate) fn fact(what: &str, order: u32) -> (Command, Outcome) {
                 reason: String::new(),
             };
             let before = BreakerState::Closed;
-            (Command::ChangeBreaker(change), Outcome::BreakerChanged { before })
+            (Command::ChangeBreaker(Box::new(change)), Outcome::BreakerChanged { before })
         }
         other => panic!("{other} is no fact"),
     }

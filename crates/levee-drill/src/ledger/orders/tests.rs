@@ -100,7 +100,7 @@ fn cancel(order: u32) -> (Command, Outcome) {
         voucher: Some(VoucherState::Live),
         ended: true,
     };
-    (Command::CancelOrder(cancel), Outcome::OrderChanged(change))
+    (Command::CancelOrder(Box::new(cancel)), Outcome::OrderChanged(change))
 }
 
 /// Lost, wrong and doubled ones, after one thing was made wrong, and what is said of it.

@@ -35,7 +35,7 @@ pub(crate) async fn cancel(call: &mut Call) -> Answer {
         call.worker.admit_user(Priority::Status, user)?;
     }
     let cancel = CancelOrder { request, order: number, by, reason: reason.into() };
-    match call.command(Priority::Status, Command::CancelOrder(cancel)).await? {
+    match call.command(Priority::Status, Command::CancelOrder(Box::new(cancel))).await? {
         Said::Done { seq, outcome: Outcome::OrderChanged(change), repeated, .. } => {
             let order = order_now(&call.worker, number, &change);
             Ok(Reply::json(200, &CancelledBody { order, seq }).repeated(repeated))
@@ -61,7 +61,7 @@ pub(crate) async fn refund(call: &mut Call) -> Answer {
         amount_minor,
         reason: reason.into(),
     };
-    match call.command(Priority::Status, Command::RefundOrder(refund)).await? {
+    match call.command(Priority::Status, Command::RefundOrder(Box::new(refund))).await? {
         Said::Done { seq, outcome: Outcome::OrderChanged(change), repeated, .. } => {
             let order = order_now(&call.worker, number, &change);
             let body = RefundBody { order, amount_minor, reference: text.into(), seq };
@@ -78,7 +78,7 @@ pub(crate) async fn settle_dispute(call: &mut Call) -> Answer {
     let number = order_in_path(call)?;
     let ReasonRequest { reason } = call.json().await?;
     let settle = SettleDispute { request, order: number, reason: reason.into() };
-    match call.command(Priority::Status, Command::SettleDispute(settle)).await? {
+    match call.command(Priority::Status, Command::SettleDispute(Box::new(settle))).await? {
         Said::Done { seq, outcome: Outcome::DisputeSettled, repeated, .. } => {
             let order = call.worker.hub.ports.codes.order(number);
             let body = DisputeBody { order, disputed: false, seq };

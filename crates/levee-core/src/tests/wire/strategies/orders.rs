@@ -152,7 +152,7 @@ pub(super) fn breaker_state() -> impl Strategy<Value = BreakerState> {
 fn change_breaker() -> impl Strategy<Value = Command> {
     let asked = (option::of(request()), breaker_of(), breaker_state(), any::<bool>(), text());
     asked.prop_map(|(request, of, state, by_hand, reason)| {
-        Command::ChangeBreaker(ChangeBreaker { request, of, state, by_hand, reason })
+        Command::ChangeBreaker(Box::new(ChangeBreaker { request, of, state, by_hand, reason }))
     })
 }
 
@@ -191,11 +191,11 @@ fn outlet_command() -> impl Strategy<Value = Command> {
         change_breaker(),
         (request(), outlet_id(), option::of(any::<u64>()), text()).prop_map(
             |(request, outlet, until_ms, reason)| {
-                Command::PauseOutlet(PauseOutlet { request, outlet, until_ms, reason })
+                Command::PauseOutlet(Box::new(PauseOutlet { request, outlet, until_ms, reason }))
             }
         ),
         (request(), outlet_id(), text()).prop_map(|(request, outlet, reason)| {
-            Command::ResumeOutlet(ResumeOutlet { request, outlet, reason })
+            Command::ResumeOutlet(Box::new(ResumeOutlet { request, outlet, reason }))
         }),
     ]
 }
@@ -216,16 +216,16 @@ pub(super) fn command() -> impl Strategy<Value = Command> {
             Command::MoveTicket(MoveTicket { order, outlet, version, step })
         }),
         (request(), order(), party(), text()).prop_map(|(request, order, by, reason)| {
-            Command::CancelOrder(CancelOrder { request, order, by, reason })
+            Command::CancelOrder(Box::new(CancelOrder { request, order, by, reason }))
         }),
         (request(), order(), party(), (any::<u64>(), reference()), text()).prop_map(
             |(request, order, by, (amount_minor, reference), reason)| {
                 let refund = RefundOrder { request, order, by, reference, amount_minor, reason };
-                Command::RefundOrder(refund)
+                Command::RefundOrder(Box::new(refund))
             }
         ),
         (request(), order(), text()).prop_map(|(request, order, reason)| {
-            Command::SettleDispute(SettleDispute { request, order, reason })
+            Command::SettleDispute(Box::new(SettleDispute { request, order, reason }))
         }),
     ]
 }

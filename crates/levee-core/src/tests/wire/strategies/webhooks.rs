@@ -32,13 +32,13 @@ pub(super) fn command() -> impl Strategy<Value = Command> {
         }),
         webhook_id().prop_map(|id| Command::RemoveWebhook(RemoveWebhook { id })),
         (request(), webhook_id(), any::<u64>()).prop_map(|(request, id, after_seq)| {
-            Command::ReplayWebhook(ReplayWebhook { request, id, after_seq })
+            Command::ReplayWebhook(Box::new(ReplayWebhook { request, id, after_seq }))
         }),
         (webhook_id(), letter()).prop_map(|(id, letter)| {
             Command::RecordDeadLetter(Box::new(RecordDeadLetter { id, letter }))
         }),
         (request(), webhook_id(), event()).prop_map(|(request, id, event)| {
-            Command::RetryDeadLetter(RetryDeadLetter { request, id, event })
+            Command::RetryDeadLetter(Box::new(RetryDeadLetter { request, id, event }))
         }),
         (webhook_id(), event())
             .prop_map(|(id, event)| { Command::SettleDeadLetter(SettleDeadLetter { id, event }) }),

@@ -9,7 +9,7 @@ fn dispute(order: u32, trade: u8, captured_minor: u64) -> (Command, Outcome) {
 fn settle(request: u8, order: u32) -> (Command, Outcome) {
     let (order, reason) = (OrderNo(order), "given back by hand".to_owned());
     let settle = SettleDispute { request: key(request), order, reason };
-    (Command::SettleDispute(settle), Outcome::DisputeSettled)
+    (Command::SettleDispute(Box::new(settle)), Outcome::DisputeSettled)
 }
 
 /// An order whose provider takes too little, then what was to be paid, then all of it again.

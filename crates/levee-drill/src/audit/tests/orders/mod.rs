@@ -35,13 +35,13 @@ fn outlet(name: &str, number: u32, version: u32) -> (Command, Outcome) {
 fn pause(request: u8, until_ms: Option<u64>) -> (Command, Outcome) {
     let (outlet, reason) = (OutletId::new("tea").unwrap(), "ice".to_owned());
     let pause = PauseOutlet { request: key(request), outlet, until_ms, reason };
-    (Command::PauseOutlet(pause), Outcome::OutletPaused)
+    (Command::PauseOutlet(Box::new(pause)), Outcome::OutletPaused)
 }
 
 fn resume_outlet(request: u8) -> (Command, Outcome) {
     let (outlet, reason) = (OutletId::new("tea").unwrap(), "over".to_owned());
     let resume = ResumeOutlet { request: key(request), outlet, reason };
-    (Command::ResumeOutlet(resume), Outcome::OutletResumed)
+    (Command::ResumeOutlet(Box::new(resume)), Outcome::OutletResumed)
 }
 
 /// An order of a total of 3,000, of which the merchant takes 200; promised for 9,000.
@@ -118,7 +118,7 @@ fn ticket(order: u32, step: TicketStep, version: u32, after: OrderChange) -> (Co
 fn cancel(request: u8, order: u32, by: Party, after: OrderChange) -> (Command, Outcome) {
     let (order, reason) = (OrderNo(order), String::new());
     let cancel = CancelOrder { request: key(request), order, by, reason };
-    (Command::CancelOrder(cancel), changed(ending(after)))
+    (Command::CancelOrder(Box::new(cancel)), changed(ending(after)))
 }
 
 /// The same for an order that had ended.
@@ -143,7 +143,7 @@ fn refund(request: u8, order: u32, amount_minor: u64, after: OrderChange) -> (Co
         amount_minor,
         reason,
     };
-    (Command::RefundOrder(refund), changed(after))
+    (Command::RefundOrder(Box::new(refund)), changed(after))
 }
 
 /// A tick that ends orders and pauses.

@@ -85,7 +85,7 @@ fn what_an_order_holds_is_no_apps() {
         "used by an app",
         |s| {
             s.end(9);
-            let used = Command::RedeemVoucher(redeem(90, 1, 0, 3_000, Some(0)));
+            let used = Command::RedeemVoucher(Box::new(redeem(90, 1, 0, 3_000, Some(0))));
             s.add(1_200, used, redeemed(0, 2_500, 0, 6_200));
         },
         &[(10, "voucher 0 is used by an app, and locked by an order")],
