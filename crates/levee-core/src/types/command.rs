@@ -24,7 +24,7 @@ pub const BILL_MINOR_MAX: u64 = 1 << 48;
 
 /// One ask for a change. The engine gives it a time and, if it has an effect, a sequence number.
 ///
-/// Only what is small and asked for often stands in it; all else stands beside it, in a box.
+/// Only what is small stands in it; all else stands beside it, in a box.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
@@ -433,47 +433,56 @@ impl Command {
         }
     }
 
-    /// The same command under the key of all zeros, and without what the gate adds to it by itself: a
-    /// retry after the campaign's or outlet's document was replaced is still the same request. Of
-    /// orders and quotes nearly everything follows from the outlet's document, so the gate says by a
-    /// fingerprint what was asked for.
-    fn as_asked(&self) -> Self {
+    /// Puts the same command under the key of all zeros, and without what the gate adds to it by
+    /// itself: a retry after the campaign's or outlet's document was replaced is still the same
+    /// request. Of orders and quotes nearly everything follows from the outlet's document, so the gate
+    /// says by a fingerprint what was asked for.
+    fn put_as_asked(&self, out: &mut Vec<u8>) {
         let none = RequestKey([0; 16]);
-        let mut command = match self {
-            // Nothing of their lists is looked at, so none is copied.
+        match self {
+            Self::ClaimVoucher(claim) => {
+                let claim = ClaimVoucher { request: None, terms_version: 0, ..*claim };
+                Self::ClaimVoucher(claim).put(out);
+            }
+            Self::ChangeLevel(change) => {
+                let change = ChangeLevel { request: None, ..(**change).clone() };
+                Self::ChangeLevel(Box::new(change)).put(out);
+            }
+            Self::ChangeBreaker(change) => {
+                let change = ChangeBreaker { request: None, ..(**change).clone() };
+                Self::ChangeBreaker(Box::new(change)).put(out);
+            }
+            // Nothing of their lists is looked at, so none is put.
             Self::PlaceOrder(place) => {
-                return Self::PlaceOrder(Box::new(PlaceOrder::again(none, place.asked)));
+                Self::PlaceOrder(Box::new(PlaceOrder::again(none, place.asked))).put(out);
             }
             Self::QuoteOrder(quote) => {
-                return Self::QuoteOrder(Box::new(QuoteOrder::again(none, quote.asked)));
+                Self::QuoteOrder(Box::new(QuoteOrder::again(none, quote.asked))).put(out);
             }
-            other => other.clone(),
-        };
-        match &mut command {
-            Self::ClaimVoucher(claim) => {
-                claim.request = None;
-                claim.terms_version = 0;
+            // Their key is the first field, raw behind the byte of the variant: it is made zeros in
+            // the binary form, for which no command has to be copied with its box.
+            Self::LockVoucher(_)
+            | Self::RedeemVoucher(_)
+            | Self::RollBackRedemption(_)
+            | Self::RevokeVoucher(_)
+            | Self::CreateCampaign(_)
+            | Self::MoveBudget(_)
+            | Self::ChangeCampaignState(_)
+            | Self::ReleaseLevel(_)
+            | Self::ChangeLimit(_)
+            | Self::PauseOutlet(_)
+            | Self::ResumeOutlet(_)
+            | Self::CancelOrder(_)
+            | Self::RefundOrder(_)
+            | Self::SetStaffing(_)
+            | Self::RecordWalkIns(_)
+            | Self::SettleDispute(_)
+            | Self::ReplayWebhook(_)
+            | Self::RetryDeadLetter(_) => {
+                let key_at = out.len() + 1;
+                self.put(out);
+                out[key_at..][..none.0.len()].copy_from_slice(&none.0);
             }
-            Self::LockVoucher(lock) => lock.request = none,
-            Self::RedeemVoucher(redeem) => redeem.request = none,
-            Self::RollBackRedemption(roll_back) => roll_back.request = none,
-            Self::RevokeVoucher(revoke) => revoke.request = none,
-            Self::CreateCampaign(create) => create.request = none,
-            Self::MoveBudget(budget) => budget.request = none,
-            Self::ChangeCampaignState(change) => change.request = none,
-            Self::ChangeLevel(change) => change.request = None,
-            Self::ReleaseLevel(release) => release.request = none,
-            Self::ChangeLimit(change) => change.request = none,
-            Self::PauseOutlet(pause) => pause.request = none,
-            Self::ResumeOutlet(resume) => resume.request = none,
-            Self::CancelOrder(cancel) => cancel.request = none,
-            Self::RefundOrder(refund) => refund.request = none,
-            Self::SetStaffing(staffing) => staffing.request = none,
-            Self::RecordWalkIns(record) => record.request = none,
-            Self::SettleDispute(settle) => settle.request = none,
-            Self::ChangeBreaker(change) => change.request = None,
-            Self::ReplayWebhook(replay) => replay.request = none,
-            Self::RetryDeadLetter(retry) => retry.request = none,
             Self::ReleaseLock(_)
             | Self::ReplaceCampaign(_)
             | Self::Tick(_)
@@ -484,13 +493,10 @@ impl Command {
             | Self::RemoveWebhook(_)
             | Self::RecordDeadLetter(_)
             | Self::SettleDeadLetter(_)
-            | Self::PlaceOrder(_)
-            | Self::QuoteOrder(_)
             | Self::RecordPayment(_)
             | Self::RecordRefund(_)
-            | Self::MoveTicket(_) => {}
+            | Self::MoveTicket(_) => self.put(out),
         }
-        command
     }
 
     /// A 64-bit fingerprint of everything but the request key and what gates look up by themselves
@@ -504,7 +510,7 @@ impl Command {
     /// As [`Self::body_digest`], with memory to put the binary form into.
     pub(crate) fn body_digest_in(&self, scratch: &mut Vec<u8>) -> u64 {
         scratch.clear();
-        self.as_asked().put(scratch);
+        self.put_as_asked(scratch);
         crate::hash::digest(scratch)
     }
 
