@@ -9,8 +9,10 @@
 //! The permutation is an alternating Feistel network over halves of 31 and 32 bits with AES-128 as
 //! round function and the ten rounds of FF1 (NIST SP 800-38G).
 
-use aes::Aes128;
-use aes::cipher::BlockCipherEncrypt;
+use aes::cipher::common::BlockSizeUser;
+use aes::cipher::consts::U16;
+use aes::cipher::{BlockCipherEncBackend, BlockCipherEncClosure, BlockCipherEncrypt};
+use aes::{Aes128, Block};
 use hmac::{Hmac, KeyInit, Mac};
 use levee_core::types::{LockNo, OFFERS_MAX, OfferNo, OrderNo, QuoteNo, RedemptionNo, VoucherNo};
 use sha2::Sha256;
@@ -42,36 +44,71 @@ impl Cipher {
         Self { rounds: derive("rounds"), mac: derive("mac") }
     }
 
-    fn block(cipher: &Aes128, round: u8, value: u64) -> u64 {
-        let mut block = [0; 16];
-        block[..8].copy_from_slice(&value.to_le_bytes());
-        block[8] = round;
-        let mut block = block.into();
-        cipher.encrypt_block(&mut block);
-        u64::from_le_bytes(*block.first_chunk().expect("16 bytes have 8"))
-    }
-
-    /// One round: each half in turn takes up a keyed function of the other. Its own inverse.
-    fn round(&self, round: u8, high: &mut u64, low: &mut u64) {
-        if round.is_multiple_of(2) {
-            *high ^= Self::block(&self.rounds, round, *low) & MAC_MASK;
-        } else {
-            *low ^= Self::block(&self.rounds, round, *high) & u64::from(u32::MAX);
-        }
+    fn mac(&self, number: u64) -> u64 {
+        let mut block = block_of(0, number);
+        self.mac.encrypt_block(&mut block);
+        value_in(&block) & MAC_MASK
     }
 
     fn seal(&self, number: u32) -> u64 {
-        let mut low = u64::from(number);
-        let mut high = Self::block(&self.mac, 0, low) & MAC_MASK;
-        (0..ROUNDS).for_each(|round| self.round(round, &mut high, &mut low));
-        high << 32 | low
+        let number = u64::from(number);
+        let mut halves = Halves { high: self.mac(number), low: number };
+        self.rounds.encrypt_with_backend(Feistel { order: 0..ROUNDS, halves: &mut halves });
+        halves.high << 32 | halves.low
     }
 
     fn open(&self, sealed: u64) -> Option<u32> {
-        let (mut high, mut low) = (sealed >> 32, sealed & u64::from(u32::MAX));
-        (0..ROUNDS).rev().for_each(|round| self.round(round, &mut high, &mut low));
-        let genuine = high == Self::block(&self.mac, 0, low) & MAC_MASK;
-        genuine.then(|| u32::try_from(low).expect("masked to 32 bits"))
+        let mut halves = Halves { high: sealed >> 32, low: sealed & u64::from(u32::MAX) };
+        let order = (0..ROUNDS).rev();
+        self.rounds.encrypt_with_backend(Feistel { order, halves: &mut halves });
+        let genuine = halves.high == self.mac(halves.low);
+        genuine.then(|| u32::try_from(halves.low).expect("masked to 32 bits"))
+    }
+}
+
+fn block_of(round: u8, value: u64) -> Block {
+    let mut block = [0; 16];
+    block[..8].copy_from_slice(&value.to_le_bytes());
+    block[8] = round;
+    block.into()
+}
+
+fn value_in(block: &Block) -> u64 {
+    u64::from_le_bytes(*block.first_chunk().expect("16 bytes have 8"))
+}
+
+/// What the permutation works on: 31 and 32 bits.
+struct Halves {
+    high: u64,
+    low: u64,
+}
+
+/// The rounds in an order, as one piece of work for the cipher, which then makes its keys ready once.
+struct Feistel<'a, Order> {
+    order: Order,
+    halves: &'a mut Halves,
+}
+
+impl<Order> BlockSizeUser for Feistel<'_, Order> {
+    type BlockSize = U16;
+}
+
+impl<Order: Iterator<Item = u8>> BlockCipherEncClosure for Feistel<'_, Order> {
+    /// In a round each half in turn takes up a keyed function of the other: its own inverse.
+    fn call<B: BlockCipherEncBackend<BlockSize = U16>>(self, backend: &B) {
+        let keyed = |round: u8, value: u64| {
+            let mut block = block_of(round, value);
+            backend.encrypt_block((&mut block).into());
+            value_in(&block)
+        };
+        let Halves { high, low } = self.halves;
+        for round in self.order {
+            if round.is_multiple_of(2) {
+                *high ^= keyed(round, *low) & MAC_MASK;
+            } else {
+                *low ^= keyed(round, *high) & u64::from(u32::MAX);
+            }
+        }
     }
 }
 

@@ -19,6 +19,7 @@ use levee_journal::Room;
 
 use crate::arrivals::Arrivals;
 use crate::lanes::Handover;
+use crate::queue::Wanted;
 use crate::sequencer::{Batch, Broken, Sequencer};
 use crate::shared::Shared;
 use crate::snapshots::Snapshotter;
@@ -29,6 +30,10 @@ use crate::{Clock, Fault, quarantine};
 /// as can be decided during a sync: fewer would leave the disk idle, more would only wait longer.
 const BATCH_MIN: usize = 512;
 const BATCH_MAX: usize = 1 << 16;
+
+/// Where more waits than that, a batch takes what can be decided in about this time: every batch
+/// costs its wakes, a write and a sync, and what is urgent waits no longer than for one.
+const BATCH_NS: u64 = 500_000;
 
 /// What an ask costs to decide, in nanoseconds, before it has been measured.
 const ASK_NS_GUESSED: u64 = 150;
@@ -118,10 +123,10 @@ impl<C: Clock> Decider<C> {
                 if self.snapshots.is_running() {
                     until = until.min(Instant::now() + SWEEP_PAUSE);
                 }
-                let (wanted, gather) = (self.batch_wanted(ask_ns), arrivals.gather());
+                let wanted = self.wanted(ask_ns, arrivals.gather(), until);
                 let Taken { handovers, spent, .. } = &mut taken;
                 let (queue, vitals) = (&self.shared.queue, &self.shared.vitals);
-                if queue.take(wanted, gather, until, handovers, spent, vitals) {
+                if queue.take(wanted, handovers, spent, vitals) {
                     return self.snapshots.finish(self.sequencer.state_mut());
                 }
                 let asks = handovers.iter().map(|handover| handover.asks.len()).sum();
@@ -187,10 +192,15 @@ impl<C: Clock> Decider<C> {
         }
     }
 
-    /// As many asks as can be decided while a record is written and synced.
-    fn batch_wanted(&self, ask_ns: u64) -> usize {
-        let asks = self.shared.sync_ns.load(Relaxed) / ask_ns.max(1);
-        usize::try_from(asks).unwrap_or(BATCH_MAX).clamp(BATCH_MIN, BATCH_MAX)
+    /// As many asks are enough as can be decided while a record is written and synced.
+    fn wanted(&self, ask_ns: u64, gather: Duration, until: Instant) -> Wanted {
+        let asks_in = |ns: u64| {
+            let asks = usize::try_from(ns / ask_ns.max(1)).unwrap_or(BATCH_MAX);
+            asks.clamp(BATCH_MIN, BATCH_MAX)
+        };
+        let sync_ns = self.shared.sync_ns.load(Relaxed);
+        let (enough, most) = (asks_in(sync_ns), asks_in(sync_ns.max(BATCH_NS)));
+        Wanted { enough, most, gather, until }
     }
 }
 

@@ -4,7 +4,8 @@
 //! to do, or so much waits that deciding over it takes about as long as the sync under way. So a
 //! slow disk makes batches larger, and never many small ones behind each other. A fast one would
 //! make them small, and every batch costs its wakes, a write and a sync: where much arrives, the
-//! engine therefore lets a moment pass before it begins (see `arrivals`).
+//! engine therefore lets a moment pass before it begins (see `arrivals`), and where much waits
+//! already, it takes more than it waits for.
 
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering::Relaxed;
@@ -33,6 +34,19 @@ struct Inside {
     /// Whoever waits here wakes by itself when tokens make claims ready.
     timed: bool,
     spent: Vec<Vec<Ask>>,
+}
+
+/// What makes a batch.
+#[derive(Clone, Copy)]
+pub(crate) struct Wanted {
+    /// As many asks are a reason for one while the journal has something to do.
+    pub(crate) enough: usize,
+    /// About as many are taken where they wait.
+    pub(crate) most: usize,
+    /// How long an idle journal waits for more.
+    pub(crate) gather: Duration,
+    /// When the engine has a reason of its own.
+    pub(crate) until: Instant,
 }
 
 /// Whether asks are taken.
@@ -127,15 +141,13 @@ impl Queue {
         }
     }
 
-    /// Waits until there is reason for a batch, the queue is stopped, or `until`; where the reason
-    /// is an idle journal, for as long as `gather` says as well. Then takes about `wanted` asks, and
-    /// in any case what may have lost its turn. Gives the vectors of `spent` back to gates. Says
-    /// whether the queue is stopped and empty.
+    /// Waits until there is reason for a batch, the queue is stopped, or the engine has a reason of
+    /// its own; where the reason is an idle journal, for the moment of gathering as well. Then takes
+    /// what waits, up to about the most that is wanted, and in any case what may have lost its turn.
+    /// Gives the vectors of `spent` back to gates. Says whether the queue is stopped and empty.
     pub(crate) fn take(
         &self,
-        wanted: usize,
-        gather: Duration,
-        until: Instant,
+        wanted: Wanted,
         taken: &mut VecDeque<Handover>,
         spent: &mut Vec<Vec<Ask>>,
         vitals: &Vitals,
@@ -143,10 +155,11 @@ impl Queue {
         let mut inside = self.lock();
         let room = SPENT_MAX.saturating_sub(inside.spent.len());
         inside.spent.extend(spent.drain(..).take(room));
-        let (mut inside, mut now) = self.wait(inside, wanted, until);
-        if !gather.is_zero() && inside.is_enough(wanted) {
+        let Wanted { enough, most, gather, until } = wanted;
+        let (mut inside, mut now) = self.wait(inside, enough, until);
+        if !gather.is_zero() && inside.is_enough(enough) {
             inside.gathering = true;
-            (inside, now) = self.wait(inside, wanted, now + gather);
+            (inside, now) = self.wait(inside, enough, now + gather);
             inside.gathering = false;
         }
         let stopped = inside.taking == Taking::NoMore;
@@ -156,8 +169,8 @@ impl Queue {
             publish_oldest(&inside.lanes, priority, now, vitals);
         }
         inside.lanes.take_lapsed(now, taken);
-        if stopped || inside.is_enough(wanted) {
-            inside.lanes.take(now, wanted, taken, &mut inside.spent);
+        if stopped || inside.is_enough(enough) {
+            inside.lanes.take(now, most, taken, &mut inside.spent);
         }
         inside.idle &= taken.is_empty();
         publish_counts(&inside.lanes, vitals);
@@ -267,7 +280,8 @@ mod tests {
             std::thread::scope(|scope| {
                 scope.spawn(|| {
                     let until = Instant::now() + hour;
-                    queue.take(4, hour, until, &mut taken, &mut Vec::new(), &vitals)
+                    let wanted = Wanted { enough: 4, most: 4, gather: hour, until };
+                    queue.take(wanted, &mut taken, &mut Vec::new(), &vitals)
                 });
                 // Only what comes while it gathers shows when it stops gathering.
                 while !queue.lock().gathering {
