@@ -62,9 +62,7 @@ pub(crate) async fn serve_whole(worker: &Rc<Worker>, connection: &Rc<Connection>
         let mut out = worker.out.take();
         put_response(&response, close, worker, &mut out);
         drop(under_way);
-        let mut headers = std::mem::take(response.headers_mut());
-        headers.clear();
-        worker.headers.set(headers);
+        worker.keep_headers(std::mem::take(response.headers_mut()));
         let status = response.status();
         drop((response, call));
         if let Err(ended) = send(worker, connection, &out).await {
@@ -123,7 +121,7 @@ fn poll_call(
 
 /// The request, if the route is one that is answered in one piece.
 fn call(worker: &Rc<Worker>, connection: &Rc<Connection>, bytes: &Bytes) -> Option<Call> {
-    let (head, body) = parse(bytes, worker.headers.take())?;
+    let (head, body) = parse(bytes, worker.take_headers())?;
     let body = RequestBody::Whole(body);
     let mut call = Call::new(Rc::clone(worker), Rc::clone(connection), head, body);
     serve::find_route(&mut call).ok()?;

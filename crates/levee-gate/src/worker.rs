@@ -35,6 +35,9 @@ use crate::trouble::Trouble;
 /// Connections over the limit that are told so at the same time; more are just closed.
 const TURNED_AWAY_MAX: usize = 64;
 
+/// Maps for headers that are kept: as many requests may come in one turn without one being made.
+const HEADER_MAPS_MAX: usize = 256;
+
 /// Requests are kept in pieces of memory of this size.
 const BLOCK_LEN: usize = 64 * 1024;
 
@@ -92,8 +95,8 @@ pub(crate) struct Worker {
     /// What is read goes here first, and what is written is put together here.
     pub(crate) scratch: RefCell<Vec<u8>>,
     pub(crate) out: Cell<Vec<u8>>,
-    /// An empty map, for the next request's headers and its answer's.
-    pub(crate) headers: Cell<HeaderMap>,
+    /// Empty maps, for the next requests' headers and their answers'.
+    headers: RefCell<Vec<HeaderMap>>,
     /// Where requests are kept while they are answered, many in one piece of memory.
     block: RefCell<BytesMut>,
     /// The secret that was shown last, and whose it is: mostly it comes again.
@@ -133,7 +136,7 @@ impl Worker {
             turned_away: Cell::new(0),
             scratch: RefCell::new(vec![0; HEAD_LEN_MAX]),
             out: Cell::default(),
-            headers: Cell::default(),
+            headers: RefCell::default(),
             block: RefCell::default(),
             last_key: RefCell::default(),
             date: RefCell::default(),
@@ -162,6 +165,20 @@ impl Worker {
         }
         block.extend_from_slice(bytes);
         block.split().freeze()
+    }
+
+    /// An empty map for headers, with memory where one is at hand.
+    pub(crate) fn take_headers(&self) -> HeaderMap {
+        self.headers.borrow_mut().pop().unwrap_or_default()
+    }
+
+    /// Takes a map back that has served.
+    pub(crate) fn keep_headers(&self, mut map: HeaderMap) {
+        map.clear();
+        let mut kept = self.headers.borrow_mut();
+        if kept.len() < HEADER_MAPS_MAX {
+            kept.push(map);
+        }
     }
 
     /// Whose secret it is.
