@@ -35,6 +35,8 @@ use crate::trouble::Trouble;
 /// Connections over the limit that are told so at the same time; more are just closed.
 const TURNED_AWAY_MAX: usize = 64;
 
+const HEX: &[u8; 16] = b"0123456789abcdef";
+
 /// Maps for headers that are kept: as many requests may come in one turn without one being made.
 const HEADER_MAPS_MAX: usize = 256;
 
@@ -90,6 +92,8 @@ pub(crate) struct Worker {
     /// Who follows an order or an outlet's tickets.
     pub(crate) follow: Follow,
     tick: Cell<u32>,
+    /// What the names of this worker's requests begin with, and the number of the last one.
+    request_prefix: String,
     request_ids: Cell<u64>,
     turned_away: Cell<usize>,
     /// What is read goes here first, and what is written is put together here.
@@ -119,6 +123,7 @@ impl Worker {
         let seed = now_us ^ (number as u64 + 1) << 48 ^ u64::from(hub.start_id);
         let (workers, passes) = (hub.lanes.len(), hub.ports.codes.passes());
         let door = Door::new(hub.config.admission.clone(), workers, passes, seed, now_us);
+        let request_prefix = format!("req_{:08x}{number:02x}", hub.start_id);
         let worker = Self {
             hub,
             number,
@@ -132,6 +137,7 @@ impl Worker {
             door,
             follow: Follow::default(),
             tick: Cell::new(1),
+            request_prefix,
             request_ids: Cell::new(0),
             turned_away: Cell::new(0),
             scratch: RefCell::new(vec![0; HEAD_LEN_MAX]),
@@ -150,11 +156,18 @@ impl Worker {
         &self.hub.lanes[self.number]
     }
 
-    /// Names a request in problems and in the log.
+    /// Names a request in problems and in the log. Its number is written by hand, in six digits or
+    /// more of base 16: every refusal has one.
     pub(crate) fn request_id(&self) -> String {
         let id = self.request_ids.get() + 1;
         self.request_ids.set(id);
-        format!("req_{:08x}{:02x}{id:06x}", self.hub.start_id, self.number)
+        let digits = (u64::BITS - id.leading_zeros()).div_ceil(4).max(6);
+        let mut text = String::with_capacity(self.request_prefix.len() + digits as usize);
+        text.push_str(&self.request_prefix);
+        for place in (0..digits).rev() {
+            text.push(char::from(HEX[(id >> (4 * place) & 15) as usize]));
+        }
+        text
     }
 
     /// Keeps what was read.

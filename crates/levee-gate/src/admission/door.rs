@@ -367,7 +367,7 @@ impl Visit<'_> {
         let pass = Pass { place_us, due_us, bound_us, eta_ms: first_eta_ms, nonce };
         let pass = door.keys.borrow().today().sign(&pass, self.user, self.campaign());
         Place {
-            page: format!("/wait/{pass}"),
+            page: ["/wait/", &pass].concat(),
             pass,
             position_ahead: ahead,
             eta_ms: eta_us.div_ceil(1_000),
