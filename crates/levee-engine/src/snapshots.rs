@@ -18,8 +18,9 @@ use crate::shared::Shared;
 /// Block of the file that holds what is not in pages; others have the number of their table.
 pub(crate) const REST_TAG: u32 = u32::MAX;
 
-/// The deciding thread copies this many pages after a batch by itself, while the queue is short.
-const SWEEP_PAGES: u32 = 128;
+/// The deciding thread copies this many pages after a batch by itself, while the queue is short: it
+/// takes some 30 us, which is little beside a batch.
+const SWEEP_PAGES: u32 = 32;
 const QUEUE_SHORT_BYTES: usize = 4 << 20;
 
 /// After a failure the next snapshot is tried this much later.
