@@ -334,6 +334,50 @@ mod tests {
         }
     }
 
+    /// Codes are printed and sent: what a key made once, it must make for ever.
+    #[test]
+    fn codes_never_change() {
+        let codes = Codes::new(&[7; 32], 1);
+        let check = |number: u32, expected: [&str; 7]| {
+            let order = OrderNo(number);
+            let offer = OfferNo { quote: QuoteNo(number), place: 1 };
+            let made = [
+                codes.voucher(VoucherNo(number)),
+                codes.redemption(RedemptionNo(number)),
+                codes.lock(LockNo(number)),
+                codes.order(order),
+                codes.payment(order),
+                codes.ticket(order),
+                codes.offer(offer),
+            ];
+            assert_eq!(made, expected);
+        };
+        check(
+            0,
+            [
+                "9KG4-5VDP-YZD9-QK",
+                "red_C95TB0PD88JRQB",
+                "lck_CR03PAA6JMF8XX",
+                "ord_C23HR5K8GGQA4B",
+                "pay_BPPK72TSDZ20FC",
+                "tkt_9XW0X8AESZSFE3",
+                "off_FDJ6PGM4AN4AVP",
+            ],
+        );
+        check(
+            42,
+            [
+                "9QMT-0SDD-Z2A7-M5",
+                "red_81WBVG6FBB7K95",
+                "lck_B80FNX9BKK0EEH",
+                "ord_AR4HMCEBCMQXWW",
+                "pay_94TYZFFV5VCA26",
+                "tkt_9TQSP0GCGGFYTS",
+                "off_FKSV18J5CRX4WG",
+            ],
+        );
+    }
+
     #[test]
     fn people_may_write_a_code_in_many_ways() {
         let codes = codes();

@@ -65,7 +65,7 @@ pub struct Ask {
     pub body: AskBody,
 }
 
-// The deciding thread waits for asks from another core: none is longer than a cache line.
+// The deciding thread waits for the cache lines of asks from another core: each is as long as one.
 const _: () = assert!(size_of::<Ask>() <= 64);
 
 /// A change or a question.

@@ -32,8 +32,14 @@ const BATCH_MIN: usize = 512;
 const BATCH_MAX: usize = 1 << 16;
 
 /// Where more waits than that, a batch takes what can be decided in about this time: every batch
-/// costs its wakes, a write and a sync, and what is urgent waits no longer than for one.
+/// costs its wakes, a write and a sync, and what is urgent waits for one at most. And no more than
+/// so many times what is enough, because what waits may cost more than what was decided lately.
 const BATCH_NS: u64 = 500_000;
+const BATCH_TIMES: usize = 4;
+
+/// Fewer asks do not tell what one costs: the batch's own cost is in it. They tell when it is more
+/// than was thought.
+const TELLING: usize = 64;
 
 /// What an ask costs to decide, in nanoseconds, before it has been measured.
 const ASK_NS_GUESSED: u64 = 150;
@@ -178,9 +184,12 @@ impl<C: Clock> Decider<C> {
             taken.advance(decided);
             delays.publish(&self.shared.vitals);
             let expired: u64 = batch.tally.expired.iter().sum();
-            if decided >= BATCH_MIN && expired == 0 {
+            if decided >= TELLING && expired == 0 {
                 let ns = u64::try_from(now.elapsed().as_nanos()).unwrap_or(u64::MAX);
-                ask_ns = (ask_ns * 7 + ns / decided as u64) / 8;
+                let each_ns = ns / decided as u64;
+                if decided >= BATCH_MIN || each_ns > ask_ns {
+                    ask_ns = (ask_ns * 7 + each_ns) / 8;
+                }
             }
             // A tick follows what was journaled; questions and refusals leave nothing to follow.
             ticker.touched |= batch.count as usize > own.len();
@@ -199,7 +208,8 @@ impl<C: Clock> Decider<C> {
             asks.clamp(BATCH_MIN, BATCH_MAX)
         };
         let sync_ns = self.shared.sync_ns.load(Relaxed);
-        let (enough, most) = (asks_in(sync_ns), asks_in(sync_ns.max(BATCH_NS)));
+        let enough = asks_in(sync_ns);
+        let most = asks_in(sync_ns.max(BATCH_NS)).min(enough * BATCH_TIMES);
         Wanted { enough, most, gather, until }
     }
 }

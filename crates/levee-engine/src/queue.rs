@@ -20,7 +20,7 @@ use crate::lanes::{Handover, Lanes};
 
 /// Vectors that are kept for gates to fill. What was asked stands in them until then: its memory came
 /// from a gate's thread and goes back there, not on the thread that everyone waits for.
-const SPENT_MAX: usize = 64;
+const SPENT_MAX: usize = 256;
 
 struct Inside {
     lanes: Lanes,
@@ -61,6 +61,29 @@ impl Inside {
     fn is_enough(&self, wanted: usize) -> bool {
         let ready = self.lanes.ready();
         ready >= wanted || self.idle && ready > 0 && !self.gathering
+    }
+
+    /// Takes what waits, up to about `most` asks, if it is enough; says whether that was the end.
+    fn take(
+        &mut self,
+        now: Instant,
+        enough: usize,
+        most: usize,
+        taken: &mut VecDeque<Handover>,
+        vitals: &Vitals,
+    ) -> bool {
+        let stopped = self.taking == Taking::NoMore;
+        // Before anything is decided: a pause of the engine shows even if it was the only one.
+        for priority in Priority::ALL {
+            publish_oldest(&self.lanes, priority, now, vitals);
+        }
+        self.lanes.take_lapsed(now, taken);
+        if stopped || self.is_enough(enough) {
+            self.lanes.take(now, most, taken, &mut self.spent);
+        }
+        self.idle &= taken.is_empty();
+        publish_counts(&self.lanes, vitals);
+        stopped && self.lanes.is_empty() && taken.is_empty()
     }
 
     /// Whether whoever waits here has reason to look. Tokens are counted only by them: where claims
@@ -154,7 +177,7 @@ impl Queue {
     ) -> bool {
         let mut inside = self.lock();
         let room = SPENT_MAX.saturating_sub(inside.spent.len());
-        inside.spent.extend(spent.drain(..).take(room));
+        inside.spent.extend(spent.drain(..room.min(spent.len())));
         let Wanted { enough, most, gather, until } = wanted;
         let (mut inside, mut now) = self.wait(inside, enough, until);
         if !gather.is_zero() && inside.is_enough(enough) {
@@ -162,19 +185,11 @@ impl Queue {
             (inside, now) = self.wait(inside, enough, now + gather);
             inside.gathering = false;
         }
-        let stopped = inside.taking == Taking::NoMore;
-        let inside = &mut *inside;
-        // Before anything is decided: a pause of the engine shows even if it was the only one.
-        for priority in Priority::ALL {
-            publish_oldest(&inside.lanes, priority, now, vitals);
-        }
-        inside.lanes.take_lapsed(now, taken);
-        if stopped || inside.is_enough(enough) {
-            inside.lanes.take(now, most, taken, &mut inside.spent);
-        }
-        inside.idle &= taken.is_empty();
-        publish_counts(&inside.lanes, vitals);
-        stopped && inside.lanes.is_empty() && taken.is_empty()
+        let ended = inside.take(now, enough, most, taken, vitals);
+        drop(inside);
+        // More than gates can use: freed here, but while nobody waits for the lock.
+        spent.clear();
+        ended
     }
 
     /// Without waiting: what goes before claims and browsing, up to `wanted` asks.
@@ -259,6 +274,41 @@ mod tests {
 
     use super::*;
 
+    fn ask(ticket: u64) -> Ask {
+        let query = Query::Campaigns { after: None, limit: 1 };
+        Ask { ticket, within_ms: u32::MAX, body: AskBody::Query(Box::new(query)) }
+    }
+
+    /// So many asks in vectors of two, of which a batch that wants 3 to `most` takes `expected`.
+    #[track_caller]
+    fn check_taken(asks: u64, most: usize, idle: bool, expected: usize) {
+        let (queue, vitals) = (Queue::new(100, Arc::default()), Vitals::default());
+        queue.open();
+        queue.lock().idle = idle;
+        for _ in 0..asks / 2 {
+            let mut two = vec![ask(0), ask(0)];
+            let pushed = queue.push(Origin(0), Priority::Claim, Instant::now(), &mut two, &vitals);
+            pushed.expect("room");
+        }
+        let (mut taken, until) = (VecDeque::new(), Instant::now());
+        let wanted = Wanted { enough: 3, most, gather: Duration::ZERO, until };
+        assert!(!queue.take(wanted, &mut taken, &mut Vec::new(), &vitals));
+        let count = taken.iter().map(|handover| handover.asks.len()).sum::<usize>();
+        assert_eq!(count, expected, "{asks} asks, most {most}, idle {idle}");
+    }
+
+    #[test]
+    fn enough_begins_a_batch_and_the_most_bounds_it() {
+        check_taken(2, 10, false, 0);
+        check_taken(2, 10, true, 2);
+        check_taken(4, 10, false, 4);
+        check_taken(8, 10, false, 8);
+        check_taken(20, 10, false, 10);
+        check_taken(20, 10, true, 10);
+        // Whole vectors.
+        check_taken(20, 3, false, 4);
+    }
+
     #[test]
     fn gathering_ends_when_enough_waits_or_the_queue_stops() {
         let hour = Duration::from_secs(3_600);
@@ -266,12 +316,6 @@ mod tests {
             let (queue, vitals) = (Queue::new(10, Arc::default()), Vitals::default());
             queue.open();
             let push = |count: u64| {
-                let query = Query::Campaigns { after: None, limit: 1 };
-                let ask = |ticket| Ask {
-                    ticket,
-                    within_ms: u32::MAX,
-                    body: AskBody::Query(Box::new(query.clone())),
-                };
                 let mut asks = (0..count).map(ask).collect();
                 queue.push(Origin(0), Priority::Claim, Instant::now(), &mut asks, &vitals)
             };

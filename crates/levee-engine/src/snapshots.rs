@@ -18,9 +18,11 @@ use crate::shared::Shared;
 /// Block of the file that holds what is not in pages; others have the number of their table.
 pub(crate) const REST_TAG: u32 = u32::MAX;
 
-/// The deciding thread copies this many pages after a batch by itself, while the queue is short: it
-/// takes some 30 us, which is little beside a batch.
-const SWEEP_PAGES: u32 = 32;
+/// The deciding thread copies so many pages after a batch by itself, while the queue is short: twice
+/// what is written in the time since it last did, so that neither is the writing held up nor a batch
+/// by more than it must. The least is worth the lock that it costs, the most takes half a millisecond.
+const SWEEP_PAGES_MIN: u64 = 16;
+const SWEEP_PAGES_MAX: u64 = 512;
 const QUEUE_SHORT_BYTES: usize = 4 << 20;
 
 /// After a failure the next snapshot is tried this much later.
@@ -106,6 +108,15 @@ pub(crate) struct Snapshotter {
     next_bytes: u64,
     last_seq: u64,
     pages: Vec<Pages>,
+    /// When pages were last copied without being asked for.
+    swept_at: Instant,
+}
+
+/// How many pages are copied so many microseconds after the last ones.
+fn pages_due(us: u64, bytes_per_s: u64) -> u32 {
+    let bytes = us.saturating_mul(bytes_per_s) / 1_000_000 * 2;
+    let pages = (bytes / PAGE_BYTES as u64).clamp(SWEEP_PAGES_MIN, SWEEP_PAGES_MAX);
+    u32::try_from(pages).expect("a few hundred")
 }
 
 /// The writing thread's side.
@@ -156,6 +167,7 @@ pub(crate) fn snapshots(
         next_bytes: plan.journal_bytes,
         last_seq,
         pages: Vec::new(),
+        swept_at: Instant::now(),
     };
     let writing = SnapshotWriting { shared: Arc::clone(shared), store, plan, outbox };
     (snapshotter, writing)
@@ -196,13 +208,20 @@ impl Snapshotter {
         state.take_pages(&mut self.pages);
         let queued = self.hand_over();
         if queued < QUEUE_SHORT_BYTES {
-            let whole = state.sweep(SWEEP_PAGES);
+            let whole = state.sweep(self.pages_due());
             state.take_pages(&mut self.pages);
             self.hand_over();
             if whole {
                 self.end(state);
             }
         }
+    }
+
+    fn pages_due(&mut self) -> u32 {
+        let now = Instant::now();
+        let since = now - std::mem::replace(&mut self.swept_at, now);
+        let us = u64::try_from(since.as_micros()).unwrap_or(u64::MAX);
+        pages_due(us, self.plan.bytes_per_s)
     }
 
     /// Whether the last one failed, at whatever point; then the next is tried later.
@@ -435,5 +454,21 @@ impl Pace {
         if early > Duration::from_millis(1) {
             std::thread::sleep(early);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_follow_the_pace_of_the_writing() {
+        // 128 MiB a second are 33 pages a millisecond.
+        assert_eq!(pages_due(1_000, 128 << 20), 65);
+        assert_eq!(pages_due(5_000, 128 << 20), 327);
+        assert_eq!(pages_due(1_000, 1 << 30), 512);
+        // Neither none, nor so many that a batch waits for long.
+        assert_eq!(pages_due(0, 128 << 20), 16);
+        assert_eq!(pages_due(u64::MAX, u64::MAX), 512);
     }
 }

@@ -92,6 +92,14 @@ pub(crate) fn put_number(mut number: u64, out: &mut Vec<u8>) {
     out.extend_from_slice(&digits[start..]);
 }
 
+/// In digits of base 16, so many at least.
+pub(crate) fn put_hex(number: u64, digits_min: u32, out: &mut String) {
+    let digits = (u64::BITS - number.leading_zeros()).div_ceil(4).max(digits_min);
+    for place in (0..digits).rev() {
+        out.push(char::from(b"0123456789abcdef"[(number >> (4 * place) & 15) as usize]));
+    }
+}
+
 /// RFC 3339 in UTC with milliseconds, for years up to 9999.
 ///
 /// The date by Howard Hinnant's `civil_from_days`, for days from 1970 on.
@@ -146,6 +154,15 @@ mod tests {
             let mut text = Vec::new();
             put_instant(ms, &mut text);
             assert_eq!(String::from_utf8(text).unwrap(), Instant { ms }.to_string(), "{ms}");
+        }
+    }
+
+    #[test]
+    fn digits_of_base_16_are_written_as_everywhere_else() {
+        for number in [0, 1, 0xabc_def0, 0xff_ffff, 0x100_0000, 0x0123_4567_89ab_cdef, u64::MAX] {
+            let mut text = "req_".to_owned();
+            put_hex(number, 6, &mut text);
+            assert_eq!(text, format!("req_{number:06x}"));
         }
     }
 

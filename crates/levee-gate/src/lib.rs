@@ -24,6 +24,7 @@ mod follow;
 mod framing;
 mod gate;
 mod handlers;
+mod headers;
 mod json;
 pub mod keys;
 mod lines;

@@ -15,7 +15,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode, Uri};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -24,6 +24,7 @@ use tokio::time::sleep;
 use crate::call::{Call, IDEMPOTENCY_KEY, LEVEE_PASS, RequestBody};
 use crate::config::HEADERS_MAX;
 use crate::connection::{Connection, Ended};
+use crate::headers::HeaderMaps;
 use crate::json::put_number;
 use crate::reply::{ReplyBody, UnderWay};
 use crate::routes::{Input, ROUTES};
@@ -62,7 +63,7 @@ pub(crate) async fn serve_whole(worker: &Rc<Worker>, connection: &Rc<Connection>
         let mut out = worker.out.take();
         put_response(&response, close, worker, &mut out);
         drop(under_way);
-        worker.keep_headers(std::mem::take(response.headers_mut()));
+        worker.headers.keep(std::mem::take(response.headers_mut()));
         let status = response.status();
         drop((response, call));
         if let Err(ended) = send(worker, connection, &out).await {
@@ -121,7 +122,7 @@ fn poll_call(
 
 /// The request, if the route is one that is answered in one piece.
 fn call(worker: &Rc<Worker>, connection: &Rc<Connection>, bytes: &Bytes) -> Option<Call> {
-    let (head, body) = parse(bytes, worker.take_headers())?;
+    let (head, body) = parse(bytes, &worker.headers)?;
     let body = RequestBody::Whole(body);
     let mut call = Call::new(Rc::clone(worker), Rc::clone(connection), head, body);
     serve::find_route(&mut call).ok()?;
@@ -136,7 +137,7 @@ fn call(worker: &Rc<Worker>, connection: &Rc<Connection>, bytes: &Bytes) -> Opti
 }
 
 /// Head and body of a POST that these bytes hold from the first to the last.
-fn parse(bytes: &Bytes, mut looked_at: HeaderMap) -> Option<(Parts, Bytes)> {
+fn parse(bytes: &Bytes, maps: &HeaderMaps) -> Option<(Parts, Bytes)> {
     let mut headers = [const { MaybeUninit::uninit() }; HEADERS_MAX];
     let mut request = httparse::Request::new(&mut []);
     let parsed = request.parse_with_uninit_headers(bytes, &mut headers).ok()?;
@@ -146,6 +147,7 @@ fn parse(bytes: &Bytes, mut looked_at: HeaderMap) -> Option<(Parts, Bytes)> {
     if !bytes.starts_with(b"POST /") || request.version != Some(1) {
         return None;
     }
+    let mut looked_at = maps.take();
     let (mut hosts, mut length) = (0, None);
     for header in &*request.headers {
         match Meaning::of(header.name) {
@@ -282,7 +284,7 @@ mod tests {
     #[track_caller]
     fn check(request: &str, expected: Option<&str>) {
         let request_bytes = Bytes::copy_from_slice(request.as_bytes());
-        let parsed = parse(&request_bytes, HeaderMap::new());
+        let parsed = parse(&request_bytes, &HeaderMaps::default());
         let body = parsed.map(|(_, body)| String::from_utf8(body.to_vec()).expect("UTF-8"));
         assert_eq!(body.as_deref(), expected, "{request:?}");
     }

@@ -11,7 +11,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
-use hyper::header::HeaderMap;
 use levee_api::problem::Code;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -24,6 +23,8 @@ use crate::connection::{Connection, Phase, serve_connection};
 use crate::desk::Desk;
 use crate::directory::Directory;
 use crate::follow::{Follow, look_forever};
+use crate::headers::HeaderMaps;
+use crate::json::put_hex;
 use crate::keys::{Key, hash};
 use crate::live::Live;
 use crate::metrics::{MoneyCache, Stats};
@@ -35,10 +36,8 @@ use crate::trouble::Trouble;
 /// Connections over the limit that are told so at the same time; more are just closed.
 const TURNED_AWAY_MAX: usize = 64;
 
-const HEX: &[u8; 16] = b"0123456789abcdef";
-
-/// Maps for headers that are kept: as many requests may come in one turn without one being made.
-const HEADER_MAPS_MAX: usize = 256;
+/// Length of a request's name until a worker has had 16 million.
+const REQUEST_ID_LEN: usize = 20;
 
 /// Requests are kept in pieces of memory of this size.
 const BLOCK_LEN: usize = 64 * 1024;
@@ -92,15 +91,16 @@ pub(crate) struct Worker {
     /// Who follows an order or an outlet's tickets.
     pub(crate) follow: Follow,
     tick: Cell<u32>,
-    /// What the names of this worker's requests begin with, and the number of the last one.
+    /// What the names of this worker's requests begin with.
     request_prefix: String,
+    /// The number of the last one.
     request_ids: Cell<u64>,
     turned_away: Cell<usize>,
     /// What is read goes here first, and what is written is put together here.
     pub(crate) scratch: RefCell<Vec<u8>>,
     pub(crate) out: Cell<Vec<u8>>,
-    /// Empty maps, for the next requests' headers and their answers'.
-    headers: RefCell<Vec<HeaderMap>>,
+    /// For the next requests' headers and their answers'.
+    pub(crate) headers: HeaderMaps,
     /// Where requests are kept while they are answered, many in one piece of memory.
     block: RefCell<BytesMut>,
     /// The secret that was shown last, and whose it is: mostly it comes again.
@@ -142,7 +142,7 @@ impl Worker {
             turned_away: Cell::new(0),
             scratch: RefCell::new(vec![0; HEAD_LEN_MAX]),
             out: Cell::default(),
-            headers: RefCell::default(),
+            headers: HeaderMaps::default(),
             block: RefCell::default(),
             last_key: RefCell::default(),
             date: RefCell::default(),
@@ -156,17 +156,13 @@ impl Worker {
         &self.hub.lanes[self.number]
     }
 
-    /// Names a request in problems and in the log. Its number is written by hand, in six digits or
-    /// more of base 16: every refusal has one.
+    /// Names a request in problems and in the log. Put together by hand: every refusal has one.
     pub(crate) fn request_id(&self) -> String {
         let id = self.request_ids.get() + 1;
         self.request_ids.set(id);
-        let digits = (u64::BITS - id.leading_zeros()).div_ceil(4).max(6);
-        let mut text = String::with_capacity(self.request_prefix.len() + digits as usize);
+        let mut text = String::with_capacity(REQUEST_ID_LEN);
         text.push_str(&self.request_prefix);
-        for place in (0..digits).rev() {
-            text.push(char::from(HEX[(id >> (4 * place) & 15) as usize]));
-        }
+        put_hex(id, 6, &mut text);
         text
     }
 
@@ -178,20 +174,6 @@ impl Worker {
         }
         block.extend_from_slice(bytes);
         block.split().freeze()
-    }
-
-    /// An empty map for headers, with memory where one is at hand.
-    pub(crate) fn take_headers(&self) -> HeaderMap {
-        self.headers.borrow_mut().pop().unwrap_or_default()
-    }
-
-    /// Takes a map back that has served.
-    pub(crate) fn keep_headers(&self, mut map: HeaderMap) {
-        map.clear();
-        let mut kept = self.headers.borrow_mut();
-        if kept.len() < HEADER_MAPS_MAX {
-            kept.push(map);
-        }
     }
 
     /// Whose secret it is.

@@ -3,7 +3,7 @@
 //! Integers are LEB128 varints, keys are raw, lists and texts carry their length; there is no
 //! padding, so equal values have equal bytes. A layout never changes under the same
 //! [`CODEC_VERSION`]; hot commands stay within 128 bytes. Decoding takes any bytes: it may refuse,
-//! but never panics, and never allocates more than the input is long.
+//! but never panics; it allocates a command's own box, and beyond that no more than the input is long.
 
 use alloc::string::String;
 use alloc::vec::Vec;

@@ -128,7 +128,7 @@ impl NameHash {
 }
 
 /// The caller's own number for a thing (an order, a transfer), unique per campaign and kind of
-/// command. 1 to [`Reference::LEN_MAX`] bytes; kept inline so that hot commands own no memory.
+/// command. 1 to [`Reference::LEN_MAX`] bytes, which stand in the command itself.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Reference {
     len: u8,
