@@ -32,7 +32,7 @@ const BATCH_MIN: usize = 512;
 const BATCH_MAX: usize = 1 << 16;
 
 /// Where more waits than that, a batch takes what can be decided in about this time: every batch
-/// costs its wakes, a write and a sync, and what is urgent waits for one at most. And no more than
+/// costs its wakes, a write and a sync, and what is urgent waits for the rest of it. And no more than
 /// so many times what is enough, because what waits may cost more than what was decided lately.
 const BATCH_NS: u64 = 500_000;
 const BATCH_TIMES: usize = 4;

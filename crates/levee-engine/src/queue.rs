@@ -63,12 +63,12 @@ impl Inside {
         ready >= wanted || self.idle && ready > 0 && !self.gathering
     }
 
-    /// Takes what waits, up to about `most` asks, if it is enough; says whether that was the end.
+    /// Takes what waits, up to about the most that is wanted, if it is enough; says whether that was
+    /// the end.
     fn take(
         &mut self,
         now: Instant,
-        enough: usize,
-        most: usize,
+        wanted: Wanted,
         taken: &mut VecDeque<Handover>,
         vitals: &Vitals,
     ) -> bool {
@@ -78,8 +78,8 @@ impl Inside {
             publish_oldest(&self.lanes, priority, now, vitals);
         }
         self.lanes.take_lapsed(now, taken);
-        if stopped || self.is_enough(enough) {
-            self.lanes.take(now, most, taken, &mut self.spent);
+        if stopped || self.is_enough(wanted.enough) {
+            self.lanes.take(now, wanted.most, taken, &mut self.spent);
         }
         self.idle &= taken.is_empty();
         publish_counts(&self.lanes, vitals);
@@ -178,14 +178,14 @@ impl Queue {
         let mut inside = self.lock();
         let room = SPENT_MAX.saturating_sub(inside.spent.len());
         inside.spent.extend(spent.drain(..room.min(spent.len())));
-        let Wanted { enough, most, gather, until } = wanted;
+        let Wanted { enough, gather, until, .. } = wanted;
         let (mut inside, mut now) = self.wait(inside, enough, until);
         if !gather.is_zero() && inside.is_enough(enough) {
             inside.gathering = true;
             (inside, now) = self.wait(inside, enough, now + gather);
             inside.gathering = false;
         }
-        let ended = inside.take(now, enough, most, taken, vitals);
+        let ended = inside.take(now, wanted, taken, vitals);
         drop(inside);
         // More than gates can use: freed here, but while nobody waits for the lock.
         spent.clear();
