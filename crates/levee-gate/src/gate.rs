@@ -3,11 +3,11 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
 
@@ -15,6 +15,7 @@ use crate::config::{GateConfig, Ports};
 use crate::keys::Watcher;
 use crate::live::Live;
 use crate::outlets::Feed;
+use crate::pace::Pace;
 use crate::routes::Router;
 use crate::worker::{Hub, Lane, Worker};
 use crate::{docs, openapi};
@@ -83,7 +84,7 @@ impl Gate {
         // Within the thread a failure could only be logged.
         let builder = thread::Builder::new().name(format!("gate-{number}"));
         let (started, outcome) = std::sync::mpsc::sync_channel(1);
-        let worker = builder.spawn(move || match ready(hub.config.nice, listener) {
+        let worker = builder.spawn(move || match ready(&hub, number, listener) {
             Ok((runtime, listener)) => {
                 let _ = started.send(Ok(()));
                 runtime
@@ -136,19 +137,37 @@ impl Drop for Gate {
     }
 }
 
-fn ready(nice: i32, listener: TcpListener) -> io::Result<(LocalRuntime, tokio::net::TcpListener)> {
-    if nice != 0 {
-        levee_api::nice::add(nice)?;
+fn ready(
+    hub: &Arc<Hub>,
+    number: usize,
+    listener: TcpListener,
+) -> io::Result<(LocalRuntime, tokio::net::TcpListener)> {
+    if hub.config.nice != 0 {
+        levee_api::nice::add(hub.config.nice)?;
     }
-    event_loop(listener)
+    event_loop(Arc::clone(hub), number, listener)
 }
 
-fn event_loop(listener: TcpListener) -> io::Result<(LocalRuntime, tokio::net::TcpListener)> {
+fn event_loop(
+    hub: Arc<Hub>,
+    number: usize,
+    listener: TcpListener,
+) -> io::Result<(LocalRuntime, tokio::net::TcpListener)> {
+    // Nobody else takes it: a lock is what a hook that may be shared needs.
+    let pace = Mutex::new(Pace::new(Instant::now()));
     let runtime = Builder::new_current_thread()
         .enable_all()
         // Exports wait for disks; nothing else leaves this thread.
         .max_blocking_threads(8)
         .thread_keep_alive(Duration::from_secs(1))
+        .on_thread_park(move || {
+            let begun = hub.lanes[number].stats.begun.get();
+            let now = Instant::now();
+            let rest = pace.lock().unwrap_or_else(PoisonError::into_inner).rest(now, begun);
+            if !rest.is_zero() {
+                thread::sleep(rest);
+            }
+        })
         .build_local(LocalOptions::default())?;
     let listener = {
         let _inside = runtime.enter();

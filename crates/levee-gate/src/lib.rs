@@ -32,6 +32,7 @@ mod live;
 mod metrics;
 mod openapi;
 pub mod outlets;
+mod pace;
 mod query;
 mod reply;
 mod routes;

@@ -46,6 +46,8 @@ impl Count {
 pub(crate) struct Stats {
     /// By route, the last for those that fit none, and by the status's first digit.
     requests: Vec<[Count; 6]>,
+    /// Requests that were taken up, ever.
+    pub(crate) begun: Count,
     pub(crate) in_flight: Count,
     pub(crate) connections: Count,
     pub(crate) turned_away: Count,
@@ -69,6 +71,7 @@ impl Default for Stats {
     fn default() -> Self {
         Self {
             requests: (0..=ROUTES.len()).map(|_| Default::default()).collect(),
+            begun: Count::default(),
             in_flight: Count::default(),
             connections: Count::default(),
             turned_away: Count::default(),

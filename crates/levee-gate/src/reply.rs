@@ -94,6 +94,7 @@ pub(crate) struct UnderWay {
 impl UnderWay {
     pub(crate) fn new(connection: Rc<Connection>, worker: Rc<Worker>) -> Self {
         connection.enter(Phase::Busy, &worker);
+        worker.lane().stats.begun.add(1);
         worker.lane().stats.in_flight.add(1);
         Self { connection, worker }
     }
