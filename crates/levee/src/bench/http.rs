@@ -23,7 +23,7 @@ use serde::Serialize;
 use super::against::{write_claim, write_hello};
 use super::load::{Load, Seen};
 use super::pace::Pace;
-use super::{AckMs, Stolen, cpu_us, latencies, report, resident_bytes};
+use super::{AckMs, Stolen, cpu_us, latencies, median, report, resident_bytes};
 use crate::Ending;
 use crate::server::Server;
 
@@ -54,6 +54,10 @@ struct Figures {
     ack_ms: AckMs,
     /// At half of the claims a second, counted from when each should have gone out.
     half_load_ms: AckMs,
+    /// The p99 of each run at that load, and the median of them: a pause of the machine or its disk
+    /// spoils one run.
+    half_load_p99s_ms: Vec<f64>,
+    half_load_p99_median_ms: f64,
     hello_ms: AckMs,
     /// At as many a second as claims in `half_load_ms`: what the machine itself takes.
     hello_at_that_load_ms: AckMs,
@@ -62,7 +66,7 @@ struct Figures {
     cpu_us_per_claim_at_half_load: CpuUs,
     cpu_us_per_hello: CpuUs,
     /// Share of the processors' time that the host kept to itself in the runs with claims, and in
-    /// the one at half load: whoever waited then waited for the machine.
+    /// those at half load: whoever waited then waited for the machine.
     stolen_share: f64,
     stolen_share_at_half_load: f64,
     bytes_per_claim: f64,
@@ -107,6 +111,10 @@ fn print(figures: &Figures) {
             us.server, us.generator
         );
     }
+    println!(
+        "p99 at half of that load: {:.3} ms in the median run of {:.1?}",
+        figures.half_load_p99_median_ms, figures.half_load_p99s_ms
+    );
     println!(
         "the machine's host kept {:.1}% of the processors' time, {:.1}% at half of that load",
         figures.stolen_share * 100.0,
@@ -161,10 +169,12 @@ async fn measure(args: &Args) -> Result<Figures> {
     #[expect(clippy::cast_precision_loss, reason = "figures for people")]
     let each = |bytes: u64| bytes as f64 / with_claims.answers();
     let claims_per_s = with_claims.per_s();
-    let mut at_half = Runs::of(&levee);
-    let half_load = claims.run(Pace::open(length, claims_per_s / 2.0), &claim);
-    at_half.add(half_load).await?;
-    let hello_there = hellos.run(Pace::open(length, claims_per_s / 2.0), &greet).await?;
+    let (mut at_half, mut hello_there) = (Runs::of(&levee), Runs::of(&hello));
+    for _ in 0..args.pairs {
+        at_half.add(claims.run(Pace::open(length, claims_per_s / 2.0), &claim)).await?;
+        hello_there.add(hellos.run(Pace::open(length, claims_per_s / 2.0), &greet)).await?;
+    }
+    let half_load_p99s_ms = at_half.p99s_ms();
     Ok(Figures {
         connections: args.connections,
         claims_per_s,
@@ -173,8 +183,10 @@ async fn measure(args: &Args) -> Result<Figures> {
         shares,
         ack_ms: with_claims.latencies()?,
         half_load_ms: at_half.latencies()?,
+        half_load_p99_median_ms: median(half_load_p99s_ms.clone()),
+        half_load_p99s_ms,
         hello_ms: with_hello.latencies()?,
-        hello_at_that_load_ms: AckMs::of(&hello_there.latencies),
+        hello_at_that_load_ms: hello_there.latencies()?,
         cpu_us_per_claim: with_claims.cpu_us(),
         cpu_us_per_claim_at_half_load: at_half.cpu_us(),
         cpu_us_per_hello: with_hello.cpu_us(),
@@ -228,22 +240,16 @@ impl Runs {
         CpuUs { server: server / self.answers(), generator: generator / self.answers() }
     }
 
+    fn p99s_ms(&self) -> Vec<f64> {
+        self.seen.iter().map(|seen| AckMs::of(&seen.latencies).p99).collect()
+    }
+
     fn latencies(&self) -> Result<AckMs> {
         let mut all = latencies();
         for run in &self.seen {
             all.add(&run.latencies)?;
         }
         Ok(AckMs::of(&all))
-    }
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    let middle = values.len() / 2;
-    if values.len() % 2 == 1 {
-        values[middle]
-    } else {
-        f64::midpoint(values[middle - 1], values[middle])
     }
 }
 

@@ -89,6 +89,16 @@ fn latencies() -> Histogram<u64> {
     Histogram::new_with_bounds(1, 60_000_000, 3).expect("bounds that the library takes")
 }
 
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    let middle = values.len() / 2;
+    if values.len() % 2 == 1 {
+        values[middle]
+    } else {
+        f64::midpoint(values[middle - 1], values[middle])
+    }
+}
+
 impl AckMs {
     fn of(histogram: &Histogram<u64>) -> Self {
         #[expect(clippy::cast_precision_loss, reason = "microseconds of a minute")]

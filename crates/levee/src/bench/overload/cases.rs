@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result};
 
 use super::super::{Stolen, cpu_us};
 use super::crowd::{Arrivals, Crowd, Manner};
@@ -99,8 +99,9 @@ pub(super) fn play(args: &Args, case: &Case, capacity_per_s: f64) -> Result<Case
     crowd.begin(case.manner, Arrivals::Open(at_half), half_length.mul_f64(RAMP));
     crowd.run(half_length)?;
     let half = crowd.checked()?;
-    ensure!(half.admitted > 0, "nobody was admitted at half of the load");
-    let half_p99_ms = half.p99_ms();
+    let nobody = "nobody was admitted at half of the load";
+    let half_p99_ms = half.latencies.p99_ms().context(nobody)?;
+    let half_median_ms = half.latencies.median_p99_ms();
     crowd.change(Arrivals::Nobody);
     crowd.finish(DRAIN)?;
 
@@ -119,7 +120,8 @@ pub(super) fn play(args: &Args, case: &Case, capacity_per_s: f64) -> Result<Case
     let tally = crowd.checked()?;
     // What is not durable was no claim.
     let goodput_per_s = tally.per_s(tally.in_time.saturating_sub(lost));
-    let admitted_p99_ms = (!tally.latencies.is_empty()).then(|| tally.p99_ms());
+    let admitted_p99_ms = tally.latencies.p99_ms();
+    let median_ms = tally.latencies.median_p99_ms();
     Ok(CaseFigures {
         regime: case.regime,
         factor: case.factor,
@@ -137,6 +139,9 @@ pub(super) fn play(args: &Args, case: &Case, capacity_per_s: f64) -> Result<Case
         admitted_p99_ms,
         half_load_p99_ms: half_p99_ms,
         admitted_p99_ratio: admitted_p99_ms.map(|ms| ms / half_p99_ms),
+        admitted_p99_median_ms: median_ms,
+        half_load_p99_median_ms: half_median_ms,
+        admitted_p99_median_ratio: median_ms.zip(half_median_ms).map(|(ms, half)| ms / half),
         redemptions_in_time: redeemed.share(),
         arrived: tally.arrived,
         admitted: tally.admitted,

@@ -51,6 +51,11 @@ pub(super) struct CaseFigures {
     pub(super) admitted_p99_ms: Option<f64>,
     pub(super) half_load_p99_ms: f64,
     pub(super) admitted_p99_ratio: Option<f64>,
+    /// Medians of the p99s of half seconds, in which a pause of the machine counts as one of many;
+    /// null where there were too few claims for one.
+    pub(super) admitted_p99_median_ms: Option<f64>,
+    pub(super) half_load_p99_median_ms: Option<f64>,
+    pub(super) admitted_p99_median_ratio: Option<f64>,
     pub(super) redemptions_in_time: Option<f64>,
     pub(super) arrived: u64,
     pub(super) admitted: u64,
@@ -156,7 +161,7 @@ pub(super) fn print(figures: &Figures) {
     }
     if !figures.cases.is_empty() {
         println!(
-            "regime factor users       admission gate goodput due/s   sent/s  gen  p99 ms   ratio \
+            "regime factor users       admission gate goodput due/s   sent/s  gen  p99 ms   ratio median   ratio \
              redeemed shed     waited   told     unsent   inversions p90"
         );
     }
@@ -216,7 +221,7 @@ pub(super) fn print(figures: &Figures) {
 
 fn print_case(case: &CaseFigures) {
     println!(
-        "{:<6} {:<6} {:<11} {:<9} {:<4} {:<7.3} {:<7.0} {:<7.0} {:<4.2} {:<8} {:<5} {:<8} {:<8} \
+        "{:<6} {:<6} {:<11} {:<9} {:<4} {:<7.3} {:<7.0} {:<7.0} {:<4.2} {:<8} {:<5} {:<8} {:<5} {:<8} {:<8} \
          {:<8} {:<8} {:<8} {:<10} {}{}",
         case.regime.name(),
         case.factor,
@@ -229,6 +234,8 @@ fn print_case(case: &CaseFigures) {
         case.generator_core_share,
         or_dash(case.admitted_p99_ms, 2),
         or_dash(case.admitted_p99_ratio, 1),
+        or_dash(case.admitted_p99_median_ms, 2),
+        or_dash(case.admitted_p99_median_ratio, 1),
         or_dash(case.redemptions_in_time, 4),
         case.shed,
         case.waited,

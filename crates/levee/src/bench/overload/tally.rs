@@ -2,10 +2,67 @@
 
 use hdrhistogram::Histogram;
 
-use super::super::latencies;
+use super::super::{latencies, median};
 
 /// Length of the windows in which recovery is seen.
 pub(super) const WINDOW_US: u32 = 250_000;
+
+/// Length of the parts of a phase whose latencies count by themselves: long enough for a p99, and
+/// short enough that a pause of the machine spoils few of them.
+const PART_US: u32 = 500_000;
+
+/// A part with fewer latencies has no p99.
+const PART_MIN: u64 = 100;
+
+/// Latencies of a phase: all of them, and the p99 of each part.
+#[derive(Debug)]
+pub(super) struct Latencies {
+    all: Histogram<u64>,
+    part: Histogram<u64>,
+    /// The part under way, counted from the clock's beginning.
+    number: u32,
+    p99s_ms: Vec<f64>,
+}
+
+impl Latencies {
+    fn new() -> Self {
+        Self { all: latencies(), part: latencies(), number: 0, p99s_ms: Vec::new() }
+    }
+
+    /// One that ended at this moment.
+    pub(super) fn add(&mut self, now_us: u32, took_us: u64) {
+        let number = now_us / PART_US;
+        if number != self.number {
+            self.end_part();
+            self.number = number;
+        }
+        self.all.saturating_record(took_us.max(1));
+        self.part.saturating_record(took_us.max(1));
+    }
+
+    fn end_part(&mut self) {
+        if self.part.len() >= PART_MIN {
+            self.p99s_ms.push(p99_ms(&self.part));
+        }
+        self.part.reset();
+    }
+
+    /// Milliseconds within which 99 of 100 were acknowledged; None if nobody was.
+    pub(super) fn p99_ms(&self) -> Option<f64> {
+        (!self.all.is_empty()).then(|| p99_ms(&self.all))
+    }
+
+    /// The median of the parts that are over; None if there was none.
+    pub(super) fn median_p99_ms(&self) -> Option<f64> {
+        (!self.p99s_ms.is_empty()).then(|| median(self.p99s_ms.clone()))
+    }
+}
+
+fn p99_ms(histogram: &Histogram<u64>) -> f64 {
+    #[expect(clippy::cast_precision_loss, reason = "microseconds of a minute")]
+    let us = histogram.value_at_quantile(0.99) as f64;
+    us / 1_000.0
+}
 
 /// Counts of one phase. Moments are microseconds on the crowd's clock.
 #[derive(Debug)]
@@ -42,7 +99,7 @@ pub(super) struct Tally {
     pub(super) wrong: u64,
     pub(super) first_wrong: Option<String>,
     /// From due to acknowledged, in the steady part.
-    pub(super) latencies: Histogram<u64>,
+    pub(super) latencies: Latencies,
     /// Time in which the generator had nothing to do, in the steady part.
     pub(super) slept_us: u64,
     /// Claims acknowledged within the timeout, by [`WINDOW_US`] from the beginning.
@@ -70,7 +127,7 @@ impl Tally {
             fairness_inversions: 0,
             wrong: 0,
             first_wrong: None,
-            latencies: latencies(),
+            latencies: Latencies::new(),
             slept_us: 0,
             windows: Vec::new(),
         }
@@ -96,13 +153,6 @@ impl Tally {
     #[expect(clippy::cast_precision_loss, reason = "figures for people")]
     pub(super) fn per_s(&self, count: u64) -> f64 {
         count as f64 / self.steady_s()
-    }
-
-    /// Milliseconds within which 99 of 100 were acknowledged.
-    pub(super) fn p99_ms(&self) -> f64 {
-        #[expect(clippy::cast_precision_loss, reason = "microseconds of a minute")]
-        let us = self.latencies.value_at_quantile(0.99) as f64;
-        us / 1_000.0
     }
 
     /// Whether the generator was what fell behind: it sent less than was due and never rested. One
@@ -133,6 +183,30 @@ mod tests {
             tally.until_us = 3_000_000;
             assert_eq!(tally.generator_limited(), expected, "{due} {sent} {slept_us}");
         }
+    }
+
+    #[test]
+    fn a_pause_spoils_the_p99_of_its_part_alone() {
+        let mut latencies = Latencies::new();
+        assert_eq!((latencies.p99_ms(), latencies.median_p99_ms()), (None, None));
+        // Four parts of a thousand; in the second everybody waits, the last has too few to count.
+        for (part, took_us, count) in
+            [(7, 1_000, 1_000), (8, 50_000, 1_000), (9, 2_000, 1_000), (10, 90_000, 99)]
+        {
+            for _ in 0..count {
+                latencies.add(part * PART_US, took_us);
+            }
+        }
+        latencies.add(11 * PART_US, 1_000);
+        let near = |ms: Option<f64>, expected: f64| {
+            assert!(
+                ms.is_some_and(|ms| (ms / expected - 1.0).abs() < 0.01),
+                "{ms:?}, not {expected}"
+            );
+        };
+        assert_eq!(latencies.p99s_ms.len(), 3);
+        near(latencies.median_p99_ms(), 2.0);
+        near(latencies.p99_ms(), 90.0);
     }
 
     #[test]
