@@ -8,9 +8,9 @@ const TOKEN: u64 = 1_000_000_000;
 /// A higher rate than this is as good as none, and burst times [`TOKEN`] stays within 64 bits.
 const PER_S_MAX: u64 = 1_000_000_000;
 
-/// Tokens that are left alone add up to what comes in a hundredth of a second: a batch that was a
-/// little late catches up, and a pause never makes a rush.
-const BURSTS_PER_S: u64 = 100;
+/// Tokens that are left alone add up to what comes in a fiftieth of a second: what comes unevenly
+/// seldom waits at 95% of the rate, a batch that was late catches up, and a pause makes no rush.
+const BURSTS_PER_S: u64 = 50;
 
 /// Whoever waits for tokens waits for a thousandth of a second's worth, so that batches stay large.
 const TURNS_PER_S: u64 = 1_000;
@@ -105,14 +105,14 @@ mod tests {
         check(&[(0, 0, usize::MAX), (5, 0, usize::MAX)]);
         check(&[(0, 100_000, 0), (1_000, 100_000, 100), (1_005, 100_000, 0), (1_010, 100_000, 1)]);
         // A long pause makes no rush.
-        check(&[(0, 100_000, 0), (60_000_000, 100_000, 1_000), (60_000_001, 100_000, 1)]);
-        // Rates below a hundred a second still have one.
+        check(&[(0, 100_000, 0), (60_000_000, 100_000, 2_000), (60_000_001, 100_000, 1)]);
+        // Rates below fifty a second still have one.
         check(&[(0, 2, 0), (499_999, 2, 0), (500_000, 2, 1), (9_000_000, 2, 1)]);
         // The old rate holds until the change; a lower limit cuts what was saved up.
         check(&[(0, 1_000, 0), (4_000, 100_000, 4), (4_010, 100_000, 1)]);
         let mut tokens = Tokens::new(Instant::now());
         tokens.refill(tokens.at, u64::MAX);
-        tokens.refill(tokens.at + Duration::from_secs(9), 100);
+        tokens.refill(tokens.at + Duration::from_secs(9), 50);
         assert_eq!(tokens.available(), 1);
         // A clock that is read out of order gives nothing twice.
         check(&[(0, 1_000, 0), (5_000, 1_000, 5), (1_000, 1_000, 0), (5_000, 1_000, 0)]);

@@ -226,7 +226,7 @@ impl Worker {
         if priority != Priority::Claim {
             self.lane().tally.admit(priority);
         }
-        self.desk.ask(priority, body, self.tick_in(self.hub.config.reply_timeout))
+        self.desk.ask(priority, body, self.reply_deadline())
     }
 
     /// Waits for the engine.

@@ -9,6 +9,7 @@ use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::server::conn::http1;
@@ -17,7 +18,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-use crate::config::{HEAD_LEN_MAX, HEADERS_MAX};
+use crate::config::{GateConfig, HEAD_LEN_MAX, HEADERS_MAX};
 use crate::framing::{Framing, Smuggling};
 use crate::serve::serve;
 use crate::socket::Socket;
@@ -38,6 +39,31 @@ pub(crate) enum Phase {
     Body,
     /// Answering. Limited only while the client takes nothing of the answer.
     Busy,
+}
+
+/// How long phases and replies may take, in ticks: divided once, not by every request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TimeLimits {
+    pub(crate) idle: u32,
+    pub(crate) head: u32,
+    pub(crate) body: u32,
+    pub(crate) reply: u32,
+}
+
+impl TimeLimits {
+    pub(crate) fn of(config: &GateConfig) -> Self {
+        let ticks = |time: Duration| {
+            // One more, since the tick under way is partly over.
+            let ticks = time.as_nanos().div_ceil(config.tick().as_nanos().max(1)) + 1;
+            u32::try_from(ticks).unwrap_or(u32::MAX)
+        };
+        Self {
+            idle: ticks(config.idle_timeout),
+            head: ticks(config.header_timeout),
+            body: ticks(config.body_timeout),
+            reply: ticks(config.reply_timeout),
+        }
+    }
 }
 
 /// What the parts of one connection share.

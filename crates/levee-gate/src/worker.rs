@@ -19,7 +19,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use crate::admission::{Door, Tally, measure_forever, report_forever};
 use crate::config::{GateConfig, HEAD_LEN_MAX, Ports};
-use crate::connection::{Connection, Phase, serve_connection};
+use crate::connection::{Connection, Phase, TimeLimits, serve_connection};
 use crate::desk::Desk;
 use crate::directory::Directory;
 use crate::follow::{Follow, look_forever};
@@ -91,6 +91,7 @@ pub(crate) struct Worker {
     /// Who follows an order or an outlet's tickets.
     pub(crate) follow: Follow,
     tick: Cell<u32>,
+    time_limits: TimeLimits,
     /// What the names of this worker's requests begin with.
     request_prefix: String,
     /// The number of the last one.
@@ -121,6 +122,7 @@ impl Worker {
         let intake = hub.ports.submit.intake();
         let now_us = intake.now_us();
         let seed = now_us ^ (number as u64 + 1) << 48 ^ u64::from(hub.start_id);
+        let time_limits = TimeLimits::of(&hub.config);
         let (workers, passes) = (hub.lanes.len(), hub.ports.codes.passes());
         let door = Door::new(hub.config.admission.clone(), workers, passes, seed, now_us);
         let request_prefix = format!("req_{:08x}{number:02x}", hub.start_id);
@@ -137,6 +139,7 @@ impl Worker {
             door,
             follow: Follow::default(),
             tick: Cell::new(1),
+            time_limits,
             request_prefix,
             request_ids: Cell::new(0),
             turned_away: Cell::new(0),
@@ -189,21 +192,23 @@ impl Worker {
         Some(key)
     }
 
-    /// The tick that is this long away, at the least.
-    pub(crate) fn tick_in(&self, time: Duration) -> u32 {
-        let ticks = time.as_nanos().div_ceil(self.hub.config.tick().as_nanos().max(1));
-        let ticks = u32::try_from(ticks).unwrap_or(u32::MAX);
-        self.tick.get().saturating_add(ticks).saturating_add(1)
-    }
-
     pub(crate) fn deadline_of(&self, phase: Phase) -> u32 {
-        let config = &self.hub.config;
+        let TimeLimits { idle, head, body, .. } = self.time_limits;
         match phase {
-            Phase::Idle => self.tick_in(config.idle_timeout),
-            Phase::Head => self.tick_in(config.header_timeout),
-            Phase::Body => self.tick_in(config.body_timeout),
+            Phase::Idle => self.tick_in(idle),
+            Phase::Head => self.tick_in(head),
+            Phase::Body => self.tick_in(body),
             Phase::Busy => u32::MAX,
         }
+    }
+
+    /// The tick by which the engine must have replied to what is asked now.
+    pub(crate) fn reply_deadline(&self) -> u32 {
+        self.tick_in(self.time_limits.reply)
+    }
+
+    fn tick_in(&self, ticks: u32) -> u32 {
+        self.tick.get().saturating_add(ticks)
     }
 
     /// Counts up with every change of the keys.
