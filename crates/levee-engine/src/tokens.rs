@@ -133,6 +133,9 @@ mod tests {
                 tokens.spend(available);
                 us += step * 7_919 % 900;
             }
+            // After any pause no more than a burst.
+            tokens.refill(start + Duration::from_micros(us + 20_000_000), per_s);
+            assert_eq!(tokens.available() as u64, (per_s / 50).max(1), "{per_s}: {tokens:?}");
             // All of it was taken within a burst's time, so nothing was lost either.
             let came = us * per_s / 1_000_000;
             assert!(taken <= came, "{per_s}: {taken} of {came}");

@@ -11,11 +11,11 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
 
+use crate::coalesce::Coalescing;
 use crate::config::{GateConfig, Ports};
 use crate::keys::Watcher;
 use crate::live::Live;
 use crate::outlets::Feed;
-use crate::pace::Pace;
 use crate::routes::Router;
 use crate::worker::{Hub, Lane, Worker};
 use crate::{docs, openapi};
@@ -154,18 +154,20 @@ fn event_loop(
     listener: TcpListener,
 ) -> io::Result<(LocalRuntime, tokio::net::TcpListener)> {
     // Nobody else takes it: a lock is what a hook that may be shared needs.
-    let pace = Mutex::new(Pace::new(Instant::now()));
+    let coalescing = Mutex::new(Coalescing::new(Instant::now()));
     let runtime = Builder::new_current_thread()
         .enable_all()
         // Exports wait for disks; nothing else leaves this thread.
         .max_blocking_threads(8)
         .thread_keep_alive(Duration::from_secs(1))
         .on_thread_park(move || {
-            let begun = hub.lanes[number].stats.begun.get();
-            let now = Instant::now();
-            let rest = pace.lock().unwrap_or_else(PoisonError::into_inner).rest(now, begun);
-            if !rest.is_zero() {
-                thread::sleep(rest);
+            let (stats, now) = (&hub.lanes[number].stats, Instant::now());
+            let mut coalescing = coalescing.lock().unwrap_or_else(PoisonError::into_inner);
+            let pause = coalescing.pause(now, stats.begun.get());
+            drop(coalescing);
+            if !pause.is_zero() {
+                stats.pauses.add(1);
+                thread::sleep(pause);
             }
         })
         .build_local(LocalOptions::default())?;

@@ -5,7 +5,8 @@
 //!   routes share, `handlers` what each does.
 //! - `whole` reads and answers the plain requests, which are nearly all; hyper does the others.
 //! - `worker` is a thread with an event loop; nothing that a request touches leaves it, save for
-//!   the asks and replies that `desk` exchanges with the engine in vectors.
+//!   the asks and replies that `desk` exchanges with the engine in vectors. `coalesce` says when it
+//!   lets a moment pass before it looks for events again.
 //! - `lines` answers bodies of lines while they come.
 //! - `outlets` is the one directory of outlets that all workers of a gate share.
 //! - `follow` has the streams of single orders and of outlets' tickets.
@@ -15,6 +16,7 @@
 
 mod admission;
 mod call;
+mod coalesce;
 mod config;
 mod connection;
 mod desk;
@@ -32,7 +34,6 @@ mod live;
 mod metrics;
 mod openapi;
 pub mod outlets;
-mod pace;
 mod query;
 mod reply;
 mod routes;

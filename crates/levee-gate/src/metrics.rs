@@ -48,6 +48,8 @@ pub(crate) struct Stats {
     requests: Vec<[Count; 6]>,
     /// Requests that were taken up, ever.
     pub(crate) begun: Count,
+    /// Moments that were let pass to gather more.
+    pub(crate) pauses: Count,
     pub(crate) in_flight: Count,
     pub(crate) connections: Count,
     pub(crate) turned_away: Count,
@@ -72,6 +74,7 @@ impl Default for Stats {
         Self {
             requests: (0..=ROUTES.len()).map(|_| Default::default()).collect(),
             begun: Count::default(),
+            pauses: Count::default(),
             in_flight: Count::default(),
             connections: Count::default(),
             turned_away: Count::default(),
@@ -400,7 +403,7 @@ pub(crate) fn gate(lanes: &[Lane]) -> String {
     let open = lanes.iter().map(|lane| lane.open.load(Relaxed) as u64).sum();
     text.one("levee_gate_connections", "gauge", "Open connections.", open);
     type Of = fn(&Stats) -> &Count;
-    let counts: [(&str, &str, &str, Of); 7] = [
+    let counts: [(&str, &str, &str, Of); 8] = [
         ("levee_gate_requests_in_flight", "gauge", "Requests under way.", |stats| &stats.in_flight),
         ("levee_gate_connections_total", "counter", "Connections taken.", |stats| {
             &stats.connections
@@ -416,6 +419,12 @@ pub(crate) fn gate(lanes: &[Lane]) -> String {
             "counter",
             "Notifications of payment providers that put a payment in dispute.",
             |stats| &stats.disputed,
+        ),
+        (
+            "levee_gate_pauses_total",
+            "counter",
+            "Moments that densely asked workers let pass to gather more.",
+            |stats| &stats.pauses,
         ),
         ("levee_gate_read_bytes_total", "counter", "Bytes received.", |stats| &stats.read_bytes),
         ("levee_gate_written_bytes_total", "counter", "Bytes sent.", |stats| &stats.written_bytes),

@@ -54,8 +54,8 @@ struct Figures {
     ack_ms: AckMs,
     /// At half of the claims a second, counted from when each should have gone out.
     half_load_ms: AckMs,
-    /// The p99 of each run at that load, and the median of them: a pause of the machine or its disk
-    /// spoils one run.
+    /// The p99 of each run at that load, and the median of them: a pause, whoever's it is, spoils one
+    /// run, and shows in `half_load_ms`, which is of all of them.
     half_load_p99s_ms: Vec<f64>,
     half_load_p99_median_ms: f64,
     hello_ms: AckMs,
@@ -112,8 +112,8 @@ fn print(figures: &Figures) {
         );
     }
     println!(
-        "p99 at half of that load: {:.3} ms in the median run of {:.1?}",
-        figures.half_load_p99_median_ms, figures.half_load_p99s_ms
+        "p99 at half of that load by runs: {:.1?}, median {:.1} ms",
+        figures.half_load_p99s_ms, figures.half_load_p99_median_ms
     );
     println!(
         "the machine's host kept {:.1}% of the processors' time, {:.1}% at half of that load",

@@ -95,13 +95,14 @@ pub(super) fn play(args: &Args, case: &Case, capacity_per_s: f64) -> Result<Case
     let mut crowd = Crowd::connect(venue.address(), args.connections)?;
 
     let at_half = Plan::new(capacity_per_s * HALF, Spread::Independent, crowd.now_us());
-    let half_length = (length / 4).max(Duration::from_secs(1));
+    // Long enough for some parts with a p99 each.
+    let half_length = (length / 2).max(Duration::from_secs(1));
     crowd.begin(case.manner, Arrivals::Open(at_half), half_length.mul_f64(RAMP));
     crowd.run(half_length)?;
     let half = crowd.checked()?;
     let nobody = "nobody was admitted at half of the load";
     let half_p99_ms = half.latencies.p99_ms().context(nobody)?;
-    let half_median_ms = half.latencies.median_p99_ms();
+    let half_median_ms = half.latencies.median_p99_ms(half.until_us);
     crowd.change(Arrivals::Nobody);
     crowd.finish(DRAIN)?;
 
@@ -121,7 +122,7 @@ pub(super) fn play(args: &Args, case: &Case, capacity_per_s: f64) -> Result<Case
     // What is not durable was no claim.
     let goodput_per_s = tally.per_s(tally.in_time.saturating_sub(lost));
     let admitted_p99_ms = tally.latencies.p99_ms();
-    let median_ms = tally.latencies.median_p99_ms();
+    let median_ms = tally.latencies.median_p99_ms(tally.until_us);
     Ok(CaseFigures {
         regime: case.regime,
         factor: case.factor,

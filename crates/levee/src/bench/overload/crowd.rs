@@ -385,7 +385,7 @@ impl Minds {
             tally.count_window(now_us);
         }
         if tally.is_steady(now_us) {
-            tally.latencies.add(now_us, u64::from(took_us));
+            tally.latencies.add(now_us, took_us);
             let of_this_phase = first_due_us >= tally.from_us;
             tally.in_time += u64::from(of_this_phase && took_us <= TIMEOUT_US);
         }

@@ -51,8 +51,9 @@ pub(super) struct CaseFigures {
     pub(super) admitted_p99_ms: Option<f64>,
     pub(super) half_load_p99_ms: f64,
     pub(super) admitted_p99_ratio: Option<f64>,
-    /// Medians of the p99s of half seconds, in which a pause of the machine counts as one of many;
-    /// null where there were too few claims for one.
+    /// Medians of the p99s of half seconds: what most of the time is like. A pause, the machine's or
+    /// one of the server's own, counts as one of many here, and shows in the p99 of all. Null where
+    /// most half seconds had too few claims for one.
     pub(super) admitted_p99_median_ms: Option<f64>,
     pub(super) half_load_p99_median_ms: Option<f64>,
     pub(super) admitted_p99_median_ratio: Option<f64>,
@@ -161,7 +162,7 @@ pub(super) fn print(figures: &Figures) {
     }
     if !figures.cases.is_empty() {
         println!(
-            "regime factor users       admission gate goodput due/s   sent/s  gen  p99 ms   ratio median   ratio \
+            "regime factor users       admission gate goodput due/s   sent/s  gen  p99 ms   ratio median   m/half \
              redeemed shed     waited   told     unsent   inversions p90"
         );
     }

@@ -8,43 +8,38 @@ use super::super::{latencies, median};
 pub(super) const WINDOW_US: u32 = 250_000;
 
 /// Length of the parts of a phase whose latencies count by themselves: long enough for a p99, and
-/// short enough that a pause of the machine spoils few of them.
+/// short enough that a pause spoils few of them.
 const PART_US: u32 = 500_000;
 
-/// A part with fewer latencies has no p99.
+/// A part with fewer latencies has no p99: hardly anybody was let in.
 const PART_MIN: u64 = 100;
 
-/// Latencies of a phase: all of them, and the p99 of each part.
+/// The fewest parts of which a median says something.
+const PARTS_MIN: usize = 3;
+
+/// Latencies of the steady part of a phase.
 #[derive(Debug)]
 pub(super) struct Latencies {
+    from_us: u32,
     all: Histogram<u64>,
-    part: Histogram<u64>,
-    /// The part under way, counted from the clock's beginning.
-    number: u32,
-    p99s_ms: Vec<f64>,
+    /// By the moment of the acknowledgement, from the beginning on.
+    parts: Vec<Histogram<u64>>,
 }
 
 impl Latencies {
-    fn new() -> Self {
-        Self { all: latencies(), part: latencies(), number: 0, p99s_ms: Vec::new() }
+    fn new(from_us: u32) -> Self {
+        Self { from_us, all: latencies(), parts: Vec::new() }
     }
 
     /// One that ended at this moment.
-    pub(super) fn add(&mut self, now_us: u32, took_us: u64) {
-        let number = now_us / PART_US;
-        if number != self.number {
-            self.end_part();
-            self.number = number;
+    pub(super) fn add(&mut self, now_us: u32, took_us: u32) {
+        let part = ((now_us - self.from_us) / PART_US) as usize;
+        while self.parts.len() <= part {
+            self.parts.push(latencies());
         }
-        self.all.saturating_record(took_us.max(1));
-        self.part.saturating_record(took_us.max(1));
-    }
-
-    fn end_part(&mut self) {
-        if self.part.len() >= PART_MIN {
-            self.p99s_ms.push(p99_ms(&self.part));
-        }
-        self.part.reset();
+        let took_us = u64::from(took_us).max(1);
+        self.all.saturating_record(took_us);
+        self.parts[part].saturating_record(took_us);
     }
 
     /// Milliseconds within which 99 of 100 were acknowledged; None if nobody was.
@@ -52,9 +47,16 @@ impl Latencies {
         (!self.all.is_empty()).then(|| p99_ms(&self.all))
     }
 
-    /// The median of the parts that are over; None if there was none.
-    pub(super) fn median_p99_ms(&self) -> Option<f64> {
-        (!self.p99s_ms.is_empty()).then(|| median(self.p99s_ms.clone()))
+    /// The median of the p99s of all whole parts up to a moment. A part in which hardly anybody was
+    /// acknowledged counts as the worst of all. None where it would be one of these, or of too few.
+    pub(super) fn median_p99_ms(&self, until_us: u32) -> Option<f64> {
+        let whole = (until_us.saturating_sub(self.from_us) / PART_US) as usize;
+        let p99s = (0..whole).map(|part| match self.parts.get(part) {
+            Some(part) if part.len() >= PART_MIN => p99_ms(part),
+            _ => f64::INFINITY,
+        });
+        let median = (whole >= PARTS_MIN).then(|| median(p99s.collect()));
+        median.filter(|ms| ms.is_finite())
     }
 }
 
@@ -127,7 +129,7 @@ impl Tally {
             fairness_inversions: 0,
             wrong: 0,
             first_wrong: None,
-            latencies: Latencies::new(),
+            latencies: Latencies::new(steady_from_us),
             slept_us: 0,
             windows: Vec::new(),
         }
@@ -185,28 +187,43 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_pause_spoils_the_p99_of_its_part_alone() {
-        let mut latencies = Latencies::new();
-        assert_eq!((latencies.p99_ms(), latencies.median_p99_ms()), (None, None));
-        // Four parts of a thousand; in the second everybody waits, the last has too few to count.
-        for (part, took_us, count) in
-            [(7, 1_000, 1_000), (8, 50_000, 1_000), (9, 2_000, 1_000), (10, 90_000, 99)]
-        {
-            for _ in 0..count {
-                latencies.add(part * PART_US, took_us);
+    /// A thousand acknowledgements in each part, after so many milliseconds, or none where it is 0;
+    /// the median of the p99s at the end, in milliseconds.
+    #[track_caller]
+    fn check(parts: &[u32], expected: Option<f64>) {
+        let from_us = 1_234_567;
+        let mut latencies = Latencies::new(from_us);
+        for (part, ms) in parts.iter().enumerate().filter(|(_, ms)| **ms > 0) {
+            let at_us = from_us + u32::try_from(part).expect("few") * PART_US + PART_US - 1;
+            for _ in 0..1_000 {
+                latencies.add(at_us, ms * 1_000);
             }
         }
-        latencies.add(11 * PART_US, 1_000);
-        let near = |ms: Option<f64>, expected: f64| {
-            assert!(
-                ms.is_some_and(|ms| (ms / expected - 1.0).abs() < 0.01),
-                "{ms:?}, not {expected}"
-            );
-        };
-        assert_eq!(latencies.p99s_ms.len(), 3);
-        near(latencies.median_p99_ms(), 2.0);
-        near(latencies.p99_ms(), 90.0);
+        let until_us = from_us + u32::try_from(parts.len()).expect("few") * PART_US;
+        let near = |ms: f64, expected: f64| (ms / expected - 1.0).abs() < 0.01;
+        let seen = latencies.median_p99_ms(until_us);
+        assert_eq!(seen.is_some(), expected.is_some(), "{parts:?}: {seen:?}");
+        assert!(seen.zip(expected).is_none_or(|(ms, expected)| near(ms, expected)), "{seen:?}");
+        // A part that is not over does not count.
+        let before = latencies.median_p99_ms(until_us - 1);
+        let shorter = latencies.median_p99_ms(until_us - PART_US);
+        assert_eq!(before, shorter, "{parts:?}");
+        let worst = parts.iter().max().filter(|worst| **worst > 0);
+        let p99 = latencies.p99_ms();
+        assert!(p99.zip(worst).is_none_or(|(ms, worst)| near(ms, f64::from(*worst))), "{p99:?}");
+    }
+
+    #[test]
+    fn a_pause_spoils_the_p99_of_the_parts_it_lies_in() {
+        check(&[], None);
+        check(&[1, 2], None);
+        check(&[1, 50, 2], Some(2.0));
+        check(&[1, 4, 2, 50], Some(3.0));
+        // Parts without anybody are the worst ones, also at the end.
+        check(&[1, 0, 2], Some(2.0));
+        check(&[1, 2, 0], Some(2.0));
+        check(&[1, 0, 0, 2], None);
+        check(&[1, 2, 0, 0, 0], None);
     }
 
     #[test]
