@@ -41,7 +41,7 @@ const FINE_US: u64 = 1_000_000;
 
 /// What a bound adds to what is learned, in thousandths of the estimate: the rate of the next minutes
 /// differs by so much from that of the last.
-const DRIFT_PERMILLE: u64 = 40;
+const DRIFT_PERMILLE: u64 = 32;
 
 /// What an estimate adds for the time between two polls.
 const POLL_SLACK_US: u64 = 100_000;
