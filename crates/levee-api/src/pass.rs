@@ -28,13 +28,23 @@ pub struct Pass {
     pub place_us: u64,
     /// Not to be shown before this moment, same clock.
     pub due_us: u64,
-    /// By when its turn comes in nine cases of ten, as it was told first; same clock.
-    pub bound_us: u64,
-    /// The estimate behind that bound, from the place on, in milliseconds; 0 where the place is not
-    /// the moment of the estimate, so that nothing can be learned from it.
-    pub eta_ms: u32,
+    /// What was told first.
+    pub promise: Promise,
     /// Tells passes of one place apart.
     pub nonce: u32,
+}
+
+/// What a user was told first about the wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Promise {
+    /// By when the turn comes in nine cases of ten; the intake's clock.
+    pub bound_us: u64,
+    /// The estimate behind that bound, in milliseconds from when it was told; 0 where nothing can be
+    /// learned from it.
+    pub eta_ms: u32,
+    /// How long after its place it was told, in milliseconds: places are counted from the beginning
+    /// of a slot of time.
+    pub told_ms: u8,
 }
 
 /// The installation's secret of the waiting room.
@@ -80,8 +90,8 @@ impl Pass {
         let short = |at: usize| {
             u32::from_be_bytes(*bytes[at..].first_chunk().expect("a pass has 48 bytes"))
         };
-        let (nonce, eta_ms) = (short(28), short(32));
-        Self { place_us: long(3), due_us: long(11), bound_us: long(19), eta_ms, nonce }
+        let promise = Promise { bound_us: long(19), eta_ms: short(32), told_ms: bytes[27] };
+        Self { place_us: long(3), due_us: long(11), promise, nonce: short(28) }
     }
 }
 
@@ -169,9 +179,10 @@ impl PassKey {
         bytes[1..3].copy_from_slice(&self.epoch.to_be_bytes());
         bytes[3..11].copy_from_slice(&pass.place_us.to_be_bytes());
         bytes[11..19].copy_from_slice(&pass.due_us.to_be_bytes());
-        bytes[19..27].copy_from_slice(&pass.bound_us.to_be_bytes());
+        bytes[19..27].copy_from_slice(&pass.promise.bound_us.to_be_bytes());
+        bytes[27] = pass.promise.told_ms;
         bytes[28..32].copy_from_slice(&pass.nonce.to_be_bytes());
-        bytes[32..36].copy_from_slice(&pass.eta_ms.to_be_bytes());
+        bytes[32..36].copy_from_slice(&pass.promise.eta_ms.to_be_bytes());
         let mac = self.mac(&bytes[..BODY_LEN], user, campaign);
         bytes[BODY_LEN..].copy_from_slice(&mac);
         URL_SAFE_NO_PAD.encode(bytes)
@@ -252,8 +263,7 @@ mod tests {
         Pass {
             place_us: NOW_US,
             due_us: NOW_US + 5,
-            bound_us: NOW_US + 9,
-            eta_ms: 77,
+            promise: Promise { bound_us: NOW_US + 9, eta_ms: 77, told_ms: 98 },
             nonce: 0xabcd_ef01,
         }
     }

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use levee_api::intake::{DRAWN_US, Intake, OPEN, WHOLE};
-use levee_api::pass::{Pass, PassError, PassKeys, PassSecret};
+use levee_api::pass::{Pass, PassError, PassKeys, PassSecret, Promise};
 use levee_api::port::Priority;
 use levee_api::problem::{Code, Place};
 use levee_api::types::{CampaignNo, Level, UserKey};
@@ -39,12 +39,11 @@ const EARLY_US: u64 = 50_000;
 /// What an early poll costs in places, in microseconds: so much, and as much as it came too early.
 const FINE_US: u64 = 1_000_000;
 
-/// What a bound adds to what is learned, in thousandths of the estimate: the rate of the next minutes
-/// differs by so much from that of the last.
-const DRIFT_PERMILLE: u64 = 32;
+/// What a bound adds for the time until the poll after the turn.
+const POLL_LAG_US: u64 = 30_000;
 
-/// What an estimate adds for the time between two polls.
-const POLL_SLACK_US: u64 = 100_000;
+/// Who comes so much later than told says nothing about the estimate.
+const LATE_US: u64 = 100_000;
 
 /// Event loops may be this late before refused connections are made to rest.
 const LATE_MAX: Duration = Duration::from_millis(25);
@@ -281,8 +280,8 @@ impl Visit<'_> {
         let first_us = opens_us - DRAWN_US;
         let ahead = self.worker.door.places.between(self.intake, first_us, place_us);
         let eta_us = opens_us - self.now_us + time_us(self.intake, ahead);
-        let bound_us = known.map_or_else(|| self.bound_us(eta_us), |pass| pass.bound_us);
-        let mut place = self.place(place_us, Some((bound_us, 0)), ahead, eta_us);
+        let promise = known.map_or_else(|| self.silent(eta_us), |pass| pass.promise);
+        let mut place = self.place(place_us, Some(promise), ahead, eta_us);
         place.opens_at = Some(rfc3339(self.entry.definition.terms.opens_at_ms));
         place.draw_ticket = Some(draw::hex(&ticket));
         self.waits(place)
@@ -299,11 +298,11 @@ impl Visit<'_> {
             let ahead = self.worker.door.places.ahead(self.intake, self.now_us, place_us);
             let ahead_us = time_us(self.intake, ahead);
             // What was promised for the earlier place does not hold for the later one.
-            return Err(self.wait_at(place_us, Some((self.bound_us(ahead_us), 0))));
+            return Err(self.wait_at(place_us, Some(self.silent(ahead_us))));
         }
         let passed = pass.place_us < self.intake.watermark_us();
         if !passed || self.intake.level() == Level::Essential {
-            return Err(self.wait_at(pass.place_us, Some((pass.bound_us, pass.eta_ms))));
+            return Err(self.wait_at(pass.place_us, Some(pass.promise)));
         }
         // One that was let in long ago, and comes again and again, is no better than a newcomer.
         // Counted from when it was told to come, since the wait itself may have taken hours.
@@ -312,10 +311,9 @@ impl Visit<'_> {
         }
         self.intake.add_shown(1);
         tally.passes_admitted.add(1);
-        // Who comes later than told says nothing about the estimate.
-        let in_time = self.now_us <= pass.due_us.saturating_add(POLL_SLACK_US);
-        tally.within_bound.add(u64::from(self.now_us <= pass.bound_us));
-        if in_time && pass.eta_ms > 0 && self.now_us > pass.place_us {
+        let in_time = self.now_us <= pass.due_us.saturating_add(LATE_US);
+        tally.within_bound.add(u64::from(self.now_us <= pass.promise.bound_us));
+        if in_time && pass.promise.eta_ms > 0 {
             let kept = self.kept_now(&pass);
             tally.bound_kept.add(u64::from(kept));
             tally.bound_missed.add(u64::from(!kept));
@@ -337,13 +335,13 @@ impl Visit<'_> {
         Err(self.wait_at(place_us, None))
     }
 
-    fn wait_at(&self, place_us: u64, promised: Option<(u64, u32)>) -> Trouble {
+    fn wait_at(&self, place_us: u64, promised: Option<Promise>) -> Trouble {
         let ahead = self.worker.door.places.ahead(self.intake, self.now_us, place_us);
         self.waits(self.place(place_us, promised, ahead, time_us(self.intake, ahead)))
     }
 
-    /// `promised` is the bound that was told first, and the estimate behind it.
-    fn place(&self, place_us: u64, promised: Option<(u64, u32)>, ahead: u64, eta_us: u64) -> Place {
+    /// `promised` is what was told first.
+    fn place(&self, place_us: u64, promised: Option<Promise>, ahead: u64, eta_us: u64) -> Place {
         let door = &self.worker.door;
         let crowd_us = self.crowd_us(place_us);
         let poll_us_max = POLL_US_MAX.max(crowd_us);
@@ -358,39 +356,53 @@ impl Visit<'_> {
         let poll_us =
             (eta_us - eta_us / 16).clamp(poll_us_min, poll_us_max) + door.random_below(spread_us);
         // What was promised first stays the promise.
-        let (bound_us, first_eta_ms) = promised.unwrap_or_else(|| {
-            let eta_ms = u32::try_from(eta_us.div_ceil(1_000)).unwrap_or(u32::MAX);
-            (self.bound_us(eta_us), eta_ms)
-        });
+        let promise = promised.unwrap_or_else(|| self.promise(place_us, eta_us));
+        let left_us = promise.bound_us.saturating_sub(self.now_us);
+        // Where the learned bound is below it, the estimate is what is too long.
+        let eta_us = if promised.is_none() { eta_us.min(left_us) } else { eta_us };
         let nonce = u32::try_from(door.random_below(1 << 32)).expect("below 2^32");
         let due_us = self.now_us + poll_us;
-        let pass = Pass { place_us, due_us, bound_us, eta_ms: first_eta_ms, nonce };
+        let pass = Pass { place_us, due_us, promise, nonce };
         let pass = door.keys.borrow().today().sign(&pass, self.user, self.campaign());
         Place {
             page: ["/wait/", &pass].concat(),
             pass,
             position_ahead: ahead,
             eta_ms: eta_us.div_ceil(1_000),
-            eta_p90_ms: bound_us.saturating_sub(self.now_us).max(eta_us).div_ceil(1_000),
+            eta_p90_ms: left_us.max(eta_us).div_ceil(1_000),
             poll_after_ms: poll_us.div_ceil(1_000),
             opens_at: None,
             draw_ticket: None,
         }
     }
 
-    /// By when a turn comes in nine cases of ten that is estimated to come after this time.
-    fn bound_us(&self, eta_us: u64) -> u64 {
-        let permille = self.intake.bound_permille() + DRIFT_PERMILLE;
-        let us = u128::from(eta_us) * u128::from(permille) / 1_000;
-        let us = u64::try_from(us).unwrap_or(u64::MAX).saturating_add(POLL_SLACK_US);
-        self.now_us.saturating_add(us)
+    /// What is promised for a turn that is estimated to come after this time.
+    fn promise(&self, place_us: u64, eta_us: u64) -> Promise {
+        let silent = self.silent(eta_us);
+        let eta_ms = u32::try_from(eta_us.div_ceil(1_000)).unwrap_or(u32::MAX);
+        match u8::try_from(self.now_us.saturating_sub(place_us) / 1_000) {
+            Ok(told_ms) => Promise { eta_ms, told_ms, ..silent },
+            Err(_) => silent,
+        }
+    }
+
+    /// The same where nothing can be learned from it, because the place is of another moment.
+    fn silent(&self, eta_us: u64) -> Promise {
+        let bound_us = self.now_us.saturating_add(self.within_us(eta_us));
+        Promise { bound_us, eta_ms: 0, told_ms: 0 }
+    }
+
+    /// Within which time a turn comes in nine cases of ten that is estimated to come after this one.
+    fn within_us(&self, eta_us: u64) -> u64 {
+        let us = u128::from(eta_us) * u128::from(self.intake.bound_permille()) / 1_000;
+        u64::try_from(us).unwrap_or(u64::MAX).saturating_add(POLL_LAG_US)
     }
 
     /// Whether the bound that is told now would have been kept, had it been told to this user.
     fn kept_now(&self, pass: &Pass) -> bool {
-        let took_us = (self.now_us - pass.place_us).saturating_sub(POLL_SLACK_US);
-        let eta_us = u128::from(pass.eta_ms) * 1_000;
-        u128::from(took_us) * 1_000 <= eta_us * u128::from(self.intake.bound_permille())
+        let told_us = pass.place_us + u64::from(pass.promise.told_ms) * 1_000;
+        let took_us = self.now_us.saturating_sub(told_us);
+        took_us <= self.within_us(u64::from(pass.promise.eta_ms) * 1_000)
     }
 
     /// How seldom users must come for all of them to be answered at a bearable rate.

@@ -12,6 +12,8 @@
 
 use std::time::Duration;
 
+use super::pace::Pace;
+
 /// How often the law is applied.
 pub(crate) const STEP: Duration = Duration::from_millis(5);
 
@@ -102,7 +104,7 @@ pub(crate) struct Wanted {
     pub(crate) idle_window: f64,
     /// Passes that the watermark may go through in this step.
     pub(crate) release: f64,
-    /// The same as a rate, in passes a second, for estimates.
+    /// Passes a second that it goes through, for estimates.
     pub(crate) release_per_s: f64,
 }
 
@@ -124,6 +126,12 @@ pub(crate) struct Flow {
     /// Passes released in the last steps, whose users may still be on their way.
     on_their_way: [f64; GRACE_STEPS],
     next: usize,
+    /// For how long nobody has waited.
+    open_steps: usize,
+    pace: Pace,
+    /// How long the last step was, and what was then to be expected of the pace; None where nobody
+    /// was let in for a reason that is none of the engine's.
+    paced: Option<(f64, f64)>,
 }
 
 impl Default for Flow {
@@ -139,6 +147,9 @@ impl Default for Flow {
             shown: 0.0,
             on_their_way: [0.0; GRACE_STEPS],
             next: 0,
+            open_steps: 0,
+            pace: Pace::default(),
+            paced: None,
         }
     }
 }
@@ -156,9 +167,19 @@ impl Flow {
         self.learn_show(seen);
         self.queued_before = seen.queued;
         if !seen.closed {
+            self.pace.forget();
+            self.paced = None;
+            self.open_steps += 1;
+            // Those who came were seen before those who were released: at the end of a crowd it looks
+            // as if fewer came than did, and of the next one nothing is known.
+            if self.open_steps == GRACE_STEPS {
+                (self.released, self.shown) = (0.0, 0.0);
+                self.on_their_way = [0.0; GRACE_STEPS];
+            }
             let release_per_s = self.rate;
             return Wanted { window: self.window, idle_window: 0.0, release: 0.0, release_per_s };
         }
+        self.open_steps = 0;
         let error_s = DELAY_WANTED.as_secs_f64() - seen.queued / self.rate;
         let correction = (UTILISED + GAIN_PER_S * error_s.min(0.0)).max(0.0);
         let come = self.share_that_comes();
@@ -166,11 +187,13 @@ impl Flow {
         let few_come = self.released > PRIOR && come < SHOWN_MIN;
         let few_now = self.shown_per_s < self.rate * SHOWN_MIN;
         let too_few = few_come && few_now && seen.releasing && !seen.drawn;
+        let expected_per_s = self.rate * UTILISED / come;
+        self.paced = (seen.releasing && step_s > 0.0).then_some((step_s, expected_per_s));
         Wanted {
             window: self.window,
             idle_window: if too_few { self.fits(IDLE_TIME, seen) } else { 0.0 },
             release: self.rate * correction * step_s / come,
-            release_per_s: self.rate * UTILISED / come,
+            release_per_s: self.pace.per_s().unwrap_or(expected_per_s),
         }
     }
 
@@ -179,6 +202,9 @@ impl Flow {
         let gone = std::mem::replace(&mut self.on_their_way[self.next], passes);
         self.next = (self.next + 1) % GRACE_STEPS;
         self.released += gone;
+        if let Some((step_s, expected_per_s)) = self.paced.take() {
+            self.pace.add(passes, step_s, expected_per_s);
+        }
     }
 
     fn learn_rate(&mut self, seen: &Seen) {
@@ -313,7 +339,7 @@ mod tests {
     fn a_pause_of_the_steward_teaches_nothing() {
         let mut town = Town::new(5_000.0);
         town.run(1.0, 2_500.0, 1.0);
-        town.run(3.0, 50_000.0, 1.0);
+        town.run(6.0, 50_000.0, 1.0);
         let seen = Seen { step_s: 10.0, queued: 50.0, closed: true, ..Seen::default() };
         let wanted = town.flow.step(&seen);
         assert!(wanted.release_per_s > 4_000.0 && wanted.release < 1_000.0, "{wanted:?}");

@@ -16,6 +16,7 @@ mod door;
 mod draw;
 mod flow;
 mod limits;
+mod pace;
 mod page;
 mod places;
 mod report;

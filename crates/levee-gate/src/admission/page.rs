@@ -24,7 +24,7 @@ pub(crate) fn standing(intake: &Intake, places: &Places, pass: &Pass) -> WaitBod
             && intake.level() < Level::Essential,
         position_ahead: ahead,
         eta_ms: eta_ms + opens_in_ms,
-        eta_p90_ms: until_ms(pass.bound_us),
+        eta_p90_ms: until_ms(pass.promise.bound_us),
         poll_after_ms: until_ms(pass.due_us),
     }
 }

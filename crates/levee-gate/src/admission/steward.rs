@@ -185,7 +185,7 @@ impl Watch {
             self.credit = may - released;
         }
         self.flow.released(released);
-        intake.set_bound_permille(whole(self.bound.learn(kept, missed) * 1_000.0));
+        intake.set_bound_permille(whole(self.bound.learn(step, kept, missed) * 1_000.0));
         self.decided = decided;
         self.clear(intake, now_us);
         self.slow += 1;

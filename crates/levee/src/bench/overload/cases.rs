@@ -154,6 +154,6 @@ pub(super) fn play(args: &Args, case: &Case, capacity_per_s: f64) -> Result<Case
         broken: tally.broken,
         lost,
         fairness_inversions: tally.fairness_inversions,
-        estimate_within_p90: crowd.estimate_within_p90(),
+        estimate_within_p90: crowd.within_p90().value(),
     })
 }

@@ -20,7 +20,7 @@ use anyhow::{Result, ensure};
 
 use super::connections::{Pool, Sent};
 use super::plan::Plan;
-use super::tally::Tally;
+use super::tally::{Share, Tally};
 use super::users::{State, Users};
 use super::wheel::Wheel;
 use super::wire::{self, Answer, Template};
@@ -182,10 +182,10 @@ impl Crowd {
         self.minds.later.len()
     }
 
-    /// Of the users who were told a bound in this phase that is past, the share that was admitted by
-    /// then. Those who gave up before are left out; None where nobody counts.
-    pub(super) fn estimate_within_p90(&self) -> Option<f64> {
-        let (mut kept, mut all) = (0_u32, 0_u32);
+    /// Of the users who were told a bound in this phase that is past, those who were admitted by then,
+    /// and all. Those who gave up before are left out.
+    pub(super) fn within_p90(&self) -> Share {
+        let mut share = Share::default();
         let tally = &self.minds.tally;
         for user in self.minds.users.all() {
             // Who hammers has no bound.
@@ -193,10 +193,10 @@ impl Crowd {
             if !told || user.bound_us > tally.until_us || user.state == State::Gone {
                 continue;
             }
-            all += 1;
-            kept += u32::from(user.state == State::Admitted && user.at_us <= user.bound_us);
+            share.all += 1;
+            share.kept += u32::from(user.state == State::Admitted && user.at_us <= user.bound_us);
         }
-        (all > 0).then(|| f64::from(kept) / f64::from(all))
+        share
     }
 
     fn is_quiet(&self) -> bool {

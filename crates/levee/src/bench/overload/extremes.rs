@@ -13,7 +13,7 @@ use super::plan::{Plan, Spread};
 use super::report::{
     EstimateFigures, RecoveryFigures, RefusalFigures, StepFigures, WaitingFigures,
 };
-use super::tally::WINDOW_US;
+use super::tally::{Share, WINDOW_US};
 use super::venue::{Setup, Venue};
 
 /// The load before a step, and beside a stop.
@@ -21,6 +21,9 @@ const BEFORE: f64 = 0.7;
 
 /// The load after a step.
 const AFTER: f64 = 10.0;
+
+/// The waves of which estimates are told.
+const WAVES: [f64; 4] = [10.0, 3.0, 10.0, 5.0];
 
 /// The load behind a wave.
 const EBB: f64 = 0.5;
@@ -113,32 +116,41 @@ pub(super) fn stop(args: &Args, setup: &Setup, capacity_per_s: f64) -> Result<Re
     Ok(RecoveryFigures { lost, ..figures })
 }
 
-/// A wave of ten times the capacity that ebbs away, until everyone who came is in: what a user was
-/// told at first is compared with what came of it, for all of them.
+/// Waves that ebb away, each until everyone who came is in: what a user was told at first is compared
+/// with what came of it, for all of them.
 pub(super) fn estimate(args: &Args, setup: &Setup, capacity_per_s: f64) -> Result<EstimateFigures> {
     let venue = Venue::start(setup)?;
     let mut crowd = Crowd::connect(venue.address(), args.connections)?;
     let load = |crowd: &Crowd, share: f64| {
         Arrivals::Open(Plan::new(capacity_per_s * share, Spread::Independent, crowd.now_us()))
     };
-    let before = load(&crowd, BEFORE);
-    crowd.begin(Manner::Cooperating, before, Duration::ZERO);
-    crowd.run(WARM_UP)?;
-    let wave = load(&crowd, AFTER);
-    crowd.begin(Manner::Cooperating, wave, Duration::ZERO);
-    let wave = Duration::from_secs_f64(args.seconds / 4.0);
-    crowd.run(wave)?;
-    let ebb = load(&crowd, EBB);
-    crowd.change(ebb);
-    crowd.run(wave.mul_f64((AFTER - 1.0) / (1.0 - EBB)))?;
-    crowd.change(Arrivals::Nobody);
-    ensure!(crowd.finish(GATHER_WITHIN)?, "not everyone was in within {GATHER_WITHIN:?}");
-    let tally = crowd.checked()?;
+    let length = Duration::from_secs_f64(args.seconds / 8.0);
+    let mut shares = Vec::new();
+    let (mut waited, mut fairness_inversions, mut generator_limited) = (0, 0, false);
+    for height in WAVES {
+        let before = load(&crowd, BEFORE);
+        crowd.begin(Manner::Cooperating, before, Duration::ZERO);
+        crowd.run(WARM_UP)?;
+        let wave = load(&crowd, height);
+        crowd.begin(Manner::Cooperating, wave, Duration::ZERO);
+        crowd.run(length)?;
+        let ebb = load(&crowd, EBB);
+        crowd.change(ebb);
+        crowd.run(length.mul_f64((height - 1.0) / (1.0 - EBB)))?;
+        crowd.change(Arrivals::Nobody);
+        ensure!(crowd.finish(GATHER_WITHIN)?, "not everyone was in within {GATHER_WITHIN:?}");
+        let tally = crowd.checked()?;
+        waited += tally.waited;
+        fairness_inversions += tally.fairness_inversions;
+        generator_limited |= tally.generator_limited();
+        shares.push(crowd.within_p90());
+    }
     Ok(EstimateFigures {
-        waited: tally.waited,
-        within_p90: crowd.estimate_within_p90(),
-        fairness_inversions: tally.fairness_inversions,
-        generator_limited: tally.generator_limited(),
+        waited,
+        within_p90: shares.iter().copied().sum::<Share>().value(),
+        waves_within_p90: shares.iter().map(Share::value).collect(),
+        fairness_inversions,
+        generator_limited,
     })
 }
 

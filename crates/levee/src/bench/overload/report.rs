@@ -85,6 +85,8 @@ pub(super) struct EstimateFigures {
     pub(super) waited: u64,
     /// Of them, the share that was in by the `eta_p90_ms` of the first answer.
     pub(super) within_p90: Option<f64>,
+    /// The same of each wave.
+    pub(super) waves_within_p90: Vec<Option<f64>>,
     pub(super) fairness_inversions: u64,
     pub(super) generator_limited: bool,
 }
@@ -189,10 +191,13 @@ pub(super) fn print(figures: &Figures) {
         );
     }
     if let Some(estimate) = &figures.estimate {
+        let waves = estimate.waves_within_p90.iter().map(|wave| or_dash(*wave, 3));
+        let waves: Vec<_> = waves.collect();
         println!(
-            "of {} users who waited {} were in by the p90 they were told first{}",
+            "of {} users who waited {} were in by the p90 they were told first (wave by wave {}){}",
             estimate.waited,
             or_dash(estimate.within_p90, 3),
+            waves.join(", "),
             limited(estimate.generator_limited)
         );
     }

@@ -1,5 +1,7 @@
 //! What a crowd counts in one phase.
 
+use std::iter::Sum;
+
 use hdrhistogram::Histogram;
 
 use super::super::{latencies, median};
@@ -64,6 +66,29 @@ fn p99_ms(histogram: &Histogram<u64>) -> f64 {
     #[expect(clippy::cast_precision_loss, reason = "microseconds of a minute")]
     let us = histogram.value_at_quantile(0.99) as f64;
     us / 1_000.0
+}
+
+/// Promises that were kept, of all.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Share {
+    pub(super) kept: u32,
+    pub(super) all: u32,
+}
+
+impl Share {
+    /// None of nothing.
+    pub(super) fn value(&self) -> Option<f64> {
+        (self.all > 0).then(|| f64::from(self.kept) / f64::from(self.all))
+    }
+}
+
+impl Sum for Share {
+    fn sum<I: Iterator<Item = Self>>(shares: I) -> Self {
+        shares.fold(Self::default(), |sum, share| Self {
+            kept: sum.kept + share.kept,
+            all: sum.all + share.all,
+        })
+    }
 }
 
 /// Counts of one phase. Moments are microseconds on the crowd's clock.

@@ -125,7 +125,7 @@ fn who_hammers_shows_no_pass_and_gives_up_after_four_requests() {
     let tally = crowd.checked().expect("answers that are known");
     assert_eq!(counts(tally), [12, 0, 4, 1, 8]);
     assert_eq!(crowd.acknowledged().count(), 0);
-    assert_eq!(crowd.estimate_within_p90(), None);
+    assert_eq!(crowd.within_p90().value(), None);
 }
 
 #[test]
