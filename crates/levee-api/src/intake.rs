@@ -171,7 +171,7 @@ impl Default for Intake {
             idle_window: AtomicU64::new(0),
             shares: std::array::from_fn(|_| AtomicU32::new(WHOLE)),
             released_per_ks: AtomicU64::new(0),
-            bound_permille: AtomicU64::new(1_500),
+            bound_permille: AtomicU64::new(1_100),
             codes_within_ms: AtomicU64::new(0),
             claims_per_s: AtomicU64::new(0),
             slots: (0..SLOTS).map(|_| AtomicU32::new(0)).collect(),

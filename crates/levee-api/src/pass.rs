@@ -43,7 +43,7 @@ pub struct Promise {
     /// learned from it.
     pub eta_ms: u32,
     /// How long after its place it was told, in milliseconds: places are counted from the beginning
-    /// of a slot of time.
+    /// of a slot of time. Passes signed before this was kept say 0.
     pub told_ms: u8,
 }
 

@@ -2,23 +2,23 @@
 //!
 //! A quantile is tracked by the gradient of its pinball loss (the quantile tracker of Angelopoulos,
 //! Candès and Tibshirani 2023): the factor grows by so much more with each wait that was longer than
-//! it shrinks with each that was not, that in the long run the wanted share is within it, whatever
-//! the waits do. What users are told at one moment comes true almost alike for all of them, so it
-//! counts for how long the factor was too small, not how often: one late moment weighs as much as
-//! many of its length that were in time.
+//! it shrinks with each that was not, that in the long run the wanted share is within it. What users
+//! are told at one moment comes true almost alike for all of them, so it counts for how long the
+//! factor was too small, not how often: one late moment weighs as much as many of its length that
+//! were in time.
 
 use std::time::Duration;
 
 /// Of the waits that are over, this share may be longer than the bound that is told now. Between the
 /// telling and the end of a wait rates change by about as much as the bound adds, so that of those
-/// who are told it, three times as many come later: one in ten (measured, `bench overload --only
-/// estimate`).
+/// who are told it, three times as many come later: one in ten (measured with waits of up to 12 s,
+/// `bench overload --only estimate`).
 const MISSED_SHARE: f64 = 0.03;
 
 /// So many are counted before it is seen which way to go.
 const COUNTED_MIN: u64 = 50;
 
-/// A time in which nobody came counts as no more than this.
+/// Where fewer come than that within this time, the rest of the time does not count.
 const ELAPSED_MAX: Duration = Duration::from_millis(250);
 
 /// How fast the factor grows where all are missed, in parts of itself a second: at first, and when it
@@ -26,19 +26,24 @@ const ELAPSED_MAX: Duration = Duration::from_millis(250);
 const SPEED_FIRST: f64 = 0.5;
 const SPEED_MIN: f64 = 0.02;
 
-/// The speed after each turn.
+/// The speed after each turn, and for how long it goes one way before it becomes faster again, by so
+/// much a second.
 const SHRINKAGE: f64 = 0.9;
+const PATIENCE: Duration = Duration::from_secs(20);
+const GROWTH: f64 = 0.2;
 
 /// Where it begins, and how far it may go.
 const FIRST: f64 = 1.1;
 const LEAST: f64 = 0.3;
-const MOST: f64 = 20.0;
+const MOST: f64 = 4.0;
 
 #[derive(Debug)]
 pub(super) struct Bound {
     factor: f64,
     speed: f64,
     rises: bool,
+    /// For how long it has gone this way.
+    straight: Duration,
     kept: u64,
     missed: u64,
     elapsed: Duration,
@@ -50,6 +55,7 @@ impl Default for Bound {
             factor: FIRST,
             speed: SPEED_FIRST,
             rises: false,
+            straight: Duration::ZERO,
             kept: 0,
             missed: 0,
             elapsed: Duration::ZERO,
@@ -58,26 +64,35 @@ impl Default for Bound {
 }
 
 impl Bound {
-    /// In this time so many more were let in within the bound as it is now, and so many later. What
-    /// it is from now on.
+    /// By what estimates are multiplied now.
+    pub(super) const fn factor(&self) -> f64 {
+        self.factor
+    }
+
+    /// In this time so many more were let in within the bound as it is now, and so many later.
     #[expect(clippy::cast_precision_loss, reason = "counts of some seconds")]
-    pub(super) fn learn(&mut self, step: Duration, kept: u64, missed: u64) -> f64 {
+    pub(super) fn learn(&mut self, step: Duration, kept: u64, missed: u64) {
         self.kept += kept;
         self.missed += missed;
         self.elapsed = (self.elapsed + step).min(ELAPSED_MAX);
         let counted = self.kept + self.missed;
         if counted >= COUNTED_MIN {
             let excess = self.missed as f64 / counted as f64 - MISSED_SHARE;
+            let elapsed_s = self.elapsed.as_secs_f64();
             let rises = excess > 0.0;
             if rises != self.rises {
                 self.speed = (self.speed * SHRINKAGE).max(SPEED_MIN);
+                self.straight = Duration::ZERO;
             }
             self.rises = rises;
-            let change = self.speed * excess * self.elapsed.as_secs_f64();
+            self.straight += self.elapsed;
+            if self.straight > PATIENCE {
+                self.speed = (self.speed * (1.0 + GROWTH * elapsed_s)).min(SPEED_FIRST);
+            }
+            let change = self.speed * excess * elapsed_s;
             self.factor = (self.factor * change.exp()).clamp(LEAST, MOST);
             (self.kept, self.missed, self.elapsed) = (0, 0, Duration::ZERO);
         }
-        self.factor
     }
 }
 
@@ -101,7 +116,8 @@ mod tests {
                 kept_in_all += u32::try_from(within).expect("of some hundred");
                 all += u32::try_from(each).expect("some hundred");
             }
-            now = bound.learn(REPORT, within, each - within);
+            bound.learn(REPORT, within, each - within);
+            now = bound.factor();
         }
         let missed = 1.0 - f64::from(kept_in_all) / f64::from(all);
         assert!((MISSED_SHARE * 0.6..MISSED_SHARE * 1.6).contains(&missed), "{missed}");
@@ -138,17 +154,38 @@ mod tests {
             let [few_now, many_now] =
                 [(&mut few, 60), (&mut many, 60_000)].map(|(bound, count)| {
                     let (kept, missed) = if late { (0, count) } else { (count, 0) };
-                    bound.learn(REPORT, kept, missed)
+                    bound.learn(REPORT, kept, missed);
+                    bound.factor()
                 });
             assert_eq!(few_now, many_now);
         }
     }
 
     #[test]
+    fn from_far_off_it_is_back_within_a_few_minutes() {
+        let mut bound = Bound::default();
+        let mut learn = |seconds: u32, wait: f64| {
+            let mut now = FIRST;
+            for _ in 0..seconds * 10 {
+                let kept = if wait <= now { 475 } else { 0 };
+                bound.learn(REPORT, kept, 475 - kept);
+                now = bound.factor();
+            }
+            now
+        };
+        for _ in 0..2 {
+            assert!((learn(300, 1.0) - 1.0).abs() < 0.03);
+            assert!(learn(120, 10.0) > MOST * 0.99);
+        }
+        assert!((learn(300, 1.0) - 1.0).abs() < 0.03);
+    }
+
+    #[test]
     fn with_nobody_it_stays() {
         let mut bound = Bound::default();
         for _ in 0..1_000 {
-            assert_eq!(bound.learn(REPORT, 0, 0), FIRST);
+            bound.learn(REPORT, 0, 0);
+            assert_eq!(bound.factor(), FIRST);
         }
     }
 }

@@ -42,8 +42,17 @@ const FINE_US: u64 = 1_000_000;
 /// What a bound adds for the time until the poll after the turn.
 const POLL_LAG_US: u64 = 30_000;
 
+/// From this estimate on a factor of it makes up for the way of a poll, and can be learned.
+const LEARNED_MS_MIN: u32 = 1_000;
+
+/// What a bound adds below that.
+const SHORT_LAG_US: u64 = 100_000;
+
 /// Who comes so much later than told says nothing about the estimate.
 const LATE_US: u64 = 100_000;
+
+/// Numbers of a slot may be ahead of the clock by so much, where many come in a moment.
+const AHEAD_US: u64 = 10_000;
 
 /// Event loops may be this late before refused connections are made to rest.
 const LATE_MAX: Duration = Duration::from_millis(25);
@@ -313,7 +322,7 @@ impl Visit<'_> {
         tally.passes_admitted.add(1);
         let in_time = self.now_us <= pass.due_us.saturating_add(LATE_US);
         tally.within_bound.add(u64::from(self.now_us <= pass.promise.bound_us));
-        if in_time && pass.promise.eta_ms > 0 {
+        if in_time && pass.promise.eta_ms >= LEARNED_MS_MIN {
             let kept = self.kept_now(&pass);
             tally.bound_kept.add(u64::from(kept));
             tally.bound_missed.add(u64::from(!kept));
@@ -343,6 +352,11 @@ impl Visit<'_> {
     /// `promised` is what was told first.
     fn place(&self, place_us: u64, promised: Option<Promise>, ahead: u64, eta_us: u64) -> Place {
         let door = &self.worker.door;
+        // What was promised first stays the promise.
+        let promise = promised.unwrap_or_else(|| self.promise(place_us, eta_us));
+        let left_us = promise.bound_us.saturating_sub(self.now_us);
+        // Where the learned bound is below it, the estimate is what is too long.
+        let eta_us = if promised.is_none() { eta_us.min(left_us) } else { eta_us };
         let crowd_us = self.crowd_us(place_us);
         let poll_us_max = POLL_US_MAX.max(crowd_us);
         // While nobody is let in there is no reason to come soon.
@@ -355,11 +369,6 @@ impl Visit<'_> {
         let spread_us = (eta_us / 16).max(5_000);
         let poll_us =
             (eta_us - eta_us / 16).clamp(poll_us_min, poll_us_max) + door.random_below(spread_us);
-        // What was promised first stays the promise.
-        let promise = promised.unwrap_or_else(|| self.promise(place_us, eta_us));
-        let left_us = promise.bound_us.saturating_sub(self.now_us);
-        // Where the learned bound is below it, the estimate is what is too long.
-        let eta_us = if promised.is_none() { eta_us.min(left_us) } else { eta_us };
         let nonce = u32::try_from(door.random_below(1 << 32)).expect("below 2^32");
         let due_us = self.now_us + poll_us;
         let pass = Pass { place_us, due_us, promise, nonce };
@@ -381,8 +390,10 @@ impl Visit<'_> {
         let silent = self.silent(eta_us);
         let eta_ms = u32::try_from(eta_us.div_ceil(1_000)).unwrap_or(u32::MAX);
         match u8::try_from(self.now_us.saturating_sub(place_us) / 1_000) {
-            Ok(told_ms) => Promise { eta_ms, told_ms, ..silent },
-            Err(_) => silent,
+            Ok(told_ms) if place_us <= self.now_us + AHEAD_US => {
+                Promise { eta_ms, told_ms, ..silent }
+            }
+            _ => silent,
         }
     }
 
@@ -395,7 +406,9 @@ impl Visit<'_> {
     /// Within which time a turn comes in nine cases of ten that is estimated to come after this one.
     fn within_us(&self, eta_us: u64) -> u64 {
         let us = u128::from(eta_us) * u128::from(self.intake.bound_permille()) / 1_000;
-        u64::try_from(us).unwrap_or(u64::MAX).saturating_add(POLL_LAG_US)
+        let short = eta_us < u64::from(LEARNED_MS_MIN) * 1_000;
+        let lag_us = if short { SHORT_LAG_US } else { POLL_LAG_US };
+        u64::try_from(us).unwrap_or(u64::MAX).saturating_add(lag_us)
     }
 
     /// Whether the bound that is told now would have been kept, had it been told to this user.

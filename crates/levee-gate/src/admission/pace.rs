@@ -14,8 +14,10 @@ const QUICK: Duration = Duration::from_secs(1);
 /// The guess of the beginning counts as if it had been seen for so long.
 const GUESSED: Duration = Duration::from_millis(300);
 
-/// Means that differ by more than this part of the slow one are of different rates.
+/// Means that differ by more than this part of the slow one, and by more than two passes, are of
+/// different rates. A pause of an eighth of the quick time seems one as well, until it is over.
 const CHANGED: f64 = 0.125;
+const CHANGED_PASSES: f64 = 2.0;
 
 #[derive(Debug, Default)]
 pub(super) struct Pace {
@@ -41,7 +43,8 @@ impl Pace {
         let weigh = |time: Duration| step_s / self.seen_s.min(time.as_secs_f64());
         self.slow += (now - self.slow) * weigh(SLOW);
         self.quick += (now - self.quick) * weigh(QUICK);
-        if (self.quick - self.slow).abs() > self.slow * CHANGED {
+        let noise = CHANGED_PASSES / QUICK.as_secs_f64();
+        if (self.quick - self.slow).abs() > (self.slow * CHANGED).max(noise) {
             self.slow = self.quick;
             self.seen_s = QUICK.as_secs_f64();
         }

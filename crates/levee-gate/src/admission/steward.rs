@@ -17,7 +17,7 @@ use levee_api::types::{ChangeLevel, Command, Level};
 use levee_api::vitals::{Phase, Vitals};
 
 use super::bound::Bound;
-use super::flow::{DELAY_MAX, Flow, STEP, Seen};
+use super::flow::{DELAY_MAX, Flow, STEP, STEP_MAX, Seen};
 use super::rules::{Rule, Rules, Signal};
 
 /// How often shares and levels are looked at, in steps of the flow.
@@ -121,6 +121,8 @@ struct Watch {
     /// Slots before this one are emptied.
     cleared: u64,
     bound: Bound,
+    /// Who came before this moment waited while the room was held, or the steward stood still.
+    held_us: u64,
     rules: Rules,
     /// When the last change was asked for.
     asked_at: Option<Instant>,
@@ -141,6 +143,7 @@ impl Watch {
             delays: [(0, 0); Priority::COUNT],
             cleared: 0,
             bound: Bound::default(),
+            held_us: 0,
             rules: Rules::new(rules),
             asked_at: None,
         }
@@ -176,16 +179,25 @@ impl Watch {
         intake.set_window(whole(wanted.window));
         intake.set_idle_window(whole(wanted.idle_window));
         intake.set_released_per_ks(whole(wanted.release_per_s * 1_000.0));
-        let mut released = 0.0;
+        let (mut released, mut ran_out) = (0.0, false);
         if seen.closed && may {
             // What could not be used up is not saved for a burst, and what was too much is owed.
             let may = (self.credit + wanted.release).min(wanted.release.max(1.0) * 2.0);
-            released =
-                if may >= 1.0 { self.release(intake, now_us, whole(may)) as f64 } else { 0.0 };
+            let passes = whole(may);
+            let gone = if passes > 0 { self.release(intake, now_us, passes) } else { 0 };
+            (released, ran_out) = (gone as f64, gone < passes);
             self.credit = may - released;
         }
-        self.flow.released(released);
-        intake.set_bound_permille(whole(self.bound.learn(step, kept, missed) * 1_000.0));
+        self.flow.released(released, ran_out);
+        // Who waited while nobody was let in for another reason than the engine's was told what could
+        // not be known.
+        if intake.watermark_us() != OPEN && (!releasing || step > STEP_MAX) {
+            self.held_us = now_us;
+        }
+        if intake.watermark_us() > self.held_us {
+            self.bound.learn(step, kept, missed);
+        }
+        intake.set_bound_permille(whole(self.bound.factor() * 1_000.0));
         self.decided = decided;
         self.clear(intake, now_us);
         self.slow += 1;

@@ -166,6 +166,7 @@ fn a_wave_lets_everyone_in_and_compares_what_they_were_told() {
     let figures = check(arguments, &["estimate.within_p90"]);
     assert!(figures["estimate"]["waited"].as_u64() > Some(100), "{figures}");
     assert_eq!(figures["estimate"]["fairness_inversions"], 0, "{figures}");
+    assert_eq!(figures["estimate"]["waves_within_p90"].as_array().map(Vec::len), Some(4));
 }
 
 #[test]

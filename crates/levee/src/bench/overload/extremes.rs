@@ -25,6 +25,9 @@ const AFTER: f64 = 10.0;
 /// The waves of which estimates are told.
 const WAVES: [f64; 4] = [10.0, 3.0, 10.0, 5.0];
 
+/// The load before a wave lasts so long: the room is empty by then.
+const BETWEEN: Duration = Duration::from_secs(1);
+
 /// The load behind a wave.
 const EBB: f64 = 0.5;
 
@@ -130,7 +133,7 @@ pub(super) fn estimate(args: &Args, setup: &Setup, capacity_per_s: f64) -> Resul
     for height in WAVES {
         let before = load(&crowd, BEFORE);
         crowd.begin(Manner::Cooperating, before, Duration::ZERO);
-        crowd.run(WARM_UP)?;
+        crowd.run(BETWEEN)?;
         let wave = load(&crowd, height);
         crowd.begin(Manner::Cooperating, wave, Duration::ZERO);
         crowd.run(length)?;

@@ -169,8 +169,8 @@ fn measure(args: &Args) -> Result<Figures> {
         figures.recovery = Some(recovery);
     }
     if asked(Part::Estimate) {
-        let wave = extremes::estimate(args, &setup, capacity(regime)).context("the wave")?;
-        figures.estimate = Some(wave);
+        let waves = extremes::estimate(args, &setup, capacity(regime)).context("the waves")?;
+        figures.estimate = Some(waves);
     }
     if asked(Part::Waiting) {
         figures.waiting = Some(extremes::waiting(args).context("the waiting room")?);
