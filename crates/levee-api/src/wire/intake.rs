@@ -377,7 +377,7 @@ mod tests {
             people: 0,
             lag_ms: 0,
             released_per_s: 1.5,
-            bound_permille: 1_500,
+            bound_permille: 1_100,
         };
         assert_eq!(waiting, expected);
     }

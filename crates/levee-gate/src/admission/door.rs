@@ -356,7 +356,8 @@ impl Visit<'_> {
         let promise = promised.unwrap_or_else(|| self.promise(place_us, eta_us));
         let left_us = promise.bound_us.saturating_sub(self.now_us);
         // Where the learned bound is below it, the estimate is what is too long.
-        let eta_us = if promised.is_none() { eta_us.min(left_us) } else { eta_us };
+        let drawn = place_us > self.now_us + AHEAD_US;
+        let eta_us = if drawn { eta_us } else { eta_us.min(self.within_us(eta_us)) };
         let crowd_us = self.crowd_us(place_us);
         let poll_us_max = POLL_US_MAX.max(crowd_us);
         // While nobody is let in there is no reason to come soon.
@@ -371,6 +372,9 @@ impl Visit<'_> {
             (eta_us - eta_us / 16).clamp(poll_us_min, poll_us_max) + door.random_below(spread_us);
         let nonce = u32::try_from(door.random_below(1 << 32)).expect("below 2^32");
         let due_us = self.now_us + poll_us;
+        // What was promised before nobody was let in says nothing of the estimate.
+        let eta_ms = if stands { 0 } else { promise.eta_ms };
+        let promise = Promise { eta_ms, ..promise };
         let pass = Pass { place_us, due_us, promise, nonce };
         let pass = door.keys.borrow().today().sign(&pass, self.user, self.campaign());
         Place {
@@ -405,10 +409,11 @@ impl Visit<'_> {
 
     /// Within which time a turn comes in nine cases of ten that is estimated to come after this one.
     fn within_us(&self, eta_us: u64) -> u64 {
+        if eta_us < u64::from(LEARNED_MS_MIN) * 1_000 {
+            return eta_us + SHORT_LAG_US;
+        }
         let us = u128::from(eta_us) * u128::from(self.intake.bound_permille()) / 1_000;
-        let short = eta_us < u64::from(LEARNED_MS_MIN) * 1_000;
-        let lag_us = if short { SHORT_LAG_US } else { POLL_LAG_US };
-        u64::try_from(us).unwrap_or(u64::MAX).saturating_add(lag_us)
+        u64::try_from(us).unwrap_or(u64::MAX).saturating_add(POLL_LAG_US)
     }
 
     /// Whether the bound that is told now would have been kept, had it been told to this user.

@@ -210,7 +210,9 @@ impl Flow {
         let gone = std::mem::replace(&mut self.on_their_way[self.next], passes);
         self.next = (self.next + 1) % GRACE_STEPS;
         self.released += gone;
-        if let Some((step_s, expected_per_s)) = self.paced.take().filter(|_| !ran_out) {
+        if ran_out {
+            self.pace.forget();
+        } else if let Some((step_s, expected_per_s)) = self.paced.take() {
             self.pace.add(passes, step_s, expected_per_s);
         }
     }

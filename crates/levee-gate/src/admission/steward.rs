@@ -32,6 +32,9 @@ const SHARE_MIN: u32 = WHOLE / 50;
 /// A sync that takes longer is a fault of the disk, not its measure; in seconds.
 const SYNC_S_MAX: f64 = 0.05;
 
+/// A pause of the steward that is shorter than one in so many parts of the wait is no matter.
+const PAUSE_PARTS: u128 = 100;
+
 /// How the steward works.
 #[derive(Clone, Debug, Default)]
 pub struct StewardConfig {
@@ -121,8 +124,10 @@ struct Watch {
     /// Slots before this one are emptied.
     cleared: u64,
     bound: Bound,
-    /// Who came before this moment waited while the room was held, or the steward stood still.
+    /// Who came before this moment waited while the room was held, while the steward stood still, or
+    /// before another limit.
     held_us: u64,
+    limit_per_s: u64,
     rules: Rules,
     /// When the last change was asked for.
     asked_at: Option<Instant>,
@@ -144,6 +149,7 @@ impl Watch {
             cleared: 0,
             bound: Bound::default(),
             held_us: 0,
+            limit_per_s: 0,
             rules: Rules::new(rules),
             asked_at: None,
         }
@@ -189,12 +195,18 @@ impl Watch {
             self.credit = may - released;
         }
         self.flow.released(released, ran_out);
-        // Who waited while nobody was let in for another reason than the engine's was told what could
-        // not be known.
-        if intake.watermark_us() != OPEN && (!releasing || step > STEP_MAX) {
+        // Who waited while nobody was let in for another reason than the engine's, or before another
+        // limit, was told what could not be known.
+        let watermark_us = intake.watermark_us();
+        let wait_us = u128::from(now_us.saturating_sub(watermark_us));
+        let paused = step > STEP_MAX && step.as_micros() * PAUSE_PARTS > wait_us;
+        let limit_per_s = intake.claims_per_s();
+        let changed = std::mem::replace(&mut self.limit_per_s, limit_per_s) != limit_per_s;
+        if watermark_us != OPEN && (!releasing || paused || changed) {
             self.held_us = now_us;
         }
-        if intake.watermark_us() > self.held_us {
+        self.held_us = self.held_us.min(now_us);
+        if watermark_us > self.held_us {
             self.bound.learn(step, kept, missed);
         }
         intake.set_bound_permille(whole(self.bound.factor() * 1_000.0));
