@@ -11,7 +11,7 @@ use std::time::Duration;
 
 /// Of the waits that are over, this share may be longer than the bound that is told now. Between the
 /// telling and the end of a wait rates change by about as much as the bound adds, so that of those
-/// who are told it, about four times as many come later: one in ten (measured with waits of up to 12 s,
+/// who are told it, four to five times as many come later (measured with waits of up to 12 s,
 /// `bench overload --only estimate`).
 const MISSED_SHARE: f64 = 0.025;
 

@@ -28,7 +28,7 @@ pub(super) struct Pace {
 }
 
 impl Pace {
-    /// Nobody waits any more.
+    /// What was seen says nothing of what comes: it begins with a guess again.
     pub(super) fn forget(&mut self) {
         self.seen_s = 0.0;
     }
