@@ -37,6 +37,11 @@ const GAIN_PER_S: f64 = 8.0;
 const SHOWN_MIN: f64 = 0.75;
 const IDLE_TIME: Duration = Duration::from_millis(4);
 
+/// While nothing is known of how many come, it is after so many steps that the first should have: who
+/// hardly has to wait is told to come back within five of them. A pause of a moment would otherwise
+/// stop all who come without a pass for as long as it takes to know.
+const COME_STEPS: usize = 20;
+
 /// How fast an engine without a queue is trusted again to reach its limit, in seconds.
 const REST_TIME_S: f64 = 0.2;
 
@@ -126,8 +131,9 @@ pub(crate) struct Flow {
     /// Passes released in the last steps, whose users may still be on their way.
     on_their_way: [f64; GRACE_STEPS],
     next: usize,
-    /// Steps in which nobody has waited.
+    /// Steps in which nobody has waited, and since then those in which somebody may have been let in.
     open_steps: usize,
+    closed_steps: usize,
     pace: Pace,
     /// How long the last step was, and what was then to be expected of the pace; None where nobody
     /// was let in for a reason that is none of the engine's.
@@ -149,6 +155,7 @@ impl Default for Flow {
             on_their_way: [0.0; GRACE_STEPS],
             next: 0,
             open_steps: 0,
+            closed_steps: 0,
             pace: Pace::default(),
             paced: None,
             limit_per_s: 0.0,
@@ -175,6 +182,7 @@ impl Flow {
             self.pace.forget();
             self.paced = None;
             self.open_steps += 1;
+            self.closed_steps = 0;
             // Those who came were seen before those who were released: at the end of a crowd it looks
             // as if fewer came than did, and of the next one nothing is known.
             if self.open_steps == GRACE_STEPS {
@@ -185,11 +193,15 @@ impl Flow {
             return Wanted { window: self.window, idle_window: 0.0, release: 0.0, release_per_s };
         }
         self.open_steps = 0;
+        self.closed_steps += usize::from(seen.releasing);
         let error_s = DELAY_WANTED.as_secs_f64() - seen.queued / self.rate;
         let correction = (UTILISED + GAIN_PER_S * error_s.min(0.0)).max(0.0);
         let come = self.share_that_comes();
         // Seen, not assumed: the first who are let in need a moment to come.
-        let few_come = self.released > PRIOR && come < SHOWN_MIN;
+        let few_come = match self.released > PRIOR {
+            true => come < SHOWN_MIN,
+            false => self.closed_steps > COME_STEPS,
+        };
         let few_now = self.shown_per_s < self.rate * SHOWN_MIN;
         let too_few = few_come && few_now && seen.releasing && !seen.drawn;
         let expected_per_s = self.rate * UTILISED / come;
@@ -198,7 +210,7 @@ impl Flow {
         self.paced = paced.then_some((step_s, expected_per_s));
         Wanted {
             window: self.window,
-            idle_window: if too_few { self.fits(IDLE_TIME, seen) } else { 0.0 },
+            idle_window: if too_few { self.fits(IDLE_TIME, seen).max(1.0) } else { 0.0 },
             release: self.rate * correction * step_s / come,
             release_per_s: self.pace.per_s().unwrap_or(expected_per_s),
         }
@@ -248,11 +260,11 @@ impl Flow {
 
     /// What is decided in this time and in two syncs.
     fn fits(&self, time: Duration, seen: &Seen) -> f64 {
-        (self.rate * (time.as_secs_f64() + 2.0 * seen.sync_s)).max(WINDOW_MIN)
+        self.rate * (time.as_secs_f64() + 2.0 * seen.sync_s)
     }
 
     fn set_window(&mut self, seen: &Seen) {
-        let fits = self.fits(DELAY_MAX, seen);
+        let fits = self.fits(DELAY_MAX, seen).max(WINDOW_MIN);
         let late = seen.oldest_s > DELAY_MAX.as_secs_f64();
         if seen.limit_per_s > 0.0 || late || (seen.closed && self.measured) {
             self.window = fits;
@@ -284,6 +296,8 @@ mod tests {
     struct Town {
         flow: Flow,
         rate: f64,
+        /// So many passes are given to each newcomer who is not let in.
+        passes: f64,
         queued: f64,
         /// Passes ahead of the watermark, and released ones whose users come in this many steps.
         waiting: f64,
@@ -297,6 +311,7 @@ mod tests {
             Self {
                 flow: Flow::default(),
                 rate,
+                passes: 1.0,
                 queued: 0.0,
                 waiting: 0.0,
                 coming: vec![0.0; 20].into(),
@@ -307,15 +322,15 @@ mod tests {
 
         fn run(&mut self, seconds: f64, arriving: f64, share: f64) {
             let step_s = STEP.as_secs_f64();
-            let mut window = self.flow.window;
+            let (mut window, mut idle_window) = (self.flow.window, 0.0);
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
             for _ in 0..(seconds / step_s) as u64 {
-                let direct = if self.waiting > 0.0 {
-                    0.0
-                } else {
-                    (window - self.queued).clamp(0.0, arriving * step_s)
-                };
-                self.waiting += arriving * step_s - direct;
+                let room = if self.waiting > 0.0 { idle_window } else { window };
+                // Of the idle ones it is decided again as soon as one is through.
+                let through =
+                    if self.waiting > 0.0 && room > 0.0 { self.rate * step_s } else { 0.0 };
+                let direct = (room + through - self.queued).clamp(0.0, arriving * step_s);
+                self.waiting += (arriving * step_s - direct) * self.passes;
                 let shown = self.coming.pop_front().unwrap_or(0.0);
                 self.queued += direct + shown;
                 let decided = self.queued.min(self.rate * step_s);
@@ -335,7 +350,7 @@ mod tests {
                     drawn: false,
                 };
                 let wanted = self.flow.step(&seen);
-                window = wanted.window;
+                (window, idle_window) = (wanted.window, wanted.idle_window);
                 let released = wanted.release.min(self.waiting);
                 self.flow.released(released, released < wanted.release);
                 self.waiting -= released;
@@ -388,9 +403,13 @@ mod tests {
                 wanted.idle_window
             })
         };
-        // Nobody has come yet, since nobody could have.
-        for _ in 0..GRACE_STEPS {
-            assert_eq!(flow.step(&seen).idle_window, 0.0);
+        // Nobody has come yet, since nobody could have; then those should have who were told to come
+        // at once, whatever becomes of the others.
+        for step in 0..2 * COME_STEPS {
+            let held = flow.step(&Seen { releasing: false, ..seen });
+            let wanted = flow.step(&seen);
+            assert_eq!(held.idle_window, 0.0);
+            assert_eq!(wanted.idle_window > 0.0, step >= COME_STEPS, "step {step}: {wanted:?}");
             flow.released(5_000.0 * step_s, false);
         }
         assert!(after(&mut flow, &seen, 5_000.0, 1_000.0) >= 20.0);
@@ -429,6 +448,24 @@ mod tests {
     #[test]
     fn a_crowd_that_never_comes_back_does_not_starve_the_engine() {
         check(5_000.0, 0.0, 0.75, 60.0);
+    }
+
+    #[test]
+    fn a_moment_s_pause_costs_those_who_hammer_no_more_than_another_moment() {
+        let mut town = Town::new(5_000.0);
+        town.passes = 4.0;
+        town.run(2.0, 3_500.0, 0.0);
+        let before = town.decided;
+        town.run(0.5, 3_500.0, 0.0);
+        assert!((town.decided - before - 1_750.0).abs() < 20.0, "nobody is kept out");
+        // All who came in the pause are there at once.
+        town.queued += 200.0;
+        let before = town.decided;
+        town.run(0.5, 3_500.0, 0.0);
+        let decided = town.decided - before;
+        assert!(decided > 3_500.0 * 0.35, "{decided} of 1750");
+        town.run(2.0, 3_500.0, 0.0);
+        assert!(town.waiting < 1.0, "{} wait", town.waiting);
     }
 
     #[test]
