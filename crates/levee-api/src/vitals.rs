@@ -160,6 +160,9 @@ pub struct Vitals {
 /// What connectors count: calls to outlets' systems and to payment providers.
 #[derive(Debug, Default)]
 pub struct OutsideVitals {
+    /// Counts up when something that is durable has come up to be done outside: as long as it stays,
+    /// connectors need not ask.
+    pub undone_changes: AtomicU64,
     /// Actions that are under way now.
     pub under_way: AtomicU64,
     /// Tickets that wait for a breaker to close.
@@ -268,6 +271,7 @@ impl Vitals {
             hooks,
         } = self;
         let OutsideVitals {
+            undone_changes,
             under_way,
             parked,
             tickets_oldest_ms,
@@ -322,6 +326,7 @@ impl Vitals {
             payments_failed,
             providers_open,
             payments_waiting,
+            undone_changes,
         ];
         cells.extend(waiting);
         cells.extend(expired);

@@ -149,6 +149,11 @@ impl Lists {
         self.moved.range(range).map(|(_, order)| *order)
     }
 
+    /// See [`Undone::changes`].
+    pub(crate) fn undone_changes(&self) -> u64 {
+        self.undone.changes()
+    }
+
     /// Those with something undone that changed after this change, in the order in which it did,
     /// each with its change.
     pub(crate) fn undone_after(&self, change: u64) -> impl Iterator<Item = (u64, OrderNo)> {

@@ -228,6 +228,13 @@ impl State {
         self.last_seq
     }
 
+    /// How often, since this state was made or restored, something came up that is to be done outside.
+    /// Where it is the same as before, [`Query::Undone`](crate::query::Query::Undone) has nothing new.
+    #[must_use]
+    pub fn undone_changes(&self) -> u64 {
+        self.orders.lists.undone_changes()
+    }
+
     /// Time of the last command that had an effect, in milliseconds since 1970.
     #[must_use]
     pub fn last_ms(&self) -> u64 {

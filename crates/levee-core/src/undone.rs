@@ -44,6 +44,11 @@ impl Undone {
         }
     }
 
+    /// How many changes there were to something that is to be done.
+    pub(crate) fn changes(&self) -> u64 {
+        self.changes
+    }
+
     /// Begins to bring an order's last change near.
     #[inline]
     pub(crate) fn prefetch(&self, number: OrderNo) {

@@ -33,6 +33,7 @@ impl<L: Log> Finisher<L> {
             }
             self.last_ms = batch.time_ms;
             self.tally(&batch);
+            self.shared.vitals.outside.undone_changes.store(batch.undone_changes, Relaxed);
             if let Some(operations) = &batch.operations {
                 self.shared.show(operations);
             }

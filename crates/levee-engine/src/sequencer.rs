@@ -36,6 +36,8 @@ pub struct Batch {
     pub replies: Vec<(Origin, Vec<(u64, Reply)>)>,
     /// How the asks ended.
     pub tally: Tally,
+    /// What [`State::undone_changes`] says after it.
+    pub undone_changes: u64,
     /// What is set for the whole installation from this batch on, if it changed.
     pub operations: Option<Operations>,
 }
@@ -192,6 +194,7 @@ impl Sequencer {
         if batch.count > 0 {
             batch.payload.extend_from_slice(&self.entries);
         }
+        batch.undone_changes = self.state.undone_changes();
         if *self.state.operations() != self.told_operations {
             self.told_operations.clone_from(self.state.operations());
             batch.operations = Some(self.told_operations.clone());

@@ -1,6 +1,7 @@
 //! The real rules by tokio's clock, in place of an engine. What was applied is kept as a journal would,
 //! and after a kill the state is made of it again.
 
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use levee_api::intake::{ClockFace, Intake};
@@ -140,6 +141,8 @@ impl Submit for Rules {
     }
 
     fn vitals(&self) -> &Vitals {
+        // What is applied here is durable at once.
+        self.vitals.outside.undone_changes.store(self.inner().state.undone_changes(), Relaxed);
         &self.vitals
     }
 

@@ -147,7 +147,7 @@ impl Carrier {
     /// Takes up what is undone, for ever.
     pub(super) async fn run(&self) {
         self.find_breakers().await;
-        let (mut change, mut is_first) = (0, true);
+        let (mut change, mut is_first, mut nothing_at) = (0, true, None);
         loop {
             if self.0.counted_at.get().elapsed() >= COUNT {
                 self.0.counted_at.set(Instant::now());
@@ -161,7 +161,13 @@ impl Carrier {
             }
             self.0.begin_due();
             if self.0.desks.take_missed() || self.0.rooms.borrow_mut().take_missed() {
-                change = 0;
+                (change, nothing_at) = (0, None);
+            }
+            // Read before it is asked: what comes up after that is asked for next time.
+            let changes = Some(self.0.vitals().undone_changes.load(Relaxed));
+            if changes == nothing_at {
+                sleep(LOOK).await;
+                continue;
             }
             match self.0.engine.undone(change).await {
                 Ok((actions, last)) => {
@@ -172,7 +178,7 @@ impl Carrier {
                     actions.into_iter().for_each(|action| self.0.take_up(action));
                     self.0.begin_due();
                     if last == change {
-                        is_first = false;
+                        (is_first, nothing_at) = (false, changes);
                         sleep(LOOK).await;
                     }
                     change = last;
