@@ -32,6 +32,9 @@ const SHARE_MIN: u32 = WHOLE / 50;
 /// A sync that takes longer is a fault of the disk, not its measure; in seconds.
 const SYNC_S_MAX: f64 = 0.05;
 
+/// Passes of a longer time are not counted in every step.
+const COUNTED_US: u64 = 1_000_000;
+
 /// A pause of the steward that is shorter than one in so many parts of the wait is no matter.
 const PAUSE_PARTS: u128 = 100;
 
@@ -106,6 +109,14 @@ fn ask(submit: &dyn Submit, origin: Origin, change: ChangeLevel) {
     }
 }
 
+/// Passes that wait, as long as they are of a moment: those of hours are not counted in every step.
+#[expect(clippy::cast_precision_loss, reason = "counts of users")]
+fn waiting(intake: &Intake, now_us: u64) -> f64 {
+    let watermark_us = intake.watermark_us();
+    let few = watermark_us == OPEN || watermark_us + COUNTED_US > now_us;
+    if few { intake.passes_waiting(now_us) as f64 } else { f64::INFINITY }
+}
+
 /// What the steward remembers between two steps.
 struct Watch {
     flow: Flow,
@@ -178,6 +189,7 @@ impl Watch {
             limit_per_s: intake.claims_per_s() as f64,
             shown: shown as f64,
             closed: intake.watermark_us() != OPEN,
+            waiting: waiting(intake, now_us),
             releasing,
             drawn: releasing && intake.is_drawn(intake.watermark_us()),
         };

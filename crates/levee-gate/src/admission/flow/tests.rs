@@ -1,0 +1,285 @@
+//! The law before an engine and a crowd that are counted, not real.
+
+use super::*;
+
+/// An engine that decides `rate` a second, before it a crowd of `arriving` a second of whom a
+/// share has the patience to come back, and what becomes of both in so many seconds.
+struct Town {
+    flow: Flow,
+    rate: f64,
+    limit_per_s: f64,
+    /// So many passes are given to each newcomer who is not let in.
+    passes: f64,
+    queued: f64,
+    /// Passes ahead of the watermark, and released ones whose users come in this many steps.
+    waiting: f64,
+    coming: std::collections::VecDeque<f64>,
+    decided: f64,
+    worst_queue: f64,
+}
+
+impl Town {
+    fn new(rate: f64) -> Self {
+        Self {
+            flow: Flow::default(),
+            rate,
+            limit_per_s: 0.0,
+            passes: 1.0,
+            queued: 0.0,
+            waiting: 0.0,
+            coming: vec![0.0; 20].into(),
+            decided: 0.0,
+            worst_queue: 0.0,
+        }
+    }
+
+    fn run(&mut self, seconds: f64, arriving: f64, share: f64) {
+        let step_s = STEP.as_secs_f64();
+        let (mut window, mut idle_window) = (self.flow.window, 0.0);
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        for _ in 0..(seconds / step_s) as u64 {
+            let room = if self.waiting > 0.0 { idle_window } else { window };
+            // Of the idle ones it is decided again as soon as one is through.
+            let through = if self.waiting > 0.0 && room > 0.0 { self.rate * step_s } else { 0.0 };
+            let direct = (room + through - self.queued).clamp(0.0, arriving * step_s);
+            self.waiting += (arriving * step_s - direct) * self.passes;
+            let shown = self.coming.pop_front().unwrap_or(0.0);
+            self.queued += direct + shown;
+            let decided = self.queued.min(self.rate * step_s);
+            self.queued -= decided;
+            self.decided += decided;
+            let closed = self.waiting > 0.0;
+            let seen = Seen {
+                step_s,
+                queued: self.queued,
+                oldest_s: self.queued / self.rate,
+                decided,
+                sync_s: 0.0,
+                limit_per_s: self.limit_per_s,
+                shown,
+                closed,
+                waiting: self.waiting,
+                releasing: closed,
+                drawn: false,
+            };
+            let wanted = self.flow.step(&seen);
+            (window, idle_window) = (wanted.window, wanted.idle_window);
+            let released = wanted.release.min(self.waiting);
+            self.flow.released(released, released < wanted.release);
+            self.waiting -= released;
+            self.coming.push_back(released * share);
+            self.worst_queue = self.worst_queue.max(self.queued);
+        }
+    }
+}
+
+#[test]
+fn a_pause_of_the_steward_teaches_nothing() {
+    let mut town = Town::new(5_000.0);
+    town.run(1.0, 2_500.0, 1.0);
+    town.run(6.0, 50_000.0, 1.0);
+    let seen = Seen { step_s: 10.0, queued: 50.0, closed: true, ..Seen::default() };
+    let wanted = town.flow.step(&seen);
+    assert!(wanted.release_per_s > 4_000.0, "{wanted:?}");
+    assert!((400.0..1_000.0).contains(&wanted.release), "{wanted:?}");
+}
+
+#[test]
+fn a_pause_of_the_engine_is_forgotten_once_it_keeps_up() {
+    let mut flow = Flow::default();
+    let step_s = STEP.as_secs_f64();
+    let seen = Seen { step_s, limit_per_s: 5_000.0, ..Seen::default() };
+    for _ in 0..40 {
+        flow.step(&Seen { queued: 50.0, ..seen });
+    }
+    let slow = flow.step(&Seen { queued: 50.0, ..seen }).release_per_s;
+    assert!(slow < 2_500.0, "{slow}");
+    for _ in 0..200 {
+        flow.step(&seen);
+    }
+    let again = flow.step(&seen).release_per_s;
+    assert!(again > 4_800.0, "{again}");
+}
+
+#[test]
+fn newcomers_fill_in_while_too_few_of_those_who_wait_come() {
+    let mut flow = Flow::default();
+    let step_s = STEP.as_secs_f64();
+    let seen = Seen {
+        step_s,
+        limit_per_s: 5_000.0,
+        closed: true,
+        releasing: true,
+        waiting: f64::INFINITY,
+        ..Seen::default()
+    };
+    // So many a second are let in, and of them come so many, for some seconds.
+    let after = |flow: &mut Flow, seen: &Seen, released: f64, shown: f64| {
+        let seen = Seen { shown: shown * step_s, ..*seen };
+        (0..600).fold(f64::NAN, |_, _| {
+            let wanted = flow.step(&seen);
+            flow.released(released * step_s, false);
+            wanted.idle_window
+        })
+    };
+    // Nobody has come yet, since nobody could have.
+    for _ in 0..GRACE_STEPS {
+        assert_eq!(flow.step(&seen).idle_window, 0.0);
+        flow.released(5_000.0 * step_s, false);
+    }
+    assert!(after(&mut flow, &seen, 5_000.0, 1_000.0) >= 20.0);
+    assert_eq!(after(&mut flow, &seen, 5_000.0, 4_900.0), 0.0);
+    // Those for whom places were drawn are not passed, nor is anybody who is held.
+    assert!(after(&mut flow, &seen, 5_000.0, 0.0) >= 20.0);
+    for held in [Seen { releasing: false, ..seen }, Seen { drawn: true, ..seen }] {
+        assert_eq!(after(&mut flow, &held, 5_000.0, 0.0), 0.0);
+    }
+}
+
+/// In which of the first steps newcomers fill in while so many wait and nobody comes, at a limit
+/// of 1,000 a second. In some steps it is the turn of the drawn, or everybody is held.
+#[track_caller]
+fn check_guess(waiting: f64, held: &[usize], drawn: &[usize], expected: std::ops::Range<usize>) {
+    let mut flow = Flow::default();
+    let step_s = STEP.as_secs_f64();
+    let fills: Vec<_> = (0..2 * GRACE_STEPS)
+        .filter(|step| {
+            let wanted = flow.step(&Seen {
+                step_s,
+                limit_per_s: 1_000.0,
+                closed: true,
+                releasing: !held.contains(step),
+                drawn: drawn.contains(step),
+                waiting,
+                ..Seen::default()
+            });
+            // So few that nothing is ever known of them.
+            flow.released(0.01, false);
+            assert!(wanted.idle_window == 0.0 || wanted.idle_window == 4.0, "{wanted:?}");
+            wanted.idle_window > 0.0
+        })
+        .collect();
+    assert_eq!(fills, expected.collect::<Vec<_>>(), "{waiting} wait");
+}
+
+#[test]
+fn that_few_come_is_guessed_for_a_moment_only_and_of_few_only() {
+    check_guess(500.0, &[], &[], COME_STEPS..GRACE_STEPS);
+    check_guess(501.0, &[], &[], 0..0);
+    check_guess(f64::INFINITY, &[], &[], 0..0);
+    // Who is let in after a while begins to come only then.
+    let not_yet = [0, 15, 30, 45, 60];
+    check_guess(0.0, &not_yet, &[], 61 + COME_STEPS..61 + GRACE_STEPS);
+    check_guess(0.0, &[], &not_yet, 61 + COME_STEPS..61 + GRACE_STEPS);
+}
+
+/// Ten times the capacity: of ten seconds after the first two, the engine works on so much at
+/// least, and the delay in its queue stays within this many milliseconds.
+#[track_caller]
+fn check(rate: f64, share: f64, worked_min: f64, delay_ms_max: f64) {
+    let mut town = Town::new(rate);
+    town.run(1.0, rate * 0.5, share);
+    town.run(2.0, rate * 10.0, share);
+    let before = town.decided;
+    town.worst_queue = 0.0;
+    town.run(10.0, rate * 10.0, share);
+    let worked = (town.decided - before) / (rate * 10.0);
+    assert!(worked >= worked_min, "{worked} of capacity at {rate}/s, share {share}");
+    let delay_ms = town.worst_queue / rate * 1_000.0;
+    assert!(delay_ms <= delay_ms_max, "{delay_ms} ms at {rate}/s, share {share}");
+}
+
+#[test]
+fn ten_times_the_load_costs_waiting_only() {
+    for rate in [200.0, 5_000.0, 100_000.0] {
+        check(rate, 1.0, 0.9, 40.0);
+        check(rate, 0.5, 0.9, 60.0);
+    }
+}
+
+#[test]
+fn a_crowd_that_never_comes_back_does_not_starve_the_engine() {
+    check(5_000.0, 0.0, 0.75, 60.0);
+}
+
+#[test]
+fn a_moment_s_pause_costs_those_who_hammer_no_more_than_another_moment() {
+    let mut town = Town::new(5_000.0);
+    (town.passes, town.limit_per_s) = (4.0, 5_000.0);
+    town.run(2.0, 3_500.0, 0.0);
+    let before = town.decided;
+    town.run(0.5, 3_500.0, 0.0);
+    assert!((town.decided - before - 1_750.0).abs() < 20.0, "nobody is kept out");
+    // All who came in the pause are there at once.
+    town.queued += 200.0;
+    let before = town.decided;
+    town.run(0.5, 3_500.0, 0.0);
+    let decided = town.decided - before;
+    assert!(decided > 3_500.0 * 0.35, "{decided} of 1750");
+    town.run(2.0, 3_500.0, 0.0);
+    assert!(town.waiting < 1.0, "{} wait", town.waiting);
+}
+
+#[test]
+fn a_room_that_is_held_closed_teaches_nothing() {
+    let mut town = Town::new(5_000.0);
+    town.run(1.0, 2_500.0, 1.0);
+    town.run(3.0, 50_000.0, 1.0);
+    for _ in 0..100_000 {
+        let step_s = STEP.as_secs_f64();
+        let wanted = town.flow.step(&Seen { step_s, closed: true, ..Seen::default() });
+        town.flow.released(0.0, false);
+        assert!((1_000.0..50_000.0).contains(&wanted.release_per_s), "{wanted:?}");
+        assert!(wanted.release < 250.0, "{wanted:?}");
+    }
+    town.worst_queue = 0.0;
+    town.run(3.0, 50_000.0, 1.0);
+    assert!(town.worst_queue < 5_000.0 * 0.3, "{} in the queue", town.worst_queue);
+}
+
+/// The rate that estimates go by while so many passes of what may be let in there are.
+fn estimated(flow: &mut Flow, limit_per_s: f64, steps: u32, share: f64) -> f64 {
+    let step_s = STEP.as_secs_f64();
+    let mut seen = Seen { step_s, limit_per_s, closed: true, releasing: true, ..Seen::default() };
+    for _ in 0..steps {
+        seen.shown = flow.step(&seen).release * share;
+        flow.released(seen.shown, share < 1.0);
+    }
+    flow.step(&seen).release_per_s
+}
+
+#[test]
+fn a_held_room_that_is_almost_empty_does_not_look_slow() {
+    let mut flow = Flow::default();
+    assert!(estimated(&mut flow, 5_000.0, 2_000, 0.02) > 4_000.0);
+}
+
+#[test]
+fn another_limit_is_known_at_once() {
+    let mut flow = Flow::default();
+    let before = estimated(&mut flow, 5_000.0, 2_000, 1.0);
+    assert!((4_000.0..5_500.0).contains(&before), "{before}");
+    let after = estimated(&mut flow, 500.0, 1, 1.0);
+    assert!(after < 600.0, "{after}");
+}
+
+#[test]
+fn who_came_of_one_crowd_says_nothing_of_the_next() {
+    let mut town = Town::new(5_000.0);
+    town.run(1.0, 2_500.0, 1.0);
+    town.run(10.0, 50_000.0, 0.2);
+    assert!(town.flow.share_that_comes() < 0.5);
+    town.waiting = 0.0;
+    town.run(1.0, 0.0, 1.0);
+    assert!(town.flow.share_that_comes() > 0.9);
+}
+
+#[test]
+fn light_load_never_meets_the_window() {
+    let mut town = Town::new(5_000.0);
+    for _ in 0..20 {
+        town.run(0.5, 4_000.0, 1.0);
+        town.run(0.5, 0.0, 1.0);
+    }
+    assert!(town.waiting < 1.0, "{} wait", town.waiting);
+}
