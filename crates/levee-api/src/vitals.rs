@@ -160,8 +160,9 @@ pub struct Vitals {
 /// What connectors count: calls to outlets' systems and to payment providers.
 #[derive(Debug, Default)]
 pub struct OutsideVitals {
-    /// Counts up when something that is durable has come up to be done outside: as long as it stays,
-    /// connectors need not ask.
+    /// Whoever decides counts up here, before it replies, when something has come up to be done outside:
+    /// connectors ask for it only when this has changed. Connectors run beside the engine, so that no
+    /// mirror has it.
     pub undone_changes: AtomicU64,
     /// Actions that are under way now.
     pub under_way: AtomicU64,
@@ -271,7 +272,7 @@ impl Vitals {
             hooks,
         } = self;
         let OutsideVitals {
-            undone_changes,
+            undone_changes: _,
             under_way,
             parked,
             tickets_oldest_ms,
@@ -326,7 +327,6 @@ impl Vitals {
             payments_failed,
             providers_open,
             payments_waiting,
-            undone_changes,
         ];
         cells.extend(waiting);
         cells.extend(expired);

@@ -228,8 +228,9 @@ impl State {
         self.last_seq
     }
 
-    /// How often, since this state was made or restored, something came up that is to be done outside.
-    /// Where it is the same as before, [`Query::Undone`](crate::query::Query::Undone) has nothing new.
+    /// How often what is to be done outside for an order has changed to something, orders of a restored
+    /// state counted once each. Where it is the same as before,
+    /// [`Query::Undone`](crate::query::Query::Undone) has nothing new.
     #[must_use]
     pub fn undone_changes(&self) -> u64 {
         self.orders.lists.undone_changes()

@@ -233,6 +233,13 @@ impl Run<'_> {
                 let after_change = words.named_number("after", 0);
                 let query = Query::Undone { after_change, limit: limit(1) };
                 let Answer::Undone { actions, change } = answer(query) else { unreachable!() };
+                // Who has asked up to here need not ask again before this changes.
+                let changes = self.state.undone_changes();
+                assert!(actions.is_empty() || (after_change + 1..=changes).contains(&change));
+                let later = Query::Undone { after_change: changes, limit: u32::MAX };
+                assert!(
+                    matches!(answer(later), Answer::Undone { actions, .. } if actions.is_empty())
+                );
                 format!("{change}: {}", show_actions(&actions))
             }
             "promised" => match answer(Query::Order(words.order())) {
