@@ -52,6 +52,11 @@ const SHOWN_TIME_S: f64 = 0.05;
 /// The delay at which newcomers begin to wait.
 pub(crate) const DELAY_MAX: Duration = Duration::from_millis(20);
 
+/// Where event loops are late the window is wider by what is decided meanwhile, up to this: whoever is
+/// let in in one turn of a loop is known to be through in the next, so that a loop could otherwise let
+/// in one window a turn, less than the engine decides. Beyond that it is a pause, not a load.
+const LATE_MAX: Duration = Duration::from_millis(50);
+
 /// A window is never narrower: an engine that decides next to nothing is still asked.
 const WINDOW_MIN: f64 = 16.0;
 
@@ -91,6 +96,8 @@ pub(crate) struct Seen {
     pub(crate) limit_per_s: f64,
     /// Time that a write with its sync takes, in seconds.
     pub(crate) sync_s: f64,
+    /// How late a gate's event loop is, in seconds: for as long a claim is under way there.
+    pub(crate) late_s: f64,
     /// Passes that were admitted in the step.
     pub(crate) shown: f64,
     /// Somebody waits.
@@ -263,9 +270,10 @@ impl Flow {
         }
     }
 
-    /// What is decided in this time and in two syncs.
+    /// What is decided in this time, in two syncs, and while claims wait at a gate for its threads.
     fn fits(&self, time: Duration, seen: &Seen) -> f64 {
-        self.rate * (time.as_secs_f64() + 2.0 * seen.sync_s)
+        let late_s = seen.late_s.min(LATE_MAX.as_secs_f64());
+        self.rate * (time.as_secs_f64() + 2.0 * seen.sync_s + late_s)
     }
 
     fn set_window(&mut self, seen: &Seen) {

@@ -172,6 +172,8 @@ impl Watch {
         let claims = Priority::Claim as usize;
         let decided: u64 = vitals.queue_delay[claims].counts().iter().sum();
         let [kept, missed] = self.news_of_gates(intake);
+        let mut loop_delay_us = 0;
+        intake.each_gate(|_, gate| loop_delay_us = loop_delay_us.max(gate.loop_delay_us));
         let shown = intake.shown();
         let shown = shown - std::mem::replace(&mut self.shown, shown);
         self.open_or_hold(intake, now_us);
@@ -186,6 +188,7 @@ impl Watch {
             oldest_s: vitals.oldest_us[claims].load(Relaxed) as f64 / 1e6,
             decided: decided.saturating_sub(self.decided) as f64,
             sync_s: self.sync_s,
+            late_s: loop_delay_us as f64 / 1e6,
             limit_per_s: intake.claims_per_s() as f64,
             shown: shown as f64,
             closed: intake.watermark_us() != OPEN,
@@ -231,8 +234,7 @@ impl Watch {
         }
         let since = std::mem::take(&mut self.since_slow);
         self.slow = 0;
-        let loop_delay_us = intake.gates().iter().map(|(_, gate)| gate.loop_delay_us).max();
-        self.slow_step(intake, vitals, now_us, loop_delay_us.unwrap_or(0), since)
+        self.slow_step(intake, vitals, now_us, loop_delay_us, since)
     }
 
     /// What gates have counted since the last step. What a gate had counted when it was first seen,
@@ -393,7 +395,7 @@ fn whole(value: f64) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use levee_api::intake::Why;
+    use levee_api::intake::{GateReport, Why};
 
     use super::*;
 
@@ -421,6 +423,26 @@ mod tests {
         assert_eq!(gone, 600);
         assert_eq!(watch.release(&intake, now_us, 10_000), 400);
         assert_eq!(intake.watermark_us(), OPEN);
+    }
+
+    #[test]
+    fn a_gate_that_is_late_lets_in_what_is_decided_meanwhile() {
+        let (intake, vitals) = (Intake::default(), Vitals::default());
+        intake.set_claims_per_s(5_000);
+        let mut watch = watch();
+        let mut window = |late_ms: [u64; 2]| {
+            for (gate, ms) in (0..).zip(late_ms) {
+                let report = GateReport { loop_delay_us: ms * 1_000, ..GateReport::default() };
+                intake.report(gate, report);
+            }
+            watch.step(&intake, &vitals, STEP);
+            intake.window()
+        };
+        assert_eq!(window([0, 0]), 100);
+        assert_eq!(window([0, 30]), 250);
+        assert_eq!(window([10, 1]), 150);
+        assert_eq!(window([900, 0]), 350);
+        assert_eq!(window([0, 0]), 100);
     }
 
     #[test]

@@ -10,6 +10,8 @@ struct Town {
     limit_per_s: f64,
     /// So many passes are given to each newcomer who is not let in.
     passes: f64,
+    /// Newcomers on their way to the engine, step by step, at a gate that is late by as many.
+    under_way: std::collections::VecDeque<f64>,
     queued: f64,
     /// Passes ahead of the watermark, and released ones whose users come in this many steps.
     waiting: f64,
@@ -25,6 +27,7 @@ impl Town {
             rate,
             limit_per_s: 0.0,
             passes: 1.0,
+            under_way: std::collections::VecDeque::new(),
             queued: 0.0,
             waiting: 0.0,
             coming: vec![0.0; 20].into(),
@@ -39,12 +42,17 @@ impl Town {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
         for _ in 0..(seconds / step_s) as u64 {
             let room = if self.waiting > 0.0 { idle_window } else { window };
-            // Of the idle ones it is decided again as soon as one is through.
-            let through = if self.waiting > 0.0 && room > 0.0 { self.rate * step_s } else { 0.0 };
-            let direct = (room + through - self.queued).clamp(0.0, arriving * step_s);
+            // Where the gate is not late, another one goes in as soon as one is through.
+            let again = self.waiting > 0.0 && room > 0.0 && self.under_way.is_empty();
+            let through = if again { self.rate * step_s } else { 0.0 };
+            let inside = self.queued + self.under_way.iter().sum::<f64>();
+            let direct = (room + through - inside).clamp(0.0, arriving * step_s);
             self.waiting += (arriving * step_s - direct) * self.passes;
             let shown = self.coming.pop_front().unwrap_or(0.0);
-            self.queued += direct + shown;
+            #[expect(clippy::cast_precision_loss)]
+            let late_s = self.under_way.len() as f64 * step_s;
+            self.under_way.push_back(direct);
+            self.queued += self.under_way.pop_front().unwrap_or(0.0) + shown;
             let decided = self.queued.min(self.rate * step_s);
             self.queued -= decided;
             self.decided += decided;
@@ -55,6 +63,7 @@ impl Town {
                 oldest_s: self.queued / self.rate,
                 decided,
                 sync_s: 0.0,
+                late_s,
                 limit_per_s: self.limit_per_s,
                 shown,
                 closed,
@@ -200,6 +209,20 @@ fn ten_times_the_load_costs_waiting_only() {
 #[test]
 fn a_crowd_that_never_comes_back_does_not_starve_the_engine() {
     check(5_000.0, 0.0, 0.75, 60.0);
+}
+
+#[test]
+fn nor_does_it_at_a_gate_that_is_late() {
+    let mut town = Town::new(5_000.0);
+    (town.limit_per_s, town.under_way) = (5_000.0, vec![0.0; 9].into());
+    town.run(1.0, 2_500.0, 0.0);
+    town.run(2.0, 50_000.0, 0.0);
+    let before = town.decided;
+    town.worst_queue = 0.0;
+    town.run(5.0, 50_000.0, 0.0);
+    let worked = (town.decided - before) / 25_000.0;
+    assert!(worked > 0.9, "{worked} of capacity");
+    assert!(town.worst_queue < 5_000.0 * 0.07, "{} in the queue", town.worst_queue);
 }
 
 #[test]
