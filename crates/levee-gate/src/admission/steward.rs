@@ -26,6 +26,10 @@ const SLOW_STEPS: u32 = 20;
 /// A change of level that is not in force after this time is asked for again.
 const ASK_AGAIN_MS: u32 = 1_000;
 
+/// So many looks in a row must find a lane late before its share falls: a pause of the engine, which no
+/// share prevents, makes one or two so.
+const LATE_LOOKS: u32 = 5;
+
 /// Least share of browsing that is let in; of redemptions it is a half.
 const SHARE_MIN: u32 = WHOLE / 50;
 
@@ -132,6 +136,8 @@ struct Watch {
     slow: u32,
     since_slow: Duration,
     delays: [(u64, u64); Priority::COUNT],
+    /// Looks in a row that found a lane late.
+    late_looks: [u32; Priority::COUNT],
     /// Slots before this one are emptied.
     cleared: u64,
     bound: Bound,
@@ -157,6 +163,7 @@ impl Watch {
             slow: 0,
             since_slow: Duration::ZERO,
             delays: [(0, 0); Priority::COUNT],
+            late_looks: [0; Priority::COUNT],
             cleared: 0,
             bound: Bound::default(),
             held_us: 0,
@@ -361,7 +368,13 @@ impl Watch {
             let share = intake.share(lane);
             // Whoever comes during a sync waits for its end: that is no overload.
             let late = means_us[lane as usize] > max_us + 2 * sync_us;
-            let next = if late { share - share / 20 } else { share + WHOLE / 100 };
+            let looks = &mut self.late_looks[lane as usize];
+            *looks = if late { *looks + 1 } else { 0 };
+            let next = match *looks {
+                0 => share + WHOLE / 100,
+                1..LATE_LOOKS => share,
+                _ => share - share / 20,
+            };
             let least = if lane == Priority::Redeem { WHOLE / 2 } else { SHARE_MIN };
             intake.set_share(lane, next.clamp(least, WHOLE));
         }
@@ -462,6 +475,26 @@ mod tests {
         let gone = watch.release(&intake, opens_us, 50);
         assert_eq!(gone, 50);
         assert!(intake.watermark_us() < opens_us);
+    }
+
+    #[test]
+    fn a_pause_of_the_engine_keeps_no_redemption_out_and_a_queue_does() {
+        let (intake, vitals) = (Intake::default(), Vitals::default());
+        let mut watch = watch();
+        let mut share = |looks: u32, delay_us| {
+            for _ in 0..looks {
+                vitals.queue_delay[Priority::Redeem as usize].add(delay_us, 20);
+                watch.slow_step(&intake, &vitals, intake.now_us(), 0, Duration::from_millis(100));
+            }
+            intake.share(Priority::Redeem)
+        };
+        for _ in 0..10 {
+            assert_eq!(share(LATE_LOOKS - 1, 90_000), WHOLE);
+            assert_eq!(share(1, 1_000), WHOLE);
+        }
+        assert!(share(LATE_LOOKS, 90_000) < WHOLE);
+        assert_eq!(share(100, 90_000), WHOLE / 2);
+        assert_eq!(share(60, 1_000), WHOLE);
     }
 
     #[test]
