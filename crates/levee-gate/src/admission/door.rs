@@ -11,6 +11,7 @@ use levee_api::problem::{Code, Place};
 use levee_api::types::{CampaignNo, Level, UserKey};
 
 use super::draw;
+use super::flow::DELAY_MAX;
 use super::limits::Limits;
 use super::places::{Places, time_us};
 use crate::config::AdmissionConfig;
@@ -57,6 +58,9 @@ const AHEAD_US: u64 = 10_000;
 /// Event loops may be this late before refused connections are made to rest.
 const LATE_MAX: Duration = Duration::from_millis(25);
 
+/// For no longer lateness the window is wider.
+const WIDENED_US_MAX: u64 = 50_000;
+
 /// The longest rest of a connection that was refused.
 const REST_MAX: Duration = Duration::from_millis(100);
 
@@ -72,6 +76,8 @@ pub(crate) struct Door {
     pub(crate) places: Places,
     /// Claims of this worker that are with the engine.
     inside: Cell<u64>,
+    /// How late the event loop was lately, in microseconds.
+    late_us: Cell<u64>,
     last_place_us: Cell<u64>,
     /// How long a refused connection rests before it is read again.
     rest: Cell<Duration>,
@@ -111,6 +117,7 @@ impl Door {
             keys: RefCell::new(PassKeys::new(secret.clone(), now_us)),
             places: Places::default(),
             inside: Cell::new(0),
+            late_us: Cell::new(0),
             last_place_us: Cell::new(0),
             rest: Cell::new(Duration::ZERO),
             random: Cell::new(seed | 1),
@@ -122,8 +129,12 @@ impl Door {
         self.keys.borrow_mut().refresh(now_us);
     }
 
-    /// How late the event loop was: decides how long refused connections rest.
+    /// How late the event loop was: decides how long refused connections rest, and how much wider the
+    /// window is.
     pub(crate) fn feel(&self, late: Duration) {
+        let late_us = u64::try_from(late.as_micros()).unwrap_or(u64::MAX).min(WIDENED_US_MAX);
+        // Of turns that are equally long, the moments of this are late by anything up to one.
+        self.late_us.set(late_us.max(self.late_us.get() * 7 / 8));
         let rest = self.rest.get();
         let next = if late > LATE_MAX {
             (rest * 3 / 2 + Duration::from_millis(5)).min(REST_MAX)
@@ -161,7 +172,16 @@ impl Door {
             (false, OPEN) => intake.window(),
             (false, _) => intake.idle_window(),
         };
-        self.inside.get() < window.div_ceil(intake.gate_count().max(1) * self.workers)
+        let share = window.div_ceil(intake.gate_count().max(1) * self.workers);
+        self.inside.get() < share.saturating_add(self.decided_late(share))
+    }
+
+    /// A worker learns in one turn of its event loop what is through of what it let in in the one before.
+    /// Where turns are long, what is decided meanwhile goes in as well: one window a turn could be less
+    /// than the engine decides.
+    fn decided_late(&self, share: u64) -> u64 {
+        let delay_us = u64::try_from(DELAY_MAX.as_micros()).unwrap_or(u64::MAX);
+        share.saturating_mul(self.late_us.get()) / delay_us
     }
 }
 
@@ -448,4 +468,30 @@ fn rfc3339(ms: u64) -> String {
     let mut text = Vec::with_capacity(24);
     crate::json::put_instant(ms, &mut text);
     String::from_utf8(text).expect("digits and ASCII")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_worker_that_is_late_lets_in_what_is_decided_meanwhile() {
+        let door = Door::new(AdmissionConfig::default(), 2, &PassSecret::new(&[1; 32]), 1, 0);
+        let ms = Duration::from_millis;
+        assert_eq!(door.decided_late(100), 0);
+        door.feel(ms(25));
+        assert_eq!(door.decided_late(100), 125);
+        // The next moments lie anywhere in a turn.
+        door.feel(ms(3));
+        assert!((100..125).contains(&door.decided_late(100)), "{}", door.decided_late(100));
+        // A pause is over soon, and never counts for more than 50 ms.
+        door.feel(ms(9_000));
+        assert_eq!(door.decided_late(100), 250);
+        // A window without an end is no fault.
+        assert!(door.decided_late(u64::MAX) > 0);
+        for _ in 0..20 {
+            door.feel(Duration::ZERO);
+        }
+        assert!(door.decided_late(100) < 20, "{}", door.decided_late(100));
+    }
 }

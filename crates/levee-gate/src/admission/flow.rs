@@ -52,11 +52,6 @@ const SHOWN_TIME_S: f64 = 0.05;
 /// The delay at which newcomers begin to wait.
 pub(crate) const DELAY_MAX: Duration = Duration::from_millis(20);
 
-/// Where event loops are late the window is wider by what is decided meanwhile, up to this: whoever is
-/// let in in one turn of a loop is known to be through in the next, so that a loop could otherwise let
-/// in one window a turn, less than the engine decides. Beyond that it is a pause, not a load.
-const LATE_MAX: Duration = Duration::from_millis(50);
-
 /// A window is never narrower: an engine that decides next to nothing is still asked.
 const WINDOW_MIN: f64 = 16.0;
 
@@ -96,8 +91,6 @@ pub(crate) struct Seen {
     pub(crate) limit_per_s: f64,
     /// Time that a write with its sync takes, in seconds.
     pub(crate) sync_s: f64,
-    /// How late a gate's event loop is, in seconds: for as long a claim is under way there.
-    pub(crate) late_s: f64,
     /// Passes that were admitted in the step.
     pub(crate) shown: f64,
     /// Somebody waits.
@@ -145,6 +138,8 @@ pub(crate) struct Flow {
     open_steps: usize,
     /// Steps since then, or since somebody was held, in which those who wait were let in.
     closed_steps: usize,
+    /// Passes that were shown in these.
+    shown_since: f64,
     pace: Pace,
     /// How long the last step was, and what was then to be expected of the pace; None where nobody
     /// was let in for a reason that is none of the engine's.
@@ -167,6 +162,7 @@ impl Default for Flow {
             next: 0,
             open_steps: 0,
             closed_steps: 0,
+            shown_since: 0.0,
             pace: Pace::default(),
             paced: None,
             limit_per_s: 0.0,
@@ -193,7 +189,7 @@ impl Flow {
             self.pace.forget();
             self.paced = None;
             self.open_steps += 1;
-            self.closed_steps = 0;
+            (self.closed_steps, self.shown_since) = (0, 0.0);
             // Those who came were seen before those who were released: at the end of a crowd it looks
             // as if fewer came than did, and of the next one nothing is known.
             if self.open_steps == GRACE_STEPS {
@@ -205,7 +201,10 @@ impl Flow {
         }
         self.open_steps = 0;
         let lets_in = seen.releasing && !seen.drawn;
-        self.closed_steps = if lets_in { self.closed_steps + 1 } else { 0 };
+        (self.closed_steps, self.shown_since) = match lets_in {
+            true => (self.closed_steps + 1, self.shown_since + seen.shown),
+            false => (0, 0.0),
+        };
         let error_s = DELAY_WANTED.as_secs_f64() - seen.queued / self.rate;
         let correction = (UTILISED + GAIN_PER_S * error_s.min(0.0)).max(0.0);
         let come = self.share_that_comes();
@@ -270,10 +269,9 @@ impl Flow {
         }
     }
 
-    /// What is decided in this time, in two syncs, and while claims wait at a gate for its threads.
+    /// What is decided in this time and in two syncs.
     fn fits(&self, time: Duration, seen: &Seen) -> f64 {
-        let late_s = seen.late_s.min(LATE_MAX.as_secs_f64());
-        self.rate * (time.as_secs_f64() + 2.0 * seen.sync_s + late_s)
+        self.rate * (time.as_secs_f64() + 2.0 * seen.sync_s)
     }
 
     fn set_window(&mut self, seen: &Seen) {
@@ -287,12 +285,12 @@ impl Flow {
         }
     }
 
-    /// Whether a short queue has closed the room and nobody seems to come out of it.
+    /// Whether a short queue has closed the room and nobody has come out of it when some should have.
     fn guesses_few(&self, seen: &Seen) -> bool {
         #[expect(clippy::cast_precision_loss, reason = "a hundred")]
         let grace_s = GRACE_STEPS as f64 * STEP.as_secs_f64();
         let unknown_yet = (COME_STEPS + 1..=GRACE_STEPS).contains(&self.closed_steps);
-        unknown_yet && seen.waiting <= self.rate * grace_s
+        unknown_yet && self.shown_since == 0.0 && seen.waiting <= self.rate * grace_s
     }
 
     fn learn_show(&mut self, seen: &Seen) {
