@@ -287,7 +287,8 @@ impl Intake {
         self.hold_until_us.compare_exchange(seen_us, hold_us, AcqRel, Acquire).is_ok()
     }
 
-    /// Claims that all gates together may have with the engine before newcomers wait.
+    /// Claims that all gates together may have with the engine before newcomers wait; a worker of a gate
+    /// whose event loop is late adds to its part.
     #[must_use]
     pub fn window(&self) -> u64 {
         self.window.load(Relaxed)

@@ -160,9 +160,9 @@ pub struct Vitals {
 /// What connectors count: calls to outlets' systems and to payment providers.
 #[derive(Debug, Default)]
 pub struct OutsideVitals {
-    /// Whoever decides counts up here, before it replies, when something has come up to be done outside:
-    /// connectors ask for it only when this has changed. Connectors run beside the engine, so that no
-    /// mirror has it.
+    /// The rules' count of what has come up to be done outside, set by whoever decides once it is durable
+    /// and before it replies: connectors ask what it was only when this has changed. They run beside the
+    /// engine, so that no mirror has it.
     pub undone_changes: AtomicU64,
     /// Actions that are under way now.
     pub under_way: AtomicU64,

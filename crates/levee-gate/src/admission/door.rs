@@ -58,7 +58,7 @@ const AHEAD_US: u64 = 10_000;
 /// Event loops may be this late before refused connections are made to rest.
 const LATE_MAX: Duration = Duration::from_millis(25);
 
-/// For no longer lateness the window is wider.
+/// Lateness beyond this widens the window no further.
 const WIDENED_US_MAX: u64 = 50_000;
 
 /// The longest rest of a connection that was refused.
@@ -177,8 +177,8 @@ impl Door {
     }
 
     /// A worker learns in one turn of its event loop what is through of what it let in in the one before.
-    /// Where turns are long, what is decided meanwhile goes in as well: one window a turn could be less
-    /// than the engine decides.
+    /// Where turns are long, its part goes in once more for every [`DELAY_MAX`] that the loop is late: one
+    /// window a turn could be less than the engine decides.
     fn decided_late(&self, share: u64) -> u64 {
         let delay_us = u64::try_from(DELAY_MAX.as_micros()).unwrap_or(u64::MAX);
         share.saturating_mul(self.late_us.get()) / delay_us
@@ -479,8 +479,17 @@ mod tests {
         let door = Door::new(AdmissionConfig::default(), 2, &PassSecret::new(&[1; 32]), 1, 0);
         let ms = Duration::from_millis;
         assert_eq!(door.decided_late(100), 0);
+        // Of a window of 200, this one of two workers has used up its half.
+        let intake = Intake::default();
+        intake.set_window(200);
+        door.inside.set(100);
+        assert!(!door.has_room(&intake));
         door.feel(ms(25));
         assert_eq!(door.decided_late(100), 125);
+        door.inside.set(224);
+        assert!(door.has_room(&intake));
+        door.inside.set(225);
+        assert!(!door.has_room(&intake));
         // The next moments lie anywhere in a turn.
         door.feel(ms(3));
         assert!((100..125).contains(&door.decided_late(100)), "{}", door.decided_late(100));

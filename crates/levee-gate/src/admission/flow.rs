@@ -37,8 +37,8 @@ const GAIN_PER_S: f64 = 8.0;
 const SHOWN_MIN: f64 = 0.75;
 const IDLE_TIME: Duration = Duration::from_millis(4);
 
-/// Until it can be known how many come, it is guessed after so many steps that too few do, where no
-/// more wait than would be in within [`GRACE_STEPS`]: who hardly has to wait is told to come back within
+/// Until it can be known how many come, it is guessed after so many steps that too few do, as long as
+/// nobody has come and no more wait than would be in within [`GRACE_STEPS`]: who hardly has to wait is told to come back within
 /// five steps. A pause of a moment would otherwise keep out all who come without a pass for as long as
 /// it takes to know.
 const COME_STEPS: usize = 20;
@@ -49,7 +49,7 @@ const REST_TIME_S: f64 = 0.2;
 /// Over which time it is seen how many come from the room, in seconds.
 const SHOWN_TIME_S: f64 = 0.05;
 
-/// The delay at which newcomers begin to wait.
+/// The delay at which newcomers begin to wait, besides two syncs; a worker that is late adds to it.
 pub(crate) const DELAY_MAX: Duration = Duration::from_millis(20);
 
 /// A window is never narrower: an engine that decides next to nothing is still asked.
