@@ -15,10 +15,10 @@ use hyper::{Method, Request};
 use hyper_util::rt::TokioIo;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::net::TcpStream;
 
 use crate::problem::Problem;
 use crate::retry::Retries;
+use crate::stream::{Stream, host_of};
 use crate::wire::{
     CampaignBody, ClaimBody, ClaimRequest, RedemptionBody, RedemptionRequest, RollbackBody,
 };
@@ -106,8 +106,7 @@ fn broken(address: &str, cause: &str) -> ClientError {
 
 async fn open(address: &str) -> Result<SendRequest<Full<Bytes>>, ClientError> {
     let broken = |error: &dyn Error| broken(address, &error.to_string());
-    let stream = TcpStream::connect(address).await.map_err(|error| broken(&error))?;
-    stream.set_nodelay(true).map_err(|error| broken(&error))?;
+    let stream = Stream::connect(address).await.map_err(|error| broken(&error))?;
     let (sender, connection) =
         handshake(TokioIo::new(stream)).await.map_err(|error| broken(&error))?;
     // Ends with the sender or the peer; how it ends shows in the next request.
@@ -126,7 +125,7 @@ pub struct Client {
 }
 
 impl Client {
-    /// Connects to `host:port`, to act with this key.
+    /// Connects to `HOST:PORT` or `unix:PATH`, to act with this key.
     ///
     /// # Errors
     /// Nobody listens there, or the key cannot be a header.
@@ -138,7 +137,7 @@ impl Client {
         };
         Ok(Self {
             address: address.to_owned(),
-            host: header(address)?,
+            host: header(host_of(address))?,
             key: header(&format!("Bearer {key}"))?,
             sender: open(address).await?,
             retries: Arc::default(),

@@ -12,10 +12,10 @@ use hyper::body::{Body, Frame};
 use hyper::client::conn::http1::handshake;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
 use tokio::sync::mpsc::Receiver;
 
 use crate::client::ClientError;
+use crate::stream::{Stream, host_of};
 use crate::wire::ImportLineBody;
 
 /// Longest line of an answer that is taken.
@@ -54,7 +54,7 @@ impl Body for Pieces {
     }
 }
 
-/// Sends a file, in pieces of any size, to `host:port`, and hands over what became of each line as
+/// Sends a file, in pieces of any size, to `HOST:PORT` or `unix:PATH`, and hands over what became of each line as
 /// the server says it.
 ///
 /// # Errors
@@ -68,13 +68,13 @@ pub async fn import(
     mut each: impl FnMut(ImportLineBody),
 ) -> Result<(), ClientError> {
     let broken = |cause: String| ClientError::Connection { address: address.to_owned(), cause };
-    let stream = TcpStream::connect(address).await.map_err(|error| broken(error.to_string()))?;
+    let stream = Stream::connect(address).await.map_err(|error| broken(error.to_string()))?;
     let (mut sender, connection) =
         handshake(TokioIo::new(stream)).await.map_err(|error| broken(error.to_string()))?;
     // Ends with the sender or the peer; how it ends shows in the answer.
     tokio::spawn(connection);
     let request = Request::post("/v1/outlets/import")
-        .header(HOST, address)
+        .header(HOST, host_of(address))
         .header(AUTHORIZATION, format!("Bearer {key}"))
         .header(CONTENT_TYPE, format.content_type())
         .body(Pieces(pieces))

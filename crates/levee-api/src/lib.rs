@@ -9,6 +9,7 @@
 //! - [`intake`], [`pass`]: who is let in, and places in the waiting room.
 //! - [`paying`]: how users pay, as long as it is known.
 //! - [`client`], [`import`]: the typed client, and its way to import a file of outlets.
+//! - [`stream`]: connections over TCP and over Unix sockets.
 //! - [`scenario`]: how outlets and the payment provider behave in a rehearsal.
 //! - [`webhook`]: signatures of what travels between Levee, outlets and payment providers.
 //!
@@ -30,6 +31,7 @@ pub mod problem;
 pub mod pseudonym;
 pub mod retry;
 pub mod scenario;
+pub mod stream;
 pub mod strict;
 pub mod time;
 pub mod trade;

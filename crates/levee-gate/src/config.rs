@@ -40,14 +40,23 @@ pub struct GateConfig {
     pub connections_max: usize,
     /// For requests under way when the gate stops.
     pub drain: Duration,
-    /// Proxies of one's own: what they write into `X-Forwarded-For` is believed.
-    pub proxies: Vec<IpNet>,
+    /// Proxies of one's own.
+    pub proxies: Proxies,
     /// Who is let in.
     pub admission: AdmissionConfig,
     /// Added to the workers' niceness; above 0 they go behind others, such as an engine beside them.
     pub nice: i32,
     /// Whose messages are taken without an API key.
     pub signers: Signers,
+}
+
+/// Proxies whose `X-Forwarded-For` is believed.
+#[derive(Clone, Debug, Default)]
+pub struct Proxies {
+    /// Where they are.
+    pub ranges: Vec<IpNet>,
+    /// Whether whoever connects over a Unix socket is one.
+    pub socket: bool,
 }
 
 /// Those who sign what they send, instead of showing an API key. Outlets with a point-of-sale system
@@ -127,7 +136,7 @@ impl Default for GateConfig {
             reply_timeout: Duration::from_secs(30),
             connections_max: 16_384,
             drain: Duration::from_secs(5),
-            proxies: Vec::new(),
+            proxies: Proxies::default(),
             admission: AdmissionConfig::default(),
             nice: 0,
             signers: Signers::default(),

@@ -15,8 +15,8 @@ use bytes::Bytes;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use levee_api::stream::Stream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 
 use crate::config::{GateConfig, HEAD_LEN_MAX, HEADERS_MAX};
 use crate::framing::{Framing, Smuggling};
@@ -70,7 +70,7 @@ impl TimeLimits {
 #[derive(Debug)]
 pub(crate) struct Connection {
     /// Here, so that it can outlive hyper's part.
-    pub(crate) stream: RefCell<TcpStream>,
+    pub(crate) stream: RefCell<Stream>,
     phase: Cell<Phase>,
     /// Of the phase.
     deadline_tick: Cell<u32>,
@@ -82,7 +82,7 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    fn new(stream: TcpStream) -> Self {
+    fn new(stream: Stream) -> Self {
         Self {
             stream: RefCell::new(stream),
             phase: Cell::new(Phase::Idle),
@@ -177,7 +177,7 @@ impl Connection {
 }
 
 /// Serves one connection to its end.
-pub(crate) async fn serve_connection(worker: Rc<Worker>, stream: TcpStream) {
+pub(crate) async fn serve_connection(worker: Rc<Worker>, stream: Stream) {
     let connection = Rc::new(Connection::new(stream));
     connection.enter(Phase::Idle, &worker);
     let place = worker.connections.borrow_mut().insert(Rc::clone(&connection));

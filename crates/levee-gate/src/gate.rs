@@ -1,7 +1,6 @@
 //! A gate from start to stop.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
@@ -14,6 +13,7 @@ use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
 use crate::coalesce::Coalescing;
 use crate::config::{GateConfig, Ports};
 use crate::keys::Watcher;
+use crate::listener::{Incoming, Listener};
 use crate::live::Live;
 use crate::outlets::Feed;
 use crate::routes::Router;
@@ -22,9 +22,8 @@ use crate::{docs, openapi};
 
 /// A running gate. Dropped without [`Gate::drain`], it stops at once.
 pub struct Gate {
-    address: SocketAddr,
     hub: Arc<Hub>,
-    listener: Option<TcpListener>,
+    listener: Option<Listener>,
     workers: Vec<JoinHandle<()>>,
     watcher: Option<Watcher>,
     feed: Option<Feed>,
@@ -34,9 +33,9 @@ pub struct Gate {
 ///
 /// # Errors
 /// The listener cannot be shared between threads, or a thread cannot be started.
-pub fn start(listener: TcpListener, config: GateConfig, ports: Ports) -> io::Result<Gate> {
-    listener.set_nonblocking(true)?;
-    let address = listener.local_addr()?;
+pub fn start(listener: Listener, config: GateConfig, ports: Ports) -> io::Result<Gate> {
+    listener.set_nonblocking()?;
+    let address = listener.to_string();
     let count = config.workers.max(1);
     let mut start_id = [0; 4];
     getrandom::fill(&mut start_id).map_err(io::Error::other)?;
@@ -63,7 +62,6 @@ pub fn start(listener: TcpListener, config: GateConfig, ports: Ports) -> io::Res
     let feed = Feed::start(Arc::clone(&hub.ports.submit), Arc::clone(&hub.outlets))?;
     // Made step by step, so that a failure half-way stops what runs already.
     let mut gate = Gate {
-        address,
         hub,
         listener: Some(listener),
         workers: Vec::with_capacity(count),
@@ -96,16 +94,10 @@ impl Gate {
         outcome.recv().map_err(io::Error::other)?
     }
 
-    /// Where the gate listens.
-    #[must_use]
-    pub fn local_addr(&self) -> SocketAddr {
-        self.address
-    }
-
     /// Stops: takes no more connections, closes those without a request, and gives those with one
     /// up to [`GateConfig::drain`] to finish.
     pub fn drain(mut self) {
-        tracing::info!(address = %self.address, "the gate closes");
+        tracing::info!("the gate closes");
         self.stop();
     }
 
@@ -140,8 +132,8 @@ impl Drop for Gate {
 fn ready(
     hub: &Arc<Hub>,
     number: usize,
-    listener: TcpListener,
-) -> io::Result<(LocalRuntime, tokio::net::TcpListener)> {
+    listener: Listener,
+) -> io::Result<(LocalRuntime, Incoming)> {
     if hub.config.nice != 0 {
         levee_api::nice::add(hub.config.nice)?;
     }
@@ -151,8 +143,8 @@ fn ready(
 fn event_loop(
     hub: Arc<Hub>,
     number: usize,
-    listener: TcpListener,
-) -> io::Result<(LocalRuntime, tokio::net::TcpListener)> {
+    listener: Listener,
+) -> io::Result<(LocalRuntime, Incoming)> {
     // Nobody else takes it: a lock is what a hook that may be shared needs.
     let coalescing = Mutex::new(Coalescing::new(Instant::now()));
     let runtime = Builder::new_current_thread()
@@ -173,7 +165,7 @@ fn event_loop(
         .build_local(LocalOptions::default())?;
     let listener = {
         let _inside = runtime.enter();
-        tokio::net::TcpListener::from_std(listener)?
+        listener.incoming()?
     };
     Ok((runtime, listener))
 }

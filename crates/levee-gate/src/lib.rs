@@ -30,6 +30,7 @@ mod headers;
 mod json;
 pub mod keys;
 mod lines;
+mod listener;
 mod live;
 mod metrics;
 mod openapi;
@@ -47,6 +48,7 @@ mod whole;
 mod worker;
 
 pub use admission::{Rule, Signal, Steward, StewardConfig};
-pub use config::{AdmissionConfig, GateConfig, Ports, Provider, Signers, Wire};
+pub use config::{AdmissionConfig, GateConfig, Ports, Provider, Proxies, Signers, Wire};
 pub use gate::{Gate, start};
 pub use keys::{KeyEntry, KeyRing, Role};
+pub use listener::Listener;

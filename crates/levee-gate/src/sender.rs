@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use hyper::HeaderMap;
 use hyper::header::HeaderName;
 use ipnet::IpNet;
+use levee_api::stream::Stream;
 
 use crate::call::Call;
 
@@ -12,26 +13,37 @@ pub(crate) const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwar
 
 /// The address that sent a request, where it says something about who that is.
 pub(crate) fn sender(call: &Call) -> Option<IpAddr> {
-    let peer = call.connection.stream.borrow().peer_addr().ok()?.ip();
-    behind(peer, &call.head.headers, &call.worker.hub.config.proxies)
+    let (headers, proxies) = (&call.head.headers, &call.worker.hub.config.proxies);
+    match &*call.connection.stream.borrow() {
+        Stream::Tcp(stream) => behind(stream.peer_addr().ok()?.ip(), headers, &proxies.ranges),
+        // Everybody's, if it is not known as a proxy's.
+        Stream::Unix(_) if proxies.socket => forwarded(headers, &proxies.ranges),
+        Stream::Unix(_) => None,
+    }
 }
 
-/// Each proxy adds whom it was asked by at the end, so that what a sender writes there itself stands
-/// before the first entry of a proxy of one's own, and is not believed.
-///
 /// None for a proxy that is not known as one: everybody behind it would be one. Addresses that are not
 /// public, and not of `proxies`, are taken for such.
 fn behind(peer: IpAddr, headers: &HeaderMap, proxies: &[IpNet]) -> Option<IpAddr> {
-    let is_proxy = |ip: IpAddr| proxies.iter().any(|range| range.contains(&ip.to_canonical()));
-    if !is_proxy(peer) {
-        return Some(peer.to_canonical()).filter(|ip| is_public(*ip));
+    if is_proxy(peer, proxies) {
+        return forwarded(headers, proxies);
     }
+    Some(peer.to_canonical()).filter(|ip| is_public(*ip))
+}
+
+/// Whom proxies name. Each adds whom it was asked by at the end, so that what a sender writes there
+/// itself stands before the first entry of a proxy of one's own, and is not believed.
+fn forwarded(headers: &HeaderMap, proxies: &[IpNet]) -> Option<IpAddr> {
     let lines = headers.get_all(X_FORWARDED_FOR).iter().rev();
     let entries = lines.flat_map(|line| line.to_str().unwrap_or_default().rsplit(','));
     // The first that is none ends what proxies have written.
     let addresses = entries.map_while(|entry| address(entry.trim()));
     let mut addresses = addresses.map(|ip| ip.to_canonical());
-    addresses.find(|ip| !is_proxy(*ip)).filter(|ip| is_public(*ip))
+    addresses.find(|ip| !is_proxy(*ip, proxies)).filter(|ip| is_public(*ip))
+}
+
+fn is_proxy(ip: IpAddr, proxies: &[IpNet]) -> bool {
+    proxies.iter().any(|range| range.contains(&ip.to_canonical()))
 }
 
 /// With or without a port, as proxies write it.

@@ -3,7 +3,6 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::net;
 use std::rc::Rc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
@@ -12,8 +11,8 @@ use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
 use levee_api::problem::Code;
+use levee_api::stream::Stream;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
@@ -26,6 +25,7 @@ use crate::follow::{Follow, look_forever};
 use crate::headers::HeaderMaps;
 use crate::json::put_hex;
 use crate::keys::{Key, hash};
+use crate::listener::{Incoming, Moving};
 use crate::live::Live;
 use crate::metrics::{MoneyCache, Stats};
 use crate::outlets::Outlets;
@@ -70,7 +70,7 @@ pub(crate) struct Lane {
     /// Connections that are its own, those on their way to it included.
     pub(crate) open: AtomicUsize,
     /// Accepted by others for it.
-    handed_over: Mutex<Vec<net::TcpStream>>,
+    handed_over: Mutex<Vec<Moving>>,
     pub(crate) news: Notify,
     pub(crate) stats: Stats,
     pub(crate) tally: Tally,
@@ -235,7 +235,7 @@ impl Worker {
     }
 
     /// Runs until the gate drains and the last request is answered, or the drain's time is over.
-    pub(crate) async fn run(self: Rc<Self>, listener: TcpListener) {
+    pub(crate) async fn run(self: Rc<Self>, listener: Incoming) {
         tokio::task::spawn_local(Rc::clone(&self.desk).flush_forever());
         tokio::task::spawn_local(Rc::clone(&self.desk).receive_forever());
         tokio::task::spawn_local(Rc::clone(&self).tick_forever());
@@ -282,11 +282,11 @@ impl Worker {
         *self.date.borrow_mut() = httpdate::fmt_http_date(SystemTime::now());
     }
 
-    async fn accept_until_drain(self: &Rc<Self>, listener: TcpListener) {
+    async fn accept_until_drain(self: &Rc<Self>, listener: Incoming) {
         while !self.hub.draining.load(Relaxed) {
             tokio::select! {
                 accepted = listener.accept() => match accepted {
-                    Ok((stream, _)) => self.place(stream),
+                    Ok(stream) => self.place(stream),
                     Err(error) => {
                         // Out of file descriptors, for one: leave the rest in the backlog a moment.
                         tracing::warn!(%error, "accepting a connection failed; trying again in a second");
@@ -300,7 +300,7 @@ impl Worker {
 
     /// To the worker with the fewest connections: a burst of them would otherwise stay with the
     /// worker that happened to wake first.
-    fn place(self: &Rc<Self>, stream: TcpStream) {
+    fn place(self: &Rc<Self>, stream: Stream) {
         let lanes = &self.hub.lanes;
         let open: usize = lanes.iter().map(|lane| lane.open.load(Relaxed)).sum();
         if open >= self.hub.config.connections_max {
@@ -312,7 +312,7 @@ impl Worker {
         match idlest {
             Some(idlest) if idlest.open.load(Relaxed) < own => {
                 idlest.open.fetch_add(1, Relaxed);
-                if let Ok(stream) = stream.into_std() {
+                if let Ok(stream) = Moving::out(stream) {
                     let mut inbox =
                         idlest.handed_over.lock().unwrap_or_else(PoisonError::into_inner);
                     inbox.push(stream);
@@ -336,7 +336,7 @@ impl Worker {
             std::mem::take(&mut *inbox)
         };
         for stream in streams {
-            match TcpStream::from_std(stream) {
+            match stream.into_stream() {
                 Ok(stream) => self.spawn(stream),
                 Err(error) => {
                     self.lane().open.fetch_sub(1, Relaxed);
@@ -346,16 +346,12 @@ impl Worker {
         }
     }
 
-    fn spawn(self: &Rc<Self>, stream: TcpStream) {
+    fn spawn(self: &Rc<Self>, stream: Stream) {
         self.lane().stats.connections.add(1);
-        // Without it the kernel would hold small answers back for up to 40 ms.
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "a connection ended before it began");
-        }
         tokio::task::spawn_local(serve_connection(Rc::clone(self), stream));
     }
 
-    fn turn_away(self: &Rc<Self>, mut stream: TcpStream) {
+    fn turn_away(self: &Rc<Self>, mut stream: Stream) {
         self.lane().stats.turned_away.add(1);
         if self.turned_away.get() >= TURNED_AWAY_MAX {
             return;

@@ -97,6 +97,9 @@ pub(crate) struct GateSection {
     proxies: Vec<String>,
 }
 
+/// Among the proxies: whoever connects over the Unix socket.
+const PROXIES_SOCKET: &str = "unix";
+
 /// The room's counts reach that far.
 const OPENS_BEFORE_S_MAX: u64 = 3_000;
 
@@ -247,8 +250,14 @@ impl Config {
         config.header_timeout = gate.header_timeout_ms.map_or(config.header_timeout, ms);
         config.body_timeout = gate.body_timeout_ms.map_or(config.body_timeout, ms);
         config.drain = gate.drain_ms.map_or(config.drain, ms);
-        config.proxies = ranges(gate.proxies.iter().map(String::as_str)).map_err(|text| {
-            anyhow!("gate.proxies has {text:?}, and must list ranges such as \"10.0.0.0/8\" or addresses")
+        let proxies = gate.proxies.iter().map(String::as_str);
+        config.proxies.socket = proxies.clone().any(|text| text == PROXIES_SOCKET);
+        let proxies = proxies.filter(|text| *text != PROXIES_SOCKET);
+        config.proxies.ranges = ranges(proxies).map_err(|text| {
+            anyhow!(
+                "gate.proxies has {text:?}, and must list ranges such as \"10.0.0.0/8\", addresses, \
+                 or \"unix\""
+            )
         })?;
         let (section, admission) = (&self.admission, &mut config.admission);
         let opens_before_s = section.opens_before_s.unwrap_or(admission.opens_before.as_secs());

@@ -1,7 +1,6 @@
 //! `levee gate`: a gate in a process of its own.
 
 use std::fs;
-use std::net::TcpListener;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -16,6 +15,7 @@ use levee_link::gate::Address;
 use crate::Ending;
 use crate::config::{Config, check_label};
 use crate::gates::read_shared_key;
+use crate::listen::bind;
 use crate::outside::Outside;
 use crate::serve::{LISTEN_DEFAULT, Signals, limit_connections, log};
 
@@ -28,8 +28,9 @@ pub(crate) struct Args {
     /// The engine: unix:PATH, or https://HOST:PORT with --ca and --shared-key.
     #[arg(long, value_name = "ADDRESS")]
     engine: String,
-    /// Where to listen; port 0 takes a free one [default: 127.0.0.1:8080].
-    #[arg(long, value_name = "HOST:PORT")]
+    /// Where to listen: HOST:PORT, of which port 0 takes a free one, or unix:PATH
+    /// [default: 127.0.0.1:8080].
+    #[arg(long, value_name = "ADDRESS")]
     listen: Option<String>,
     /// The gate's name in metrics [default: gate].
     #[arg(long, value_parser = parse_label)]
@@ -96,9 +97,7 @@ pub(crate) fn run(args: &Args) -> Result<Ending> {
     let address = args.address()?;
     let listen = args.listen.clone().or(config.listen.take());
     let listen = listen.unwrap_or_else(|| LISTEN_DEFAULT.to_owned());
-    let listener =
-        TcpListener::bind(&listen).with_context(|| format!("cannot listen on {listen}"))?;
-    let listens_on = listener.local_addr()?;
+    let (listener, listens_on) = bind(&listen)?;
     let mut signals = Signals::take()?;
 
     let ring = Arc::new(KeyRing::fed());
@@ -121,9 +120,9 @@ pub(crate) fn run(args: &Args) -> Result<Ending> {
     }
     let installation = link.installation().context("a connection begins with a welcome")?;
     ensure!(
-        !installation.dev || listens_on.ip().is_loopback(),
+        !installation.dev || listens_on.is_local(),
         "the engine runs with --dev and well-known keys: its gates listen on loopback only, not on \
-         {listens_on}"
+         {listen}"
     );
     gate_config.signers = Outside::load(&mut config, installation.dev)?.signers();
     let engine = link.engine();
@@ -136,8 +135,10 @@ pub(crate) fn run(args: &Args) -> Result<Ending> {
     };
     limit_connections(&mut gate_config);
     let gate = levee_gate::start(listener, gate_config, ports)?;
-    println!("levee gate listens on http://{listens_on} before the engine at {}", args.engine);
+    let listens_on_url = listens_on.url("http");
+    println!("levee gate listens on {listens_on_url} before the engine at {}", args.engine);
     let signalled = signals.come_before(|| link.ended().is_some());
+    listens_on.remove();
     gate.drain();
     // Why a link ends was logged where it did.
     Ok(if signalled { Ending::Good } else { Ending::Failed })

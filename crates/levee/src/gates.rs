@@ -1,21 +1,23 @@
 //! The engine's door for gates in processes of their own.
 
-use std::fs::{self, Permissions};
-use std::io::ErrorKind;
-use std::net::{SocketAddr, TcpListener};
-use std::os::unix::fs::{FileTypeExt, PermissionsExt};
-use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::net::TcpListener;
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail, ensure};
+use levee_api::stream::socket_path;
 use levee_engine::Engine;
 use levee_gate::KeyRing;
 use levee_link::engine::{KeySource, Listener, Ports, Server};
 use levee_link::{ApiKey, Installation, SharedKey};
 
 use crate::config::GatesSection;
+use crate::listen::{At, bind_socket};
 use crate::secrets::check_private;
+
+/// Gates get the keys of the engine: only this user's may connect.
+const MODE: u32 = 0o600;
 
 /// A bound door; nobody is served yet.
 pub(crate) struct Door {
@@ -23,22 +25,16 @@ pub(crate) struct Door {
     at: At,
 }
 
-/// Where it is.
-enum At {
-    Socket(PathBuf),
-    Port(SocketAddr),
-}
-
 impl Door {
     /// Binds `unix:PATH` or `host:port`.
     pub(crate) fn bind(address: &str, section: &GatesSection, dev: bool) -> Result<Self> {
         let shared_key = section.shared_key.as_deref().map(read_shared_key).transpose()?;
-        if let Some(path) = address.strip_prefix("unix:") {
-            let path = PathBuf::from(path);
-            let listener = bind_socket(&path)?;
+        if let Some(path) = socket_path(address) {
+            let listener = bind_socket(Path::new(path), MODE)
+                .with_context(|| format!("cannot take gates in on {address}"))?;
             return Ok(Self {
                 listener: Listener::Unix { listener, shared_key },
-                at: At::Socket(path),
+                at: At::Socket(path.into()),
             });
         }
         let (Some(cert), Some(key), Some(shared_key)) =
@@ -68,10 +64,7 @@ impl Door {
 
     /// As gates name it.
     pub(crate) fn address(&self) -> String {
-        match &self.at {
-            At::Socket(path) => format!("unix:{}", path.display()),
-            At::Port(address) => format!("https://{address}"),
-        }
+        self.at.url("https")
     }
 
     /// Serves gates from now on, before an engine that is open.
@@ -88,28 +81,20 @@ impl Door {
             installation,
         };
         let server = levee_link::engine::start(self.listener, ports)?;
-        let socket = match self.at {
-            At::Socket(path) => Some(path),
-            At::Port(_) => None,
-        };
-        Ok(OpenDoor { server, socket })
+        Ok(OpenDoor { server, at: self.at })
     }
 }
 
 /// A door that gates come through.
 pub(crate) struct OpenDoor {
     server: Server,
-    socket: Option<PathBuf>,
+    at: At,
 }
 
 impl OpenDoor {
     /// Gives gates their last replies and closes. The engine has stopped.
     pub(crate) fn close(self) {
-        if let Some(socket) = &self.socket
-            && let Err(error) = fs::remove_file(socket)
-        {
-            tracing::warn!(%error, socket = %socket.display(), "the socket was not removed");
-        }
+        self.at.remove();
         self.server.stop();
     }
 }
@@ -140,34 +125,4 @@ pub(crate) fn read_shared_key(file: &Path) -> Result<SharedKey> {
     check_private(file)?;
     let text = fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
     SharedKey::new(&text).with_context(|| format!("{} holds no shared key", file.display()))
-}
-
-/// Binds a socket that only this user may connect to, in the place of one that a server left behind.
-fn bind_socket(path: &Path) -> Result<UnixListener> {
-    let said = || format!("cannot take gates in on unix:{}", path.display());
-    match fs::symlink_metadata(path) {
-        Ok(found) => {
-            ensure!(
-                found.file_type().is_socket(),
-                "{}: {} is there, and is no socket",
-                said(),
-                path.display()
-            );
-            ensure!(UnixStream::connect(path).is_err(), "{}: another server listens there", said());
-        }
-        Err(error) if error.kind() == ErrorKind::NotFound => {}
-        Err(error) => return Err(error).with_context(said),
-    }
-    // Beside its place until its mode is right, so that nobody connects before.
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".new");
-    let beside = PathBuf::from(beside);
-    match fs::remove_file(&beside) {
-        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error).with_context(said),
-        Ok(()) | Err(_) => {}
-    }
-    let listener = UnixListener::bind(&beside).with_context(said)?;
-    fs::set_permissions(&beside, Permissions::from_mode(0o600)).with_context(said)?;
-    fs::rename(&beside, path).with_context(said)?;
-    Ok(listener)
 }

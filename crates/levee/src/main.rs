@@ -12,6 +12,7 @@ mod gate;
 mod gates;
 mod intake;
 mod key;
+mod listen;
 mod outlets;
 mod outside;
 mod payments;

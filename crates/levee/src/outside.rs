@@ -162,7 +162,7 @@ impl Outside {
             }),
             // Nobody has asked for payments, and where callbacks would go is not known.
             None if sandbox.by_default => {}
-            None => bail!("sandbox.notify_url is needed where no gate listens here"),
+            None => bail!("sandbox.notify_url is needed where no gate listens on a port here"),
         }
         let outlets = Some(OutletsConfig {
             url: format!("{}/pos", sandbox.url),

@@ -7,8 +7,8 @@ use serde::Serialize;
 /// Which server, and who asks.
 #[derive(clap::Args)]
 pub(crate) struct Server {
-    /// Where the server listens.
-    #[arg(long, default_value = "127.0.0.1:8080", value_name = "HOST:PORT")]
+    /// Where the server listens: HOST:PORT or unix:PATH.
+    #[arg(long, default_value = "127.0.0.1:8080", value_name = "ADDRESS")]
     server: String,
     /// An API key.
     #[arg(long, env = "LEVEE_KEY", hide_env_values = true)]
@@ -20,7 +20,7 @@ impl Server {
         Client::connect(&self.server, &self.key).await
     }
 
-    /// `HOST:PORT`.
+    /// `HOST:PORT` or `unix:PATH`.
     pub(crate) fn address(&self) -> &str {
         &self.server
     }

@@ -1,7 +1,7 @@
 //! `levee serve`: engine, journal and a gate in one process, and gates in others.
 
 use std::io::{IsTerminal, stderr};
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -17,7 +17,7 @@ use levee_api::time::Instant;
 use levee_connect::connectors::Connectors;
 use levee_connect::hooks::Hooks;
 use levee_engine::{Clock, Engine, EngineConfig, Keys, ScaledClock, SystemClock};
-use levee_gate::{Gate, GateConfig, KeyRing, Ports, Steward, keys};
+use levee_gate::{Gate, GateConfig, KeyRing, Listener, Ports, Steward, keys};
 use levee_journal::FileJournal;
 use levee_link::Installation;
 use levee_link::scaler::Scaler;
@@ -27,9 +27,10 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::config::Config;
 use crate::gates::{Door, OpenDoor};
+use crate::listen::At;
 use crate::outside::Outside;
 use crate::secrets::Secrets;
-use crate::{Ending, key};
+use crate::{Ending, key, listen};
 
 /// Where the server keeps its data if nothing else is said.
 const DATA_DEFAULT: &str = "levee-data";
@@ -62,9 +63,9 @@ pub(crate) struct Args {
     /// one, removed at the end].
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// Where to listen; port 0 takes a free one, none leaves it to gates in processes of their own
-    /// [default: 127.0.0.1:8080].
-    #[arg(long, value_name = "HOST:PORT")]
+    /// Where to listen: HOST:PORT, of which port 0 takes a free one, or unix:PATH; none leaves it to
+    /// gates in processes of their own [default: 127.0.0.1:8080].
+    #[arg(long, value_name = "ADDRESS")]
     listen: Option<String>,
     /// Take gates in here: a socket as unix:PATH, or host:port with the files that the section gates
     /// of the configuration names.
@@ -139,18 +140,16 @@ pub(crate) fn log(level: tracing::Level) {
 }
 
 /// Binds where clients connect; nothing with `none`.
-fn bind(listen: &str, dev: bool) -> Result<Option<(TcpListener, SocketAddr)>> {
+fn bind(listen: &str, dev: bool) -> Result<Option<(Listener, At)>> {
     if listen == LISTEN_NONE {
         return Ok(None);
     }
-    let listener =
-        TcpListener::bind(listen).with_context(|| format!("cannot listen on {listen}"))?;
-    let address = listener.local_addr()?;
+    let (listener, at) = listen::bind(listen)?;
     ensure!(
-        !dev || address.ip().is_loopback(),
-        "--dev has well-known keys and listens on loopback only, not on {address}"
+        !dev || at.is_local(),
+        "--dev has well-known keys and listens on loopback only, not on {listen}"
     );
-    Ok(Some((listener, address)))
+    Ok(Some((listener, at)))
 }
 
 pub(crate) fn run(args: &Args) -> Result<Ending> {
@@ -216,8 +215,8 @@ pub(crate) fn run(args: &Args) -> Result<Ending> {
         keys: Arc::clone(&ring),
     };
     let outside = Outside::load(&mut config, args.dev)?;
-    let connectors =
-        outside.connectors(args.speed, listener.as_ref().map(|(_, address)| *address))?;
+    let port = listener.as_ref().and_then(|(_, at)| at.port());
+    let connectors = outside.connectors(args.speed, port)?;
     let mut gate_config = config.gate_config()?;
     gate_config.nice = gate_nice;
     gate_config.signers = outside.signers();
@@ -225,9 +224,9 @@ pub(crate) fn run(args: &Args) -> Result<Ending> {
     let submit = Arc::clone(&engine) as Arc<dyn Submit>;
     let _steward = Steward::start(submit, &config.steward_config()?)?;
     // Before the engine, so that whoever asks is told how far it is.
-    let (listener, address) = listener.unzip();
+    let (listener, listens_on) = listener.unzip();
     let gate = listener.map(|listener| levee_gate::start(listener, gate_config, ports));
-    let gate = gate.transpose()?;
+    let gate = gate.transpose()?.zip(listens_on);
     let (code_key, pseudonym_key) = (secrets.code, secrets.pseudonym);
     let codes = Arc::new(Codes::new(&secrets.code, 0));
     // It waits until the engine has recovered.
@@ -250,7 +249,7 @@ pub(crate) fn run(args: &Args) -> Result<Ending> {
     if signalled && !opening.is_finished() {
         // Nothing was promised to anyone, and reading may take long.
         tracing::info!("stopped while recovering; nothing is lost");
-        gate.into_iter().for_each(Gate::drain);
+        close(gate);
         drop(temporary);
         std::process::exit(0);
     }
@@ -262,8 +261,8 @@ pub(crate) fn run(args: &Args) -> Result<Ending> {
     let id = engine.installation().context("an engine that is open has a journal")?;
     let installation = Installation { id, code_key, pseudonym_key, dev: args.dev };
     let door = door.map(|door| door.open(&engine, &ring, installation)).transpose()?;
-    if let Some(address) = address {
-        println!("levee listens on http://{address} with data in {}", data.display());
+    if let Some((_, at)) = &gate {
+        println!("levee listens on {} with data in {}", at.url("http"), data.display());
     }
     if let Some(takes_gates_in) = takes_gates_in {
         println!("levee {takes_gates_in}");
@@ -383,11 +382,19 @@ fn open_engine(
     Ok(())
 }
 
+/// Takes no more connections and finishes what is under way.
+fn close(gate: Option<(Gate, At)>) {
+    if let Some((gate, at)) = gate {
+        at.remove();
+        gate.drain();
+    }
+}
+
 /// Until a signal or a fault; then in order: no new connections, requests under way, the queue, the
 /// journal's end.
 fn wait(
     engine: &Engine,
-    gate: Option<Gate>,
+    gate: Option<(Gate, At)>,
     outside: (Connectors, Hooks),
     door: Option<OpenDoor>,
     mut signals: Signals,
@@ -399,7 +406,7 @@ fn wait(
         return Ending::Failed;
     }
     tracing::info!("stopping: finishing what is under way");
-    gate.into_iter().for_each(Gate::drain);
+    close(gate);
     // What it leaves undone is undone at the next start.
     drop(outside);
     // A fault has been logged where it happened.

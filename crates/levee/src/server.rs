@@ -35,7 +35,7 @@ impl Server {
         Self::spawn(command)
     }
 
-    /// Starts any command that says `listens on http://HOST:PORT` first.
+    /// Starts any command that says `listens on http://HOST:PORT` or `listens on unix:PATH` first.
     pub(crate) fn spawn(mut command: Command) -> Result<Self> {
         let mut child =
             command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().context("cannot start")?;
@@ -44,8 +44,9 @@ impl Server {
         output.read_line(&mut line)?;
         // What else it prints goes nowhere, but must not fill the pipe.
         thread::spawn(move || std::io::copy(&mut output, &mut std::io::sink()));
-        let address = line.split_once("listens on http://").map(|(_, rest)| rest);
+        let address = line.split_once("listens on ").map(|(_, rest)| rest);
         let address = address.and_then(|rest| rest.split_whitespace().next());
+        let address = address.map(|url| url.strip_prefix("http://").unwrap_or(url));
         let Some(address) = address else {
             let status = child.wait()?;
             bail!("the server did not start ({status}); what it said is above");

@@ -1,13 +1,15 @@
 //! A gate over a small engine, and requests to it over real sockets.
 
 use std::net::{SocketAddr, TcpListener};
+use std::os::unix::net::UnixListener;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use levee_api::code::Codes;
 use levee_api::pseudonym::PseudonymKey;
 use levee_api::webhook::{DEV_OUTLETS_SECRET, DEV_PAYMENTS_SECRET, WebhookSecrets};
-use levee_gate::{Gate, GateConfig, KeyRing, Ports, Provider, Signers, start};
+use levee_gate::{Gate, GateConfig, KeyRing, Listener, Ports, Provider, Signers, start};
 use serde_json::json;
 
 use crate::engine::{Engine, Journal};
@@ -36,6 +38,20 @@ impl Bench {
         Self::before(Engine::start(), config, keys)
     }
 
+    /// Another gate before the same engine, on a Unix socket.
+    pub(crate) fn beside_on(&self, socket: &Path, mut config: GateConfig) -> Gate {
+        config.signers = signers();
+        let ports = Ports {
+            submit: self.engine.clone(),
+            export: self.journal.clone(),
+            codes: self.codes.clone(),
+            pseudonyms: PseudonymKey::new(&[2; 32]),
+            keys: Arc::new(KeyRing::dev()),
+        };
+        let listener = UnixListener::bind(socket).unwrap();
+        start(Listener::Unix(listener), config, ports).unwrap()
+    }
+
     fn before(engine: Arc<Engine>, mut config: GateConfig, keys: KeyRing) -> Self {
         config.signers = signers();
         let journal = Arc::new(Journal::default());
@@ -48,8 +64,9 @@ impl Bench {
             keys: Arc::new(keys),
         };
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let gate = start(listener, config, ports).unwrap();
-        Self { address: gate.local_addr(), gate, engine, codes, journal }
+        let address = listener.local_addr().unwrap();
+        let gate = start(Listener::Tcp(listener), config, ports).unwrap();
+        Self { address, gate, engine, codes, journal }
     }
 
     /// One request on a connection of its own: `METHOD path`, role, further header lines, body.

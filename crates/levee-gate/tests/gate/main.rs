@@ -22,6 +22,7 @@ mod payments;
 mod quotes;
 mod repeats;
 mod shop;
+mod sockets;
 mod statement;
 mod streams;
 mod strictness;

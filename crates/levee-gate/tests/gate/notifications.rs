@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use levee_gate::{AdmissionConfig, GateConfig, KeyRing, Wire};
+use levee_gate::{AdmissionConfig, GateConfig, KeyRing, Proxies, Wire};
 use levee_pay::{
     Alipay, AlipayConfig, ApiV3Key, Currency, PlatformKey, Provider, SigningKey, Stripe,
     StripeConfig, StripeSecret, VerifyingKey, Wechat, WechatConfig,
@@ -117,7 +117,7 @@ fn said(provider: &str, payment: &str, total: u64) -> (String, String) {
     }
 }
 
-fn alipay(payment: &str, total: u64) -> (String, String) {
+pub(crate) fn alipay(payment: &str, total: u64) -> (String, String) {
     alipay_with(payment, total, &[])
 }
 
@@ -440,7 +440,8 @@ fn what_is_not_taken_is_counted_by_reason() {
 
 #[test]
 fn an_address_that_forges_is_refused_unread_until_it_sends_something_genuine() {
-    let proxies = vec!["127.0.0.0/8".parse().unwrap()];
+    let ranges = vec!["127.0.0.0/8".parse().unwrap()];
+    let proxies = Proxies { ranges, socket: false };
     let admission = AdmissionConfig { forged_per_s: 1, ..AdmissionConfig::default() };
     let config = GateConfig { workers: 1, proxies, admission, ..GateConfig::default() };
     let bench = shop_at(Bench::with(config, KeyRing::dev()));

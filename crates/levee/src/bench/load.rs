@@ -1,10 +1,12 @@
 //! A load over keep-alive connections: as little work for an answer as possible, because the
 //! generator shares the processors with what it measures.
 
+use std::sync::LazyLock;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
 use hdrhistogram::Histogram;
+use memchr::memmem::Finder;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -111,9 +113,12 @@ async fn drive(
     Ok((connection, latencies))
 }
 
+/// Made once: every answer is searched for it.
+static HEAD_END: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\r\n\r\n"));
+
 /// Length of the first answer, once its head is there.
 pub(super) fn whole(bytes: &[u8]) -> Option<usize> {
-    let head = memchr::memmem::find(bytes, b"\r\n\r\n")? + 4;
+    let head = HEAD_END.find(bytes)? + 4;
     let name = b"content-length:";
     let mut lines = bytes[..head].split(|byte| *byte == b'\n');
     let value = lines.find_map(|line| {

@@ -78,6 +78,13 @@ impl Place {
         Server::spawn(command)
     }
 
+    /// A gate that says itself where it listens.
+    pub(crate) fn start_gate_on(&self, arguments: &[&str]) -> Server {
+        let mut command = Command::new(BINARY);
+        command.arg("gate").args(arguments).arg("--config").arg(self.beside("levee.toml"));
+        Server::spawn(command).expect("the gate starts")
+    }
+
     pub(crate) fn try_start(&self) -> Result<Server, String> {
         Server::spawn(self.serve())
     }
@@ -134,7 +141,7 @@ impl Server {
         std::thread::spawn(move || output.read_to_end(&mut Vec::new()));
         // An engine without a gate of its own says where it takes others in.
         let address = line.split_once(" on ").and_then(|(_, rest)| rest.split(' ').next());
-        let address = address.map(|address| address.rsplit('/').next().unwrap_or(address));
+        let address = address.map(|url| url.split_once("://").map_or(url, |(_, rest)| rest));
         match address {
             Some(address) => Ok(Self { address: Address(address.trim().to_owned()), child }),
             None => Err(format!("{line:?}, {:?}", child.wait())),
@@ -170,7 +177,7 @@ impl Server {
 }
 
 impl Address {
-    /// `host:port`.
+    /// `host:port` or `unix:path`.
     pub(crate) fn name(&self) -> &str {
         &self.0
     }

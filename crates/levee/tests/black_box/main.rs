@@ -13,4 +13,5 @@ mod providers;
 mod races;
 mod rehearsal;
 mod sandbox;
+mod sockets;
 mod webhooks;

@@ -69,7 +69,7 @@ pub(super) fn of(args: &Args, regime: Regime) -> Vec<Case> {
 
 /// What a free engine takes: a closed loop, each answer followed by the next user.
 pub(super) fn capacity(args: &Args) -> Result<f64> {
-    let venue = Venue::start(&Setup::default())?;
+    let venue = Venue::start(&Setup::over(args.over))?;
     let mut crowd = Crowd::connect(venue.address(), args.connections)?;
     let length = Duration::from_secs_f64(args.seconds) / CAPACITY_RUNS;
     let mut best = 0.0_f64;
@@ -89,6 +89,7 @@ pub(super) fn play(args: &Args, case: &Case, capacity_per_s: f64) -> Result<Case
         claims_per_s: (case.regime == Regime::A).then_some(args.claims_per_s),
         admission: case.admission,
         gate_process: case.gate_process,
+        over: args.over,
     })?;
     let length = Duration::from_secs_f64(args.seconds);
     let held = redemptions::prepare(venue.address(), length)?;

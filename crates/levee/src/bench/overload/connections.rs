@@ -4,11 +4,14 @@
 //! the server holds on to is not offered to it once more.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::SocketAddr;
+use std::os::unix;
 use std::time::Duration;
+use std::{io, net};
 
 use anyhow::{Context, Result, bail};
-use mio::net::TcpStream;
+use levee_api::stream::socket_path;
+use mio::event::Source;
+use mio::net::{TcpStream, UnixStream};
 use mio::{Events, Interest, Poll, Token};
 
 use super::super::load::whole;
@@ -36,9 +39,16 @@ pub(super) struct Sent {
     pub(super) abandoned: bool,
 }
 
+/// A socket of either kind.
+#[derive(Debug)]
+enum Stream {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
 #[derive(Debug)]
 struct Connection {
-    stream: TcpStream,
+    stream: Stream,
     sent: Option<Sent>,
     /// The beginning of an answer.
     partial: Vec<u8>,
@@ -47,7 +57,7 @@ struct Connection {
 /// All connections to one server.
 #[derive(Debug)]
 pub(super) struct Pool {
-    address: SocketAddr,
+    address: String,
     poll: Poll,
     events: Events,
     connections: Vec<Connection>,
@@ -57,7 +67,6 @@ pub(super) struct Pool {
 
 impl Pool {
     pub(super) fn open(address: &str, count: usize) -> Result<Self> {
-        let address = address.parse().with_context(|| format!("{address} is no address"))?;
         let poll = Poll::new()?;
         let connections = (0..count)
             .map(|token| {
@@ -66,7 +75,7 @@ impl Pool {
             })
             .collect::<Result<_>>()?;
         Ok(Self {
-            address,
+            address: address.to_owned(),
             poll,
             events: Events::with_capacity(EVENTS),
             connections,
@@ -154,10 +163,10 @@ impl Pool {
     }
 
     fn renew(&mut self, token: usize) -> Result<()> {
-        let stream = connect(&self.poll, self.address, token)?;
+        let stream = connect(&self.poll, &self.address, token)?;
         let connection = &mut self.connections[token];
         // Gone with its descriptor, should this fail.
-        let _ = self.poll.registry().deregister(&mut connection.stream);
+        let _ = self.poll.registry().deregister(connection.stream.source());
         connection.stream = stream;
         connection.partial.clear();
         Ok(())
@@ -201,13 +210,52 @@ impl Connection {
     }
 }
 
-/// On loopback this does not wait: the system takes a connection before the server does.
-fn connect(poll: &Poll, address: SocketAddr, token: usize) -> Result<TcpStream> {
-    let stream = std::net::TcpStream::connect(address);
-    let stream = stream.with_context(|| format!("cannot reach {address}"))?;
+impl Stream {
+    fn source(&mut self) -> &mut dyn Source {
+        match self {
+            Self::Tcp(stream) => stream,
+            Self::Unix(stream) => stream,
+        }
+    }
+}
+
+impl Read for Stream {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => stream.read(buffer),
+            Self::Unix(stream) => stream.read(buffer),
+        }
+    }
+}
+
+impl Write for Stream {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => stream.write(bytes),
+            Self::Unix(stream) => stream.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn connect(poll: &Poll, address: &str, token: usize) -> Result<Stream> {
+    let mut stream = open(address).with_context(|| format!("cannot reach {address}"))?;
+    poll.registry().register(stream.source(), Token(token), Interest::READABLE)?;
+    Ok(stream)
+}
+
+/// On this machine it does not wait: the system takes a connection before the server does.
+fn open(address: &str) -> io::Result<Stream> {
+    if let Some(path) = socket_path(address) {
+        let stream = unix::net::UnixStream::connect(path)?;
+        stream.set_nonblocking(true)?;
+        return Ok(Stream::Unix(UnixStream::from_std(stream)));
+    }
+    let stream = net::TcpStream::connect(address)?;
     stream.set_nodelay(true)?;
     stream.set_nonblocking(true)?;
-    let mut stream = TcpStream::from_std(stream);
-    poll.registry().register(&mut stream, Token(token), Interest::READABLE)?;
-    Ok(stream)
+    Ok(Stream::Tcp(TcpStream::from_std(stream)))
 }

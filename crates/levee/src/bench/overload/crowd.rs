@@ -17,6 +17,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
+use levee_api::stream::host_of;
 
 use super::connections::{Pool, Sent};
 use super::plan::Plan;
@@ -102,7 +103,7 @@ impl Crowd {
         };
         Ok(Self {
             pool: Pool::open(address, connections)?,
-            template: Template::new(address),
+            template: Template::new(host_of(address)),
             arrivals: Arrivals::Nobody,
             minds,
         })
@@ -245,6 +246,9 @@ impl Crowd {
                 let slept = u64::try_from(asleep.elapsed().as_micros()).unwrap_or(u64::MAX);
                 minds.tally.slept_us += slept;
             }
+        } else {
+            // Without it the system would let it run on until a tick, and the server it measures wait.
+            thread::yield_now();
         }
         Ok(())
     }

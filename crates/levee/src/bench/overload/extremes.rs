@@ -160,7 +160,7 @@ pub(super) fn estimate(args: &Args, setup: &Setup, capacity_per_s: f64) -> Resul
 /// A million users with a pass each, who poll as told.
 pub(super) fn waiting(args: &Args) -> Result<WaitingFigures> {
     let limit = Some(WAITING_CLAIMS_PER_S);
-    let venue = Venue::start(&Setup { claims_per_s: limit, ..Setup::default() })?;
+    let venue = Venue::start(&Setup { claims_per_s: limit, ..Setup::over(args.over) })?;
     let mut crowd = Crowd::connect(venue.address(), args.connections)?;
     // Connections and caches are there before anyone waits.
     crowd.begin(Manner::Cooperating, Arrivals::Closed { left: 1_000 }, Duration::ZERO);
@@ -201,11 +201,11 @@ pub(super) fn waiting(args: &Args) -> Result<WaitingFigures> {
 /// Processor time of the server for a refusal, and for a claim.
 pub(super) fn refusal(args: &Args) -> Result<RefusalFigures> {
     // As close to nobody as a limit goes.
-    let setup = Setup { claims_per_s: Some(1), ..Setup::default() };
+    let setup = Setup { claims_per_s: Some(1), ..Setup::over(args.over) };
     let (refusal_us, admitted, requests) = cost(args, &setup, Manner::Hammering, REQUESTS / TRIES)?;
     ensure!(admitted * 100 < requests, "{admitted} of {requests} were not refused");
     // Nobody is kept out, so that every request is a claim.
-    let setup = Setup { admission: false, ..Setup::default() };
+    let setup = Setup { admission: false, ..Setup::over(args.over) };
     let (claim_us, admitted, requests) = cost(args, &setup, Manner::Cooperating, REQUESTS)?;
     ensure!(admitted * 100 > requests * 99, "only {admitted} of {requests} were claims");
     Ok(RefusalFigures { ratio: refusal_us / claim_us, refusal_us, claim_us })

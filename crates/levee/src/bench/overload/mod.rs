@@ -67,6 +67,9 @@ pub(super) struct Args {
     /// Users who hammer meet a gate in a process of its own.
     #[arg(long)]
     gate_process: bool,
+    /// What connections go over: a Unix socket, as a proxy's on the same machine, or TCP of loopback.
+    #[arg(long, value_enum, default_value_t = Over::Unix)]
+    over: Over,
     /// Keep-alive connections.
     #[arg(long, default_value_t = 1_024)]
     connections: usize,
@@ -90,6 +93,14 @@ enum Part {
     Refusal,
     /// Whether the bounds that users are told are kept.
     Estimate,
+}
+
+/// What the crowd's connections go over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Over {
+    Tcp,
+    Unix,
 }
 
 /// What the capacity is.
@@ -157,7 +168,7 @@ fn measure(args: &Args) -> Result<Figures> {
     }
     let regime = args.regime.unwrap_or(Regime::A);
     let limit = (regime == Regime::A).then_some(args.claims_per_s);
-    let setup = Setup { claims_per_s: limit, ..Setup::default() };
+    let setup = Setup { claims_per_s: limit, ..Setup::over(args.over) };
     if asked(Part::Step) {
         let step = extremes::step(args, &setup, capacity(regime)).context("the step")?;
         figures.step_settle_ms = step.settle_ms;

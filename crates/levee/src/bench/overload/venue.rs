@@ -19,6 +19,7 @@ use tempfile::TempDir;
 
 use super::super::http::open_campaign;
 use super::super::{cpu_us, resident_bytes};
+use super::Over;
 use super::wire::user_name;
 use crate::secrets::Secrets;
 use crate::server::Server;
@@ -40,15 +41,16 @@ pub(super) struct Setup {
     pub(super) admission: bool,
     /// A gate in a process of its own.
     pub(super) gate_process: bool,
-}
-
-impl Default for Setup {
-    fn default() -> Self {
-        Self { claims_per_s: None, admission: true, gate_process: false }
-    }
+    /// What the crowd's connections go over.
+    pub(super) over: Over,
 }
 
 impl Setup {
+    /// One process without a limit, with connections of this kind.
+    pub(super) fn over(over: Over) -> Self {
+        Self { claims_per_s: None, admission: true, gate_process: false, over }
+    }
+
     /// The configuration file; empty for the defaults.
     fn config(&self) -> String {
         let mut text = String::new();
@@ -77,6 +79,11 @@ impl Venue {
         let data = folder.path().join("data");
         let config = config.to_str().context("a temporary folder's name is text")?;
         let serve = ["--dev", "--log", "warn", "--config", config];
+        let clients = folder.path().join("clients.sock");
+        let listen = match setup.over {
+            Over::Tcp => "127.0.0.1:0".to_owned(),
+            Over::Unix => format!("unix:{}", clients.display()),
+        };
         let (engine, gate) = if setup.gate_process {
             let socket = folder.path().join("gates.sock");
             let name = socket.to_str().context("a temporary folder's name is text")?;
@@ -86,10 +93,10 @@ impl Venue {
             command.arg(&data).args(serve);
             let engine = Server::spawn_behind(command, &socket)?;
             let mut command = Command::new(std::env::current_exe()?);
-            command.args(["gate", "--engine", &unix, "--listen", "127.0.0.1:0", "--log", "warn"]);
+            command.args(["gate", "--engine", &unix, "--listen", &listen, "--log", "warn"]);
             (engine, Some(Server::spawn(command)?))
         } else {
-            (Server::start(&data, &serve)?, None)
+            (Server::start_at(&listen, &data, &serve)?, None)
         };
         let venue = Self { folder, engine, gate };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -100,7 +107,7 @@ impl Venue {
         Ok(venue)
     }
 
-    /// `host:port` of the gate.
+    /// Where the gate listens.
     pub(super) fn address(&self) -> &str {
         &self.gate.as_ref().unwrap_or(&self.engine).address
     }

@@ -1,6 +1,10 @@
 //! A claim's request and what matters in its answer, with as little work as possible: the generator
 //! shares the processors with what it measures.
 
+use std::sync::LazyLock;
+
+use memchr::memmem::{self, Finder};
+
 use super::super::against::write_claim;
 
 /// A request with a number to be filled in.
@@ -22,7 +26,8 @@ impl Template {
     pub(super) fn new(host: &str) -> Self {
         let mut request = Vec::new();
         write_claim(&mut request, host, 0);
-        let header_at = find(&request, b"content-type").expect("a claim has a content type");
+        let header_at =
+            memmem::find(&request, b"content-type").expect("a claim has a content type");
         // Behind it a quote and a brace.
         let number_end = request.len() - 2;
         Self { request, header_at, number_end }
@@ -68,11 +73,11 @@ const RETRY_AFTER_MS: u32 = 1_000;
 pub(super) fn read(answer: &[u8]) -> Answer<'_> {
     match answer.get(b"HTTP/1.1 ".len()..).and_then(|rest| rest.get(..3)) {
         Some(b"200" | b"201" | b"202") => Answer::Admitted,
-        Some(b"429") if find(answer, b"\"code\":\"waiting\"").is_some() => {
-            let pass = behind(answer, b"\"pass\":\"");
-            let pass = pass.and_then(|rest| Some(&rest[..find(rest, b"\"")?]));
-            let eta_p90_ms = number(answer, b"\"eta_p90_ms\":");
-            let poll_after_ms = number(answer, b"\"poll_after_ms\":");
+        Some(b"429") if WAITING.find(answer).is_some() => {
+            let pass = behind(answer, &PASS);
+            let pass = pass.and_then(|rest| Some(&rest[..memchr::memchr(b'"', rest)?]));
+            let eta_p90_ms = number(answer, &ETA_P90_MS);
+            let poll_after_ms = number(answer, &POLL_AFTER_MS);
             match (pass, eta_p90_ms, poll_after_ms) {
                 (Some(pass), Some(eta_p90_ms), Some(poll_after_ms)) => {
                     Answer::Waiting { pass, eta_p90_ms, poll_after_ms }
@@ -81,23 +86,29 @@ pub(super) fn read(answer: &[u8]) -> Answer<'_> {
             }
         }
         Some(b"429" | b"503") => {
-            let seconds = || Some(number(answer, b"\r\nretry-after: ")?.saturating_mul(1_000));
-            let retry_after_ms = number(answer, b"\"retry_after_ms\":").or_else(seconds);
+            let seconds = || Some(number(answer, &RETRY_AFTER)?.saturating_mul(1_000));
+            let retry_after_ms = number(answer, &REFUSED_MS).or_else(seconds);
             Answer::Refused { retry_after_ms: retry_after_ms.unwrap_or(RETRY_AFTER_MS) }
         }
         _ => Answer::Other,
     }
 }
 
-fn find(text: &[u8], what: &[u8]) -> Option<usize> {
-    memchr::memmem::find(text, what)
+type Sought = LazyLock<Finder<'static>>;
+
+// Made once: every answer is searched for them.
+static WAITING: Sought = LazyLock::new(|| Finder::new(b"\"code\":\"waiting\""));
+static PASS: Sought = LazyLock::new(|| Finder::new(b"\"pass\":\""));
+static ETA_P90_MS: Sought = LazyLock::new(|| Finder::new(b"\"eta_p90_ms\":"));
+static POLL_AFTER_MS: Sought = LazyLock::new(|| Finder::new(b"\"poll_after_ms\":"));
+static REFUSED_MS: Sought = LazyLock::new(|| Finder::new(b"\"retry_after_ms\":"));
+static RETRY_AFTER: Sought = LazyLock::new(|| Finder::new(b"\r\nretry-after: "));
+
+fn behind<'a>(text: &'a [u8], what: &Finder<'_>) -> Option<&'a [u8]> {
+    Some(&text[what.find(text)? + what.needle().len()..])
 }
 
-fn behind<'a>(text: &'a [u8], what: &[u8]) -> Option<&'a [u8]> {
-    Some(&text[find(text, what)? + what.len()..])
-}
-
-fn number(text: &[u8], name: &[u8]) -> Option<u32> {
+fn number(text: &[u8], name: &Finder<'_>) -> Option<u32> {
     let digits = behind(text, name)?;
     let len = digits.iter().take_while(|digit| digit.is_ascii_digit()).count();
     let value: u64 = std::str::from_utf8(&digits[..len]).ok()?.parse().ok()?;
