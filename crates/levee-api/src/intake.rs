@@ -23,7 +23,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU32, AtomicU64};
 use std::sync::{Mutex, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use levee_core::types::Level;
 use serde::{Deserialize, Serialize};
@@ -49,6 +49,9 @@ pub const DRAWN_US: u64 = 1_000_000;
 
 /// Slots that share one count of changes.
 pub const CHUNK: usize = 1 << 10;
+
+/// While users wait to be let in, the engine waits so long at the most for more claims to decide at once.
+pub const GATHERED_MAX: Duration = Duration::from_millis(2);
 
 /// The watermark while nobody waits.
 pub const OPEN: u64 = u64::MAX;

@@ -9,7 +9,9 @@
 
 use std::time::Duration;
 
-/// How long a batch waits for more at most: little beside what a reply takes when so much arrives.
+use levee_api::intake::GATHERED_MAX;
+
+/// How long a batch waits for more: little beside what a reply takes when so much arrives.
 const MOMENT: Duration = Duration::from_micros(600);
 
 /// As many asks must be likely to come within the moment.
@@ -32,11 +34,14 @@ impl Arrivals {
         self.ns = faded(self.ns).saturating_add(ns.saturating_mul(8));
     }
 
-    /// How long a batch should wait for more.
-    pub(crate) fn gather(&self) -> Duration {
-        let moment_ns = MOMENT.as_nanos();
-        let likely = u128::from(self.asks) * moment_ns / u128::from(self.ns.max(1));
-        if likely >= u128::from(WORTH) { MOMENT } else { Duration::ZERO }
+    /// How long a batch should wait for more; `crowded` where users wait to be let in.
+    pub(crate) fn gather(&self, crowded: bool) -> Duration {
+        // They come whether or not others have been answered, so that none is held up by it, and the
+        // processors have much else to do.
+        let most = if crowded { GATHERED_MAX } else { MOMENT };
+        let worth_ns = WORTH.saturating_mul(self.ns) / self.asks.max(1);
+        let worth = Duration::from_nanos(worth_ns);
+        if self.asks == 0 || worth > most { Duration::ZERO } else { worth.max(MOMENT) }
     }
 }
 
@@ -44,28 +49,35 @@ impl Arrivals {
 mod tests {
     use super::*;
 
-    /// Batches of so many asks every so many microseconds; whether the next waits.
+    /// Batches of so many asks every so many microseconds; how long the next waits, in microseconds,
+    /// and how long while users wait to be let in.
     #[track_caller]
-    fn check(batches: &[(usize, u64)], waits: bool) {
+    fn check(batches: &[(usize, u64)], expected: [u64; 2]) {
         let mut arrivals = Arrivals::default();
         for _ in 0..50 {
             for (asks, us) in batches {
                 arrivals.note(*asks, Duration::from_micros(*us));
             }
         }
-        assert_eq!(!arrivals.gather().is_zero(), waits, "{batches:?}: {arrivals:?}");
+        for (crowded, us) in [(false, expected[0]), (true, expected[1])] {
+            let (gathers, us) = (arrivals.gather(crowded), Duration::from_micros(us));
+            let is_near = gathers.abs_diff(us) <= Duration::from_micros(40);
+            assert!(is_near, "{batches:?}, {crowded}: {gathers:?}, {arrivals:?}");
+        }
     }
 
     #[test]
     fn only_where_much_arrives_a_batch_waits() {
-        check(&[], false);
-        check(&[(1, 300)], false);
-        check(&[(7, 600)], false);
-        check(&[(9, 600)], true);
-        check(&[(40, 500)], true);
+        check(&[], [0, 0]);
+        check(&[(1, 300)], [0, 0]);
+        check(&[(7, 600)], [0, 685]);
+        check(&[(9, 600)], [600, 600]);
+        check(&[(40, 500)], [600, 600]);
+        check(&[(5, 1_000)], [0, 1_600]);
+        check(&[(5, 1_300)], [0, 0]);
         // Two who ask shortly after each other are not many.
-        check(&[(1, 10), (1, 400)], false);
+        check(&[(1, 10), (1, 800)], [0, 0]);
         // A burst long ago does not count.
-        check(&[(5_000, 300), (0, 1_000_000)], false);
+        check(&[(500, 300), (0, 1_000_000)], [0, 0]);
     }
 }

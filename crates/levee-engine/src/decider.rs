@@ -129,7 +129,8 @@ impl<C: Clock> Decider<C> {
                 if self.snapshots.is_running() {
                     until = until.min(Instant::now() + SWEEP_PAUSE);
                 }
-                let wanted = self.wanted(ask_ns, arrivals.gather(), until);
+                let wanted =
+                    self.wanted(ask_ns, arrivals.gather(self.shared.queue.is_crowded()), until);
                 let Taken { handovers, spent, .. } = &mut taken;
                 let (queue, vitals) = (&self.shared.queue, &self.shared.vitals);
                 if queue.take(wanted, handovers, spent, vitals) {

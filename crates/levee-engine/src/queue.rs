@@ -12,7 +12,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use levee_api::intake::Intake;
+use levee_api::intake::{Intake, OPEN};
 use levee_api::port::{Ask, Failure, Origin, Priority};
 use levee_api::vitals::Vitals;
 
@@ -228,6 +228,11 @@ impl Queue {
             inside = waited.unwrap_or_else(PoisonError::into_inner).0;
             inside.wanted = None;
         }
+    }
+
+    /// Users wait to be let in.
+    pub(crate) fn is_crowded(&self) -> bool {
+        self.intake.watermark_us() != OPEN
     }
 
     /// The journal has nothing to do.

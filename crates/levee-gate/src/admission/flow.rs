@@ -12,6 +12,8 @@
 
 use std::time::Duration;
 
+use levee_api::intake::GATHERED_MAX;
+
 use super::pace::Pace;
 
 /// How often the law is applied.
@@ -20,8 +22,9 @@ pub(crate) const STEP: Duration = Duration::from_millis(5);
 /// A longer step is one in which the steward did not run: its figures say nothing of the engine.
 pub(crate) const STEP_MAX: Duration = Duration::from_millis(100);
 
-/// Delay of claims in the queue above which the watermark goes slower.
-const DELAY_WANTED: Duration = Duration::from_millis(2);
+/// Delay of claims in the queue above which the watermark goes slower, and the engine is taken to be
+/// busy: half as much again as it waits by itself, to gather claims.
+const DELAY_WANTED: Duration = GATHERED_MAX.saturating_mul(3).checked_div(2).expect("not by 0");
 
 /// So much of the engine's rate is let in from the room. At all of it the queue of those who come at
 /// random moments would grow without end; at 95% its delay is a few times what a claim takes.
@@ -244,9 +247,11 @@ impl Flow {
         if seen.limit_per_s > 0.0 && !self.measured {
             self.rate = seen.limit_per_s;
         }
-        // With nothing waiting, what was decided says how many came, not how many could.
-        let busy = seen.queued > 0.0 && self.queued_before > 0.0;
-        if busy {
+        // With nothing waiting, or only for the engine to gather more, what was decided says how many came,
+        // not how many could.
+        let is_waited_for = seen.oldest_s > DELAY_WANTED.as_secs_f64();
+        let keeps_up = seen.queued == 0.0 || !is_waited_for;
+        if !keeps_up && self.queued_before > 0.0 {
             let now = seen.decided / seen.step_s;
             // A batch is decided at once, so single steps are far off: about 30 of them count.
             let weight = if self.measured { seen.step_s / 0.15 } else { 0.2 };
@@ -254,10 +259,10 @@ impl Flow {
             self.rate = self.rate.max(1.0);
             self.rate_best = (self.rate_best * (1.0 - seen.step_s / 60.0)).max(self.rate);
             self.measured = true;
-        } else if seen.limit_per_s > 0.0 && seen.queued == 0.0 {
+        } else if seen.limit_per_s > 0.0 && keeps_up {
             // It keeps up, so the limit is what it can do: a pause that made it look slower is over.
             self.rate += (seen.limit_per_s - self.rate) * (seen.step_s / REST_TIME_S).min(1.0);
-        } else if seen.releasing && seen.queued == 0.0 {
+        } else if seen.releasing && keeps_up {
             // It may be able to do more than it ever had to.
             let most = self.rate_best * RATE_GROWTH_MAX;
             let growth_per_s = if self.rate < self.rate_best / 2.0 { 1.0 } else { 0.3 };

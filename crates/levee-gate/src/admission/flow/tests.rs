@@ -89,16 +89,37 @@ fn a_pause_of_the_engine_is_forgotten_once_it_keeps_up() {
     let mut flow = Flow::default();
     let step_s = STEP.as_secs_f64();
     let seen = Seen { step_s, limit_per_s: 5_000.0, ..Seen::default() };
+    let waited_for = Seen { queued: 50.0, oldest_s: 0.01, ..seen };
     for _ in 0..40 {
-        flow.step(&Seen { queued: 50.0, ..seen });
+        flow.step(&waited_for);
     }
-    let slow = flow.step(&Seen { queued: 50.0, ..seen }).release_per_s;
+    let slow = flow.step(&waited_for).release_per_s;
     assert!(slow < 2_500.0, "{slow}");
     for _ in 0..200 {
         flow.step(&seen);
     }
     let again = flow.step(&seen).release_per_s;
     assert!(again > 4_800.0, "{again}");
+}
+
+#[test]
+fn what_the_engine_gathers_does_not_look_like_more_than_it_can_do() {
+    let step_s = STEP.as_secs_f64();
+    // With and without a limit: half of what it can do comes, and some of it always waits to be decided
+    // together.
+    for limit_per_s in [5_000.0, 0.0] {
+        let mut flow =
+            Flow { rate: 5_000.0, rate_best: 5_000.0, measured: true, ..Flow::default() };
+        let (queued, oldest_s) = (5.0, GATHERED_MAX.as_secs_f64());
+        let decided = 2_500.0 * step_s;
+        let seen = Seen { step_s, limit_per_s, queued, oldest_s, decided, ..Seen::default() };
+        let gathering = Seen { closed: true, releasing: true, ..seen };
+        for _ in 0..400 {
+            flow.step(&gathering);
+        }
+        let wanted = flow.step(&gathering);
+        assert!(wanted.release > 4_700.0 * step_s, "{limit_per_s}: {wanted:?}");
+    }
 }
 
 #[test]

@@ -162,9 +162,9 @@ pub(super) fn waiting(args: &Args) -> Result<WaitingFigures> {
     let limit = Some(WAITING_CLAIMS_PER_S);
     let venue = Venue::start(&Setup { claims_per_s: limit, ..Setup::over(args.over) })?;
     let mut crowd = Crowd::connect(venue.address(), args.connections)?;
-    // Connections and caches are there before anyone waits.
+    // Connections and caches are there before anyone waits, and nobody waits of those who made them.
     crowd.begin(Manner::Cooperating, Arrivals::Closed { left: 1_000 }, Duration::ZERO);
-    crowd.finish(WARM_UP)?;
+    ensure!(crowd.finish(GATHER_WITHIN)?, "not everyone was in within {GATHER_WITHIN:?}");
     // As many claims as there will be beside those who wait.
     let plan = Plan::new(f64::from(WAITING_CLAIMS_PER_S) * 0.9, Spread::Even, crowd.now_us());
     crowd.begin(Manner::Cooperating, Arrivals::Open(plan), Duration::ZERO);
