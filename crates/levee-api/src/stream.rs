@@ -68,6 +68,9 @@ impl From<TcpStream> for Stream {
 /// Linux tells of room whenever the other side has read something (TCP: only if a write has found none
 /// before). A loop that asks to be told, as that of a tokio stream does, is woken once more by every
 /// answer that is read, for nothing.
+///
+/// Reading and writing belong to one task: who waits to read is woken through the writer when the
+/// interest changes.
 #[derive(Debug)]
 pub struct UnixSocket {
     /// None only after it could not be registered again.
@@ -242,5 +245,85 @@ impl AsyncWrite for Stream {
             Self::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
             Self::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::runtime::Builder;
+
+    use super::*;
+
+    fn run(test: impl Future<Output = ()>) {
+        Builder::new_current_thread().enable_all().build().expect("a runtime").block_on(test);
+    }
+
+    /// Both ends of one connection: ours in the loop, and the other side's, which blocks.
+    fn pair() -> (UnixSocket, unix::net::UnixStream) {
+        let (ours, theirs) = unix::net::UnixStream::pair().expect("two sockets");
+        ours.set_nonblocking(true).expect("a socket");
+        (UnixSocket::new(ours).expect("registered"), theirs)
+    }
+
+    #[test]
+    fn what_comes_after_a_short_read_is_read() {
+        run(async {
+            let (mut ours, mut theirs) = pair();
+            let mut buffer = [0; 64];
+            for text in ["one", "two", "three"] {
+                // Nothing is there yet when it is looked for.
+                let sent = std::thread::spawn({
+                    let mut theirs = theirs.try_clone().expect("a descriptor");
+                    move || theirs.write_all(text.as_bytes())
+                });
+                let len = ours.read(&mut buffer).await.expect("open");
+                assert_eq!(&buffer[..len], text.as_bytes());
+                sent.join().expect("no panic").expect("sent");
+            }
+            theirs.write_all(&[7; 100]).expect("sent");
+            drop(theirs);
+            let mut rest = Vec::new();
+            ours.read_to_end(&mut rest).await.expect("closed in order");
+            assert_eq!(rest, [7; 100]);
+        });
+    }
+
+    #[test]
+    fn a_full_socket_is_written_when_it_is_read_and_then_serves_on() {
+        run(async {
+            let (mut ours, mut theirs) = pair();
+            let long = vec![7; 4 << 20];
+            let read = std::thread::spawn({
+                let mut theirs = theirs.try_clone().expect("a descriptor");
+                let mut into = long.clone();
+                move || theirs.read_exact(&mut into).map(|()| into)
+            });
+            ours.write_all(&long).await.expect("open");
+            assert!(ours.told_of_room);
+            assert_eq!(read.join().expect("no panic").expect("whole"), long);
+            // Both ways after the change, and out of one loop into another.
+            for _ in 0..2 {
+                theirs.write_all(b"ask").expect("open");
+                let mut ask = [0; 3];
+                ours.read_exact(&mut ask).await.expect("open");
+                ours.write_all(b"answer").await.expect("open");
+                let mut answer = [0; 6];
+                theirs.read_exact(&mut answer).expect("open");
+                assert_eq!((&ask, &answer), (b"ask", b"answer"));
+                ours = UnixSocket::new(ours.into_std().expect("registered")).expect("registered");
+            }
+        });
+    }
+
+    #[test]
+    fn whoever_is_gone_ends_a_write_that_waits() {
+        run(async {
+            let (mut ours, theirs) = pair();
+            let gone = std::thread::spawn(move || drop(theirs));
+            let ended = ours.write_all(&vec![7; 4 << 20]).await;
+            assert_eq!(ended.expect_err("nobody reads").kind(), ErrorKind::BrokenPipe);
+            gone.join().expect("no panic");
+        });
     }
 }

@@ -22,26 +22,38 @@ const WORTH: u64 = 8;
 pub(crate) struct Arrivals {
     /// Sums over the last few batches; older ones count less and less.
     asks: u64,
+    /// Those of claims.
+    claims: u64,
     ns: u64,
 }
 
 impl Arrivals {
-    /// So many asks were taken, so long after those before.
-    pub(crate) fn note(&mut self, asks: usize, since: Duration) {
+    /// So many asks were taken, so many of them claims, so long after those before.
+    pub(crate) fn note(&mut self, asks: usize, claims: usize, since: Duration) {
         let faded = |sum: u64| sum - sum / 8;
         self.asks = faded(self.asks).saturating_add(asks as u64 * 8);
+        self.claims = faded(self.claims).saturating_add(claims as u64 * 8);
         let ns = u64::try_from(since.as_nanos()).unwrap_or(u64::MAX);
         self.ns = faded(self.ns).saturating_add(ns.saturating_mul(8));
     }
 
     /// How long a batch should wait for more; `crowded` where users wait to be let in.
+    ///
+    /// A crowd's claims come whether or not others have been answered, so that none of them is held up
+    /// by waiting for longer, and the processors have much else to do then. What else is asked waits
+    /// with them. Where the crowd is held its claims do not come, and nothing waits for them.
     pub(crate) fn gather(&self, crowded: bool) -> Duration {
-        // They come whether or not others have been answered, so that none is held up by it, and the
-        // processors have much else to do.
-        let most = if crowded { GATHERED_MAX } else { MOMENT };
-        let worth_ns = WORTH.saturating_mul(self.ns) / self.asks.max(1);
-        let worth = Duration::from_nanos(worth_ns);
-        if self.asks == 0 || worth > most { Duration::ZERO } else { worth.max(MOMENT) }
+        if self.worth(self.asks) <= MOMENT {
+            return MOMENT;
+        }
+        let worth = self.worth(self.claims);
+        if crowded && worth <= GATHERED_MAX { worth.max(MOMENT) } else { Duration::ZERO }
+    }
+
+    /// In which time as many come as it is worth waiting for.
+    fn worth(&self, came: u64) -> Duration {
+        let ns = WORTH.saturating_mul(self.ns).checked_div(came);
+        ns.map_or(Duration::MAX, Duration::from_nanos)
     }
 }
 
@@ -49,14 +61,14 @@ impl Arrivals {
 mod tests {
     use super::*;
 
-    /// Batches of so many asks every so many microseconds; how long the next waits, in microseconds,
+    /// Batches of so many claims every so many microseconds; how long the next waits, in microseconds,
     /// and how long while users wait to be let in.
     #[track_caller]
     fn check(batches: &[(usize, u64)], expected: [u64; 2]) {
         let mut arrivals = Arrivals::default();
         for _ in 0..50 {
             for (asks, us) in batches {
-                arrivals.note(*asks, Duration::from_micros(*us));
+                arrivals.note(*asks, *asks, Duration::from_micros(*us));
             }
         }
         for (crowded, us) in [(false, expected[0]), (true, expected[1])] {
@@ -79,5 +91,18 @@ mod tests {
         check(&[(1, 10), (1, 800)], [0, 0]);
         // A burst long ago does not count.
         check(&[(500, 300), (0, 1_000_000)], [0, 0]);
+    }
+
+    #[test]
+    fn nothing_else_waits_long_because_a_crowd_is_held() {
+        let mut arrivals = Arrivals::default();
+        for _ in 0..50 {
+            arrivals.note(5, 0, Duration::from_millis(1));
+        }
+        assert_eq!(arrivals.gather(true), Duration::ZERO);
+        for _ in 0..50 {
+            arrivals.note(9, 0, Duration::from_micros(600));
+        }
+        assert_eq!(arrivals.gather(true), MOMENT);
     }
 }

@@ -136,9 +136,12 @@ impl<C: Clock> Decider<C> {
                 if queue.take(wanted, handovers, spent, vitals) {
                     return self.snapshots.finish(self.sequencer.state_mut());
                 }
-                let asks = handovers.iter().map(|handover| handover.asks.len()).sum();
+                let count = |handover: &Handover| handover.asks.len();
+                let is_claims = |handover: &&Handover| handover.priority == Priority::Claim;
+                let asks = handovers.iter().map(count).sum();
+                let claims = handovers.iter().filter(is_claims).map(count).sum();
                 let now = Instant::now();
-                arrivals.note(asks, now - std::mem::replace(&mut taken_at, now));
+                arrivals.note(asks, claims, now - std::mem::replace(&mut taken_at, now));
             } else if !taken.is_empty() {
                 // Left over when a record was full: what is urgent still goes before.
                 let vitals = &self.shared.vitals;

@@ -95,6 +95,7 @@ impl UnderWay {
     pub(crate) fn new(connection: Rc<Connection>, worker: Rc<Worker>) -> Self {
         connection.enter(Phase::Busy, &worker);
         worker.lane().stats.begun.add(1);
+        worker.desk.begin_request();
         worker.lane().stats.in_flight.add(1);
         Self { connection, worker }
     }

@@ -114,7 +114,6 @@ fn poll_call(
         }
         Ok(()) if buffer.filled().is_empty() => Err(Onward::Ended(Ended::Well)),
         Ok(()) => {
-            worker.desk.begin_request();
             let bytes = worker.keep(buffer.filled());
             call(worker, connection, &bytes).ok_or(Onward::Hyper(bytes))
         }

@@ -138,7 +138,7 @@ pub(crate) fn run(args: &Args) -> Result<Ending> {
     let listens_on_url = listens_on.url("http");
     println!("levee gate listens on {listens_on_url} before the engine at {}", args.engine);
     let signalled = signals.come_before(|| link.ended().is_some());
-    listens_on.remove();
+    drop(listens_on);
     gate.drain();
     // Why a link ends was logged where it did.
     Ok(if signalled { Ending::Good } else { Ending::Failed })

@@ -30,11 +30,11 @@ impl Door {
     pub(crate) fn bind(address: &str, section: &GatesSection, dev: bool) -> Result<Self> {
         let shared_key = section.shared_key.as_deref().map(read_shared_key).transpose()?;
         if let Some(path) = socket_path(address) {
-            let listener = bind_socket(Path::new(path), MODE)
+            let (listener, file) = bind_socket(Path::new(path), MODE)
                 .with_context(|| format!("cannot take gates in on {address}"))?;
             return Ok(Self {
                 listener: Listener::Unix { listener, shared_key },
-                at: At::Socket(path.into()),
+                at: At::Socket(file),
             });
         }
         let (Some(cert), Some(key), Some(shared_key)) =
@@ -94,7 +94,7 @@ pub(crate) struct OpenDoor {
 impl OpenDoor {
     /// Gives gates their last replies and closes. The engine has stopped.
     pub(crate) fn close(self) {
-        self.at.remove();
+        drop(self.at);
         self.server.stop();
     }
 }

@@ -385,7 +385,7 @@ fn open_engine(
 /// Takes no more connections and finishes what is under way.
 fn close(gate: Option<(Gate, At)>) {
     if let Some((gate, at)) = gate {
-        at.remove();
+        drop(at);
         gate.drain();
     }
 }

@@ -129,6 +129,8 @@ pub(crate) struct Flow {
     measured: bool,
     window: f64,
     queued_before: f64,
+    /// The oldest claim has waited for longer than it should.
+    waits: bool,
     /// Passes shown a second, lately.
     shown_per_s: f64,
     /// Faded sums of passes released long enough ago, and shown.
@@ -158,6 +160,7 @@ impl Default for Flow {
             measured: false,
             window: WINDOW_GUESSED,
             queued_before: 0.0,
+            waits: false,
             shown_per_s: 0.0,
             released: 0.0,
             shown: 0.0,
@@ -247,10 +250,12 @@ impl Flow {
         if seen.limit_per_s > 0.0 && !self.measured {
             self.rate = seen.limit_per_s;
         }
-        // With nothing waiting, or only for the engine to gather more, what was decided says how many came,
-        // not how many could.
-        let is_waited_for = seen.oldest_s > DELAY_WANTED.as_secs_f64();
-        let keeps_up = seen.queued == 0.0 || !is_waited_for;
+        // With nothing waiting, or only for a sync and for the engine to gather more, what was decided says
+        // how many came, not how many could.
+        let waits = seen.queued > 0.0 && seen.oldest_s > DELAY_WANTED.as_secs_f64() + seen.sync_s;
+        // A batch is decided at once: the step in which what has waited is decided counts as well.
+        let waited = std::mem::replace(&mut self.waits, waits);
+        let keeps_up = !waits && !waited;
         if !keeps_up && self.queued_before > 0.0 {
             let now = seen.decided / seen.step_s;
             // A batch is decided at once, so single steps are far off: about 30 of them count.

@@ -1,13 +1,15 @@
 //! The claim lane's queue delay as it goes: `/metrics` over one connection, again and again.
 
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::net::TcpStream;
+use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, ensure};
+use levee_api::stream::{host_of, socket_path};
 
 use super::super::load::whole;
 
@@ -34,9 +36,9 @@ pub(super) struct Watch {
 
 impl Watch {
     pub(super) fn start(address: &str) -> Result<Self> {
-        let stream = TcpStream::connect(address)?;
-        stream.set_read_timeout(Some(ANSWER_WITHIN))?;
-        let request = format!("GET /metrics HTTP/1.1\r\nhost: {address}\r\n\r\n");
+        let stream = connect(address).with_context(|| format!("cannot reach {address}"))?;
+        let host = host_of(address);
+        let request = format!("GET /metrics HTTP/1.1\r\nhost: {host}\r\n\r\n");
         let over = Arc::new(AtomicBool::new(false));
         let until = Arc::clone(&over);
         Ok(Self { over, thread: thread::spawn(move || watch(stream, &request, &until)) })
@@ -49,12 +51,28 @@ impl Watch {
     }
 }
 
-fn watch(mut stream: TcpStream, request: &str, over: &AtomicBool) -> Result<Vec<Look>> {
+/// A socket of either kind.
+trait Socket: Read + Write + Send {}
+
+impl<S: Read + Write + Send> Socket for S {}
+
+fn connect(address: &str) -> io::Result<Box<dyn Socket>> {
+    if let Some(path) = socket_path(address) {
+        let stream = UnixStream::connect(path)?;
+        stream.set_read_timeout(Some(ANSWER_WITHIN))?;
+        return Ok(Box::new(stream));
+    }
+    let stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(ANSWER_WITHIN))?;
+    Ok(Box::new(stream))
+}
+
+fn watch(mut stream: Box<dyn Socket>, request: &str, over: &AtomicBool) -> Result<Vec<Look>> {
     let (mut looks, mut last) = (Vec::new(), (0.0, 0.0));
     while !over.load(Relaxed) {
         let next = Instant::now() + EVERY;
         stream.write_all(request.as_bytes())?;
-        let text = answer(&mut stream)?;
+        let text = answer(&mut *stream)?;
         let now = (value(&text, "sum")?, value(&text, "count")?);
         let decided = now.1 - last.1;
         // While none was decided nothing is known.
@@ -68,7 +86,7 @@ fn watch(mut stream: TcpStream, request: &str, over: &AtomicBool) -> Result<Vec<
     Ok(looks)
 }
 
-fn answer(stream: &mut TcpStream) -> Result<String> {
+fn answer(stream: &mut dyn Socket) -> Result<String> {
     let (mut text, mut part) = (Vec::new(), [0; 16 * 1_024]);
     while whole(&text).is_none() {
         let read = stream.read(&mut part).context("/metrics")?;

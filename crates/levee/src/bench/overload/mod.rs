@@ -96,10 +96,11 @@ enum Part {
 }
 
 /// What the crowd's connections go over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize)]
 #[serde(rename_all = "snake_case")]
 enum Over {
     Tcp,
+    #[default]
     Unix,
 }
 
@@ -117,6 +118,15 @@ enum Regime {
 enum Admission {
     On,
     Off,
+}
+
+impl Over {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Tcp => "TCP of loopback",
+            Self::Unix => "a Unix socket",
+        }
+    }
 }
 
 impl Regime {
@@ -141,7 +151,8 @@ pub(super) fn run(args: &Args) -> Result<Ending> {
 
 fn measure(args: &Args) -> Result<Figures> {
     let asked = |part| args.only.is_none_or(|only| only == part);
-    let mut figures = Figures { claims_per_s: args.claims_per_s, ..Figures::default() };
+    let mut figures =
+        Figures { claims_per_s: args.claims_per_s, over: args.over, ..Figures::default() };
     let needs_free = asked(Part::Cases) && args.regime != Some(Regime::A)
         || args.regime == Some(Regime::B) && (asked(Part::Step) || asked(Part::Stop));
     if needs_free {

@@ -2,13 +2,15 @@
 
 use serde::Serialize;
 
-use super::Regime;
+use super::{Over, Regime};
 
 /// Everything that was measured; what was not asked for is null.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Figures {
     /// The engine's limit in regime a.
     pub(super) claims_per_s: u32,
+    /// What the crowd's connections went over.
+    pub(super) over: Over,
     /// What it takes without one, in a closed loop.
     pub(super) capacity_per_s: Option<f64>,
     pub(super) cases: Vec<CaseFigures>,
@@ -159,6 +161,7 @@ fn limited(is: bool) -> &'static str {
 }
 
 pub(super) fn print(figures: &Figures) {
+    println!("the crowd comes over {}", figures.over.name());
     if let Some(capacity) = figures.capacity_per_s {
         println!("{capacity:.0} claims/s without a limit, in a closed loop");
     }
