@@ -122,6 +122,37 @@ fn what_the_engine_gathers_does_not_look_like_more_than_it_can_do() {
     }
 }
 
+/// An engine without a limit that can decide 8,000 a second and is asked for 4,000, while some wait, for
+/// 20 seconds; in which steps of two hundred it decides nothing. What the watermark is let go through in
+/// a second at the end.
+fn release_after(sync_s: f64, stands: impl Fn(usize) -> bool) -> f64 {
+    let mut flow = Flow { rate: 5_000.0, rate_best: 5_000.0, measured: true, ..Flow::default() };
+    let step_s = STEP.as_secs_f64();
+    let (mut queued, mut oldest_s, mut release) = (0.0_f64, 0.0_f64, 0.0);
+    for step in 0..4_000 {
+        queued += 4_000.0 * step_s;
+        oldest_s += step_s;
+        let could = if stands(step % 200) { 0.0 } else { 8_000.0 * step_s };
+        // What stood while nothing was decided is decided at once.
+        let decided = if sync_s > 0.0 && could > 0.0 { queued } else { queued.min(could) };
+        queued -= decided;
+        if decided > 0.0 {
+            oldest_s = queued / 8_000.0;
+        }
+        let seen = Seen { step_s, queued, oldest_s, decided, sync_s, ..Seen::default() };
+        release = flow.step(&Seen { closed: true, releasing: true, ..seen }).release_per_s;
+    }
+    release
+}
+
+#[test]
+fn an_engine_that_decides_in_batches_or_stands_now_and_then_is_not_taken_to_be_slow() {
+    // Syncs of 10 ms, and a batch behind each.
+    assert!(release_after(0.01, |step| step % 2 == 1) > 4_000.0);
+    // A pause of 50 ms in each second.
+    assert!(release_after(0.0, |step| step < 10) > 4_000.0);
+}
+
 #[test]
 fn newcomers_fill_in_while_too_few_of_those_who_wait_come() {
     let mut flow = Flow::default();
