@@ -32,7 +32,7 @@ const STANDING_US_MIN: u64 = 1_000_000;
 const STALE_US: u64 = 600_000_000;
 
 /// Polls a second that a gate is willing to answer, of users who just wait.
-const POLLS_PER_S: u64 = 1_000;
+const POLLS_PER_S: u64 = 2_000;
 
 /// Who is this much too early is not held to it: clocks and networks are not exact.
 const EARLY_US: u64 = 50_000;
