@@ -120,11 +120,14 @@ fn claims_are_measured_without_and_with_a_snapshot() {
 #[test]
 fn an_open_loop_crowd_loses_no_claim() {
     let arguments = "overload --only cases --regime b --admission on --seconds 1 --connections 64 \
-                     --factor 0.9";
-    let figures = check(arguments, &["capacity_per_s"]);
+                     --factor 0.9 --gate-process";
+    let peaks = ["capacity_per_s", "capacity_gate_process_per_s"];
+    let figures = check(arguments, &peaks);
     let cases = figures["cases"].as_array().expect("cases");
     assert_eq!(cases.len(), 2, "{figures}");
-    for (case, cooperating) in cases.iter().zip([true, false]) {
+    for ((case, cooperating), peak) in cases.iter().zip([true, false]).zip(peaks) {
+        // Each is held against what its own set-up takes.
+        assert_eq!(case["capacity_per_s"], figures[peak], "{case}");
         for name in [
             "factor",
             "goodput_share",

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use super::super::{Stolen, cpu_us};
 use super::crowd::{Arrivals, Crowd, Manner};
@@ -67,9 +67,10 @@ pub(super) fn of(args: &Args, regime: Regime) -> Vec<Case> {
     cases
 }
 
-/// What a free engine takes: a closed loop, each answer followed by the next user.
-pub(super) fn capacity(args: &Args) -> Result<f64> {
-    let venue = Venue::start(&Setup::over(args.over))?;
+/// What a free engine takes behind the same gate as in a case: a closed loop, each answer followed
+/// by the next user.
+pub(super) fn capacity(args: &Args, gate_process: bool) -> Result<f64> {
+    let venue = Venue::start(&Setup { gate_process, ..Setup::over(args.over) })?;
     let mut crowd = Crowd::connect(venue.address(), args.connections)?;
     let length = Duration::from_secs_f64(args.seconds) / CAPACITY_RUNS;
     let mut best = 0.0_f64;
@@ -80,6 +81,7 @@ pub(super) fn capacity(args: &Args) -> Result<f64> {
         let tally = crowd.checked()?;
         best = best.max(tally.per_s(tally.in_time));
     }
+    ensure!(best > 0.0, "no claim was acknowledged in the closed loop");
     Ok(best)
 }
 
@@ -130,6 +132,7 @@ pub(super) fn play(args: &Args, case: &Case, capacity_per_s: f64) -> Result<Case
         cooperating: case.manner == Manner::Cooperating,
         gate_process: case.gate_process,
         admission: case.admission,
+        capacity_per_s,
         goodput_share: goodput_per_s / capacity_per_s,
         goodput_per_s,
         users_per_s: capacity_per_s * case.factor,

@@ -153,45 +153,49 @@ fn measure(args: &Args) -> Result<Figures> {
     let asked = |part| args.only.is_none_or(|only| only == part);
     let mut figures =
         Figures { claims_per_s: args.claims_per_s, over: args.over, ..Figures::default() };
-    let needs_free = asked(Part::Cases) && args.regime != Some(Regime::A)
-        || args.regime == Some(Regime::B) && (asked(Part::Step) || asked(Part::Stop));
-    if needs_free {
-        let capacity = cases::capacity(args).context("the capacity without a limit")?;
-        ensure!(capacity > 0.0, "no claim was acknowledged in the closed loop");
-        figures.capacity_per_s = Some(capacity);
+    let cases: Vec<_> = [Regime::A, Regime::B]
+        .into_iter()
+        .filter(|regime| asked(Part::Cases) && args.regime.is_none_or(|only| only == *regime))
+        .flat_map(|regime| cases::of(args, regime))
+        .collect();
+    let regime = args.regime.unwrap_or(Regime::A);
+    let free_cases = || cases.iter().filter(|case| case.regime == Regime::B);
+    let free_extremes =
+        regime == Regime::B && [Part::Step, Part::Stop, Part::Estimate].into_iter().any(asked);
+    let measured =
+        |gate_process| cases::capacity(args, gate_process).context("the capacity without a limit");
+    if free_extremes || free_cases().any(|case| !case.gate_process) {
+        figures.capacity_per_s = Some(measured(false)?);
     }
-    let measured = figures.capacity_per_s;
-    let capacity = |regime| match regime {
-        Regime::A => f64::from(args.claims_per_s),
-        Regime::B => measured.expect("measured above"),
+    if free_cases().any(|case| case.gate_process) {
+        figures.capacity_gate_process_per_s = Some(measured(true)?);
+    }
+    let (one_process, two) = (figures.capacity_per_s, figures.capacity_gate_process_per_s);
+    let capacity = |regime, gate_process| match (regime, gate_process) {
+        (Regime::A, _) => f64::from(args.claims_per_s),
+        (Regime::B, false) => one_process.expect("measured above"),
+        (Regime::B, true) => two.expect("measured above"),
     };
     let mut played = Vec::new();
-    if asked(Part::Cases) {
-        for regime in [Regime::A, Regime::B] {
-            if args.regime.is_some_and(|only| only != regime) {
-                continue;
-            }
-            for case in cases::of(args, regime) {
-                let figures = cases::play(args, &case, capacity(regime));
-                played.push(figures.with_context(|| format!("{case:?}"))?);
-            }
-        }
+    for case in &cases {
+        let figures = cases::play(args, case, capacity(case.regime, case.gate_process));
+        played.push(figures.with_context(|| format!("{case:?}"))?);
     }
-    let regime = args.regime.unwrap_or(Regime::A);
     let limit = (regime == Regime::A).then_some(args.claims_per_s);
     let setup = Setup { claims_per_s: limit, ..Setup::over(args.over) };
     if asked(Part::Step) {
-        let step = extremes::step(args, &setup, capacity(regime)).context("the step")?;
+        let step = extremes::step(args, &setup, capacity(regime, false)).context("the step")?;
         figures.step_settle_ms = step.settle_ms;
         figures.step = Some(step);
     }
     if asked(Part::Stop) {
-        let recovery = extremes::stop(args, &setup, capacity(regime)).context("the stop")?;
+        let recovery = extremes::stop(args, &setup, capacity(regime, false)).context("the stop")?;
         figures.recovery_ms = recovery.recovery_ms;
         figures.recovery = Some(recovery);
     }
     if asked(Part::Estimate) {
-        let waves = extremes::estimate(args, &setup, capacity(regime)).context("the waves")?;
+        let waves =
+            extremes::estimate(args, &setup, capacity(regime, false)).context("the waves")?;
         figures.estimate = Some(waves);
     }
     if asked(Part::Waiting) {

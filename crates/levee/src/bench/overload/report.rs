@@ -13,6 +13,8 @@ pub(super) struct Figures {
     pub(super) over: Over,
     /// What it takes without one, in a closed loop.
     pub(super) capacity_per_s: Option<f64>,
+    /// The same with the gate in a process of its own.
+    pub(super) capacity_gate_process_per_s: Option<f64>,
     pub(super) cases: Vec<CaseFigures>,
     /// Null also where the delay had not settled at the end.
     pub(super) step_settle_ms: Option<f64>,
@@ -34,6 +36,8 @@ pub(super) struct CaseFigures {
     pub(super) cooperating: bool,
     pub(super) gate_process: bool,
     pub(super) admission: bool,
+    /// What the same set-up takes in a closed loop; in regime a the limit.
+    pub(super) capacity_per_s: f64,
     /// Durable claims acknowledged in time, of the capacity. In time: within a second after the
     /// request that was admitted was due.
     pub(super) goodput_share: f64,
@@ -162,8 +166,12 @@ fn limited(is: bool) -> &'static str {
 
 pub(super) fn print(figures: &Figures) {
     println!("the crowd comes over {}", figures.over.name());
-    if let Some(capacity) = figures.capacity_per_s {
-        println!("{capacity:.0} claims/s without a limit, in a closed loop");
+    let behind = ["in one process", "with a gate of its own"];
+    let capacities = [figures.capacity_per_s, figures.capacity_gate_process_per_s];
+    for (capacity, behind) in capacities.into_iter().zip(behind) {
+        if let Some(capacity) = capacity {
+            println!("{capacity:.0} claims/s without a limit, in a closed loop, {behind}");
+        }
     }
     if !figures.cases.is_empty() {
         println!(
