@@ -17,6 +17,10 @@ const MOMENT: Duration = Duration::from_micros(600);
 /// As many asks must be likely to come within the moment.
 const WORTH: u64 = 8;
 
+/// As many claims must be likely to come within [`GATHERED_MAX`] while users wait to be let in: every
+/// claim's reply is later by up to the time that they take.
+const WORTH_CROWDED: u64 = 4;
+
 /// How densely asks arrived lately.
 #[derive(Debug, Default)]
 pub(crate) struct Arrivals {
@@ -43,16 +47,16 @@ impl Arrivals {
     /// by waiting for longer, and the processors have much else to do then. What else is asked waits
     /// with them. Where the crowd is held its claims do not come, and nothing waits for them.
     pub(crate) fn gather(&self, crowded: bool) -> Duration {
-        if self.worth(self.asks) <= MOMENT {
+        if self.worth(WORTH, self.asks) <= MOMENT {
             return MOMENT;
         }
-        let worth = self.worth(self.claims);
+        let worth = self.worth(WORTH_CROWDED, self.claims);
         if crowded && worth <= GATHERED_MAX { worth.max(MOMENT) } else { Duration::ZERO }
     }
 
     /// In which time as many come as it is worth waiting for.
-    fn worth(&self, came: u64) -> Duration {
-        let ns = WORTH.saturating_mul(self.ns).checked_div(came);
+    fn worth(&self, wanted: u64, came: u64) -> Duration {
+        let ns = wanted.saturating_mul(self.ns).checked_div(came);
         ns.map_or(Duration::MAX, Duration::from_nanos)
     }
 }
@@ -81,14 +85,16 @@ mod tests {
     #[test]
     fn only_where_much_arrives_a_batch_waits() {
         check(&[], [0, 0]);
-        check(&[(1, 300)], [0, 0]);
-        check(&[(7, 600)], [0, 685]);
+        check(&[(1, 300)], [0, 1_200]);
+        check(&[(1, 600)], [0, 0]);
+        check(&[(7, 600)], [0, 600]);
         check(&[(9, 600)], [600, 600]);
         check(&[(40, 500)], [600, 600]);
-        check(&[(5, 1_000)], [0, 1_600]);
-        check(&[(5, 1_300)], [0, 0]);
+        check(&[(5, 1_000)], [0, 800]);
+        check(&[(3, 1_200)], [0, 1_600]);
+        check(&[(3, 1_600)], [0, 0]);
         // Two who ask shortly after each other are not many.
-        check(&[(1, 10), (1, 800)], [0, 0]);
+        check(&[(1, 10), (1, 1_300)], [0, 0]);
         // A burst long ago does not count.
         check(&[(500, 300), (0, 1_000_000)], [0, 0]);
     }
