@@ -74,8 +74,8 @@ pub struct Intake {
     shares: [AtomicU32; Priority::COUNT],
     /// Passes a thousand seconds.
     released_per_ks: AtomicU64,
-    /// By which an estimate is multiplied to be kept in nine cases of ten, in thousandths.
-    bound_permille: AtomicU64,
+    /// How far bounds are from estimates, in thousandths of the spread of waits.
+    margin_permille: AtomicU64,
     codes_within_ms: AtomicU64,
     claims_per_s: AtomicU64,
     slots: Box<[AtomicU32]>,
@@ -174,7 +174,7 @@ impl Default for Intake {
             idle_window: AtomicU64::new(0),
             shares: std::array::from_fn(|_| AtomicU32::new(WHOLE)),
             released_per_ks: AtomicU64::new(0),
-            bound_permille: AtomicU64::new(1_100),
+            margin_permille: AtomicU64::new(3_000),
             codes_within_ms: AtomicU64::new(0),
             claims_per_s: AtomicU64::new(0),
             slots: (0..SLOTS).map(|_| AtomicU32::new(0)).collect(),
@@ -335,15 +335,16 @@ impl Intake {
         self.released_per_ks.store(passes, Relaxed);
     }
 
-    /// By what an estimate is multiplied to be kept in nine cases of ten, in thousandths.
+    /// What is added to an estimate for it to be kept in nine cases of ten, in thousandths of the spread
+    /// of waits: see `within_us` of the gate.
     #[must_use]
-    pub fn bound_permille(&self) -> u64 {
-        self.bound_permille.load(Relaxed)
+    pub fn margin_permille(&self) -> u64 {
+        self.margin_permille.load(Relaxed)
     }
 
     /// For the steward and mirrors.
-    pub fn set_bound_permille(&self, permille: u64) {
-        self.bound_permille.store(permille, Relaxed);
+    pub fn set_margin_permille(&self, permille: u64) {
+        self.margin_permille.store(permille, Relaxed);
     }
 
     /// At the level `deferred` and above codes come within this time; 0: at once at every level.

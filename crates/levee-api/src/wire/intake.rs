@@ -187,8 +187,9 @@ pub struct WaitingBody {
     pub lag_ms: u64,
     /// Passes that the watermark goes through in a second.
     pub released_per_s: f64,
-    /// By what an estimate is multiplied to be kept in nine cases of ten, in thousandths.
-    pub bound_permille: u64,
+    /// What is added to an estimate for it to be kept in nine cases of ten, in thousandths of 25 ms and a
+    /// four-thousandth of the estimate.
+    pub margin_permille: u64,
 }
 
 impl WaitingBody {
@@ -203,7 +204,7 @@ impl WaitingBody {
             people: if open { 0 } else { passes_between(watermark_us, now_us, intake) },
             lag_ms: if open { 0 } else { now_us.saturating_sub(watermark_us) / 1_000 },
             released_per_s: f64::from(released) / 1_000.0,
-            bound_permille: intake.bound_permille(),
+            margin_permille: intake.margin_permille(),
         }
     }
 }
@@ -377,7 +378,7 @@ mod tests {
             people: 0,
             lag_ms: 0,
             released_per_s: 1.5,
-            bound_permille: 1_100,
+            margin_permille: 3_000,
         };
         assert_eq!(waiting, expected);
     }

@@ -1,19 +1,28 @@
-//! By what an estimate is multiplied to be kept in nine cases of ten.
+//! What an estimate lacks to be kept in nine cases of ten.
+//!
+//! The watermark keeps to its rate, so a turn comes when it was estimated, give or take what pauses have
+//! left to be made up for; and users come back within a few hundredths of a second after it. So what a bound
+//! adds is a time and hardly a part of the estimate: the [spread](spread_us) of waits, times a margin that
+//! is learned. A factor of the estimate was tried: of what was right for waits of ten seconds
+//! shorter ones missed two fifths, and the other way round.
 //!
 //! A quantile is tracked by the gradient of its pinball loss (the quantile tracker of Angelopoulos,
-//! Candès and Tibshirani 2023): the factor grows by so much more with each wait that was longer than
+//! Candès and Tibshirani 2023): the margin grows by so much more with each wait that was longer than
 //! it shrinks with each that was not, that in the long run the wanted share is within it. What users
 //! are told at one moment comes true almost alike for all of them, so it counts for how long the
-//! factor was too small, not how often: one late moment weighs as much as many of its length that
+//! margin was too small, not how often: one late moment weighs as much as many of its length that
 //! were in time.
 
 use std::time::Duration;
 
-/// Of the waits that are over, this share may be longer than the bound that is told now. Between the
-/// telling and the end of a wait rates change by about as much as the bound adds, so that of those
-/// who are told it, four to five times as many come later (measured with waits of up to 12 s,
-/// `bench overload --only estimate`).
-const MISSED_SHARE: f64 = 0.025;
+/// Of the waits that are over, this share may be longer than the bound that is told now.
+const MISSED_SHARE: f64 = 0.08;
+
+/// The way of the poll after a turn: who is told to come a little before it comes again some 20 ms later.
+const SPREAD_US: u64 = 25_000;
+
+/// The part of an estimate by which a pause on the way may make it wrong.
+const SPREAD_PARTS: u64 = 4_000;
 
 /// So many are counted before it is seen which way to go.
 const COUNTED_MIN: u64 = 50;
@@ -21,10 +30,10 @@ const COUNTED_MIN: u64 = 50;
 /// Where fewer come than that within this time, the rest of the time does not count.
 const ELAPSED_MAX: Duration = Duration::from_millis(250);
 
-/// How fast the factor grows where all are missed, in parts of itself a second: at first, and when it
-/// has turned often.
-const SPEED_FIRST: f64 = 0.5;
-const SPEED_MIN: f64 = 0.02;
+/// How fast one more than the margin grows where all are missed, in parts of itself a second: at first, and
+/// when it has turned often.
+const SPEED_FIRST: f64 = 2.0;
+const SPEED_MIN: f64 = 0.1;
 
 /// The speed after each turn, and for how long it goes one way before it becomes faster again, by so
 /// much a second.
@@ -32,14 +41,26 @@ const SHRINKAGE: f64 = 0.9;
 const PATIENCE: Duration = Duration::from_secs(20);
 const GROWTH: f64 = 0.2;
 
-/// Where it begins, and how far it may go.
-const FIRST: f64 = 1.1;
-const LEAST: f64 = 0.3;
-const MOST: f64 = 4.0;
+/// Where it begins, and how far it may go: by this much a bound is four times a long estimate. It is never
+/// below the estimate.
+const FIRST: f64 = 3.0;
+const MOST: f64 = 3_000.0;
+
+/// Within which time a turn comes in nine cases of ten that is estimated to come after `eta_us`, where the
+/// margin is so many thousandths; microseconds.
+pub(super) fn within_us(eta_us: u64, margin_permille: u64) -> u64 {
+    let us = u128::from(spread_us(eta_us)) * u128::from(margin_permille) / 1_000;
+    eta_us.saturating_add(u64::try_from(us).unwrap_or(u64::MAX))
+}
+
+/// By about how much waits of this estimate differ.
+fn spread_us(eta_us: u64) -> u64 {
+    SPREAD_US + eta_us / SPREAD_PARTS
+}
 
 #[derive(Debug)]
 pub(super) struct Bound {
-    factor: f64,
+    margin: f64,
     speed: f64,
     rises: bool,
     /// For how long it has gone this way.
@@ -52,7 +73,7 @@ pub(super) struct Bound {
 impl Default for Bound {
     fn default() -> Self {
         Self {
-            factor: FIRST,
+            margin: FIRST,
             speed: SPEED_FIRST,
             rises: false,
             straight: Duration::ZERO,
@@ -64,9 +85,9 @@ impl Default for Bound {
 }
 
 impl Bound {
-    /// By what estimates are multiplied now.
-    pub(super) const fn factor(&self) -> f64 {
-        self.factor
+    /// How many spreads are added to estimates now.
+    pub(super) const fn margin(&self) -> f64 {
+        self.margin
     }
 
     /// In this time so many more were let in within the bound as it is now, and so many later.
@@ -90,7 +111,8 @@ impl Bound {
                 self.speed = (self.speed * (1.0 + GROWTH * elapsed_s)).min(SPEED_FIRST);
             }
             let change = self.speed * excess * elapsed_s;
-            self.factor = (self.factor * change.exp()).clamp(LEAST, MOST);
+            // From one spread to thousands in seconds, and in small steps below one.
+            self.margin = ((self.margin + 1.0) * change.exp() - 1.0).clamp(0.0, MOST);
             (self.kept, self.missed, self.elapsed) = (0, 0, Duration::ZERO);
         }
     }
@@ -102,9 +124,9 @@ mod tests {
 
     const REPORT: Duration = Duration::from_millis(100);
 
-    /// A thousand seconds of users whose waits are the estimate times a factor, which `of` says for
-    /// a report's number and a user's place among 100: of the last nine tenths of them, the share
-    /// that is within the bound as it then is.
+    /// A thousand seconds of users whose waits are longer than estimated by so many spreads, which `of`
+    /// says for a report's number and a user's place among 100: of the last nine tenths of them,
+    /// the share that is within the bound as it then is.
     #[track_caller]
     fn check(each: u64, of: impl Fn(u32, u64) -> f64) {
         let (mut bound, mut now) = (Bound::default(), FIRST);
@@ -117,7 +139,7 @@ mod tests {
                 all += u32::try_from(each).expect("some hundred");
             }
             bound.learn(REPORT, within, each - within);
-            now = bound.factor();
+            now = bound.margin();
         }
         let missed = 1.0 - f64::from(kept_in_all) / f64::from(all);
         assert!((MISSED_SHARE * 0.6..MISSED_SHARE * 1.6).contains(&missed), "{missed}");
@@ -155,7 +177,7 @@ mod tests {
                 [(&mut few, 60), (&mut many, 60_000)].map(|(bound, count)| {
                     let (kept, missed) = if late { (0, count) } else { (count, 0) };
                     bound.learn(REPORT, kept, missed);
-                    bound.factor()
+                    bound.margin()
                 });
             assert_eq!(few_now, many_now);
         }
@@ -169,13 +191,13 @@ mod tests {
             for _ in 0..seconds * 10 {
                 let kept = if wait <= now { 475 } else { 0 };
                 bound.learn(REPORT, kept, 475 - kept);
-                now = bound.factor();
+                now = bound.margin();
             }
             now
         };
         for _ in 0..2 {
             assert!((learn(300, 1.0) - 1.0).abs() < 0.03);
-            assert!(learn(120, 10.0) > MOST * 0.99);
+            assert!(learn(120, 2.0 * MOST) > MOST * 0.99);
         }
         assert!((learn(300, 1.0) - 1.0).abs() < 0.03);
     }
@@ -185,7 +207,7 @@ mod tests {
         let mut bound = Bound::default();
         for _ in 0..1_000 {
             bound.learn(REPORT, 0, 0);
-            assert_eq!(bound.factor(), FIRST);
+            assert_eq!(bound.margin(), FIRST);
         }
     }
 }

@@ -10,6 +10,7 @@ use levee_api::port::Priority;
 use levee_api::problem::{Code, Place};
 use levee_api::types::{CampaignNo, Level, UserKey};
 
+use super::bound::within_us;
 use super::draw;
 use super::flow::DELAY_MAX;
 use super::limits::Limits;
@@ -39,15 +40,6 @@ const EARLY_US: u64 = 50_000;
 
 /// What an early poll costs in places, in microseconds: so much, and as much as it came too early.
 const FINE_US: u64 = 1_000_000;
-
-/// What a bound adds for the time until the poll after the turn.
-const POLL_LAG_US: u64 = 30_000;
-
-/// From this estimate on a factor of it makes up for the way of a poll, and can be learned.
-const LEARNED_MS_MIN: u32 = 1_000;
-
-/// What a bound adds below that.
-const SHORT_LAG_US: u64 = 100_000;
 
 /// Who comes so much later than told says nothing about the estimate.
 const LATE_US: u64 = 100_000;
@@ -342,7 +334,7 @@ impl Visit<'_> {
         tally.passes_admitted.add(1);
         let in_time = self.now_us <= pass.due_us.saturating_add(LATE_US);
         tally.within_bound.add(u64::from(self.now_us <= pass.promise.bound_us));
-        if in_time && pass.promise.eta_ms >= LEARNED_MS_MIN {
+        if in_time && pass.promise.eta_ms > 0 {
             let kept = self.kept_now(&pass);
             tally.bound_kept.add(u64::from(kept));
             tally.bound_missed.add(u64::from(!kept));
@@ -375,9 +367,6 @@ impl Visit<'_> {
         // What was promised first stays the promise.
         let promise = promised.unwrap_or_else(|| self.promise(place_us, eta_us));
         let left_us = promise.bound_us.saturating_sub(self.now_us);
-        // Where the learned bound is below it, the estimate is what is too long.
-        let drawn = place_us > self.now_us + AHEAD_US;
-        let eta_us = if drawn { eta_us } else { eta_us.min(self.within_us(eta_us)) };
         let crowd_us = self.crowd_us(place_us);
         let poll_us_max = POLL_US_MAX.max(crowd_us);
         // While nobody is let in there is no reason to come soon.
@@ -429,11 +418,7 @@ impl Visit<'_> {
 
     /// Within which time a turn comes in nine cases of ten that is estimated to come after this one.
     fn within_us(&self, eta_us: u64) -> u64 {
-        if eta_us < u64::from(LEARNED_MS_MIN) * 1_000 {
-            return eta_us + SHORT_LAG_US;
-        }
-        let us = u128::from(eta_us) * u128::from(self.intake.bound_permille()) / 1_000;
-        u64::try_from(us).unwrap_or(u64::MAX).saturating_add(POLL_LAG_US)
+        within_us(eta_us, self.intake.margin_permille())
     }
 
     /// Whether the bound that is told now would have been kept, had it been told to this user.

@@ -30,6 +30,12 @@ const DELAY_WANTED: Duration = GATHERED_MAX.saturating_mul(3).checked_div(2).exp
 /// random moments would grow without end; at 95% its delay is a few times what a claim takes.
 const UTILISED: f64 = 0.95;
 
+/// What was to be let in and was not, since the queue was too long for a moment, is made up for by so much of
+/// the rate, so that those who were told when their turn comes have it then; what a longer time
+/// has left undone is lost.
+const MADE_UP: f64 = 0.02;
+const OWED_MAX: Duration = Duration::from_millis(250);
+
 /// By how much of the rate the watermark is slower for each second that the queue is too long.
 /// Released users come some hundredths of a second later; times that delay, this must stay well
 /// below pi / 2, or the queue swings.
@@ -119,6 +125,13 @@ pub(crate) struct Wanted {
     pub(crate) release_per_s: f64,
 }
 
+/// What a step of the watermark should go through.
+#[derive(Clone, Copy, Debug)]
+struct Plan {
+    step_s: f64,
+    passes_per_s: f64,
+}
+
 /// The law's memory.
 #[derive(Debug)]
 pub(crate) struct Flow {
@@ -146,9 +159,11 @@ pub(crate) struct Flow {
     /// Passes that were shown in these.
     shown_since: f64,
     pace: Pace,
-    /// How long the last step was, and what was then to be expected of the pace; None where nobody
-    /// was let in for a reason that is none of the engine's.
-    paced: Option<(f64, f64)>,
+    /// The last step as it was to be; None where nobody was let in for a reason that is none of the
+    /// engine's.
+    plan: Option<Plan>,
+    /// Passes that should have been let in by now and are to be made up for.
+    owed: f64,
     limit_per_s: f64,
 }
 
@@ -170,7 +185,8 @@ impl Default for Flow {
             closed_steps: 0,
             shown_since: 0.0,
             pace: Pace::default(),
-            paced: None,
+            plan: None,
+            owed: 0.0,
             limit_per_s: 0.0,
         }
     }
@@ -184,16 +200,18 @@ impl Flow {
             self.learn_rate(seen);
             let now = seen.shown / seen.step_s;
             self.shown_per_s += (now - self.shown_per_s) * (step_s / SHOWN_TIME_S).min(1.0);
+        } else {
+            // What waited before such a step says nothing of the next one.
+            self.waits = false;
         }
         if std::mem::replace(&mut self.limit_per_s, seen.limit_per_s) != seen.limit_per_s {
-            self.pace.forget();
+            self.begin_anew();
         }
         self.set_window(seen);
         self.learn_show(seen);
         self.queued_before = seen.queued;
         if !seen.closed {
-            self.pace.forget();
-            self.paced = None;
+            self.begin_anew();
             self.open_steps += 1;
             (self.closed_steps, self.shown_since) = (0, 0.0);
             // Those who came were seen before those who were released: at the end of a crowd it looks
@@ -211,7 +229,7 @@ impl Flow {
             true => (self.closed_steps + 1, self.shown_since + seen.shown),
             false => (0, 0.0),
         };
-        let error_s = DELAY_WANTED.as_secs_f64() - seen.queued / self.rate;
+        let error_s = DELAY_WANTED.as_secs_f64() + seen.sync_s - seen.queued / self.rate;
         let correction = (UTILISED + GAIN_PER_S * error_s.min(0.0)).max(0.0);
         let come = self.share_that_comes();
         // Seen, but for a moment: the first who are let in need one to come.
@@ -221,16 +239,26 @@ impl Flow {
         };
         let few_now = self.shown_per_s < self.rate * SHOWN_MIN;
         let too_few = few_come && few_now && lets_in;
-        let expected_per_s = self.rate * UTILISED / come;
+        // An engine that a pause made look slow reaches its limit again; what it stays below that by is more
+        // than is ever owed.
+        let steady = if seen.limit_per_s > 0.0 { seen.limit_per_s } else { self.rate };
+        let passes_per_s = steady * UTILISED / come;
         // After a step in which the steward did not run, a pace of before says more.
-        let paced = seen.releasing && seen.step_s > 0.0 && seen.step_s <= STEP_MAX.as_secs_f64();
-        self.paced = paced.then_some((step_s, expected_per_s));
+        let planned = seen.releasing && seen.step_s > 0.0 && seen.step_s <= STEP_MAX.as_secs_f64();
+        self.plan = planned.then_some(Plan { step_s, passes_per_s });
+        let room_for = if error_s >= 0.0 { self.rate * MADE_UP * step_s / come } else { 0.0 };
         Wanted {
             window: self.window,
             idle_window: if too_few { self.fits(IDLE_TIME, seen).max(1.0) } else { 0.0 },
-            release: self.rate * correction * step_s / come,
-            release_per_s: self.pace.per_s().unwrap_or(expected_per_s),
+            release: self.rate * correction * step_s / come + self.owed.min(room_for),
+            release_per_s: self.pace.per_s().unwrap_or(passes_per_s),
         }
+    }
+
+    /// Who is let in from now on is let in at another pace than before.
+    fn begin_anew(&mut self) {
+        self.pace.forget();
+        (self.plan, self.owed) = (None, 0.0);
     }
 
     /// What the watermark really went through after the last step, and whether there was less than
@@ -240,9 +268,13 @@ impl Flow {
         self.next = (self.next + 1) % GRACE_STEPS;
         self.released += gone;
         if ran_out {
-            self.pace.forget();
-        } else if let Some((step_s, expected_per_s)) = self.paced.take() {
-            self.pace.add(passes, step_s, expected_per_s);
+            self.begin_anew();
+        } else if let Some(Plan { step_s, passes_per_s }) = self.plan.take() {
+            let before = self.owed;
+            let most = passes_per_s * OWED_MAX.as_secs_f64();
+            self.owed = (before + passes_per_s * step_s - passes).clamp(0.0, most);
+            // What will be made up for is as good as let in.
+            self.pace.add(passes + self.owed - before, step_s, passes_per_s);
         }
     }
 

@@ -228,7 +228,7 @@ impl Watch {
         if watermark_us > self.held_us {
             self.bound.learn(step, kept, missed);
         }
-        intake.set_bound_permille(whole(self.bound.factor() * 1_000.0));
+        intake.set_margin_permille(whole(self.bound.margin() * 1_000.0));
         self.decided = decided;
         self.clear(intake, now_us);
         self.slow += 1;

@@ -70,9 +70,11 @@ fn room(text: &mut Text, intake: &Intake) {
         let millionths = u64::from(intake.share(lane)) * 1_000_000 / u64::from(WHOLE);
         text.fraction(name, &format!("lane=\"{}\"", lane.name()), millionths, 1_000_000);
     }
-    let name = "levee_intake_bound_ratio";
-    text.head(name, "gauge", "By what an estimate is multiplied to be kept in nine cases of ten.");
-    text.fraction(name, "", intake.bound_permille(), 1_000);
+    let name = "levee_intake_bound_margin";
+    let help = "What an estimate lacks to be kept in nine cases of ten, in parts of 25 ms and a \
+                four-thousandth of it.";
+    text.head(name, "gauge", help);
+    text.fraction(name, "", intake.margin_permille(), 1_000);
 }
 
 /// What gates report, each with the labels `gate`, `region` and `tier`.

@@ -124,7 +124,7 @@ fn the_intake_shows_who_is_let_in() {
             "levee_intake_waiting 0",
             "levee_intake_window +Inf",
             r#"levee_intake_share{lane="claim"} 1.000000"#,
-            "levee_intake_bound_ratio 1.100",
+            "levee_intake_bound_margin 3.000",
         ],
     );
 

@@ -25,7 +25,7 @@ pub(crate) struct IntakeState {
     pub(crate) gate_count: u64,
     pub(crate) shares: Shares,
     pub(crate) released_per_ks: u64,
-    pub(crate) bound_permille: u64,
+    pub(crate) margin_permille: u64,
     pub(crate) codes_within_ms: u64,
     pub(crate) claims_per_s: u64,
     pub(crate) clock: Clock,
@@ -87,7 +87,7 @@ impl From<Clock> for ClockFace {
 wire_struct! {
     IntakeState {
         counted, level, reason, by_hand, since_ms, watermark_us, hold_until_us, openings, window,
-        idle_window, gate_count, shares, released_per_ks, bound_permille, codes_within_ms,
+        idle_window, gate_count, shares, released_per_ks, margin_permille, codes_within_ms,
         claims_per_s, clock, slots,
     }
     Counts { number, passes, shown, close_at_us, hold_until_us, openings }
@@ -111,7 +111,7 @@ impl IntakeState {
             gate_count: intake.gate_count(),
             shares: Shares(Priority::ALL.map(|lane| intake.share(lane))),
             released_per_ks: intake.released_per_ks(),
-            bound_permille: intake.bound_permille(),
+            margin_permille: intake.margin_permille(),
             codes_within_ms: intake.codes_within_ms(),
             claims_per_s: intake.claims_per_s(),
             clock: intake.clock().into(),
@@ -132,7 +132,7 @@ impl IntakeState {
             mirror.set_share(lane, share);
         }
         mirror.set_released_per_ks(self.released_per_ks);
-        mirror.set_bound_permille(self.bound_permille);
+        mirror.set_margin_permille(self.margin_permille);
         mirror.set_codes_within_ms(self.codes_within_ms);
         mirror.set_claims_per_s(self.claims_per_s);
         mirror.set_clock(self.clock.into());

@@ -32,7 +32,7 @@ fn a_gate_sees_what_the_engine_says() {
     intake.set_window(80);
     intake.set_share(Priority::Claim, 90);
     intake.set_released_per_ks(100);
-    intake.set_bound_permille(110);
+    intake.set_margin_permille(110);
     intake.set_codes_within_ms(120);
     intake.set_claims_per_s(130);
     let face = ClockFace { at_us: 1, journal_ms: 2, speed: 540.0 };
@@ -45,7 +45,7 @@ fn a_gate_sees_what_the_engine_says() {
     assert_eq!((seen.watermark_us(), seen.hold_until_us(), seen.window()), (60, 70, 80));
     assert_eq!((seen.openings(), seen.idle_window()), (vec![75], 85));
     assert_eq!((seen.share(Priority::Claim), seen.released_per_ks()), (90, 100));
-    assert_eq!((seen.bound_permille(), seen.codes_within_ms()), (110, 120));
+    assert_eq!((seen.margin_permille(), seen.codes_within_ms()), (110, 120));
     assert_eq!(seen.claims_per_s(), 130);
 }
 
