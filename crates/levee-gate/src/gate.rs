@@ -35,7 +35,6 @@ pub struct Gate {
 /// The listener cannot be shared between threads, or a thread cannot be started.
 pub fn start(listener: Listener, config: GateConfig, ports: Ports) -> io::Result<Gate> {
     listener.set_nonblocking()?;
-    let address = listener.to_string();
     let count = config.workers.max(1);
     let mut start_id = [0; 4];
     getrandom::fill(&mut start_id).map_err(io::Error::other)?;
@@ -71,7 +70,7 @@ pub fn start(listener: Listener, config: GateConfig, ports: Ports) -> io::Result
     for number in 0..count {
         gate.start_worker(number)?;
     }
-    tracing::info!(%address, workers = count, "the gate is open");
+    tracing::info!(workers = count, "the gate is open");
     Ok(gate)
 }
 

@@ -1,7 +1,7 @@
 //! Where a gate takes connections, and how one gets from a worker to another.
 
 use std::os::unix;
-use std::{fmt, io, net};
+use std::{io, net};
 
 use levee_api::stream::{Stream, UnixSocket};
 use tokio::net::{TcpListener, TcpStream, UnixListener};
@@ -36,19 +36,6 @@ impl Listener {
             Self::Tcp(listener) => TcpListener::from_std(listener).map(Incoming::Tcp),
             Self::Unix(listener) => UnixListener::from_std(listener).map(Incoming::Unix),
         }
-    }
-}
-
-impl fmt::Display for Listener {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let named = match self {
-            Self::Tcp(listener) => listener.local_addr().ok().map(|at| at.to_string()),
-            Self::Unix(listener) => listener
-                .local_addr()
-                .ok()
-                .and_then(|at| Some(format!("unix:{}", at.as_pathname()?.display()))),
-        };
-        f.write_str(named.as_deref().unwrap_or("a socket without a name"))
     }
 }
 

@@ -97,7 +97,7 @@ pub(crate) fn run(args: &Args) -> Result<Ending> {
     let address = args.address()?;
     let listen = args.listen.clone().or(config.listen.take());
     let listen = listen.unwrap_or_else(|| LISTEN_DEFAULT.to_owned());
-    let (listener, listens_on) = bind(&listen)?;
+    let (listens_on, listener) = bind(&listen)?;
     let mut signals = Signals::take()?;
 
     let ring = Arc::new(KeyRing::fed());

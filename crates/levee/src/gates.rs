@@ -21,8 +21,8 @@ const MODE: u32 = 0o600;
 
 /// A bound door; nobody is served yet.
 pub(crate) struct Door {
-    listener: Listener,
     at: At,
+    listener: Listener,
 }
 
 impl Door {
@@ -30,7 +30,7 @@ impl Door {
     pub(crate) fn bind(address: &str, section: &GatesSection, dev: bool) -> Result<Self> {
         let shared_key = section.shared_key.as_deref().map(read_shared_key).transpose()?;
         if let Some(path) = socket_path(address) {
-            let (listener, file) = bind_socket(Path::new(path), MODE)
+            let (file, listener) = bind_socket(Path::new(path), MODE)
                 .with_context(|| format!("cannot take gates in on {address}"))?;
             return Ok(Self {
                 listener: Listener::Unix { listener, shared_key },
@@ -81,14 +81,14 @@ impl Door {
             installation,
         };
         let server = levee_link::engine::start(self.listener, ports)?;
-        Ok(OpenDoor { server, at: self.at })
+        Ok(OpenDoor { at: self.at, server })
     }
 }
 
 /// A door that gates come through.
 pub(crate) struct OpenDoor {
-    server: Server,
     at: At,
+    server: Server,
 }
 
 impl OpenDoor {

@@ -1,18 +1,26 @@
 //! Where a server listens: a port, or a Unix socket.
 
-use std::fs::{self, Metadata, Permissions};
+use std::fs::{self, File, Metadata, Permissions, TryLockError};
 use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use levee_api::stream::socket_path;
 use levee_gate::Listener;
+use rustix::io::Errno;
+use rustix::net::{self, AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 
 /// Clients show keys, so anyone may connect, as on a port of loopback; a folder's mode can say less.
 const MODE: u32 = 0o666;
+
+/// How often a folder is tried to be locked, and how many times: it is held for a moment only.
+const LOCK_LOOK: Duration = Duration::from_millis(10);
+const LOCK_LOOKS: u32 = 200;
 
 /// Where it is, once it is bound.
 #[derive(Debug)]
@@ -22,7 +30,8 @@ pub(crate) enum At {
 }
 
 /// A socket in its place, taken away when dropped, unless another one is there by then. To be dropped
-/// while it is listened on still: nobody takes the place of such a one.
+/// while it is listened on still, since nobody takes the place of such a one: whoever holds both holds
+/// it first.
 #[derive(Debug)]
 pub(crate) struct SocketFile {
     path: PathBuf,
@@ -66,33 +75,20 @@ impl At {
 }
 
 /// Binds `HOST:PORT` or `unix:PATH` for clients.
-pub(crate) fn bind(listen: &str) -> Result<(Listener, At)> {
+pub(crate) fn bind(listen: &str) -> Result<(At, Listener)> {
     let said = || format!("cannot listen on {listen}");
     if let Some(path) = socket_path(listen) {
-        let (listener, file) = bind_socket(Path::new(path), MODE).with_context(said)?;
-        return Ok((Listener::Unix(listener), At::Socket(file)));
+        let (file, listener) = bind_socket(Path::new(path), MODE).with_context(said)?;
+        return Ok((At::Socket(file), Listener::Unix(listener)));
     }
     let listener = TcpListener::bind(listen).with_context(said)?;
     let address = listener.local_addr().with_context(said)?;
-    Ok((Listener::Tcp(listener), At::Port(address)))
+    Ok((At::Port(address), Listener::Tcp(listener)))
 }
 
 /// Binds a socket of this mode, in the place of one that a server left behind.
-pub(crate) fn bind_socket(path: &Path, mode: u32) -> Result<(UnixListener, SocketFile)> {
+pub(crate) fn bind_socket(path: &Path, mode: u32) -> Result<(SocketFile, UnixListener)> {
     ensure!(path.file_name().is_some(), "unix: must be followed by the path of a socket");
-    match fs::symlink_metadata(path) {
-        Ok(found) => {
-            ensure!(found.file_type().is_socket(), "{} is no socket", path.display());
-            match UnixStream::connect(path) {
-                // Nobody listens there any more.
-                Err(error) if error.kind() == ErrorKind::ConnectionRefused => {}
-                Ok(_) => bail!("another server listens there"),
-                Err(error) => return Err(error).context("the socket that is there is not ours"),
-            }
-        }
-        Err(error) if error.kind() == ErrorKind::NotFound => {}
-        Err(error) => return Err(error.into()),
-    }
     // In a folder that nobody else may enter until its mode is right, so that nobody connects before
     // and nothing else can be put where it is.
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
@@ -102,6 +98,121 @@ pub(crate) fn bind_socket(path: &Path, mode: u32) -> Result<(UnixListener, Socke
     let listener = UnixListener::bind(&beside)?;
     fs::set_permissions(&beside, Permissions::from_mode(mode))?;
     let id = id(&fs::symlink_metadata(&beside)?);
-    fs::rename(&beside, path)?;
-    Ok((listener, SocketFile { path: path.to_owned(), id }))
+    {
+        // What is looked at must be what is replaced, whoever else looks at the same time.
+        let _lock = lock(folder)?;
+        ensure_free(path)?;
+        fs::rename(&beside, path)?;
+    }
+    Ok((SocketFile { path: path.to_owned(), id }, listener))
+}
+
+/// Held by a server while it puts its socket into this folder.
+fn lock(folder: &Path) -> Result<File> {
+    let file = File::open(folder)?;
+    for _ in 0..LOCK_LOOKS {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => thread::sleep(LOCK_LOOK),
+            done => {
+                done?;
+                return Ok(file);
+            }
+        }
+    }
+    bail!("{} stays locked by another process", folder.display())
+}
+
+/// Nothing is there, or a socket on which nobody listens any more.
+fn ensure_free(path: &Path) -> Result<()> {
+    let found = match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        found => found?,
+    };
+    ensure!(found.file_type().is_socket(), "{} is no socket", path.display());
+    // Not to be waited for: one that takes nobody in may have a full queue before it.
+    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    let probe = net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+    match net::connect(&probe, &SocketAddrUnix::new(path)?) {
+        Err(Errno::CONNREFUSED) => Ok(()),
+        Ok(()) | Err(Errno::AGAIN) => bail!("another server listens there"),
+        Err(error) => Err(error).context("the socket that is there is not ours"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::{UnixDatagram, UnixStream};
+    use std::sync::Barrier;
+
+    use super::*;
+
+    #[test]
+    fn of_those_who_take_a_place_at_once_one_has_it_and_the_others_leave_it_alone() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("s");
+        for turn in 0..200 {
+            // Every other time there is one that was left behind.
+            if turn % 2 == 1 {
+                drop(UnixListener::bind(&path).expect("free"));
+            }
+            let start = Barrier::new(4);
+            let take = || {
+                start.wait();
+                bind_socket(&path, MODE)
+            };
+            let taken: Vec<_> = thread::scope(|scope| {
+                let takers: Vec<_> = (0..4).map(|_| scope.spawn(take)).collect();
+                let taken = takers.into_iter().map(|taker| taker.join().expect("no panic"));
+                taken.filter_map(Result::ok).collect()
+            });
+            assert_eq!(taken.len(), 1);
+            UnixStream::connect(&path).expect("the one who has it listens there");
+            drop(taken);
+            assert!(!path.exists());
+        }
+        assert_eq!(fs::read_dir(folder.path()).expect("readable").count(), 0);
+    }
+
+    #[test]
+    fn a_socket_that_takes_nobody_in_is_not_waited_for() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("s");
+        let listener =
+            net::socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None);
+        let listener = listener.expect("a socket");
+        net::bind(&listener, &SocketAddrUnix::new(&path).expect("short")).expect("free");
+        net::listen(&listener, 0).expect("listens");
+        let _queue = UnixStream::connect(&path).expect("the queue takes one");
+        let said = bind_socket(&path, MODE).expect_err("there is one").to_string();
+        assert!(said.contains("another server listens there"), "{said}");
+    }
+
+    #[test]
+    fn what_is_not_ours_is_left_alone() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("s");
+        let said = || bind_socket(&path, MODE).expect_err("something is there").to_string();
+        let _datagrams = UnixDatagram::bind(&path).expect("free");
+        assert_eq!(said(), "the socket that is there is not ours");
+        fs::remove_file(&path).expect("there");
+        let held = File::open(folder.path()).expect("readable");
+        held.lock().expect("nobody else has it");
+        assert!(said().contains("stays locked by another process"), "{}", said());
+        drop(held);
+        drop(bind_socket(&path, MODE).expect("free"));
+        assert_eq!(fs::read_dir(folder.path()).expect("readable").count(), 0);
+    }
+
+    #[test]
+    fn only_its_own_is_taken_away() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("s");
+        let (file, _listener) = bind_socket(&path, MODE).expect("free");
+        fs::remove_file(&path).expect("there");
+        let other = bind_socket(&path, MODE).expect("free");
+        drop(file);
+        UnixStream::connect(&path).expect("the other is there");
+        drop(other);
+        assert!(!path.exists());
+    }
 }

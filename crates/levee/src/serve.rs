@@ -1,6 +1,6 @@
 //! `levee serve`: engine, journal and a gate in one process, and gates in others.
 
-use std::io::{IsTerminal, stderr};
+use std::io::{self, IsTerminal, stderr};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -140,16 +140,16 @@ pub(crate) fn log(level: tracing::Level) {
 }
 
 /// Binds where clients connect; nothing with `none`.
-fn bind(listen: &str, dev: bool) -> Result<Option<(Listener, At)>> {
+fn bind(listen: &str, dev: bool) -> Result<Option<(At, Listener)>> {
     if listen == LISTEN_NONE {
         return Ok(None);
     }
-    let (listener, at) = listen::bind(listen)?;
+    let (at, listener) = listen::bind(listen)?;
     ensure!(
         !dev || at.is_local(),
         "--dev has well-known keys and listens on loopback only, not on {listen}"
     );
-    Ok(Some((listener, at)))
+    Ok(Some((at, listener)))
 }
 
 pub(crate) fn run(args: &Args) -> Result<Ending> {
@@ -166,7 +166,7 @@ pub(crate) fn run(args: &Args) -> Result<Ending> {
             configured.unwrap_or_else(|| PathBuf::from(DATA_DEFAULT))
         }
     };
-    // The port is taken first: two servers started by mistake then fail before they touch data.
+    // Port or socket is taken first: two servers started by mistake then fail before they touch data.
     let listen = args.listen.clone().or(config.listen.take());
     let listen = listen.unwrap_or_else(|| LISTEN_DEFAULT.to_owned());
     let listener = bind(&listen, args.dev)?;
@@ -215,7 +215,7 @@ pub(crate) fn run(args: &Args) -> Result<Ending> {
         keys: Arc::clone(&ring),
     };
     let outside = Outside::load(&mut config, args.dev)?;
-    let port = listener.as_ref().and_then(|(_, at)| at.port());
+    let port = listener.as_ref().and_then(|(at, _)| at.port());
     let connectors = outside.connectors(args.speed, port)?;
     let mut gate_config = config.gate_config()?;
     gate_config.nice = gate_nice;
@@ -224,9 +224,11 @@ pub(crate) fn run(args: &Args) -> Result<Ending> {
     let submit = Arc::clone(&engine) as Arc<dyn Submit>;
     let _steward = Steward::start(submit, &config.steward_config()?)?;
     // Before the engine, so that whoever asks is told how far it is.
-    let (listener, listens_on) = listener.unzip();
-    let gate = listener.map(|listener| levee_gate::start(listener, gate_config, ports));
-    let gate = gate.transpose()?.zip(listens_on);
+    let gate = listener
+        .map(|(at, listener)| {
+            Ok::<_, io::Error>((at, levee_gate::start(listener, gate_config, ports)?))
+        })
+        .transpose()?;
     let (code_key, pseudonym_key) = (secrets.code, secrets.pseudonym);
     let codes = Arc::new(Codes::new(&secrets.code, 0));
     // It waits until the engine has recovered.
@@ -250,7 +252,7 @@ pub(crate) fn run(args: &Args) -> Result<Ending> {
         // Nothing was promised to anyone, and reading may take long.
         tracing::info!("stopped while recovering; nothing is lost");
         close(gate);
-        drop(temporary);
+        drop((door, temporary));
         std::process::exit(0);
     }
     opening.join().map_err(|_| anyhow!("the thread that recovers has panicked"))??;
@@ -261,7 +263,7 @@ pub(crate) fn run(args: &Args) -> Result<Ending> {
     let id = engine.installation().context("an engine that is open has a journal")?;
     let installation = Installation { id, code_key, pseudonym_key, dev: args.dev };
     let door = door.map(|door| door.open(&engine, &ring, installation)).transpose()?;
-    if let Some((_, at)) = &gate {
+    if let Some((at, _)) = &gate {
         println!("levee listens on {} with data in {}", at.url("http"), data.display());
     }
     if let Some(takes_gates_in) = takes_gates_in {
@@ -383,8 +385,8 @@ fn open_engine(
 }
 
 /// Takes no more connections and finishes what is under way.
-fn close(gate: Option<(Gate, At)>) {
-    if let Some((gate, at)) = gate {
+fn close(gate: Option<(At, Gate)>) {
+    if let Some((at, gate)) = gate {
         drop(at);
         gate.drain();
     }
@@ -394,7 +396,7 @@ fn close(gate: Option<(Gate, At)>) {
 /// journal's end.
 fn wait(
     engine: &Engine,
-    gate: Option<(Gate, At)>,
+    gate: Option<(At, Gate)>,
     outside: (Connectors, Hooks),
     door: Option<OpenDoor>,
     mut signals: Signals,
