@@ -1,6 +1,6 @@
 //! The port through which gates reach an engine, wherever it runs.
 //!
-//! A gate hands over one vector of asks a turn of its event loop and gets one delivery a batch; no
+//! A gate hands over a vector of asks a turn of its event loop, or a few in a long one, and gets one delivery a batch; no
 //! channel, lock or wake for a single request.
 
 use std::io;

@@ -221,7 +221,7 @@ impl Call {
 }
 
 impl Worker {
-    /// Hands something to the engine at the end of this turn.
+    /// Hands something to the engine with what goes out next.
     pub(crate) fn ask(&self, priority: Priority, body: AskBody) -> Waiting {
         if priority != Priority::Claim {
             self.lane().tally.admit(priority);

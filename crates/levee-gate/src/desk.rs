@@ -1,4 +1,4 @@
-//! A worker's dealings with the engine: asks go out in one vector a turn of the event loop, replies
+//! A worker's dealings with the engine: asks go out in a vector a turn of the event loop, or a few in a long one, replies
 //! come back in one a batch, and each wakes the request that waits for it.
 
 use std::cell::{Cell, RefCell};
@@ -106,7 +106,7 @@ impl Desk {
         }
     }
 
-    /// Puts an ask among those that go out at the end of this turn.
+    /// Puts an ask among those that go out next: at the end of this turn, or within it if it is long.
     pub(crate) fn ask(
         self: &Rc<Self>,
         priority: Priority,

@@ -44,12 +44,15 @@ impl Reply {
         Self::bytes(status, JSON, json.into())
     }
 
+    /// An answer that goes out as it is made.
     pub(crate) fn stream(
         content_type: HeaderValue,
         chunks: mpsc::Receiver<io::Result<Bytes>>,
     ) -> Self {
         let body = ReplyBody::Stream { chunks, under_way: None };
-        Self { status: 200, content_type, body, replayed: false, headers: Vec::new() }
+        // A proxy such as nginx would otherwise hold the parts back until it has enough of them.
+        let headers = vec![(UNBUFFERED, HeaderValue::from_static("no"))];
+        Self { status: 200, content_type, body, replayed: false, headers }
     }
 
     pub(crate) fn repeated(mut self, repeated: bool) -> Self {
@@ -62,6 +65,8 @@ impl Reply {
         self
     }
 }
+
+const UNBUFFERED: HeaderName = HeaderName::from_static("x-accel-buffering");
 
 /// The body of an answer.
 pub(crate) enum ReplyBody {

@@ -96,7 +96,7 @@ pub(crate) struct Attempt {
 }
 
 impl Attempt {
-    /// Goes out at the end of this turn.
+    /// Goes out with the next asks of this worker.
     pub(crate) fn new(worker: &Worker, entry: Rc<Entry>, asked: Asked, admitted: Admitted) -> Self {
         let waiting = Self::send(worker, &entry, &asked);
         Self { asked, entry, waiting, _admitted: admitted }

@@ -18,6 +18,8 @@ fn follow(bench: &Bench, path: &str, role: &str) -> Wire {
     let (status, headers) = wire.head();
     let kind = ("content-type".to_owned(), "text/event-stream".to_owned());
     assert!(status == 200 && headers.contains(&kind), "{status} {headers:?}");
+    let at_once = ("x-accel-buffering".to_owned(), "no".to_owned());
+    assert!(headers.contains(&at_once), "{headers:?}");
     wire
 }
 
