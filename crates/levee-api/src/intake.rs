@@ -51,7 +51,7 @@ pub const DRAWN_US: u64 = 1_000_000;
 pub const CHUNK: usize = 1 << 10;
 
 /// While users wait to be let in, the engine waits so long at the most for more claims to decide at once.
-pub const GATHERED_MAX: Duration = Duration::from_millis(2);
+pub const GATHERED_MAX: Duration = Duration::from_millis(1);
 
 /// The watermark while nobody waits.
 pub const OPEN: u64 = u64::MAX;

@@ -18,7 +18,7 @@ use crate::proof::Nonce;
 
 /// Version of everything in this module. Both sides must have the same: gates and engines of one
 /// installation are of one build.
-pub(crate) const PROTOCOL: u16 = 4;
+pub(crate) const PROTOCOL: u16 = 5;
 
 /// Fields in this order.
 macro_rules! wire_struct {

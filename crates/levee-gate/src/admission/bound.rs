@@ -1,7 +1,8 @@
 //! What an estimate lacks to be kept in nine cases of ten.
 //!
 //! The watermark keeps to its rate, so a turn comes when it was estimated, give or take what pauses have
-//! left to be made up for; and users come back within a few hundredths of a second after it. So what a bound
+//! left to be made up for; and users come back within a few hundredths of a second after it, and what
+//! their network takes. So what a bound
 //! adds is a time and hardly a part of the estimate: the [spread](spread_us) of waits, times a margin that
 //! is learned. A factor of the estimate was tried: of what was right for waits of ten seconds
 //! shorter ones missed two fifths, and the other way round.
@@ -41,16 +42,21 @@ const SHRINKAGE: f64 = 0.9;
 const PATIENCE: Duration = Duration::from_secs(20);
 const GROWTH: f64 = 0.2;
 
-/// Where it begins, and how far it may go: by this much a bound is four times a long estimate. It is never
-/// below the estimate.
+/// Where it begins, and how far it may go: by this much a bound is four times an estimate of half a
+/// minute. It is never below the estimate.
 const FIRST: f64 = 3.0;
 const MOST: f64 = 3_000.0;
+
+/// Whatever long waits have taught, a bound adds no more than so many times the estimate and this time.
+const ADDED_TIMES_MAX: u64 = 3;
+const ADDED_US_MAX: u64 = 1_000_000;
 
 /// Within which time a turn comes in nine cases of ten that is estimated to come after `eta_us`, where the
 /// margin is so many thousandths; microseconds.
 pub(super) fn within_us(eta_us: u64, margin_permille: u64) -> u64 {
     let us = u128::from(spread_us(eta_us)) * u128::from(margin_permille) / 1_000;
-    eta_us.saturating_add(u64::try_from(us).unwrap_or(u64::MAX))
+    let most_us = eta_us.saturating_mul(ADDED_TIMES_MAX).saturating_add(ADDED_US_MAX);
+    eta_us.saturating_add(u64::try_from(us).unwrap_or(u64::MAX).min(most_us))
 }
 
 /// By about how much waits of this estimate differ.
@@ -200,6 +206,25 @@ mod tests {
             assert!(learn(120, 2.0 * MOST) > MOST * 0.99);
         }
         assert!((learn(300, 1.0) - 1.0).abs() < 0.03);
+    }
+
+    #[test]
+    fn a_bound_is_the_estimate_and_so_many_spreads() {
+        for (eta_ms, margin_permille, expected_ms) in [
+            (0, 1_000, 25),
+            (0, 0, 0),
+            (400, 2_000, 450),
+            (40_000, 1_000, 40_035),
+            (600_000, 3_000, 600_525),
+            // Neither is a short wait told hours because long ones were off, nor does anything overflow.
+            (0, 3_000_000, 1_000),
+            (100, 3_000_000, 1_400),
+            (32_000, 3_000_000, 129_000),
+        ] {
+            let within_ms = within_us(eta_ms * 1_000, margin_permille) / 1_000;
+            assert_eq!(within_ms, expected_ms, "{eta_ms} ms, {margin_permille}");
+        }
+        assert_eq!(within_us(u64::MAX, u64::MAX), u64::MAX);
     }
 
     #[test]

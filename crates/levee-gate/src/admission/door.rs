@@ -41,8 +41,9 @@ const EARLY_US: u64 = 50_000;
 /// What an early poll costs in places, in microseconds: so much, and as much as it came too early.
 const FINE_US: u64 = 1_000_000;
 
-/// Who comes so much later than told says nothing about the estimate.
-const LATE_US: u64 = 100_000;
+/// Who comes so much later than told, the way of request and answer included, says nothing about the
+/// estimate.
+const LATE_US: u64 = 1_000_000;
 
 /// Numbers of a slot may be ahead of the clock by so much, where many come in a moment.
 const AHEAD_US: u64 = 10_000;

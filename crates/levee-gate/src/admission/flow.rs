@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use levee_api::intake::GATHERED_MAX;
 
+use super::arrears::Arrears;
 use super::pace::Pace;
 
 /// How often the law is applied.
@@ -22,19 +23,16 @@ pub(crate) const STEP: Duration = Duration::from_millis(5);
 /// A longer step is one in which the steward did not run: its figures say nothing of the engine.
 pub(crate) const STEP_MAX: Duration = Duration::from_millis(100);
 
-/// Delay of claims in the queue above which the watermark goes slower, and the engine is taken to be
-/// busy: half as much again as it waits by itself, to gather claims.
-const DELAY_WANTED: Duration = GATHERED_MAX.saturating_mul(3).checked_div(2).expect("not by 0");
+/// Delay of claims in the queue, besides a sync, above which the watermark goes slower, and the engine is
+/// taken to be busy: three times what it waits by itself, to gather claims.
+const DELAY_WANTED: Duration = GATHERED_MAX.saturating_mul(3);
 
 /// So much of the engine's rate is let in from the room. At all of it the queue of those who come at
 /// random moments would grow without end; at 95% its delay is a few times what a claim takes.
 const UTILISED: f64 = 0.95;
 
-/// What was to be let in and was not, since the queue was too long for a moment, is made up for by so much of
-/// the rate, so that those who were told when their turn comes have it then; what a longer time
-/// has left undone is lost.
+/// What a moment held back is made up for by so much of the rate.
 const MADE_UP: f64 = 0.02;
-const OWED_MAX: Duration = Duration::from_millis(250);
 
 /// By how much of the rate the watermark is slower for each second that the queue is too long.
 /// Released users come some hundredths of a second later; times that delay, this must stay well
@@ -125,7 +123,7 @@ pub(crate) struct Wanted {
     pub(crate) release_per_s: f64,
 }
 
-/// What a step of the watermark should go through.
+/// What the watermark should go through in a step.
 #[derive(Clone, Copy, Debug)]
 struct Plan {
     step_s: f64,
@@ -162,8 +160,7 @@ pub(crate) struct Flow {
     /// The last step as it was to be; None where nobody was let in for a reason that is none of the
     /// engine's.
     plan: Option<Plan>,
-    /// Passes that should have been let in by now and are to be made up for.
-    owed: f64,
+    arrears: Arrears,
     limit_per_s: f64,
 }
 
@@ -186,7 +183,7 @@ impl Default for Flow {
             shown_since: 0.0,
             pace: Pace::default(),
             plan: None,
-            owed: 0.0,
+            arrears: Arrears::default(),
             limit_per_s: 0.0,
         }
     }
@@ -239,18 +236,16 @@ impl Flow {
         };
         let few_now = self.shown_per_s < self.rate * SHOWN_MIN;
         let too_few = few_come && few_now && lets_in;
-        // An engine that a pause made look slow reaches its limit again; what it stays below that by is more
-        // than is ever owed.
+        // By what it has decided lately an engine looks slow after every pause.
         let steady = if seen.limit_per_s > 0.0 { seen.limit_per_s } else { self.rate };
         let passes_per_s = steady * UTILISED / come;
-        // After a step in which the steward did not run, a pace of before says more.
-        let planned = seen.releasing && seen.step_s > 0.0 && seen.step_s <= STEP_MAX.as_secs_f64();
-        self.plan = planned.then_some(Plan { step_s, passes_per_s });
+        let planned = seen.releasing && seen.step_s > 0.0;
+        self.plan = planned.then_some(Plan { step_s: seen.step_s, passes_per_s });
         let room_for = if error_s >= 0.0 { self.rate * MADE_UP * step_s / come } else { 0.0 };
         Wanted {
             window: self.window,
             idle_window: if too_few { self.fits(IDLE_TIME, seen).max(1.0) } else { 0.0 },
-            release: self.rate * correction * step_s / come + self.owed.min(room_for),
+            release: self.rate * correction * step_s / come + self.arrears.passes().min(room_for),
             release_per_s: self.pace.per_s().unwrap_or(passes_per_s),
         }
     }
@@ -258,7 +253,7 @@ impl Flow {
     /// Who is let in from now on is let in at another pace than before.
     fn begin_anew(&mut self) {
         self.pace.forget();
-        (self.plan, self.owed) = (None, 0.0);
+        (self.plan, self.arrears) = (None, Arrears::default());
     }
 
     /// What the watermark really went through after the last step, and whether there was less than
@@ -270,11 +265,14 @@ impl Flow {
         if ran_out {
             self.begin_anew();
         } else if let Some(Plan { step_s, passes_per_s }) = self.plan.take() {
-            let before = self.owed;
-            let most = passes_per_s * OWED_MAX.as_secs_f64();
-            self.owed = (before + passes_per_s * step_s - passes).clamp(0.0, most);
-            // What will be made up for is as good as let in.
-            self.pace.add(passes + self.owed - before, step_s, passes_per_s);
+            let counted = self.arrears.add(passes, step_s, passes_per_s);
+            // After a step in which the steward did not run, a pace of before says more.
+            if step_s <= STEP_MAX.as_secs_f64() {
+                self.pace.add(counted.passes, step_s, passes_per_s);
+            }
+            if let Some(per_s) = counted.lasting_per_s {
+                self.pace.change(per_s);
+            }
         }
     }
 

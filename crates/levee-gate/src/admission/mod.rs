@@ -7,11 +7,13 @@
 //! - `limits`: how often a key or a user may ask.
 //! - `steward`: the one control loop of an installation: from the engine's queue delay to window,
 //!   watermark, shares and level. `flow` is its law for the waiting room, `rules` that for levels.
-//!   `pace` is the rate that estimates go by, `bound` what is added to be kept in nine of ten.
+//!   `pace` is the rate that estimates go by, `arrears` what a pause leaves to be made up for, `bound`
+//!   what estimates lack to be kept in nine cases of ten.
 //! - `report`: what a gate counts and measures, for the steward, metrics and autoscalers.
 //!
 //! [`Intake`]: levee_api::intake::Intake
 
+mod arrears;
 mod bound;
 mod door;
 mod draw;

@@ -33,6 +33,11 @@ impl Pace {
         self.seen_s = 0.0;
     }
 
+    /// It was this for a while already, and goes on from there.
+    pub(super) fn change(&mut self, per_s: f64) {
+        *self = Self { slow: per_s, quick: per_s, seen_s: QUICK.as_secs_f64() };
+    }
+
     /// So many passes in this time, which is not zero. `guess_per_s` is what it begins with.
     pub(super) fn add(&mut self, passes: f64, step_s: f64, guess_per_s: f64) {
         if self.seen_s == 0.0 {
@@ -45,8 +50,7 @@ impl Pace {
         self.quick += (now - self.quick) * weigh(QUICK);
         let noise = CHANGED_PASSES / QUICK.as_secs_f64();
         if (self.quick - self.slow).abs() > (self.slow * CHANGED).max(noise) {
-            self.slow = self.quick;
-            self.seen_s = QUICK.as_secs_f64();
+            self.change(self.quick);
         }
     }
 
