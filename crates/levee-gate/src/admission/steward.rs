@@ -213,6 +213,10 @@ impl Watch {
             (released, ran_out) = (gone as f64, gone < passes);
             self.credit = may - released;
         }
+        if ran_out || !seen.closed {
+            // The next crowd begins with nothing of this one.
+            self.credit = 0.0;
+        }
         self.flow.released(released, ran_out);
         // Who waited while nobody was let in for another reason than the engine's, or before another
         // limit, was told what could not be known.
@@ -440,6 +444,28 @@ mod tests {
         assert_eq!(gone, 600);
         assert_eq!(watch.release(&intake, now_us, 10_000), 400);
         assert_eq!(intake.watermark_us(), OPEN);
+    }
+
+    #[test]
+    fn a_crowd_leaves_nothing_for_the_next_one_to_begin_with() {
+        let (intake, vitals) = (Intake::default(), Vitals::default());
+        vitals.set_phase(Phase::Ready);
+        intake.set_claims_per_s(5_000);
+        let mut watch = watch();
+        let start_us = intake.now_us() / SLOT_US * SLOT_US;
+        for _ in 0..60 {
+            intake.take_place(start_us);
+        }
+        intake.close_at(start_us);
+        let mut left = Vec::new();
+        while intake.watermark_us() != OPEN {
+            thread::sleep(STEP);
+            watch.step(&intake, &vitals, STEP);
+            left.push(watch.credit);
+        }
+        assert!(left.len() > 1, "{left:?}");
+        assert_eq!(left.pop(), Some(0.0));
+        assert!(left.iter().any(|credit| *credit > 0.0), "{left:?}");
     }
 
     #[test]
