@@ -269,9 +269,9 @@ impl Flow {
             // After a step in which the steward did not run, a pace of before says more.
             if step_s <= STEP_MAX.as_secs_f64() {
                 self.pace.add(counted.passes, step_s, passes_per_s);
-            }
-            if let Some(per_s) = counted.lasting_per_s {
-                self.pace.change(per_s);
+                if let Some(per_s) = counted.lasting_per_s {
+                    self.pace.change(per_s);
+                }
             }
         }
     }
