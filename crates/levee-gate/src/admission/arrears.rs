@@ -12,9 +12,9 @@ const MOST: Duration = Duration::from_millis(200);
 /// From this part of that on it is looked whether the rest comes to be owed as well.
 const LOOKED_FROM: f64 = 0.5;
 
-/// A pause and the queue that it leaves take less than this for the rest. What takes longer is a rate that
-/// is up to an eighth lower; what is lower by more shows sooner (see `pace`).
-const LASTING: Duration = Duration::from_millis(750);
+/// A pause and the queue that it leaves take less than this for the rest, or hardly more. What takes longer
+/// is a rate that is up to a fifth lower; what is lower by more shows sooner (see `pace`).
+const LASTING: Duration = Duration::from_millis(500);
 
 /// Passes that are owed.
 #[derive(Debug, Default)]

@@ -244,7 +244,7 @@ fn what_a_pause_has_left_undone_is_made_up_for_and_estimates_stay() {
 fn an_engine_that_stays_below_its_limit_is_believed() {
     for (rates, seconds, off) in [
         (&[2_000.0][..], 8.0, 0.1),
-        (&[4_000.0], 3.0, 0.045),
+        (&[4_000.0], 5.0, 0.1),
         (&[4_500.0], 6.0, 0.045),
         (&[4_700.0], 5.0, 0.045),
         (&[3_000.0, 4_600.0], 20.0, 0.045),
