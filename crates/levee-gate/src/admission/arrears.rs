@@ -12,8 +12,9 @@ const MOST: Duration = Duration::from_millis(200);
 /// From this part of that on it is looked whether the rest comes to be owed as well.
 const LOOKED_FROM: f64 = 0.5;
 
-/// A pause and the queue that it leaves take less than this for the rest, or hardly more. What takes longer
-/// is a rate that is up to a fifth lower; what is lower by more shows sooner (see `pace`).
+/// One pause and the queue that it leaves take less than this for the rest, or hardly more. What takes
+/// longer is a rate that is up to a fifth lower, or several pauses within a second; a rate that is lower by
+/// more shows sooner (see `pace`).
 const LASTING: Duration = Duration::from_millis(500);
 
 /// Passes that are owed.
@@ -45,8 +46,7 @@ impl Arrears {
     /// In this time so many passes were let in; so many a second should have been.
     pub(super) fn add(&mut self, gone: f64, step_s: f64, per_s: f64) -> Counted {
         let most = per_s * MOST.as_secs_f64();
-        // What can be owed no longer, since less is let in now, was none of this step's.
-        let before = self.passes.min(most);
+        let before = self.passes;
         self.passes = (before + per_s * step_s - gone).clamp(0.0, most);
         if self.passes < most * LOOKED_FROM {
             (self.since_s, self.gone, self.was_full) = (0.0, 0.0, false);
@@ -108,7 +108,7 @@ mod tests {
         // So much below that it needs nobody to tell.
         check(&[(4.0, 500.0)], &[200.0], 2_200.0, &[]);
         // Once, as long as it lasts, also where whole passes make it now a little less and now more.
-        let unsteady = [(0.05, 1_000.0), (0.05, 800.0)].repeat(60);
+        let unsteady = [(0.05, 1_050.0), (0.05, 750.0)].repeat(60);
         check(&[&[(4.0, 900.0)], &unsteady[..]].concat(), &[200.0], f64::NAN, &[900.0]);
         // And again once it was made up for.
         let times = [(4.0, 900.0), (11.0, 1_020.0), (4.0, 920.0)];

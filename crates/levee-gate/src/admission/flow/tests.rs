@@ -243,7 +243,7 @@ fn what_a_pause_has_left_undone_is_made_up_for_and_estimates_stay() {
 #[test]
 fn an_engine_that_stays_below_its_limit_is_believed() {
     for (rates, seconds, off) in [
-        (&[2_000.0][..], 8.0, 0.1),
+        (&[2_000.0][..], 8.0, 0.07),
         (&[4_000.0], 5.0, 0.1),
         (&[4_500.0], 6.0, 0.045),
         (&[4_700.0], 5.0, 0.045),
@@ -269,9 +269,9 @@ fn an_engine_without_a_limit_that_becomes_slow_is_believed_within_seconds() {
     town.run(10.0, 500_000.0, 1.0);
     town.rate = 5_000.0;
     town.run(4.0, 50_000.0, 1.0);
-    assert!(town.release_per_s < 7_000.0, "{}", town.release_per_s);
+    assert!((4_700.0..7_000.0).contains(&town.release_per_s), "{}", town.release_per_s);
     town.run(4.0, 50_000.0, 1.0);
-    assert!(town.release_per_s < 6_000.0, "{}", town.release_per_s);
+    assert!((4_700.0..6_000.0).contains(&town.release_per_s), "{}", town.release_per_s);
 }
 
 #[test]
