@@ -2,10 +2,9 @@
 //!
 //! The watermark keeps to its rate, so a turn comes when it was estimated, give or take what pauses have
 //! left to be made up for; and users come back within a few hundredths of a second after it, and what
-//! their network takes. So what a bound
-//! adds is a time and hardly a part of the estimate: the [spread](spread_us) of waits, times a margin that
-//! is learned. A factor of the estimate was tried: of what was right for waits of ten seconds
-//! shorter ones missed two fifths, and the other way round.
+//! their network takes. So what a bound adds is a time and hardly a part of the estimate: the
+//! [spread](spread_us) of waits, times a margin that is learned. A factor of the estimate was tried: of
+//! what was right for waits of ten seconds shorter ones missed two fifths, and the other way round.
 //!
 //! A quantile is tracked by the gradient of its pinball loss (the quantile tracker of Angelopoulos,
 //! Candès and Tibshirani 2023): the margin grows by so much more with each wait that was longer than

@@ -46,8 +46,8 @@ const IDLE_TIME: Duration = Duration::from_millis(4);
 
 /// Until it can be known how many come, it is guessed after so many steps that too few do, as long as
 /// nobody has come and no more wait than would be in within [`GRACE_STEPS`]: who hardly has to wait is
-/// told to come back within five steps. A pause of a moment would otherwise keep out all who come without a pass for as long as
-/// it takes to know.
+/// told to come back within five steps. A pause of a moment would otherwise keep out all who come
+/// without a pass for as long as it takes to know.
 const COME_STEPS: usize = 20;
 
 /// How fast an engine without a queue is trusted again to reach its limit, in seconds.

@@ -247,7 +247,8 @@ fn connect(poll: &Poll, address: &str, token: usize) -> Result<Stream> {
     Ok(stream)
 }
 
-/// On this machine it does not wait: the system takes a connection before the server does.
+/// On this machine it does not wait while the server's queue has room: the system takes a connection before
+/// the server does.
 fn open(address: &str) -> io::Result<Stream> {
     if let Some(path) = socket_path(address) {
         let stream = unix::net::UnixStream::connect(path)?;
